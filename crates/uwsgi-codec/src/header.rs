@@ -1,0 +1,52 @@
+/// The four bytes in front of every uwsgi packet.
+///
+/// On the wire: `modifier1`, `datasize` little-endian, `modifier2`.
+///
+/// # Examples
+///
+/// ```
+/// use uwsgi_codec::Header;
+///
+/// let header = Header::from_bytes([0, 0x53, 0x03, 0]);
+/// assert_eq!(header.datasize, 851);
+/// assert_eq!(header.to_bytes(), [0, 0x53, 0x03, 0]);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Header {
+    /// What the packet is for; see [`modifier`](crate::modifier).
+    pub modifier1: u8,
+    /// Bytes of the block behind the header. A request body is not counted.
+    pub datasize: u16,
+    /// Detail of `modifier1`; 0 in requests from a web server.
+    pub modifier2: u8,
+}
+
+impl Header {
+    /// Bytes of a header on the wire.
+    pub const LEN: usize = 4;
+
+    /// Reads a header. Every combination of four bytes is one.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        let [modifier1, low, high, modifier2] = bytes;
+        Self {
+            modifier1,
+            // uwsgi-docs, Protocol: datasize is little-endian
+            datasize: u16::from_le_bytes([low, high]),
+            modifier2,
+        }
+    }
+
+    /// Returns the header as it stands on the wire.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; Self::LEN] {
+        let [low, high] = self.datasize.to_le_bytes();
+        [self.modifier1, low, high, self.modifier2]
+    }
+
+    /// Returns the bytes of the whole packet on the wire: header and block.
+    #[must_use]
+    pub fn packet_len(self) -> usize {
+        Self::LEN + usize::from(self.datasize)
+    }
+}

@@ -1,0 +1,159 @@
+use bytes::{Buf, BytesMut};
+
+use crate::decode::decode_header;
+use crate::encode::{encode, header_for};
+use crate::{DecodeError, EncodeError, Header, Limits, Vars, VarsRef};
+
+/// One packet that borrows its bytes.
+///
+/// # Examples
+///
+/// ```
+/// use uwsgi_codec::{Limits, PacketRef, modifier};
+///
+/// let received = b"\x00\x0e\x00\x00\x09\x00HTTP_HOST\x01\x00abody";
+///
+/// let packet = PacketRef::decode(received, &Limits::default())?.expect("complete");
+/// assert_eq!(packet.header.modifier1, modifier::WSGI);
+/// assert_eq!(packet.vars.get("HTTP_HOST"), Some(&b"a"[..]));
+/// assert_eq!(&received[packet.len()..], b"body");
+///
+/// // What is not complete is no error.
+/// assert_eq!(PacketRef::decode(&received[..9], &Limits::default())?, None);
+/// # Ok::<(), uwsgi_codec::DecodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PacketRef<'a> {
+    /// The header.
+    pub header: Header,
+    /// The vars; empty where `datasize` is 0, as in a ping.
+    pub vars: VarsRef<'a>,
+}
+
+impl<'a> PacketRef<'a> {
+    /// Decodes one packet from the front of `src`; `None` if it is not
+    /// complete yet.
+    ///
+    /// Whatever is behind the packet, such as the request body, is not looked
+    /// at; [`PacketRef::len`] says where it begins. The var block is judged
+    /// when it is complete, so the result never depends on how the bytes were
+    /// cut on their way. Allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// From the first four bytes: [`DecodeError::PlainHttp`],
+    /// [`DecodeError::TlsHandshake`], and [`DecodeError::BlockTooLarge`] beyond
+    /// `limits`. From the complete block: [`DecodeError::TooManyVars`] beyond
+    /// `limits`, and every malformation.
+    pub fn decode(src: &'a [u8], limits: &Limits) -> Result<Option<Self>, DecodeError> {
+        let Some(header) = decode_header(src, limits)? else {
+            return Ok(None);
+        };
+        let Some(block) = src.get(Header::LEN..header.packet_len()) else {
+            return Ok(None);
+        };
+        let vars = VarsRef::decode(block, limits)?;
+        Ok(Some(Self { header, vars }))
+    }
+
+    /// Returns the bytes of the packet on the wire: header and block.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
+    pub fn len(&self) -> usize {
+        Header::LEN + self.vars.as_bytes().len()
+    }
+
+    /// Appends the packet to `dst`, as it stands on the wire.
+    ///
+    /// `datasize` is the length of the vars, whatever the header here says.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::MisleadingHeader`]: after a change of the modifiers the
+    /// packet would be taken for HTTP or TLS. `dst` is then as it was before.
+    pub fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
+        let block = self.vars.as_bytes();
+        let header = header_for(self.header.modifier1, block, self.header.modifier2)?;
+        encode(header, block, dst);
+        Ok(())
+    }
+}
+
+/// One packet that owns its bytes, without a copy: a slice of what was received.
+///
+/// # Examples
+///
+/// ```
+/// use bytes::BytesMut;
+/// use uwsgi_codec::{Limits, Packet};
+///
+/// let mut received = BytesMut::from(&b"\x00\x0e\x00\x00\x09\x00HTTP_HO"[..]);
+/// assert_eq!(Packet::decode(&mut received, &Limits::default())?, None);
+///
+/// received.extend_from_slice(b"ST\x01\x00abody");
+/// let packet = Packet::decode(&mut received, &Limits::default())?.expect("complete");
+/// assert_eq!(packet.vars.get("HTTP_HOST"), Some(&b"a"[..]));
+/// assert_eq!(received, "body");
+/// # Ok::<(), uwsgi_codec::DecodeError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Packet {
+    /// The header.
+    pub header: Header,
+    /// The vars; empty where `datasize` is 0, as in a ping.
+    pub vars: Vars,
+}
+
+impl Packet {
+    /// Takes one packet from the front of `src`; `None` if it is not complete
+    /// yet.
+    ///
+    /// Consumes exactly the packet: the request body stays in `src`. On `None`
+    /// and on an error nothing is consumed. On `None`, once the header is there
+    /// and within `limits`, `src` has capacity for the rest of the packet.
+    ///
+    /// # Errors
+    ///
+    /// As [`PacketRef::decode`].
+    pub fn decode(src: &mut BytesMut, limits: &Limits) -> Result<Option<Self>, DecodeError> {
+        let Some(header) = decode_header(src, limits)? else {
+            return Ok(None);
+        };
+        let Some(block) = src.get(Header::LEN..header.packet_len()) else {
+            src.reserve(header.packet_len() - src.len());
+            return Ok(None);
+        };
+        let len = VarsRef::decode(block, limits)?.len();
+        let mut packet = src.split_to(header.packet_len());
+        packet.advance(Header::LEN);
+        Ok(Some(Self {
+            header,
+            vars: Vars::from_checked(packet.freeze(), len),
+        }))
+    }
+
+    /// Borrows the packet.
+    #[must_use]
+    pub fn as_ref(&self) -> PacketRef<'_> {
+        PacketRef {
+            header: self.header,
+            vars: self.vars.as_ref(),
+        }
+    }
+
+    /// Returns the bytes of the packet on the wire: header and block.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
+    pub fn len(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    /// Appends the packet to `dst`, as it stands on the wire.
+    ///
+    /// # Errors
+    ///
+    /// As [`PacketRef::encode`].
+    pub fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
+        self.as_ref().encode(dst)
+    }
+}
