@@ -1,0 +1,98 @@
+# GNU make; `make help` lists what there is to call.
+
+.NOTPARALLEL:
+
+# nginx lives in /usr/sbin, which an ordinary user's PATH lacks.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin:/sbin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+SERVER := .venv/bin/scoter
+SOURCES = Cargo.toml Cargo.lock $(shell find crates \( -name target -o -name fuzz \) -prune \
+	-o -type f \( -name '*.rs' -o -name '*.toml' \) -print)
+
+# The tests embed the Python that .venv was made from. Its real path, not the link in .venv: a
+# remade .venv has the same link, and Cargo would not notice that pyo3 has to be built again.
+CARGO = PYO3_PYTHON="$$(.venv/bin/python -c 'import os, sys; print(os.path.realpath(sys.executable))')" cargo
+
+.PHONY: help
+help:
+	@echo 'make demo    nginx and scoter serve a Django and a Flask application until Ctrl-C'
+	@echo '             (ONCE=1: one request to each, then stop)'
+	@echo 'make build   $(SERVER); PYTHON=... chooses the Python (3.9 or newer)'
+	@echo 'make test    every check there is'
+	@echo 'make lint    the quick ones: formatting, clippy, type stubs'
+	@echo 'make fmt     format the Rust code'
+	@echo 'make bench   benchmarks of the codec and of the environ'
+	@echo 'make fuzz    every fuzz target for SECONDS_EACH=60 (nightly Rust, cargo-fuzz)'
+	@echo 'make clean   remove everything that was built'
+
+# Make looks at the server's age only after .venv is known to work: hence the second make.
+.PHONY: build
+build: venv
+	@$(MAKE) --no-print-directory $(SERVER)
+
+$(SERVER): $(SOURCES)
+	@command -v cargo >/dev/null || { echo 'no cargo: install Rust 1.85 or newer' >&2; exit 1; }
+	.venv/bin/maturin develop --release --manifest-path crates/scoter/Cargo.toml
+	@touch $@
+
+.PHONY: demo
+demo: build nginx applications
+	@.venv/bin/python integration-tests/demo.py $(if $(filter-out 0,$(ONCE)),--once)
+
+.PHONY: test
+test: lint nginx applications
+	cargo check --package uwsgi-codec --no-default-features
+	cargo test --package uwsgi-codec --no-default-features
+	$(CARGO) test --workspace
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps
+
+.PHONY: lint
+lint: build libpython stubtest
+	cargo fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	.venv/bin/stubtest scoter
+
+.PHONY: fmt
+fmt:
+	cargo fmt --all
+
+.PHONY: bench
+bench: venv libpython
+	$(CARGO) bench --package uwsgi-codec --package wsgi-environ
+
+SECONDS_EACH ?= 60
+
+.PHONY: fuzz
+fuzz:
+	@command -v cargo-fuzz >/dev/null || { echo 'no cargo-fuzz: cargo install cargo-fuzz' >&2; exit 1; }
+	cd crates/uwsgi-codec && for target in $$(cargo fuzz list); do \
+		cargo fuzz run "$$target" -- -max_total_time=$(SECONDS_EACH) || exit; \
+	done
+
+.PHONY: clean
+clean:
+	rm -rf target .venv dist crates/scoter/python/scoter/*.so
+
+# What the targets above need; where it is there already, nothing happens.
+
+.PHONY: venv
+venv:
+	@tools/venv $(PYTHON)
+	@[ -x .venv/bin/maturin ] || .venv/bin/pip install --quiet 'maturin>=1.16,<2'
+
+.PHONY: stubtest
+stubtest: venv
+	@[ -x .venv/bin/stubtest ] || .venv/bin/pip install --quiet 'mypy>=1.18,<3'
+
+.PHONY: applications
+applications: venv
+	@.venv/bin/pip install --quiet --requirement integration-tests/requirements.txt
+
+.PHONY: nginx
+nginx:
+	@command -v nginx >/dev/null || tools/apt-install nginx
+
+.PHONY: libpython
+libpython: venv
+	@.venv/bin/python tools/libpython
