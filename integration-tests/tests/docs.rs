@@ -1,0 +1,131 @@
+//! README.md says what is so: its code blocks are lines of the files that other tests run, and its table of
+//! options is that of `scoter --help`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use integration_tests::Scoter;
+
+#[test]
+fn marked_blocks_are_lines_of_the_files_they_name() {
+    let readme = read("README.md");
+    let blocks = marked_blocks(&readme);
+    assert!(
+        !blocks.is_empty(),
+        "README.md marks no block with <!-- file: … -->"
+    );
+    for (file, block) in blocks {
+        let source = read(file);
+        assert!(
+            contains(&code(&source), &block),
+            "{file} does not have these lines of README.md:\n{}",
+            block.join("\n")
+        );
+    }
+}
+
+#[test]
+fn option_table_is_that_of_help() {
+    let help = Scoter::serving("hello").args(["--help"]).run();
+    assert_eq!(help.code, Some(0), "{}", help.stderr);
+    let offered = options_of_help(&help.stdout);
+    let readme = read("README.md");
+    let described = options_of_table(&readme);
+
+    let names = |options: &BTreeMap<&str, _>| {
+        options
+            .keys()
+            .map(|name| name.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&offered), names(&described), "--help, then README.md");
+    for (name, default) in &offered {
+        let Some(default) = default else { continue };
+        assert_eq!(described[name], Some(*default), "default of {name}");
+    }
+}
+
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+/// Returns every block behind `<!-- file: PATH -->`, with the path.
+fn marked_blocks(markdown: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut blocks = Vec::new();
+    let mut lines = markdown.lines();
+    while let Some(line) = lines.next() {
+        let marker = line.strip_prefix("<!-- file: ");
+        let Some(file) = marker.and_then(|rest| rest.strip_suffix(" -->")) else {
+            continue;
+        };
+        let fence = lines.next();
+        assert!(
+            fence.is_some_and(|line| line.starts_with("```")),
+            "{line} stands before no block"
+        );
+        blocks.push((
+            file,
+            lines.by_ref().take_while(|line| *line != "```").collect(),
+        ));
+    }
+    blocks
+}
+
+/// Returns the lines of a file without those that are empty or all comment, which a README may leave out.
+fn code(source: &str) -> Vec<&str> {
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    source.lines().map(str::trim_end).filter(is_code).collect()
+}
+
+/// Tells whether `block` is a run of `code`, all of it indented by as much as its first line.
+fn contains(code: &[&str], block: &[&str]) -> bool {
+    let block: Vec<_> = block
+        .iter()
+        .copied()
+        .filter(|line| !line.is_empty())
+        .collect();
+    code.windows(block.len()).any(|run| {
+        let indent = &run[0][..run[0].len() - run[0].trim_start().len()];
+        run.iter()
+            .zip(&block)
+            .all(|(line, wanted)| line.strip_prefix(indent) == Some(wanted))
+    })
+}
+
+/// Returns each option with the default that clap prints for it, if any.
+fn options_of_help(help: &str) -> BTreeMap<&str, Option<&str>> {
+    let mut options = BTreeMap::new();
+    let mut current = None;
+    for line in help.lines().map(str::trim) {
+        let mut words = line.split_whitespace();
+        if let Some(name) = words
+            .find(|word| *word != "-h," && *word != "-V,")
+            .filter(|word| word.starts_with("--"))
+        {
+            options.insert(name, None);
+            current = Some(name);
+        }
+        if let (Some(name), Some((_, rest))) = (current, line.split_once("[default: ")) {
+            options.insert(name, rest.split_once(']').map(|(default, _)| default));
+        }
+    }
+    options.remove("--help");
+    options.remove("--version");
+    options
+}
+
+/// Returns each option of the table whose rows begin with an option, with its second column.
+fn options_of_table(markdown: &str) -> BTreeMap<&str, Option<&str>> {
+    let rows = markdown.lines().filter(|line| line.starts_with("| `--"));
+    rows.filter_map(|row| {
+        let mut cells = row
+            .trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().trim_matches('`'));
+        let name = cells.next()?.split_whitespace().next()?;
+        Some((name, cells.next()))
+    })
+    .collect()
+}
