@@ -7,6 +7,7 @@ Ctrl-C. With --once it stops after one request to each, and succeeds only if bot
 import argparse
 import contextlib
 import http.client
+import os
 import pathlib
 import re
 import shutil
@@ -21,11 +22,6 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SCOTER = REPOSITORY / ".venv" / "bin" / "scoter"
 NGINX_CONF = REPOSITORY / "nginx-conf"
 APPS = REPOSITORY / "integration-tests" / "apps"
-SAMPLES = [
-    ("Django", APPS / "django_site", "site.wsgi"),
-    ("Flask", APPS / "flask_app", "app:app"),
-]
-
 READY_WITHIN_SECONDS = 20
 LINES_SHOWN = 6
 
@@ -41,39 +37,53 @@ def main():
         home = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scoter-demo-")))
         servers = []
         statuses = []
-        for name, directory, application in SAMPLES:
-            port = serve(stack, servers, home / name.lower(), directory, application)
+        for name, prepare in {"Django": prepare_django, "Flask": prepare_flask}.items():
+            port = serve(stack, servers, home / name.lower(), prepare)
             statuses.append(show(name, port))
         if once:
-            return 0 if statuses == [200] * len(SAMPLES) else 1
-        print("\nServing until Ctrl-C.", flush=True)
+            return 0 if statuses == [200, 200] else 1
+        print("\nServing until Ctrl-C. Django's administrator, under /admin/, is admin with password admin.", flush=True)
         while all(server.poll() is None for server in servers):
             time.sleep(0.5)
         return "a server stopped by itself; its last words are above"
     return 0
 
 
-def serve(stack, servers, home, directory, application):
-    """Puts nginx and scoter in front of `application` and returns nginx's port."""
-    (home / "nginx").mkdir(parents=True)
+def serve(stack, servers, home, prepare):
+    """Puts nginx and scoter in front of a sample and returns nginx's port."""
+    home.mkdir()
+    arguments, environment = prepare(home)
     upstream = home / "scoter.sock"
-    servers.append(
-        start(stack, SCOTER, application, "--chdir", directory, "--bind", f"unix:{upstream}", "--access-log", "off")
-    )
+    servers.append(start(stack, SCOTER, *arguments, "--bind", f"unix:{upstream}", env=environment))
     wait_for(servers[-1], socket.AF_UNIX, str(upstream))
 
     port = free_port()
-    configure_nginx(home / "nginx", port, upstream)
+    configure_nginx(home / "nginx", port, upstream, home / "www")
     servers.append(start(stack, "nginx", "-p", home / "nginx", "-c", "nginx.conf", "-e", "stderr"))
     wait_for(servers[-1], socket.AF_INET, ("127.0.0.1", port))
     return port
 
 
-def configure_nginx(home, port, upstream):
+def prepare_django(home):
+    """Makes database and static files in `home`; returns scoter's arguments and environment."""
+    environment = os.environ | {"DJANGO_SITE_DATA": str(home)}
+    site = APPS / "django_site"
+    subprocess.run([sys.executable, site / "manage.py", "prepare"], env=environment, check=True)
+    return ["project.wsgi", "--chdir", site], environment
+
+
+def prepare_flask(home):
+    """Copies the static files to `home`; returns scoter's arguments and environment."""
+    environment = os.environ | {"FLASK_APP_DATA": str(home / "uploads")}
+    shutil.copytree(APPS / "flask_app" / "static", home / "www" / "static")
+    return ["flask_app:app", "--pythonpath", APPS], environment
+
+
+def configure_nginx(home, port, upstream, root):
     """Copies nginx-conf and edits the lines marked "# yours"; the rest stays as it is shipped."""
     shutil.copytree(NGINX_CONF, home / "scoter")
     adapt(home / "scoter" / "upstream.conf", server=f"unix:{upstream}")
-    adapt(home / "scoter" / "site.conf", listen=f"127.0.0.1:{port}", root=home)
+    adapt(home / "scoter" / "site.conf", listen=f"127.0.0.1:{port}", root=root)
     # No master process: as root that would run workers as nobody, who may not enter the temporary directory.
     (home / "nginx.conf").write_text(
         """\
@@ -84,6 +94,7 @@ error_log stderr warn;
 events { }
 http {
     access_log off;
+    types { text/css css; text/javascript js; image/svg+xml svg; }
     client_body_temp_path body;
     fastcgi_temp_path     fastcgi;
     proxy_temp_path       proxy;
@@ -106,11 +117,11 @@ def adapt(path, **values):
     path.write_text(text)
 
 
-def start(stack, *command):
+def start(stack, *command, env=None):
     """Starts a server that is stopped and waited for when `stack` unwinds."""
     try:
         # A session of its own: Ctrl-C reaches this process, and this process stops the servers in order.
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, env=env)
     except OSError as error:
         sys.exit(f"{command[0]}: {error.strerror}; `make demo` installs what is missing")
     stack.callback(stop, server)
