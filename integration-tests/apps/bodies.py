@@ -1,0 +1,98 @@
+"""What applications do with a request body."""
+
+import hashlib
+import json
+
+from probe import by_path, event, plain, wait_at
+
+
+def everything(environ, start_response):
+    """Reads it whole."""
+    return plain(start_response, environ["wsgi.input"].read())
+
+
+def digest(environ, start_response):
+    """Reads it in pieces and answers with its length and SHA-256."""
+    sha256, length = hashlib.sha256(), 0
+    while True:
+        piece = environ["wsgi.input"].read(65536)
+        if not piece:
+            break
+        sha256.update(piece)
+        length += len(piece)
+    return plain(start_response, f"{length} {sha256.hexdigest()}")
+
+
+def unread(environ, start_response):
+    """Refuses it without a look."""
+    return plain(start_response, "too much\n" * 1000, "413 Content Too Large")
+
+
+def peek(environ, start_response):
+    """Refuses it after the first bytes."""
+    first = environ["wsgi.input"].read(4)
+    return plain(start_response, first + b" is enough", "413 Content Too Large")
+
+
+def every_method(environ, start_response):
+    """Mixes all the ways to read."""
+    body = environ["wsgi.input"]
+    parts = [body.read(0), body.read(3), body.readline(2), body.readline(), body.readlines(1), next(iter(body))]
+    parts += [list(body), body.read(), body.read(5), body.readline(), body.readlines()]
+    return plain(start_response, json.dumps(parts, default=bytes.decode))
+
+
+def piecewise(environ, start_response):
+    """Reports each line as it comes, before it asks for the next."""
+    for line in environ["wsgi.input"]:
+        event("line " + line.decode().rstrip("\n"))
+    return plain(start_response, "all lines read")
+
+
+def short(environ, start_response):
+    """Reads it whole and reports what is raised when it doesn't come whole."""
+    try:
+        body = environ["wsgi.input"].read()
+    except OSError as error:
+        event(f"{type(error).__name__}: {error}")
+        return plain(start_response, "short", "400 Bad Request")
+    event(f"read {len(body)}")
+    return plain(start_response, "whole")
+
+
+def careless(environ, start_response):
+    """Reads it whole and doesn't care about exceptions."""
+    return plain(start_response, environ["wsgi.input"].read())
+
+
+def answers_first(environ, start_response):
+    """A generator that sends before it reads."""
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Accel-Buffering", "no")])
+    yield b"reading:"
+    yield environ["wsgi.input"].read()
+
+
+def late(environ, start_response):
+    """Gives away wsgi.input and reads it when the request is over."""
+    global left_over
+    left_over = environ["wsgi.input"]
+    return plain(start_response, "left")
+
+
+def read_left_over(environ, start_response):
+    try:
+        return plain(start_response, left_over.read())
+    except Exception as error:
+        return plain(start_response, type(error).__name__ + ": " + str(error))
+
+
+def starts(environ, start_response):
+    """Reports that it was called, waits, then reads."""
+    event("started")
+    wait_at("body")
+    return plain(start_response, environ["wsgi.input"].read())
+
+
+application = by_path(
+    everything, digest, unread, peek, every_method, piecewise, short, careless, answers_first, late, read_left_over, starts
+)

@@ -1,0 +1,202 @@
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::http::Client;
+use crate::process::Process;
+use crate::scoter::Scoter;
+use crate::wait::until;
+
+/// An nginx with the files of `nginx-conf`, on a Unix socket in the test's own folder.
+#[derive(Debug)]
+pub struct Nginx {
+    process: Process,
+    folder: PathBuf,
+}
+
+/// What to start an [`Nginx`] with.
+#[derive(Debug)]
+pub struct NginxBuilder {
+    folder: PathBuf,
+    upstream: PathBuf,
+    extra: String,
+}
+
+impl Nginx {
+    /// Prepares an nginx whose upstream is the first socket of `scoter`.
+    pub fn in_front_of(scoter: &Scoter) -> NginxBuilder {
+        Self::prepare(scoter.folder(), scoter.socket())
+    }
+
+    /// Prepares an nginx in `folder` whose upstream is the Unix socket `upstream`.
+    pub fn prepare(folder: &Path, upstream: &Path) -> NginxBuilder {
+        NginxBuilder {
+            folder: folder.join("nginx"),
+            upstream: upstream.to_owned(),
+            extra: String::new(),
+        }
+    }
+
+    /// Returns a client of the site that `nginx-conf/site.conf` describes.
+    pub fn site(&self) -> Client {
+        Client::new(self.folder.join("site.sock"))
+    }
+
+    /// Returns a client of the server block that [`NginxBuilder::extra`] filled.
+    pub fn extra(&self) -> Client {
+        Client::new(self.folder.join("extra.sock"))
+    }
+
+    /// Returns the folder that `root` of the site names.
+    pub fn root(&self) -> PathBuf {
+        self.folder.join("www")
+    }
+
+    /// Returns the error log.
+    pub fn error_log(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// Returns the access log: one line `request-id status` per request.
+    pub fn access_log(&self) -> String {
+        self.process.stdout()
+    }
+}
+
+impl NginxBuilder {
+    /// Adds to a second server block, which has nothing in it at first: directives and locations that a test
+    /// needs and the site has not.
+    #[must_use]
+    pub fn extra(mut self, configuration: &str) -> Self {
+        self.extra.push_str(configuration);
+        self.extra.push('\n');
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// When there is no nginx, or when it does not start.
+    #[track_caller]
+    pub fn start(self) -> Nginx {
+        self.write_configuration();
+        let program = std::env::var_os("NGINX").unwrap_or_else(|| "nginx".into());
+        // -e: Debian's nginx otherwise opens the system's error log before it reads the configuration.
+        let mut command = Command::new(program);
+        command
+            .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
+            .arg(&self.folder);
+        let mut process = Process::spawn(
+            "nginx",
+            &mut command,
+            &self.folder,
+            "the integration tests need nginx: apt-get install nginx",
+        );
+        until("nginx listens", || {
+            if let Some(status) = process.exit_status() {
+                panic!("nginx did not start: {status}\n{}", process.stderr());
+            }
+            let connected = |name| UnixStream::connect(self.folder.join(name)).is_ok();
+            (connected("site.sock") && connected("extra.sock")).then_some(())
+        });
+        Nginx {
+            process,
+            folder: self.folder,
+        }
+    }
+
+    /// Lays out the folder: the operator's files in `scoter/` as `nginx-conf` has them, but for the lines that
+    /// an operator adapts too, and an nginx.conf that includes them.
+    fn write_configuration(&self) {
+        let write = |path: &str, content: String| {
+            fs::write(self.folder.join(path), content).expect("the test's own folder is writable");
+        };
+        for folder in ["scoter", "temp", "www/static", "www/protected"] {
+            fs::create_dir_all(self.folder.join(folder))
+                .expect("the test's own folder is writable");
+        }
+        write("scoter/uwsgi_params", operators_file("uwsgi_params", &[]));
+        let server = format!("server unix:{};", self.upstream.display());
+        write(
+            "scoter/upstream.conf",
+            operators_file("upstream.conf", &[("server", server)]),
+        );
+        let listen = format!("listen unix:{}/site.sock;", self.folder.display());
+        let root = format!("root {}/www;", self.folder.display());
+        let name = "server_name example.com;".to_owned();
+        write(
+            "scoter/site.conf",
+            operators_file(
+                "site.conf",
+                &[("listen", listen), ("server_name", name), ("root", root)],
+            ),
+        );
+        let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path temp/{kind};"))
+            .join("\n    ");
+        // One process: it is the one that is started and ended, and it keeps the user it was started by.
+        write(
+            "nginx.conf",
+            format!(
+                "\
+daemon off;
+master_process off;
+error_log stderr info;
+pid nginx.pid;
+events {{}}
+http {{
+    {temp}
+    log_format ids '$request_id $status';
+    access_log /dev/stdout ids;
+    types {{ text/css css; text/html html; text/plain txt; }}
+    include scoter/upstream.conf;
+    include scoter/site.conf;
+    server {{
+        listen unix:{folder}/extra.sock;
+        {extra}
+    }}
+}}
+",
+                folder = self.folder.display(),
+                extra = self.extra,
+            ),
+        );
+    }
+}
+
+/// Reads a file of `nginx-conf` and replaces the lines marked `# yours`, each by the directive given for it.
+///
+/// # Panics
+///
+/// When the marked lines are not exactly the given directives: then this harness tests something else than
+/// what an operator would run.
+fn operators_file(name: &str, yours: &[(&str, String)]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../nginx-conf")
+        .join(name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let mut yours = yours.iter();
+    let mut rendered = String::new();
+    for line in text.lines() {
+        let directive = line.split_whitespace().next().unwrap_or("#");
+        let marked = !directive.starts_with('#') && line.contains("# yours");
+        let line = match marked {
+            true => {
+                let (name, replacement) = yours.next().expect("a replacement for each marked line");
+                assert_eq!(directive, *name, "{path:?}: {line}");
+                replacement
+            }
+            false => line,
+        };
+        writeln!(rendered, "{line}").expect("a String takes everything");
+    }
+    assert_eq!(
+        yours.next(),
+        None,
+        "{path:?} has fewer lines marked # yours"
+    );
+    rendered
+}

@@ -1,0 +1,212 @@
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use uwsgi_codec::PacketBuilder;
+
+use crate::reply::Reply;
+use crate::wait::DEADLINE;
+
+/// Starts the packet of a GET request, as a front end would send it.
+pub fn get(path: &str) -> PacketBuilder {
+    request("GET", path)
+}
+
+/// Starts the packet of a POST request with a body of `len` bytes, which are sent behind it.
+pub fn post(path: &str, len: usize) -> PacketBuilder {
+    let mut packet = request("POST", path);
+    packet
+        .var("CONTENT_LENGTH", len.to_string())
+        .expect("short");
+    packet
+}
+
+/// Adds vars to a packet.
+pub fn with<K, V>(
+    mut packet: PacketBuilder,
+    vars: impl IntoIterator<Item = (K, V)>,
+) -> PacketBuilder
+where
+    K: AsRef<[u8]>,
+    V: AsRef<[u8]>,
+{
+    packet.vars(vars).expect("a test's packet fits");
+    packet
+}
+
+fn request(method: &str, path: &str) -> PacketBuilder {
+    let mut packet = PacketBuilder::new();
+    packet
+        .vars([
+            ("REQUEST_METHOD", method),
+            ("PATH_INFO", path),
+            ("REQUEST_URI", path),
+            ("QUERY_STRING", ""),
+            ("SERVER_NAME", "example.com"),
+            ("SERVER_PORT", "80"),
+            ("SERVER_PROTOCOL", "HTTP/1.1"),
+            ("REMOTE_ADDR", "192.0.2.1"),
+        ])
+        .expect("a test's path is short");
+    packet
+}
+
+/// How the server ended a connection.
+#[derive(Debug)]
+pub enum Ending {
+    /// It sent these bytes, maybe none, and closed.
+    Closed(Vec<u8>),
+    /// It reset the connection after these bytes: nginx would have lost some of them.
+    Reset(Vec<u8>),
+}
+
+impl Ending {
+    /// Returns the response.
+    ///
+    /// # Panics
+    ///
+    /// When what came is not exactly one well-formed response, or the connection was reset.
+    #[track_caller]
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::Closed(bytes) => Reply::parse(&bytes).unwrap_or_else(|error| panic!("{error}")),
+            Self::Reset(bytes) => panic!("reset after {:?}", String::from_utf8_lossy(&bytes)),
+        }
+    }
+
+    /// Returns what was sent before a clean end.
+    ///
+    /// # Panics
+    ///
+    /// When the connection was reset.
+    #[track_caller]
+    pub fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Closed(bytes) => bytes,
+            Self::Reset(bytes) => panic!("reset after {:?}", String::from_utf8_lossy(&bytes)),
+        }
+    }
+}
+
+/// A front end on a Unix socket that a test drives by hand. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Peer {
+    stream: UnixStream,
+}
+
+impl Peer {
+    /// Connects and sends nothing.
+    ///
+    /// # Panics
+    ///
+    /// When nobody listens on `socket`.
+    #[track_caller]
+    pub fn connect(socket: &Path) -> Self {
+        let stream = UnixStream::connect(socket)
+            .unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
+        stream.into()
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    ///
+    /// The server has closed the connection.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Panics
+    ///
+    /// When the server has closed the connection.
+    #[track_caller]
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.try_send(bytes.as_ref()).expect("the server reads");
+        self
+    }
+
+    /// Sends a packet.
+    ///
+    /// # Panics
+    ///
+    /// When the server has closed the connection.
+    #[track_caller]
+    pub fn packet(&mut self, packet: &PacketBuilder) -> &mut Self {
+        self.send(packet.to_vec().expect("a test's packet fits"))
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish(&mut self) -> &mut Self {
+        self.stream
+            .shutdown(Shutdown::Write)
+            .expect("the connection is open");
+        self
+    }
+
+    /// Reads exactly `len` bytes.
+    ///
+    /// # Panics
+    ///
+    /// When they don't come.
+    #[track_caller]
+    pub fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.stream
+            .read_exact(&mut bytes)
+            .unwrap_or_else(|error| panic!("of {len} bytes: {error}"));
+        bytes
+    }
+
+    /// Reads until the server ends the connection.
+    ///
+    /// # Panics
+    ///
+    /// When it doesn't within [`DEADLINE`].
+    #[track_caller]
+    pub fn ending(&mut self) -> Ending {
+        ending(&mut self.stream)
+    }
+
+    /// Reads the response, to the end of the connection.
+    ///
+    /// # Panics
+    ///
+    /// As [`Ending::reply`].
+    #[track_caller]
+    pub fn reply(&mut self) -> Reply {
+        self.ending().reply()
+    }
+}
+
+impl From<UnixStream> for Peer {
+    fn from(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+        stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
+        Self { stream }
+    }
+}
+
+/// Sends a packet over a stream of any kind and returns the response.
+///
+/// # Panics
+///
+/// When no well-formed response comes.
+#[track_caller]
+pub fn exchange(mut stream: impl Read + Write, packet: &PacketBuilder) -> Reply {
+    let bytes = packet.to_vec().expect("a test's packet fits");
+    stream.write_all(&bytes).expect("the server reads");
+    ending(&mut stream).reply()
+}
+
+#[track_caller]
+fn ending(stream: &mut impl Read) -> Ending {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => Ending::Closed(bytes),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ending::Reset(bytes),
+        Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&bytes)),
+    }
+}

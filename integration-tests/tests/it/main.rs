@@ -1,0 +1,3 @@
+//! What an operator and a user would notice, a module per behaviour.
+
+mod forms;
