@@ -67,7 +67,7 @@ SECONDS_EACH ?= 60
 fuzz:
 	@command -v cargo-fuzz >/dev/null || { echo 'no cargo-fuzz: cargo install cargo-fuzz' >&2; exit 1; }
 	cd crates/uwsgi-codec && for target in $$(cargo fuzz list); do \
-		cargo fuzz run "$$target" -- -max_total_time=$(SECONDS_EACH) || exit; \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=$(SECONDS_EACH) || exit; \
 	done
 
 .PHONY: clean
