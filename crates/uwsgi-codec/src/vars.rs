@@ -3,7 +3,7 @@ use core::iter::FusedIterator;
 
 use bytes::Bytes;
 
-use crate::decode::{count_vars, split_field};
+use crate::decode::{count_vars, field_at};
 use crate::{DecodeError, Limits};
 
 /// A var block that was checked once and borrows its bytes: an ordered
@@ -52,7 +52,8 @@ impl<'a> VarsRef<'a> {
     #[must_use]
     pub fn iter(&self) -> Iter<'a> {
         Iter {
-            rest: self.block,
+            block: self.block,
+            at: 0,
             left: self.len,
         }
     }
@@ -123,8 +124,9 @@ impl fmt::Debug for VarsRef<'_> {
 /// The pairs of a [`VarsRef`], made by [`VarsRef::iter`].
 #[derive(Clone, Debug, Default)]
 pub struct Iter<'a> {
-    // Invariant: `left` vars and nothing else.
-    rest: &'a [u8],
+    // Invariant: `left` vars and nothing else from `at`.
+    block: &'a [u8],
+    at: usize,
     left: usize,
 }
 
@@ -133,9 +135,9 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (key, rest) = split_field(self.rest)?;
-        let (value, rest) = split_field(rest)?;
-        self.rest = rest;
+        let (key, value_at) = field_at(self.block, self.at)?;
+        let (value, next) = field_at(self.block, value_at)?;
+        self.at = next;
         self.left -= 1;
         Some((key, value))
     }
@@ -260,7 +262,8 @@ impl IntoIterator for Vars {
 
     fn into_iter(self) -> IntoIter {
         IntoIter {
-            rest: self.block,
+            block: self.block,
+            at: 0,
             left: self.len,
         }
     }
@@ -275,8 +278,9 @@ impl fmt::Debug for Vars {
 /// The pairs of a [`Vars`] as [`Bytes`], made by iterating over it by value.
 #[derive(Clone, Debug, Default)]
 pub struct IntoIter {
-    // Invariant: `left` vars and nothing else.
-    rest: Bytes,
+    // Invariant: `left` vars and nothing else from `at`.
+    block: Bytes,
+    at: usize,
     left: usize,
 }
 
@@ -284,12 +288,11 @@ impl Iterator for IntoIter {
     type Item = (Bytes, Bytes);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (key, rest) = split_field(&self.rest)?;
-        let (value, rest) = split_field(rest)?;
-        let pair = (self.rest.slice_ref(key), self.rest.slice_ref(value));
-        self.rest = self.rest.slice_ref(rest);
+        let (key, value_at) = field_at(&self.block, self.at)?;
+        let (value, next) = field_at(&self.block, value_at)?;
+        self.at = next;
         self.left -= 1;
-        Some(pair)
+        Some((self.block.slice_ref(key), self.block.slice_ref(value)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
