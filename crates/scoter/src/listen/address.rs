@@ -1,0 +1,138 @@
+//! Where to listen, as written on the command line.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// One `--bind`: `unix:/path`, `unix:@name` or `host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// A socket in the file system.
+    Unix(PathBuf),
+    /// A name in Linux's abstract namespace: no file, no permissions.
+    Abstract(String),
+    /// A TCP address; port 0 asks the kernel for a free one.
+    Tcp(SocketAddr),
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text.strip_prefix("unix:") {
+            Some("" | "@") => Err(AddressError::EmptyPath),
+            Some(path) => unix(path),
+            None if text.starts_with(['/', '.', '@']) => Err(AddressError::NoScheme {
+                text: text.to_owned(),
+            }),
+            None => tcp(text),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Abstract(name) => write!(f, "unix:@{name}"),
+            Self::Tcp(address) => address.fmt(f),
+        }
+    }
+}
+
+/// Why a `--bind` could not be understood.
+#[derive(Debug, Error)]
+pub(crate) enum AddressError {
+    /// Nothing follows `unix:`.
+    #[error("a path or @name must follow `unix:`")]
+    EmptyPath,
+    /// It looks like a path, but says so nowhere.
+    #[error("write `unix:{text}` for a Unix socket")]
+    NoScheme {
+        /// The address as given.
+        text: String,
+    },
+    /// The kernel has room for 107 bytes (`sun_path` in unix(7)).
+    #[error("the path has {length} bytes; a Unix socket's path can have {LONGEST_PATH}")]
+    PathTooLong {
+        /// Bytes of the path or the name.
+        length: usize,
+    },
+    /// There is no port.
+    #[error("expected unix:/path, unix:@name or host:port")]
+    NoPort,
+    /// The host has no address.
+    #[error("cannot resolve it: {0}")]
+    Unresolved(std::io::Error),
+}
+
+/// Bytes of `sun_path`, less its closing NUL.
+const LONGEST_PATH: usize = 107;
+
+fn unix(path: &str) -> Result<Address, AddressError> {
+    if path.len() > LONGEST_PATH {
+        return Err(AddressError::PathTooLong { length: path.len() });
+    }
+    Ok(match path.strip_prefix('@') {
+        Some(name) => Address::Abstract(name.to_owned()),
+        None => Address::Unix(PathBuf::from(path)),
+    })
+}
+
+fn tcp(text: &str) -> Result<Address, AddressError> {
+    let port = text.rsplit_once(':').map(|(_, port)| port);
+    if !port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+        return Err(AddressError::NoPort);
+    }
+    let mut addresses = text.to_socket_addrs().map_err(AddressError::Unresolved)?;
+    addresses
+        .next()
+        .map(Address::Tcp)
+        .ok_or(AddressError::NoPort)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_reads_back_as_written() {
+        for text in [
+            "unix:/run/app.sock",
+            "unix:relative.sock",
+            "unix:@name",
+            "127.0.0.1:8000",
+            "[::1]:0",
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        for (text, reason) in [
+            (
+                "/run/app.sock",
+                "write `unix:/run/app.sock` for a Unix socket",
+            ),
+            ("@name", "write `unix:@name` for a Unix socket"),
+            ("unix:", "a path or @name must follow `unix:`"),
+            ("localhost", "expected unix:/path, unix:@name or host:port"),
+            (
+                "127.0.0.1:http",
+                "expected unix:/path, unix:@name or host:port",
+            ),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap_err().to_string(), reason);
+        }
+        let long = format!("unix:/{}", "x".repeat(107));
+        assert_eq!(
+            long.parse::<Address>().unwrap_err().to_string(),
+            "the path has 108 bytes; a Unix socket's path can have 107"
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! Listening sockets: bound before anything else, so that a conflict is known at once.
+
+mod address;
+mod allow;
+mod tcp;
+mod unix;
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{Shutdown, SocketFlags, accept_with, acceptfrom_with, shutdown};
+use tracing::{debug, warn};
+
+pub(crate) use address::Address;
+pub(crate) use allow::AllowList;
+pub(crate) use tcp::TcpError;
+pub(crate) use unix::{Permissions, UnixError};
+
+/// A socket that accepts connections, and the file that goes with it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    fd: OwnedFd,
+    address: Address,
+    kind: Kind,
+    /// Whether the last accept failed for want of descriptors or memory.
+    starved: AtomicBool,
+}
+
+/// What a connection arrived over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// A Unix socket.
+    Unix,
+    /// TCP over IPv4 or IPv6.
+    Tcp,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Unix(unix::SocketFile),
+    Abstract,
+    Tcp(AllowList),
+}
+
+/// What every socket is bound with.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Mode, owner and group of Unix sockets.
+    pub(crate) permissions: Permissions,
+    /// Connections that may wait in the kernel.
+    pub(crate) backlog: u32,
+    /// Who may connect over TCP.
+    pub(crate) allow: AllowList,
+}
+
+/// Why a socket could not be bound.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BindError {
+    /// A Unix socket.
+    #[error(transparent)]
+    Unix(#[from] UnixError),
+    /// A TCP socket.
+    #[error(transparent)]
+    Tcp(#[from] TcpError),
+}
+
+impl Listener {
+    /// Binds `address` and starts listening.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] says which address and what to do about it.
+    pub(crate) fn bind(address: &Address, settings: &Settings) -> Result<Self, BindError> {
+        let backlog = clamp_backlog(settings.backlog);
+        match address {
+            Address::Unix(path) => {
+                let (fd, file) = unix::bind_path(path, &settings.permissions, backlog)?;
+                Ok(Self::new(fd, address.clone(), Kind::Unix(file)))
+            }
+            Address::Abstract(name) => {
+                let fd = unix::bind_abstract(name, backlog)?;
+                Ok(Self::new(fd, address.clone(), Kind::Abstract))
+            }
+            Address::Tcp(wanted) => {
+                let (fd, bound) = tcp::bind(*wanted, &settings.allow, backlog)?;
+                let kind = Kind::Tcp(settings.allow.clone());
+                Ok(Self::new(fd, Address::Tcp(bound), kind))
+            }
+        }
+    }
+
+    fn new(fd: OwnedFd, address: Address, kind: Kind) -> Self {
+        Self {
+            fd,
+            address,
+            kind,
+            starved: AtomicBool::new(false),
+        }
+    }
+
+    /// The address as bound: the real port where 0 was asked for.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What connections of this listener arrive over.
+    pub(crate) fn family(&self) -> Family {
+        match self.kind {
+            Kind::Unix(_) | Kind::Abstract => Family::Unix,
+            Kind::Tcp(_) => Family::Tcp,
+        }
+    }
+
+    /// Takes the next connection, if one waits. It never blocks, and neither does the connection.
+    ///
+    /// Where the process has no descriptor left, it pauses for a moment instead of failing:
+    /// the connection stays in the kernel's queue until another one is closed.
+    pub(crate) fn accept(&self) -> Option<OwnedFd> {
+        loop {
+            match self.accept_once() {
+                Ok(fd) => {
+                    if self.starved.load(Ordering::Relaxed) {
+                        self.starved.store(false, Ordering::Relaxed);
+                    }
+                    return Some(fd);
+                }
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::AGAIN) => return None,
+                Err(error) => {
+                    if !self.starved.swap(true, Ordering::Relaxed) {
+                        warn!(%error, address = %self.address, "cannot accept connections for now");
+                    }
+                    std::thread::sleep(STARVED_PAUSE);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn accept_once(&self) -> Result<OwnedFd, Errno> {
+        const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+        let Kind::Tcp(allow) = &self.kind else {
+            return accept_with(&self.fd, FLAGS);
+        };
+        let (fd, peer) = acceptfrom_with(&self.fd, FLAGS)?;
+        let peer = peer.and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
+        if peer.is_some_and(|peer| allow.admits(peer.ip())) {
+            return Ok(fd);
+        }
+        debug!(?peer, "peer is in no --allow network: closed");
+        allow.report_once(peer);
+        Err(Errno::CONNABORTED)
+    }
+
+    /// Lets nobody connect any more. Who has connected already can still be accepted, and
+    /// the file of a Unix socket goes, if it is still the one this listener made.
+    ///
+    /// A TCP socket has no such state: there only a close ends the queue.
+    pub(crate) fn close_to_newcomers(&self) {
+        if self.family() == Family::Unix {
+            // unix_stream_connect() refuses (ECONNREFUSED) once the listener has shut down
+            // its reading side; unix_accept() goes on until the queue is empty.
+            let _ = shutdown(&self.fd, Shutdown::Read);
+        }
+        if let Kind::Unix(file) = &self.kind
+            && let Err(error) = file.unlink()
+        {
+            warn!(%error, address = %self.address, "cannot remove the socket");
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)?;
+        match &self.kind {
+            Kind::Unix(file) => write!(f, " (mode {:o})", file.mode()),
+            Kind::Abstract | Kind::Tcp(_) => Ok(()),
+        }
+    }
+}
+
+/// listen(2): "If the backlog argument is greater than the value in
+/// /proc/sys/net/core/somaxconn, then it is silently capped". Here it is said.
+fn clamp_backlog(wanted: u32) -> i32 {
+    let limit = std::fs::read_to_string(SOMAXCONN)
+        .ok()
+        .and_then(|text| text.trim().parse::<u32>().ok())
+        .unwrap_or(u32::MAX);
+    if wanted > limit {
+        warn!(
+            wanted,
+            limit, "--backlog is larger than net.core.somaxconn allows: raise the sysctl to use it"
+        );
+    }
+    i32::try_from(wanted.min(limit)).unwrap_or(i32::MAX)
+}
+
+/// How long a slot leaves the listener alone when there is no descriptor for a connection.
+const STARVED_PAUSE: Duration = Duration::from_millis(50);
+
+const SOMAXCONN: &str = "/proc/sys/net/core/somaxconn";
+
+/// The plain reason of a system error, without its number.
+fn reason(errno: Errno) -> io::Error {
+    io::Error::from(errno)
+}

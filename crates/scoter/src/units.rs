@@ -1,0 +1,160 @@
+//! Durations and sizes as an operator writes them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// A span of time from the command line: `500ms`, `30s`, `5m`, `2h`; a bare number is seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let (number, unit) = split(text)?;
+        let millis_per_unit = match unit {
+            "ms" => 1,
+            "" | "s" => 1_000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            _ => {
+                return Err(UnitError::UnknownUnit {
+                    unit: unit.to_owned(),
+                    known: "ms, s, m, h",
+                });
+            }
+        };
+        let millis = number
+            .checked_mul(millis_per_unit)
+            .filter(|&millis| millis <= LONGEST.as_millis() as u64)
+            .ok_or(UnitError::TooLarge { limit: "24h" })?;
+        if millis == 0 {
+            return Err(UnitError::Zero);
+        }
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+/// A number of bytes from the command line: `65536`, `64K`, `1M`, `2G` (powers of 1024).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) usize);
+
+impl FromStr for Size {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let (number, unit) = split(text)?;
+        let bytes_per_unit = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kb" | "kib" => 1 << 10,
+            "m" | "mb" | "mib" => 1 << 20,
+            "g" | "gb" | "gib" => 1 << 30,
+            _ => {
+                return Err(UnitError::UnknownUnit {
+                    unit: unit.to_owned(),
+                    known: "K, M, G",
+                });
+            }
+        };
+        number
+            .checked_mul(bytes_per_unit)
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .map(Self)
+            .ok_or(UnitError::TooLarge { limit: "16E" })
+    }
+}
+
+/// Why a duration or a size could not be read.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum UnitError {
+    /// There are no digits at the front.
+    #[error("expected a number, perhaps followed by a unit")]
+    NoNumber,
+    /// The letters behind the number are no unit.
+    #[error("unknown unit {unit:?}; use one of {known}")]
+    UnknownUnit {
+        /// What stood behind the number.
+        unit: String,
+        /// The units there are.
+        known: &'static str,
+    },
+    /// The value is beyond what the option takes.
+    #[error("larger than {limit}")]
+    TooLarge {
+        /// The largest value there is.
+        limit: &'static str,
+    },
+    /// A deadline of nothing would refuse every request.
+    #[error("must be more than zero")]
+    Zero,
+}
+
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+fn split(text: &str) -> Result<(u64, &str), UnitError> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    if number.is_empty() {
+        return Err(UnitError::NoNumber);
+    }
+    let number = number
+        .parse()
+        .map_err(|_| UnitError::TooLarge { limit: "2^64" })?;
+    Ok((number, unit.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_take_units_and_default_to_seconds() {
+        for (text, millis) in [
+            ("30", 30_000),
+            ("500ms", 500),
+            ("2 s", 2_000),
+            ("5m", 300_000),
+            ("24h", 86_400_000),
+        ] {
+            assert_eq!(
+                text.parse(),
+                Ok(Span(Duration::from_millis(millis))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_reason() {
+        for (text, reason) in [
+            ("", "expected a number, perhaps followed by a unit"),
+            ("-3s", "expected a number, perhaps followed by a unit"),
+            ("3 weeks", "unknown unit \"weeks\"; use one of ms, s, m, h"),
+            ("25h", "larger than 24h"),
+            ("0s", "must be more than zero"),
+        ] {
+            assert_eq!(
+                text.parse::<Span>().unwrap_err().to_string(),
+                reason,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("64K", 65_536),
+            ("1M", 1 << 20),
+            ("2gib", 2 << 30),
+        ] {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        assert!("1.5M".parse::<Size>().is_err());
+        assert!("99999999999G".parse::<Size>().is_err());
+    }
+}

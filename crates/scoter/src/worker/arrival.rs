@@ -1,0 +1,200 @@
+//! Requests on their way in: received by the reactor until a slot can serve them.
+
+use std::io::{self, Seek};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::fs::File;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use uwsgi_codec::Packet;
+use wsgi_environ::Body;
+
+use super::Shared;
+use super::connection::Connection;
+use super::departure::Departure;
+use super::reactor::{Waited, Waiter};
+use super::refusal::Refusal;
+use super::request::{Missing, Request, Stage, body_of};
+
+/// A connection whose request is incomplete.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) connection: Arc<Connection>,
+    /// What was received and not yet taken apart.
+    pub(crate) buffer: BytesMut,
+    pub(crate) missing: Part,
+}
+
+/// What an [`Arrival`] waits for.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// The rest of the packet.
+    Packet,
+    /// The rest of the body.
+    Body(Missing),
+}
+
+/// What an arrival turned into.
+enum Arrived {
+    Request(Packet, Body),
+    Ping([u8; 4]),
+}
+
+impl Arrival {
+    /// Receives until the request is complete, and queues it for the slots.
+    ///
+    /// What cannot be served comes back with what is to be said about it.
+    pub(crate) async fn complete(
+        self,
+        shared: &Arc<Shared>,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<(Departure, OwnedSemaphorePermit)> {
+        let connection = Arc::clone(&self.connection);
+        match self.receive(shared).await {
+            Ok(Arrived::Request(packet, body)) => {
+                shared.ready.push(Request {
+                    connection,
+                    packet,
+                    body,
+                    permit: Some(permit),
+                });
+                None
+            }
+            Ok(Arrived::Ping(answer)) => {
+                Some((Departure::reply(connection, answer.to_vec()), permit))
+            }
+            Err(refusal) => {
+                refusal.log();
+                Some((Departure::reply(connection, refusal.reply()), permit))
+            }
+        }
+    }
+
+    async fn receive(self, shared: &Shared) -> Result<Arrived, Refusal> {
+        let Self {
+            connection,
+            mut buffer,
+            missing,
+        } = self;
+        let peer = Waiter::new(Arc::clone(&connection), Interest::READABLE, &shared.stop)
+            .map_err(Refusal::Connection)?;
+        let missing = match missing {
+            Part::Body(missing) => missing,
+            Part::Packet => {
+                let deadline = (connection.accepted() + shared.header_timeout).into();
+                match receive_packet(&peer, &mut buffer, deadline, shared).await? {
+                    Stage::Body(missing) => missing,
+                    Stage::Whole(packet, body) => return Ok(Arrived::Request(packet, body)),
+                    Stage::Stream(packet, streamed) => {
+                        let body = Body::streamed(streamed.prefix, streamed.remaining, connection);
+                        return Ok(Arrived::Request(packet, body));
+                    }
+                    Stage::Ping(answer) => return Ok(Arrived::Ping(answer)),
+                    Stage::Packet => return Err(Refusal::PeerGone),
+                }
+            }
+        };
+        let body = receive_body(&peer, buffer, missing.length, shared).await?;
+        Ok(Arrived::Request(missing.packet, body))
+    }
+}
+
+/// Reads until the packet is complete; [`Stage::Packet`] never comes back.
+async fn receive_packet(
+    peer: &Waiter<'_>,
+    buffer: &mut BytesMut,
+    deadline: Instant,
+    shared: &Shared,
+) -> Result<Stage, Refusal> {
+    loop {
+        buffer.reserve(PACKET_STEP);
+        let received = buffer.len();
+        match peer.read(deadline, |peer| peer.recv_into(buffer)).await {
+            Waited::Done(Ok(0)) => return Err(Refusal::PeerGone),
+            Waited::Done(Ok(_)) => {}
+            Waited::Done(Err(error)) => return Err(Refusal::Connection(error)),
+            Waited::TimedOut => return Err(Refusal::HeaderTimeout { received }),
+            Waited::Stopping => return Err(Refusal::Stopping),
+        }
+        match shared.intake.examine(buffer)? {
+            Stage::Packet => {}
+            stage => return Ok(stage),
+        }
+    }
+}
+
+async fn receive_body(
+    peer: &Waiter<'_>,
+    mut buffer: BytesMut,
+    length: u64,
+    shared: &Shared,
+) -> Result<Body, Refusal> {
+    if length > shared.intake.body_buffer as u64 {
+        return spool_body(peer, buffer, length, shared).await;
+    }
+    while (buffer.len() as u64) < length {
+        let received = buffer.len() as u64;
+        // Memory follows what arrives, not what was announced.
+        let missing = usize::try_from(length - received).unwrap_or(usize::MAX);
+        buffer.reserve(missing.min(buffer.len().max(BODY_STEP)));
+        receive_more(peer, &mut buffer, received, length, shared).await?;
+    }
+    Ok(body_of(&mut buffer, length))
+}
+
+/// Keeps a body beyond `--body-buffer` in a file that has no name and goes away by itself.
+async fn spool_body(
+    peer: &Waiter<'_>,
+    mut buffer: BytesMut,
+    length: u64,
+    shared: &Shared,
+) -> Result<Body, Refusal> {
+    let file = tokio::task::spawn_blocking(tempfile::tempfile)
+        .await
+        .map_err(|panic| Refusal::Spool(io::Error::other(panic)))?
+        .map_err(Refusal::Spool)?;
+    let mut file = File::from_std(file);
+    let mut spooled = 0;
+    loop {
+        let part = usize::try_from(length - spooled).map_or(buffer.len(), |l| l.min(buffer.len()));
+        file.write_all(&buffer[..part])
+            .await
+            .map_err(Refusal::Spool)?;
+        spooled += part as u64;
+        if spooled == length {
+            break;
+        }
+        buffer.clear();
+        buffer.reserve(SPOOL_STEP);
+        receive_more(peer, &mut buffer, spooled, length, shared).await?;
+    }
+    // Only a flush says whether the last write had room on the disk.
+    file.flush().await.map_err(Refusal::Spool)?;
+    let mut file = file.into_std().await;
+    file.rewind().map_err(Refusal::Spool)?;
+    Ok(Body::spooled(file, length))
+}
+
+async fn receive_more(
+    peer: &Waiter<'_>,
+    buffer: &mut BytesMut,
+    received: u64,
+    length: u64,
+    shared: &Shared,
+) -> Result<(), Refusal> {
+    let deadline = Instant::now() + shared.patience.body;
+    match peer.read(deadline, |peer| peer.recv_into(buffer)).await {
+        Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
+        Waited::Done(Ok(_)) => Ok(()),
+        Waited::Done(Err(error)) => Err(Refusal::Connection(error)),
+        Waited::TimedOut => Err(Refusal::BodyTimeout { received, length }),
+        Waited::Stopping => Err(Refusal::Stopping),
+    }
+}
+
+/// Room made for each receive, in bytes.
+const PACKET_STEP: usize = 8 * 1_024;
+const BODY_STEP: usize = 64 * 1_024;
+const SPOOL_STEP: usize = 256 * 1_024;

@@ -1,0 +1,165 @@
+//! One accepted connection: never blocks by itself, waits only with a deadline.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, BytesMut};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown, sockopt,
+};
+use wsgi_environ::Transport;
+
+use crate::listen::Family;
+
+/// The longest waits on a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the next bytes of a request body.
+    pub(crate) body: Duration,
+    /// For the peer to take more of a response.
+    pub(crate) write: Duration,
+}
+
+/// A connection of nginx. Closing it is dropping it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    fd: OwnedFd,
+    family: Family,
+    patience: Patience,
+    accepted: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(fd: OwnedFd, family: Family, patience: Patience) -> Self {
+        Self {
+            fd,
+            family,
+            patience,
+            accepted: Instant::now(),
+        }
+    }
+
+    pub(crate) fn accepted(&self) -> Instant {
+        self.accepted
+    }
+
+    /// Appends what has arrived to `buffer`, as far as its capacity goes; 0 is the end.
+    pub(crate) fn recv_into(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        loop {
+            let received = match recv(&self.fd, buffer.spare_capacity_mut(), RecvFlags::empty()) {
+                Ok(((arrived, _), _)) => arrived.len(),
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+            #[expect(unsafe_code, reason = "the only way to keep what the kernel wrote")]
+            // SAFETY: recv(2) initialised the first `received` bytes of the spare capacity.
+            unsafe {
+                buffer.advance_mut(received);
+            }
+            return Ok(received);
+        }
+    }
+
+    /// Throws away what has arrived, up to the size of `scratch`; 0 is the end.
+    pub(crate) fn discard(&self, scratch: &mut [u8]) -> io::Result<usize> {
+        let (received, _) = recv(&self.fd, scratch, RecvFlags::empty())?;
+        Ok(received)
+    }
+
+    /// Waits until there is something to read, or the time is over.
+    pub(crate) fn wait_readable(&self, patience: Duration) -> io::Result<()> {
+        self.wait(PollFlags::IN, patience)
+    }
+
+    /// Says that the response has ended, while the peer may still be sending.
+    pub(crate) fn shutdown_write(&self) {
+        // ENOTCONN: the peer has gone, and nothing is left to say.
+        let _ = shutdown(&self.fd, Shutdown::Write);
+    }
+
+    /// Makes the close that follows a reset where the transport has such a thing, so that
+    /// nginx does not take a broken response for a complete one.
+    ///
+    /// On a Unix socket only unread input makes the kernel report ECONNRESET
+    /// (`unix_release_sock`); there the unmet Content-Length has to tell.
+    pub(crate) fn abort(&self) {
+        if self.family == Family::Tcp {
+            let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
+        }
+    }
+
+    fn wait(&self, events: PollFlags, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+            let mut fds = [PollFd::new(&self.fd, events)];
+            match poll(&mut fds, Some(&timeout)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                // Hang-ups and errors count as ready: the next call says what happened.
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl AsRawFd for Connection {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Transport for Connection {
+    fn try_send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        // MSG_NOSIGNAL: an application may have given SIGPIPE back its deadly default.
+        const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+        loop {
+            let sent = match parts {
+                [part] => send(&self.fd, part, FLAGS),
+                parts => sendmsg(
+                    &self.fd,
+                    &parts[..parts.len().min(MOST_PARTS)],
+                    &mut SendAncillaryBuffer::default(),
+                    FLAGS,
+                ),
+            };
+            match sent {
+                Err(Errno::INTR) => {}
+                sent => return Ok(sent?),
+            }
+        }
+    }
+
+    fn wait_writable(&self) -> io::Result<()> {
+        self.wait(PollFlags::OUT, self.patience.write)
+    }
+
+    fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match recv(&self.fd, &mut *buffer, RecvFlags::empty()) {
+                Ok((received, _)) => return Ok(received),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait(PollFlags::IN, self.patience.body)?,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    fn interrupt(&self) {
+        let _ = shutdown(&self.fd, Shutdown::Both);
+    }
+}
+
+/// Buffers of one sendmsg(2): IOV_MAX is 1024 on Linux.
+const MOST_PARTS: usize = 1_024;

@@ -1,0 +1,106 @@
+//! A worker: slots that run the application, and a reactor that waits on their behalf.
+
+mod arrival;
+mod connection;
+mod departure;
+mod outgoing;
+mod poller;
+mod reactor;
+mod ready;
+mod refusal;
+mod report;
+mod request;
+mod slot;
+mod stop;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use uwsgi_codec::Limits;
+
+pub(crate) use connection::Patience;
+pub(crate) use reactor::start as start_reactor;
+pub(crate) use request::Intake;
+pub(crate) use slot::Slot;
+
+use crate::access_log::AccessLog;
+use crate::cli::Options;
+use crate::listen::Listener;
+use reactor::{Handoffs, Reactor};
+use ready::ReadyQueue;
+use stop::Stop;
+
+/// What all threads of a worker share. None of it needs Python.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) access_log: AccessLog,
+    pub(crate) stop: Stop,
+    /// Requests that the application is running now.
+    pub(crate) running: AtomicUsize,
+    serving: AtomicBool,
+    intake: Intake,
+    header_timeout: Duration,
+    patience: Patience,
+    ready: ReadyQueue,
+    reactor: Reactor,
+}
+
+impl Shared {
+    /// Prepares a worker that serves `listeners` as `options` say.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when it has no descriptors to give.
+    pub(crate) fn new(
+        listeners: Vec<Listener>,
+        access_log: AccessLog,
+        options: &Options,
+    ) -> io::Result<(Arc<Self>, Handoffs)> {
+        let (reactor, handoffs) =
+            Reactor::new(options.max_pending as usize, usize::from(options.threads));
+        let shared = Self {
+            listeners,
+            access_log,
+            stop: Stop::new()?,
+            running: AtomicUsize::new(0),
+            serving: AtomicBool::new(false),
+            intake: Intake {
+                limits: Limits::default(),
+                body_buffer: options.body_buffer.0,
+                buffer_body: options.buffer_body,
+            },
+            header_timeout: options.header_timeout.0,
+            patience: Patience {
+                body: options.body_timeout.0,
+                write: options.write_timeout.0,
+            },
+            ready: ReadyQueue::new()?,
+            reactor,
+        };
+        Ok((Arc::new(shared), handoffs))
+    }
+
+    /// Says that the slots run from now on, so that a stop has to wait for them.
+    pub(crate) fn begin_serving(&self) {
+        self.serving.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+
+    /// Waits until every response has left. To be called when the slots have ended.
+    pub(crate) fn wait_for_departures(&self) {
+        self.reactor.wait_for_departures();
+    }
+
+    /// Lets nobody connect any more, and removes the files of the sockets.
+    pub(crate) fn close_to_newcomers(&self) {
+        for listener in &self.listeners {
+            listener.close_to_newcomers();
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! How an idle slot sleeps: on the listeners, the ready queue and the stop at once, without
+//! waking its neighbours.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::{Errno, read};
+
+use super::Shared;
+use crate::listen::Listener;
+
+/// One slot's epoll instance.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    epoll: OwnedFd,
+    /// Python's wake-up descriptor, watched by the main thread's slot alone.
+    signals: Option<OwnedFd>,
+    accepting: bool,
+}
+
+/// Why a slot woke up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// A listener has a connection.
+    Listener,
+    /// The ready queue has something, or was closed.
+    Ready,
+    /// The worker is to stop.
+    Stop,
+    /// A signal arrived, which Python may have a handler for.
+    Signal,
+}
+
+impl Poller {
+    /// Watches everything a slot waits for.
+    pub(crate) fn new(shared: &Shared, signals: Option<OwnedFd>) -> Result<Self, Errno> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        // EPOLLEXCLUSIVE: an event wakes one sleeping slot, not all of them.
+        let exclusive = EventFlags::IN | EventFlags::EXCLUSIVE;
+        for listener in &shared.listeners {
+            epoll::add(&epoll, listener, EventData::new_u64(LISTENER), exclusive)?;
+        }
+        epoll::add(&epoll, &shared.ready, EventData::new_u64(READY), exclusive)?;
+        epoll::add(
+            &epoll,
+            &shared.stop,
+            EventData::new_u64(STOP),
+            EventFlags::IN,
+        )?;
+        if let Some(signals) = &signals {
+            epoll::add(&epoll, signals, EventData::new_u64(SIGNAL), EventFlags::IN)?;
+        }
+        Ok(Self {
+            epoll,
+            signals,
+            accepting: true,
+        })
+    }
+
+    /// Sleeps until there is something to do.
+    pub(crate) fn wait(&self) -> Wake {
+        let mut events = [Event {
+            flags: EventFlags::empty(),
+            data: EventData::new_u64(0),
+        }];
+        loop {
+            match epoll::wait(&self.epoll, &mut events, None) {
+                Ok(0) => {}
+                Ok(_) => break,
+                Err(_) => return Wake::Signal,
+            }
+        }
+        match events[0].data.u64() {
+            READY => Wake::Ready,
+            STOP => Wake::Stop,
+            SIGNAL => {
+                self.consume_signals();
+                Wake::Signal
+            }
+            _ => Wake::Listener,
+        }
+    }
+
+    fn consume_signals(&self) {
+        let mut numbers = [0u8; 64];
+        if let Some(signals) = &self.signals {
+            while read(signals, &mut numbers).is_ok_and(|count| count == numbers.len()) {}
+        }
+    }
+
+    /// Whether the listeners are still watched.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.accepting
+    }
+
+    /// Leaves only the ready queue to wait for.
+    pub(crate) fn stop_accepting(&mut self, listeners: &[Listener], stop: impl AsFd) {
+        self.accepting = false;
+        for listener in listeners {
+            let _ = epoll::delete(&self.epoll, listener);
+        }
+        let _ = epoll::delete(&self.epoll, stop);
+    }
+}
+
+const READY: u64 = 0;
+const STOP: u64 = 1;
+const SIGNAL: u64 = 2;
+const LISTENER: u64 = 3;

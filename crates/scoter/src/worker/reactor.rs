@@ -1,0 +1,251 @@
+//! The reactor: one thread that waits on behalf of the slots.
+//!
+//! Half a packet, a body on its way, a response whose reader is slow, input that nobody
+//! read: none of them holds a slot. Python never runs here.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::Shared;
+use super::arrival::Arrival;
+use super::connection::Connection;
+use super::departure::Departure;
+use super::stop::Stop;
+use crate::signals::Signals;
+
+/// Where slots leave connections that have to wait.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    handoffs: mpsc::Sender<Handoff>,
+    /// One for each request on its way in, and for each response on its way out: what
+    /// bounds the memory. Apart, so that stalled requests cannot keep responses in slots.
+    arrivals: Arc<Semaphore>,
+    departures: Arc<Semaphore>,
+}
+
+/// The receiving end of a [`Reactor`].
+#[derive(Debug)]
+pub(crate) struct Handoffs(mpsc::Receiver<Handoff>);
+
+#[derive(Debug)]
+enum Handoff {
+    Arrival(Arrival, OwnedSemaphorePermit),
+    Departure(Departure, OwnedSemaphorePermit),
+    /// A slot takes no more connections.
+    SlotDrained,
+    /// The slots have ended; the answer goes out when the last departure has.
+    SlotsEnded(blocking::Sender<()>),
+}
+
+impl Reactor {
+    /// Makes the two ends; at most `capacity` connections wait in each direction.
+    pub(crate) fn new(capacity: usize, slots: usize) -> (Self, Handoffs) {
+        // Room for every connection with a permit, for each slot's last word, and for the
+        // last word of all: a send never finds it full.
+        let (sender, receiver) = mpsc::channel(2 * capacity + slots + 1);
+        let reactor = Self {
+            handoffs: sender,
+            arrivals: Arc::new(Semaphore::new(capacity)),
+            departures: Arc::new(Semaphore::new(capacity)),
+        };
+        (reactor, Handoffs(receiver))
+    }
+
+    /// Leaves an incomplete request to be completed.
+    ///
+    /// # Errors
+    ///
+    /// It comes back when as many connections wait as may.
+    pub(crate) fn complete(&self, arrival: Arrival) -> Result<(), Arrival> {
+        let Ok(permit) = Arc::clone(&self.arrivals).try_acquire_owned() else {
+            return Err(arrival);
+        };
+        // The reactor outlives the slots.
+        let _ = self.handoffs.try_send(Handoff::Arrival(arrival, permit));
+        Ok(())
+    }
+
+    /// Leaves the end of a response to be sent.
+    ///
+    /// # Errors
+    ///
+    /// It comes back when as many connections wait as may.
+    pub(crate) fn finish(&self, departure: Departure) -> Result<(), Departure> {
+        let Ok(permit) = Arc::clone(&self.departures).try_acquire_owned() else {
+            return Err(departure);
+        };
+        let _ = self
+            .handoffs
+            .try_send(Handoff::Departure(departure, permit));
+        Ok(())
+    }
+
+    /// Says that the calling slot takes no more connections.
+    pub(crate) fn slot_drained(&self) {
+        let _ = self.handoffs.try_send(Handoff::SlotDrained);
+    }
+
+    /// Waits until every response has left. To be called when the slots have ended.
+    pub(crate) fn wait_for_departures(&self) {
+        let (sender, receiver) = blocking::channel();
+        let _ = self.handoffs.try_send(Handoff::SlotsEnded(sender));
+        let _ = receiver.recv();
+    }
+}
+
+/// Starts the reactor's thread, which also looks after the signals.
+///
+/// # Errors
+///
+/// Those of the system, when it has no descriptors or threads to give.
+pub(crate) fn start(
+    shared: Arc<Shared>,
+    handoffs: Handoffs,
+    slots: usize,
+    graceful_timeout: Duration,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("scoter-file")
+        .max_blocking_threads(FILE_THREADS)
+        .build()?;
+    let signals = {
+        let _context = runtime.enter();
+        Signals::install()?
+    };
+    std::thread::Builder::new()
+        .name("scoter-reactor".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                tokio::spawn(signals.watch(Arc::clone(&shared), graceful_timeout));
+                run(shared, handoffs, slots).await;
+            });
+        })
+}
+
+async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize) {
+    let arrivals = TaskTracker::new();
+    let departures = TaskTracker::new();
+    let mut drained = 0;
+    while let Some(handoff) = handoffs.recv().await {
+        match handoff {
+            Handoff::Arrival(arrival, permit) => {
+                let shared = Arc::clone(&shared);
+                let departures = departures.clone();
+                arrivals.spawn(async move {
+                    if let Some((refused, permit)) = arrival.complete(&shared, permit).await {
+                        departures.spawn(refused.finish(shared, permit));
+                    }
+                });
+            }
+            Handoff::Departure(departure, permit) => {
+                departures.spawn(departure.finish(Arc::clone(&shared), permit));
+            }
+            Handoff::SlotDrained => {
+                drained += 1;
+                if drained == slots {
+                    arrivals.close();
+                    let (arrivals, shared) = (arrivals.clone(), Arc::clone(&shared));
+                    tokio::spawn(async move {
+                        arrivals.wait().await;
+                        shared.ready.close();
+                    });
+                }
+            }
+            Handoff::SlotsEnded(answer) => {
+                departures.close();
+                let departures = departures.clone();
+                tokio::spawn(async move {
+                    departures.wait().await;
+                    let _ = answer.send(());
+                });
+            }
+        }
+    }
+}
+
+/// A connection that the reactor can wait on.
+#[derive(Debug)]
+pub(crate) struct Waiter<'a> {
+    fd: AsyncFd<Arc<Connection>>,
+    stop: &'a Stop,
+}
+
+/// What ended a wait.
+#[derive(Debug)]
+pub(crate) enum Waited<T> {
+    /// The operation, done.
+    Done(io::Result<T>),
+    /// The deadline.
+    TimedOut,
+    /// The stop: the peer had stalled for as long as a stop waits.
+    Stopping,
+}
+
+impl<'a> Waiter<'a> {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        interest: Interest,
+        stop: &'a Stop,
+    ) -> io::Result<Self> {
+        #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
+        // SAFETY: a connection owns its descriptor, keeps it until it is dropped and never
+        // exchanges it; the AsyncFd keeps the connection.
+        let fd = unsafe { AsyncFd::register_with_interest(connection, interest)? };
+        Ok(Self { fd, stop })
+    }
+
+    /// Repeats `operation` whenever the connection is readable, until it does not block.
+    ///
+    /// A stop cuts the wait short: peers that stall must not delay it.
+    pub(crate) async fn read<T>(
+        &self,
+        deadline: Instant,
+        mut operation: impl FnMut(&Connection) -> io::Result<T>,
+    ) -> Waited<T> {
+        let io = self
+            .fd
+            .async_io(Interest::READABLE, |connection| operation(connection));
+        tokio::select! {
+            biased;
+            result = io => Waited::Done(result),
+            () = tokio::time::sleep_until(deadline) => Waited::TimedOut,
+            () = self.stop_patience() => Waited::Stopping,
+        }
+    }
+
+    /// Repeats `operation` whenever the connection is writable, until it does not block.
+    pub(crate) async fn write<T>(
+        &self,
+        deadline: Instant,
+        mut operation: impl FnMut(&Connection) -> io::Result<T>,
+    ) -> Waited<T> {
+        let io = self
+            .fd
+            .async_io(Interest::WRITABLE, |connection| operation(connection));
+        tokio::time::timeout_at(deadline, io)
+            .await
+            .map_or(Waited::TimedOut, Waited::Done)
+    }
+
+    async fn stop_patience(&self) {
+        self.stop.begun().await;
+        tokio::time::sleep(STOP_PATIENCE).await;
+    }
+}
+
+/// Files that can be on their way to slow readers at the same time; more of them queue.
+const FILE_THREADS: usize = 128;
+
+/// How long a stop waits for the next bytes of a request that has begun to arrive.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);

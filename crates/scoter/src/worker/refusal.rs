@@ -1,0 +1,132 @@
+//! Requests that never reach the application, and what nginx is told about them.
+
+use std::io;
+
+use thiserror::Error;
+use tracing::{debug, error, warn};
+use uwsgi_codec::DecodeError;
+use wsgi_environ::{Method, RequestError, reason_phrase, write_plain_reply};
+
+/// Why a connection is not served.
+#[derive(Debug, Error)]
+pub(crate) enum Refusal {
+    /// The bytes are no packet.
+    #[error(transparent)]
+    Packet(#[from] DecodeError),
+    /// The packet holds no request.
+    #[error("empty var block")]
+    EmptyBlock,
+    /// The packet is for another language or service.
+    #[error("modifier1 {modifier1}: only 0 (WSGI), 30 and 100 (ping) are served")]
+    Modifier {
+        /// As received.
+        modifier1: u8,
+    },
+    /// The vars contradict themselves.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The packet did not arrive in time.
+    #[error("{received} bytes of a packet arrived before --header-timeout")]
+    HeaderTimeout {
+        /// Bytes so far.
+        received: usize,
+    },
+    /// The body stalled.
+    #[error("{received} of {length} body bytes arrived, then none for --body-timeout")]
+    BodyTimeout {
+        /// Bytes so far.
+        received: u64,
+        /// CONTENT_LENGTH.
+        length: u64,
+    },
+    /// The server stops, and the peer has stalled.
+    #[error("stopping, and the peer has stalled")]
+    Stopping,
+    /// The peer closed before its request was complete.
+    #[error("the peer closed before its request was complete")]
+    PeerGone,
+    /// As many connections wait as `--max-pending` allows.
+    #[error("--max-pending connections are waiting already")]
+    Overloaded,
+    /// The connection failed.
+    #[error("connection failed: {0}")]
+    Connection(io::Error),
+    /// The body could not be kept in a temporary file.
+    #[error("cannot spool the request body: {0}")]
+    Spool(io::Error),
+}
+
+/// What the peer of a refused request receives before the close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing: nobody listens, or nobody asked.
+    Silence,
+    /// A reply with this status, and a text that says what was wrong.
+    Status(u16),
+}
+
+impl Refusal {
+    /// What each refusal tells the peer, all in one place.
+    pub(crate) fn answer(&self) -> Answer {
+        const BAD_REQUEST: Answer = Answer::Status(400);
+        match self {
+            Self::Packet(_) | Self::EmptyBlock | Self::Modifier { .. } | Self::Request(_) => {
+                BAD_REQUEST
+            }
+            Self::HeaderTimeout { received: 0 } | Self::PeerGone | Self::Connection(_) => {
+                Answer::Silence
+            }
+            Self::HeaderTimeout { .. } | Self::BodyTimeout { .. } => Answer::Status(408),
+            Self::Stopping | Self::Overloaded => Answer::Status(503),
+            Self::Spool(_) => Answer::Status(500),
+        }
+    }
+
+    /// Logs it once, as severe as it is for an operator.
+    pub(crate) fn log(&self) {
+        match self {
+            Self::PeerGone | Self::Connection(_) | Self::HeaderTimeout { received: 0 } => {
+                debug!(reason = %self, "connection closed");
+            }
+            Self::Spool(_) => error!(reason = %self, "request refused"),
+            _ => warn!(reason = %self, "request refused"),
+        }
+    }
+
+    /// The whole reply, empty for [`Answer::Silence`].
+    pub(crate) fn reply(&self) -> Vec<u8> {
+        let mut reply = Vec::new();
+        if let Answer::Status(code) = self.answer() {
+            let reason = reason_phrase(code);
+            // The details of a failure of ours are for the log alone.
+            let text = match self {
+                Self::Spool(_) => format!("{reason}\n"),
+                _ => format!("{reason}: {self}\n"),
+            };
+            write_plain_reply(code, &text, Method::Other, &mut reply);
+        }
+        reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_say_what_was_wrong() {
+        let reply = Refusal::from(DecodeError::PlainHttp).reply();
+        assert_eq!(
+            String::from_utf8(reply).unwrap(),
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 74\r\n\r\n\
+             Bad Request: plain HTTP request: this socket speaks uwsgi, use uwsgi_pass\n"
+        );
+        assert!(Refusal::PeerGone.reply().is_empty());
+    }
+
+    #[test]
+    fn failures_of_ours_keep_their_details() {
+        let reply = Refusal::Spool(io::Error::other("/secret/path is full")).reply();
+        assert!(!String::from_utf8(reply).unwrap().contains("secret"));
+    }
+}

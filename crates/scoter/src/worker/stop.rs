@@ -1,0 +1,55 @@
+//! The one way to say that a worker is to end.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::{Errno, write};
+use tokio_util::sync::CancellationToken;
+
+/// Seen by the slots through a descriptor that stays readable, by tasks through a token.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    begun: OnceLock<Instant>,
+    token: CancellationToken,
+    event: OwnedFd,
+}
+
+impl Stop {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        Ok(Self {
+            begun: OnceLock::new(),
+            token: CancellationToken::new(),
+            event: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
+        })
+    }
+
+    /// Begins the stop; more than once is no more than once.
+    pub(crate) fn begin(&self) {
+        let _ = self.begun.set(Instant::now());
+        self.token.cancel();
+        // Nobody reads it, so the next waiters see it too.
+        let _ = write(&self.event, &1u64.to_ne_bytes());
+    }
+
+    /// How long ago the stop began.
+    pub(crate) fn begun_for(&self) -> Option<Duration> {
+        self.begun.get().map(Instant::elapsed)
+    }
+
+    /// Completes when the stop begins.
+    ///
+    /// # Cancel safety
+    ///
+    /// It can be dropped and called again at any time.
+    pub(crate) async fn begun(&self) {
+        self.token.cancelled().await;
+    }
+}
+
+impl AsFd for Stop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}
