@@ -6,11 +6,35 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{DecodeError, EncodeError, Limits, Packet};
 
-/// Packets for `tokio_util`'s `Framed`.
+/// Packets for tokio-util's [`Framed`](tokio_util::codec::Framed).
 ///
 /// A request body follows its packet without a frame of its own: take one
-/// packet, then the rest of the stream and of the read buffer with
-/// `Framed::into_parts`.
+/// packet, then [`Framed::into_parts`](tokio_util::codec::Framed::into_parts).
+///
+/// # Examples
+///
+/// ```
+/// use tokio::io::AsyncReadExt;
+/// use tokio_stream::StreamExt;
+/// use tokio_util::codec::Framed;
+/// use uwsgi_codec::UwsgiCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (mut peer, stream) = tokio::io::duplex(64);
+/// # tokio::io::AsyncWriteExt::write_all(&mut peer, b"\0\x06\0\0\x01\0k\x01\0vbody").await?;
+/// # drop(peer);
+/// let mut framed = Framed::new(stream, UwsgiCodec::default());
+/// let packet = framed.next().await.ok_or("no packet")??;
+/// assert_eq!(packet.vars.get("k"), Some(&b"v"[..]));
+///
+/// let parts = framed.into_parts();
+/// let mut body = Vec::new();
+/// (&parts.read_buf[..]).chain(parts.io).read_to_end(&mut body).await?;
+/// assert_eq!(body, b"body");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct UwsgiCodec {
     limits: Limits,

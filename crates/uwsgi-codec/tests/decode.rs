@@ -85,6 +85,16 @@ fn incomplete_packet_is_no_error() {
 }
 
 #[test]
+fn incomplete_packet_gets_room_for_the_rest() {
+    let mut received = BytesMut::from(&b"\x00\x00\x20\x00\x01"[..]);
+
+    assert_eq!(Packet::decode(&mut received, &Limits::default()), Ok(None));
+
+    assert!(received.capacity() >= 4 + 8192, "{}", received.capacity());
+    assert_eq!(received, b"\x00\x00\x20\x00\x01"[..]);
+}
+
+#[test]
 fn malformed_part_of_an_incomplete_block_waits_for_the_rest() {
     // An empty key, but the last byte of the block is missing.
     let wire = b"\x00\x05\x00\x00\x00\x00\x01\x00";
