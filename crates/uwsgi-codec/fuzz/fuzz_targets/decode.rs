@@ -1,0 +1,154 @@
+//! Any input is a packet, too little, or an error; borrowed, owned, and in small
+//! pieces agree on which; a packet encodes back to the bytes it came from.
+
+#![no_main]
+
+use bytes::BytesMut;
+use libfuzzer_sys::fuzz_target;
+use uwsgi_codec::{DecodeError, Header, Limits, Packet, PacketBuilder, PacketRef};
+
+fuzz_target!(|wire: &[u8]| {
+    for limits in [
+        Limits::default(),
+        Limits::default().with_max_block(100).with_max_vars(3),
+    ] {
+        check(wire, &limits);
+    }
+});
+
+fn check(wire: &[u8], limits: &Limits) {
+    let borrowed = PacketRef::decode(wire, limits);
+    check_owned(wire, limits, &borrowed);
+    check_in_pieces(wire, limits, &borrowed);
+    match borrowed {
+        Ok(Some(packet)) => check_packet(wire, limits, packet),
+        Ok(None) => assert!(
+            wire.first_chunk()
+                .is_none_or(|first| wire.len() < Header::from_bytes(*first).packet_len())
+        ),
+        Err(error) => check_error(wire, limits, &error),
+    }
+}
+
+fn check_owned(
+    wire: &[u8],
+    limits: &Limits,
+    expected: &Result<Option<PacketRef<'_>>, DecodeError>,
+) {
+    let mut received = BytesMut::from(wire);
+    match Packet::decode(&mut received, limits) {
+        Ok(Some(packet)) => {
+            assert_eq!(Ok(Some(packet.as_ref())), *expected);
+            assert_eq!(received, wire[packet.len()..]);
+            let pairs: Vec<_> = packet.vars.clone().into_iter().collect();
+            let pairs = pairs.iter().map(|(key, value)| (&key[..], &value[..]));
+            assert!(pairs.eq(packet.vars.iter()));
+        }
+        other => {
+            assert_eq!(other.map(|_| None), *expected);
+            assert_eq!(received, wire);
+        }
+    }
+}
+
+fn check_in_pieces(
+    wire: &[u8],
+    limits: &Limits,
+    expected: &Result<Option<PacketRef<'_>>, DecodeError>,
+) {
+    let mut received = BytesMut::new();
+    // Bytes, unless there are so many that little else would be tried.
+    let piece_len = 1 + wire.len() / 1024;
+    for piece in wire.chunks(piece_len) {
+        received.extend_from_slice(piece);
+        match Packet::decode(&mut received, limits) {
+            Ok(None) => {}
+            Ok(Some(packet)) => {
+                assert_eq!(Ok(Some(packet.as_ref())), *expected);
+                assert!(received.len() < piece_len);
+                return;
+            }
+            Err(error) => {
+                assert_eq!(Err(error), *expected);
+                return;
+            }
+        }
+    }
+    assert_eq!(*expected, Ok(None));
+}
+
+fn check_packet(wire: &[u8], limits: &Limits, packet: PacketRef<'_>) {
+    let vars = packet.vars;
+    assert_eq!(packet.len(), packet.header.packet_len());
+    assert_eq!(vars.iter().count(), vars.len());
+    assert!(vars.len() <= limits.max_vars);
+    assert!(packet.header.datasize <= limits.max_block);
+
+    let field_bytes: usize = vars.iter().map(|(k, v)| 2 + k.len() + 2 + v.len()).sum();
+    assert_eq!(field_bytes, vars.as_bytes().len());
+    // Walking the whole block for each key takes too long for many of them.
+    for (key, _) in vars.iter().take(8) {
+        assert!(!key.is_empty());
+        assert_eq!(vars.get(key), vars.get_all(key).last());
+        assert!(vars.get(key).is_some());
+    }
+
+    let mut forwarded = BytesMut::new();
+    packet.encode(&mut forwarded).expect("it was decoded");
+    assert_eq!(forwarded, wire[..packet.len()]);
+
+    let mut builder = PacketBuilder::new();
+    builder
+        .modifier1(packet.header.modifier1)
+        .modifier2(packet.header.modifier2)
+        .vars(vars)
+        .expect("they were decoded");
+    assert_eq!(builder.to_vec().expect("it was decoded"), forwarded);
+}
+
+fn check_error(wire: &[u8], limits: &Limits, error: &DecodeError) {
+    let (first, behind) = wire.split_first_chunk().expect("an error takes a header");
+    let datasize = usize::from(Header::from_bytes(*first).datasize);
+    let length_at = |offset: usize| {
+        let bytes = behind[offset..]
+            .first_chunk()
+            .expect("a length in the block");
+        u16::from_le_bytes(*bytes)
+    };
+    match *error {
+        DecodeError::PlainHttp => assert!(first.is_ascii()),
+        DecodeError::TlsHandshake => assert_eq!(first[..2], [22, 3]),
+        DecodeError::BlockTooLarge {
+            datasize: announced,
+            limit,
+        } => {
+            assert_eq!((announced, limit), (datasize, limits.max_block));
+            assert!(announced > usize::from(limit));
+        }
+        DecodeError::TooManyVars { limit } => {
+            assert_eq!(limit, limits.max_vars);
+            assert!(datasize > 5 * limit);
+        }
+        DecodeError::EmptyKey { offset } => assert_eq!(length_at(offset), 0),
+        DecodeError::TrailingByte { offset } => assert_eq!(offset + 1, datasize),
+        DecodeError::KeyPastEnd {
+            offset,
+            key_len: len,
+            left,
+        }
+        | DecodeError::ValuePastEnd {
+            offset,
+            value_len: len,
+            left,
+        } => {
+            assert_eq!(length_at(offset), len);
+            assert_eq!(offset + 2 + left, datasize);
+            assert!(usize::from(len) > left);
+        }
+        DecodeError::ValueLengthPastEnd { offset, left } => {
+            assert_eq!(offset + left, datasize);
+            assert!(left < 2);
+        }
+        _ => panic!("no invariant is stated for {error:?}"),
+    }
+}
