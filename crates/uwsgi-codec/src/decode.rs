@@ -54,7 +54,7 @@ pub(crate) fn count_vars(block: &[u8], limits: &Limits) -> Result<usize, DecodeE
 /// returns it with the offset of what follows.
 // Each length is found through the one before it, so that chain of loads is
 // what a walk costs. Offsets into one slice keep it shorter than slices of
-// slices do: 123 ns instead of 150 to check and walk 24 vars.
+// slices do: 130 ns instead of 153 to check and walk 24 vars.
 #[inline]
 pub(crate) fn field_at(block: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let start = at + 2;
@@ -68,7 +68,7 @@ pub(crate) fn field_at(block: &[u8], at: usize) -> Option<(&[u8], usize)> {
 /// Says whether a packet cannot begin with these bytes, because HTTP does.
 pub(crate) fn begins_http(first: [u8; Header::LEN]) -> bool {
     // The methods of RFC 9110 and RFC 5789, and RFC 9113, "HTTP/2 connection
-    // preface". None of their first letters is a modifier1 in use.
+    // preface". Of their first letters only H is a modifier1, that of replies.
     matches!(
         &first,
         b"GET "

@@ -116,8 +116,9 @@ pub enum EncodeError {
     /// The packet would begin like an HTTP request or a TLS handshake, and be
     /// refused as one ([`DecodeError::PlainHttp`], [`DecodeError::TlsHandshake`]).
     ///
-    /// No packet in use does: the method names are spelled with values of
-    /// `modifier1` that have no meaning, and 22 carries code, not vars.
+    /// No packet in use does: the methods' first letters have no meaning as
+    /// `modifier1`, but for `H`, which begins replies; and 22, with which TLS
+    /// begins, carries code, not vars.
     #[error(
         "header {:02x?} begins like an HTTP request or a TLS handshake",
         .header.to_bytes()

@@ -3,7 +3,8 @@
 //! A web server sends [`WSGI`] unless told otherwise (nginx's
 //! `uwsgi_modifier1`). What a value means is the receiver's business: the codec
 //! passes every value through. Names and meanings follow uwsgi-docs, "The uwsgi
-//! Protocol"; "m2" is [`Header::modifier2`](crate::Header::modifier2).
+//! Protocol", and uWSGI's plugins; "m2" is
+//! [`Header::modifier2`](crate::Header::modifier2).
 //!
 //! Where a line below says that the block is not vars, only the
 //! [`Header`](crate::Header) can be read with this crate: decoding the packet
