@@ -255,7 +255,10 @@ fn missing_module_hint(name: &str) -> String {
                 .with_extension("py")
                 .exists() =>
         {
-            format!("{module}.py exists: write {module}:{attribute}")
+            format!(
+                "{}.py exists: write {module}:{attribute}",
+                module.replace('.', "/")
+            )
         }
         _ => format!(
             "--chdir or --pythonpath name the directory that holds {file}; \

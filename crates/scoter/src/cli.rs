@@ -14,12 +14,10 @@ use crate::units::{Size, Span};
 
 /// Serves a Python WSGI application to nginx `uwsgi_pass`.
 #[derive(Debug, Parser)]
-#[command(name = "scoter", version, max_term_width = 100)]
+#[command(name = "scoter", version, max_term_width = 110)]
 #[command(after_help = "Example: scoter myproject.wsgi --bind unix:/run/myproject.sock")]
 pub(crate) struct Options {
-    /// The application: module:callable or path/to/file.py[:callable]
-    ///
-    /// Without a callable: `application`, then `app`.
+    /// module[:callable] or path/to/file.py[:callable] [default callable: application, then app]
     #[arg(value_name = "APP")]
     pub(crate) app: Target,
 
@@ -67,8 +65,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "1M", help_heading = REQUESTS)]
     pub(crate) body_buffer: Size,
 
-    /// What happens to a body beyond --body-buffer
-    #[arg(long, value_enum, default_value_t = BufferBody::Auto, help_heading = REQUESTS)]
+    /// A body beyond --body-buffer: auto reads it while the application runs, all spools it first
+    #[arg(long, value_name = "auto|all", value_enum, default_value_t = BufferBody::Auto, hide_possible_values = true, help_heading = REQUESTS)]
     pub(crate) buffer_body: BufferBody,
 
     /// Requests that may wait for their rest, and responses for slow readers, at a time
@@ -99,17 +97,17 @@ pub(crate) struct Options {
     #[arg(long, value_name = "WHERE", default_value = "on", help_heading = LOGGING)]
     pub(crate) access_log: AccessLogTo,
 
-    /// Least severe message on standard error
-    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info, help_heading = LOGGING)]
+    /// Least severe message on standard error: trace, debug, info, warn or error
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info, hide_possible_values = true, help_heading = LOGGING)]
     pub(crate) log_level: LogLevel,
 }
 
 /// What happens to a request body beyond `--body-buffer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BufferBody {
-    /// The application starts at once and reads it from the socket
+    /// The application starts at once and reads it from the socket.
     Auto,
-    /// It is completed in an unnamed temporary file first
+    /// It is completed in an unnamed temporary file first.
     All,
 }
 

@@ -24,7 +24,7 @@ mod _scoter {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use wsgi_environ::{Errors, FileWrapper, Input, StartResponse};
+    use wsgi_environ::{Errors, FileWrapper, Input, StartResponse, Write};
 
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");

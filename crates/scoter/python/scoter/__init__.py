@@ -1,5 +1,6 @@
 """scoter: a WSGI application server for nginx ``uwsgi_pass``."""
 
 from scoter._scoter import VERSION as __version__
+from scoter._scoter import Errors, FileWrapper, Input, StartResponse, Write
 
-__all__ = ["__version__"]
+__all__ = ["Errors", "FileWrapper", "Input", "StartResponse", "Write", "__version__"]

@@ -1,0 +1,99 @@
+"""The server, and the objects that an application meets in its environ (PEP 3333)."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Protocol, final
+
+from _typeshed import WriteableBuffer
+from typing_extensions import Self
+
+__all__ = ["Errors", "FileWrapper", "Input", "StartResponse", "VERSION", "Write", "main"]
+
+VERSION: Final[str]
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line ``arguments``, the program's name first; return the exit code."""
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+@final
+class Input:
+    """``environ["wsgi.input"]``: the body of one request.
+
+    A read returns all it was asked for, or raises: ``ConnectionResetError`` when the client
+    sent less than it announced, ``TimeoutError`` after ``--body-timeout``; both are
+    ``OSError``. After the end of the request it raises ``ValueError``; while another thread
+    reads, ``RuntimeError``.
+    """
+
+    def read(self, size: int | None = None) -> bytes:
+        """Return ``size`` bytes, fewer only at the end; all that is left without a size."""
+
+    def readline(self, size: int | None = None) -> bytes:
+        """Return the next line with its newline, or ``size`` bytes of a longer one."""
+
+    def readlines(self, hint: int | None = None) -> list[bytes]:
+        """Return the lines that are left, or as many as make up ``hint`` bytes."""
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill a buffer; return the number of bytes, fewer than its length only at the end."""
+
+    def readable(self) -> bool: ...
+    def writable(self) -> bool: ...
+    def seekable(self) -> bool: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool:
+        """Whether the request is over."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> bytes: ...
+
+@final
+class Errors:
+    """``environ["wsgi.errors"]``: a text stream into the error log, by whole lines."""
+
+    def write(self, text: str) -> int: ...
+    def writelines(self, lines: Sequence[str]) -> None: ...
+    def flush(self) -> None: ...
+
+@final
+class Write:
+    """What ``start_response`` returns: sends bytes at once, and waits for a slow client.
+
+    Raises ``BrokenPipeError`` when the client went away, ``TimeoutError`` when it took
+    nothing for ``--write-timeout``.
+    """
+
+    def __call__(self, data: bytes) -> None: ...
+
+@final
+class StartResponse:
+    """The ``start_response`` of one request.
+
+    Raises ``TypeError`` for a status or header of the wrong type, ``ValueError`` for one with
+    the wrong content, ``AssertionError`` when it was called before and ``exc_info`` is
+    missing. With ``exc_info`` after the first byte has left, raises that exception again.
+    """
+
+    def __call__(
+        self,
+        status: str,
+        response_headers: list[tuple[str, str]],
+        exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None] | None = None,
+    ) -> Write: ...
+
+@final
+class FileWrapper:
+    """``environ["wsgi.file_wrapper"]``: returned by an application, it sends a file.
+
+    A plain file leaves by ``sendfile``, from its current position; anything else that has a
+    ``read`` is read in blocks.
+    """
+
+    def __new__(cls, filelike: _Readable, blksize: int = 8192) -> Self: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None:
+        """Close the file, if it can be closed."""
