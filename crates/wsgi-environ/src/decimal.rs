@@ -1,0 +1,37 @@
+//! Numbers as HTTP has them: digits and nothing else.
+
+/// Why a text is not a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotDecimal {
+    Syntax,
+    TooLarge,
+}
+
+/// Reads one or more digits, up to 2^63-1.
+pub(crate) fn parse(text: &[u8]) -> Result<u64, NotDecimal> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return Err(NotDecimal::Syntax);
+    }
+    text.iter()
+        .try_fold(0_u64, |sum, digit| {
+            sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
+        .filter(|&number| number <= MAX)
+        .ok_or(NotDecimal::TooLarge)
+}
+
+/// Appends the digits of a number.
+pub(crate) fn write(mut number: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
+}
+
+// What fits every language's signed file offset.
+const MAX: u64 = i64::MAX as u64;
