@@ -1,0 +1,169 @@
+//! `wsgi.input`: the request body as a file, read from where it is.
+
+mod body;
+mod failure;
+mod reader;
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice};
+
+pub use self::body::Body;
+pub use self::failure::{InputEnd, InputFailure};
+use self::reader::Reader;
+use crate::lent::{Absent, Lent};
+
+/// `wsgi.input`: the body of one request.
+///
+/// Offers what PEP 3333 asks for, sizes included, and what `io.BufferedReader`
+/// and `io.TextIOWrapper` need to wrap it. It never reads past the end of the
+/// body, then returns `b""` for ever.
+///
+/// A read returns all it was asked for or raises: `ConnectionResetError` when
+/// the client sent less than it announced, `TimeoutError` after the body
+/// deadline, both `OSError`. What had arrived is not lost, a later read returns
+/// it. After the end of the request a read raises `ValueError`, as on any closed
+/// file; while another thread reads, `RuntimeError`.
+#[pyclass(frozen, module = "scoter")]
+#[derive(Debug)]
+pub struct Input {
+    reader: Lent<Reader>,
+}
+
+impl Input {
+    /// Makes the object for one request.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub fn new(py: Python<'_>, body: Body) -> PyResult<Bound<'_, Self>> {
+        let reader = Lent::new(Reader::new(body));
+        Bound::new(py, Self { reader })
+    }
+
+    /// Detaches the object from the connection for ever and says what is left.
+    ///
+    /// Later calls say that nothing is left.
+    pub fn finish(&self) -> InputEnd {
+        match self.reader.take() {
+            Ok(reader) => InputEnd {
+                unread: reader.unread(),
+                busy: false,
+                failed: reader.into_failure(),
+            },
+            Err(absent) => InputEnd {
+                busy: absent == Absent::Away,
+                ..InputEnd::default()
+            },
+        }
+    }
+
+    fn with_reader<T>(&self, work: impl FnOnce(&mut Reader) -> PyResult<T>) -> PyResult<T> {
+        self.reader.with(work).unwrap_or_else(|absent| {
+            Err(match absent {
+                Absent::Away => {
+                    PyRuntimeError::new_err("wsgi.input is being read by another thread")
+                }
+                Absent::Gone => PyValueError::new_err("wsgi.input: the request is over"),
+            })
+        })
+    }
+}
+
+#[pymethods]
+impl Input {
+    /// Returns `size` bytes, fewer only at the end of the body; all that is left
+    /// when `size` is None or negative.
+    #[pyo3(signature = (size=None))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        self.with_reader(|reader| reader.read(py, Limit::of(size)))
+    }
+
+    /// Returns the next line with its b"\n", or `size` bytes of it if it is longer.
+    #[pyo3(signature = (size=None))]
+    fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        self.with_reader(|reader| reader.read_line(py, Limit::of(size)))
+    }
+
+    /// Returns the lines that are left, or as many as make up `hint` bytes.
+    #[pyo3(signature = (hint=None))]
+    fn readlines<'py>(&self, py: Python<'py>, hint: Option<i64>) -> PyResult<Bound<'py, PyList>> {
+        // As in io.IOBase, a hint of 0 is none.
+        let hint = Limit::of(hint.filter(|&hint| hint != 0));
+        self.with_reader(|reader| reader.read_lines(py, hint))
+    }
+
+    /// Fills a writable buffer and returns the number of bytes, fewer than its
+    /// length only at the end of the body.
+    fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let view = PyMemoryView::from(buffer)?;
+        if view.getattr(intern!(py, "readonly"))?.is_truthy()? {
+            return Err(PyTypeError::new_err("readinto() needs a writable buffer"));
+        }
+        let view = view.call_method1(intern!(py, "cast"), (intern!(py, "B"),))?;
+        let size = i64::try_from(view.len()?)?;
+        let bytes = self.with_reader(|reader| reader.read(py, Limit::of(Some(size))))?;
+        let len = bytes.as_bytes().len();
+        view.set_item(PySlice::new(py, 0, isize::try_from(len)?, 1), bytes)?;
+        Ok(len)
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let line = self.with_reader(|reader| reader.read_line(py, Limit::None))?;
+        Ok(Some(line).filter(|line| !line.as_bytes().is_empty()))
+    }
+
+    /// Does nothing: the stream is the server's to close. Wrappers from `io`
+    /// call it when they are collected.
+    fn close(&self) {}
+
+    /// Whether the request is over.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.reader.is_gone()
+    }
+
+    /// True.
+    fn readable(&self) -> bool {
+        true
+    }
+
+    /// False.
+    fn writable(&self) -> bool {
+        false
+    }
+
+    /// False.
+    fn seekable(&self) -> bool {
+        false
+    }
+}
+
+/// How many bytes a read may return.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    None,
+    Bytes(u64),
+}
+
+impl Limit {
+    /// Reads a size as Python's files do: None and negative numbers are no limit.
+    fn of(size: Option<i64>) -> Self {
+        match size.map(u64::try_from) {
+            Some(Ok(bytes)) => Self::Bytes(bytes),
+            Some(Err(_)) | None => Self::None,
+        }
+    }
+
+    fn cap(self, left: u64) -> u64 {
+        match self {
+            Self::None => left,
+            Self::Bytes(bytes) => left.min(bytes),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+use std::mem;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use pyo3::Python;
+
+/// A value that one thread at a time takes away to work with, so that no lock
+/// is held while it waits for a client or for the interpreter.
+#[derive(Debug)]
+pub(crate) struct Lent<T> {
+    place: Mutex<Place<T>>,
+    returned: Condvar,
+}
+
+#[derive(Debug)]
+enum Place<T> {
+    Here(T),
+    Away { awaited: bool },
+    Gone,
+}
+
+/// Why a value cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// Another thread has it, or this one further up its stack.
+    Away,
+    /// It was taken for ever.
+    Gone,
+}
+
+impl<T> Lent<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            place: Mutex::new(Place::Here(value)),
+            returned: Condvar::new(),
+        }
+    }
+
+    /// Takes the value away while `work` works with it. Other threads, and this
+    /// one further down, meanwhile find it absent.
+    ///
+    /// It is [`Absent::Gone`] also if it was taken for ever meanwhile.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Result<R, Absent> {
+        let mut value = self.borrow()?;
+        let unwinding = Unwinding(self);
+        let result = work(&mut value);
+        mem::forget(unwinding);
+        self.give_back(value).map(|()| result)
+    }
+
+    /// Takes the value for ever. If it is away, it is dropped when it comes back.
+    pub(crate) fn take(&self) -> Result<T, Absent> {
+        // In a statement of its own, for the lock to be released at once.
+        let place = mem::replace(&mut *self.lock(), Place::Gone);
+        match place {
+            Place::Here(value) => Ok(value),
+            Place::Away { awaited } => {
+                self.wake(awaited);
+                Err(Absent::Away)
+            }
+            Place::Gone => Err(Absent::Gone),
+        }
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(*self.lock(), Place::Gone)
+    }
+
+    fn borrow(&self) -> Result<T, Absent> {
+        let mut place = self.lock();
+        match mem::replace(&mut *place, Place::Away { awaited: false }) {
+            Place::Here(value) => Ok(value),
+            Place::Away { awaited } => {
+                *place = Place::Away { awaited };
+                Err(Absent::Away)
+            }
+            Place::Gone => {
+                *place = Place::Gone;
+                Err(Absent::Gone)
+            }
+        }
+    }
+
+    fn give_back(&self, value: T) -> Result<(), Absent> {
+        let mut place = self.lock();
+        let Place::Away { awaited } = *place else {
+            drop(place);
+            // Only now, without the lock, may the value be dropped.
+            drop(value);
+            return Err(Absent::Gone);
+        };
+        *place = Place::Here(value);
+        drop(place);
+        self.wake(awaited);
+        Ok(())
+    }
+
+    fn wake(&self, awaited: bool) {
+        // Waking nobody would cost a system call as well.
+        if awaited {
+            self.returned.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Place<T>> {
+        // Nothing that can panic runs under the lock.
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send> Lent<T> {
+    /// Waits, detached, until the value is not away, without taking it.
+    ///
+    /// Not for a thread that may have it itself.
+    pub(crate) fn wait(&self, py: Python<'_>) {
+        if matches!(*self.lock(), Place::Away { .. }) {
+            py.detach(|| {
+                let mut place = self.lock();
+                while let Place::Away { awaited } = &mut *place {
+                    *awaited = true;
+                    place = self
+                        .returned
+                        .wait(place)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            });
+        }
+    }
+}
+
+/// Declares a value gone that a panic took along, so that nobody waits for it.
+struct Unwinding<'a, T>(&'a Lent<T>);
+
+impl<T> Drop for Unwinding<'_, T> {
+    fn drop(&mut self) {
+        let place = mem::replace(&mut *self.0.lock(), Place::Gone);
+        self.0.wake(matches!(place, Place::Away { awaited: true }));
+    }
+}
