@@ -1,0 +1,86 @@
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::ServerInfo;
+use super::role::{Required, Role};
+use crate::text::from_latin1;
+use crate::{Errors, FileWrapper};
+
+/// What is the same in every environ of a slot.
+#[derive(Debug)]
+pub(super) struct Constants {
+    /// The `wsgi.*` entries. No packet can have any of them.
+    base: Py<PyDict>,
+    server_name: Py<PyString>,
+    server_port: Py<PyString>,
+}
+
+impl Constants {
+    pub(super) fn new(py: Python<'_>, server: &ServerInfo, errors: Py<Errors>) -> PyResult<Self> {
+        let base = PyDict::new(py);
+        base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
+        base.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "http"))?;
+        // Takes the place of what each request has of its own.
+        base.set_item(intern!(py, "wsgi.input"), py.None())?;
+        // What many a framework asks for before it reads a body without a
+        // Content-Length: that reading stops at its end.
+        base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
+        base.set_item(intern!(py, "wsgi.errors"), errors)?;
+        base.set_item(intern!(py, "wsgi.multithread"), server.multithread)?;
+        base.set_item(intern!(py, "wsgi.multiprocess"), server.multiprocess)?;
+        base.set_item(intern!(py, "wsgi.run_once"), false)?;
+        base.set_item(
+            intern!(py, "wsgi.file_wrapper"),
+            py.get_type::<FileWrapper>(),
+        )?;
+        Ok(Self {
+            base: base.unbind(),
+            server_name: PyString::new(py, &server.server_name).unbind(),
+            server_port: PyString::new(py, &server.server_port.to_string()).unbind(),
+        })
+    }
+
+    pub(super) fn base<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.base.bind(py).copy()
+    }
+
+    /// Makes the string of a variable.
+    pub(super) fn value<'py>(
+        &self,
+        py: Python<'py>,
+        role: Role,
+        value: &[u8],
+    ) -> Bound<'py, PyString> {
+        match role {
+            Role::Required(required) if value.is_empty() => self.default(py, required),
+            _ => from_latin1(py, value),
+        }
+    }
+
+    /// Adds what every environ has and a front end may not send.
+    pub(super) fn set_defaults(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        let py = environ.py();
+        environ.set_default(intern!(py, "QUERY_STRING"), intern!(py, ""))?;
+        for (name, required) in [
+            (intern!(py, "REQUEST_METHOD"), Required::RequestMethod),
+            (intern!(py, "SERVER_NAME"), Required::ServerName),
+            (intern!(py, "SERVER_PORT"), Required::ServerPort),
+            (intern!(py, "SERVER_PROTOCOL"), Required::ServerProtocol),
+        ] {
+            environ.set_default(name, self.default(py, required))?;
+        }
+        Ok(())
+    }
+
+    fn default<'py>(&self, py: Python<'py>, required: Required) -> Bound<'py, PyString> {
+        match required {
+            Required::RequestMethod => intern!(py, "GET").clone(),
+            Required::ServerName => self.server_name.bind(py).clone(),
+            Required::ServerPort => self.server_port.bind(py).clone(),
+            // That of the reply. With HTTP/1.0, uWSGI's choice, applications take
+            // the client for one that knows neither streaming nor ranges.
+            Required::ServerProtocol => intern!(py, "HTTP/1.1").clone(),
+        }
+    }
+}

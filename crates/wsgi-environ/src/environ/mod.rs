@@ -1,0 +1,203 @@
+//! The environ: from the variables of a packet to the dict of PEP 3333.
+
+mod constants;
+mod names;
+mod path;
+mod role;
+mod scheme;
+mod shape;
+mod sources;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use uwsgi_codec::VarsRef;
+
+use self::constants::Constants;
+use self::names::Names;
+use self::role::Role;
+use self::shape::{Remembered, Shape, Shapes};
+use self::sources::Sources;
+use crate::text::from_latin1;
+use crate::{Errors, Input};
+
+/// What the server knows without a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// `wsgi.multithread`: whether another thread of this process may call the
+    /// application at the same time.
+    pub multithread: bool,
+    /// `wsgi.multiprocess`: whether another process may do so.
+    pub multiprocess: bool,
+    /// `SERVER_NAME` for front ends that send none, or an empty one.
+    pub server_name: String,
+    /// `SERVER_PORT` for front ends that send none, or an empty one.
+    pub server_port: u16,
+    /// Whether `X-Forwarded-Proto` is believed.
+    pub forwarded_proto: ForwardedProto,
+}
+
+/// Whether `X-Forwarded-Proto` is believed. Default: it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedProto {
+    /// It is a header like any other: a client can send what it likes.
+    #[default]
+    Ignore,
+    /// Its first element decides `wsgi.url_scheme` if it is `http` or `https`:
+    /// every front end sets it or takes it away.
+    Trust,
+}
+
+/// What to do with `SCRIPT_NAME`. Default: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScriptName {
+    /// It and `PATH_INFO` are passed on as sent: modifier1 0.
+    #[default]
+    AsSent,
+    /// It is taken off the front of `PATH_INFO` where it is there as a whole
+    /// number of segments: modifier1 30.
+    Strip,
+}
+
+/// Builds the `environ` of each request of one slot.
+///
+/// Remembers the last few requests that differ in the variables they have, so
+/// that what a client sends again and again is made once: names, values and the
+/// table of the dict. The dict itself is new each time.
+#[derive(Debug)]
+pub struct EnvironBuilder {
+    constants: Constants,
+    forwarded_proto: ForwardedProto,
+    names: Names,
+    shapes: Shapes,
+}
+
+impl EnvironBuilder {
+    /// Makes a builder whose `environ`s have `errors` as their `wsgi.errors`.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub fn new(py: Python<'_>, server: &ServerInfo, errors: Py<Errors>) -> PyResult<Self> {
+        Ok(Self {
+            constants: Constants::new(py, server, errors)?,
+            forwarded_proto: server.forwarded_proto,
+            names: Names::new(py),
+            shapes: Shapes::default(),
+        })
+    }
+
+    /// Builds the `environ` of one request: a plain dict of native strings,
+    /// which is the application's to keep or change.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub fn build<'py>(
+        &mut self,
+        py: Python<'py>,
+        vars: VarsRef<'_>,
+        script_name: ScriptName,
+        input: &Bound<'py, Input>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = match self.shapes.recall(vars, script_name) {
+            Some(shape) => {
+                let environ = shape.build(py, vars, &self.constants);
+                if environ.is_err() {
+                    self.shapes.forget();
+                }
+                environ?
+            }
+            None => self.build_anew(py, vars, script_name)?,
+        };
+        environ.set_item(intern!(py, "wsgi.input"), input)?;
+        Ok(environ)
+    }
+
+    /// Builds an environ without its input, and remembers it if it is fit for
+    /// that.
+    fn build_anew<'py>(
+        &mut self,
+        py: Python<'py>,
+        vars: VarsRef<'_>,
+        script_name: ScriptName,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.constants.base(py)?;
+        let mut sources = Sources::default();
+        let mut joined = Vec::new();
+        let mut remembered =
+            (vars.as_bytes().len() <= REMEMBERED_BYTES).then(|| Vec::with_capacity(vars.len()));
+        let has_length = vars
+            .get("CONTENT_LENGTH")
+            .is_some_and(|value| !value.is_empty());
+
+        for (key, value) in vars {
+            let role = match Role::of(key, self.forwarded_proto) {
+                Role::TransferEncoding => {
+                    // The next packet with these variables may differ in that.
+                    remembered = None;
+                    if has_length {
+                        Role::Ignored
+                    } else {
+                        Role::Header
+                    }
+                }
+                role => role,
+            };
+            sources.note(role, key, value);
+            let name = self.names.get(py, key);
+            if role != Role::Ignored && !joined.contains(&key) {
+                let entries = environ.len();
+                environ.set_item(&name, self.constants.value(py, role, value))?;
+                // A variable never has the name of an entry of the server's own,
+                // so that this one is repeated.
+                if environ.len() == entries {
+                    if role.is_header() {
+                        environ.set_item(&name, from_latin1(py, &join(vars, key)))?;
+                        joined.push(key);
+                        remembered = None;
+                    } else {
+                        supersede(remembered.as_deref_mut().unwrap_or_default(), key);
+                    }
+                }
+            }
+            if let Some(remembered) = &mut remembered {
+                remembered.push(Remembered::new(key, value, role, &name));
+            }
+        }
+        sources.set_scheme(&environ)?;
+        sources.set_paths(&environ, script_name)?;
+        self.constants.set_defaults(&environ)?;
+
+        if let Some(remembered) = remembered {
+            let template = environ.copy()?.unbind();
+            self.shapes
+                .add(Shape::new(script_name, remembered, template));
+        }
+        Ok(environ)
+    }
+}
+
+/// Joins the values of a repeated header as RFC 9110, 5.2 and, for cookies,
+/// RFC 9113, 8.2.3 have it. nginx before 1.23 leaves that to its upstream.
+fn join(vars: VarsRef<'_>, key: &[u8]) -> Vec<u8> {
+    let separator = match key {
+        b"HTTP_COOKIE" => &b"; "[..],
+        _ => b", ",
+    };
+    vars.get_all(key).collect::<Vec<_>>().join(separator)
+}
+
+/// Makes the variables of this name ignored because a later one takes their
+/// place: nginx sends both when a `uwsgi_param` follows an `include` that has it.
+fn supersede(remembered: &mut [Remembered], key: &[u8]) {
+    for earlier in remembered {
+        if earlier.is(key) {
+            earlier.ignore();
+        }
+    }
+}
+
+/// The largest block of variables that is remembered. What is larger has a cookie
+/// or a query that the next request will not have.
+const REMEMBERED_BYTES: usize = 16 * 1024;

@@ -1,0 +1,69 @@
+use super::ForwardedProto;
+
+/// What a variable of the packet means for the environ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Passed on, whatever it is.
+    Plain,
+    /// A request header: passed on, and joined if it is repeated.
+    Header,
+    /// Passed on, but never empty.
+    Required(Required),
+    /// Passed on, and it has a say in `wsgi.url_scheme`.
+    Scheme,
+    /// Both a header and one that has a say in `wsgi.url_scheme`.
+    SchemeHeader,
+    /// Passed on as a pair: see [`paths`](fn@super::path::paths).
+    ScriptName,
+    /// The other one of the pair.
+    PathInfo,
+    /// Passed on only where there is no Content-Length.
+    TransferEncoding,
+    /// Left out.
+    Ignored,
+}
+
+/// The variables that, by PEP 3333, "can never be empty strings, and so are
+/// always required".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Required {
+    RequestMethod,
+    ServerName,
+    ServerPort,
+    ServerProtocol,
+}
+
+impl Role {
+    pub(super) fn of(key: &[u8], forwarded_proto: ForwardedProto) -> Self {
+        match key {
+            b"REQUEST_METHOD" => Self::Required(Required::RequestMethod),
+            b"SERVER_NAME" => Self::Required(Required::ServerName),
+            b"SERVER_PORT" => Self::Required(Required::ServerPort),
+            b"SERVER_PROTOCOL" => Self::Required(Required::ServerProtocol),
+            b"SCRIPT_NAME" => Self::ScriptName,
+            b"PATH_INFO" => Self::PathInfo,
+            b"UWSGI_SCHEME" | b"HTTPS" | b"REQUEST_SCHEME" => Self::Scheme,
+            b"HTTP_X_FORWARDED_PROTO" if forwarded_proto == ForwardedProto::Trust => {
+                Self::SchemeHeader
+            }
+            // httpoxy, CVE-2016-5385: a client's `Proxy` header would pass for
+            // the variable that HTTP clients are configured with.
+            b"HTTP_PROXY" => Self::Ignored,
+            // nginx sends them besides CONTENT_LENGTH and CONTENT_TYPE. PEP 3333
+            // knows only those.
+            b"HTTP_CONTENT_LENGTH" | b"HTTP_CONTENT_TYPE" => Self::Ignored,
+            // nginx has removed the chunks and passes on the header that
+            // announced them.
+            b"HTTP_TRANSFER_ENCODING" => Self::TransferEncoding,
+            _ if key.starts_with(b"HTTP_") => Self::Header,
+            // The server's own.
+            _ if key.starts_with(b"wsgi.") => Self::Ignored,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Says whether repeated values are joined.
+    pub(super) fn is_header(self) -> bool {
+        matches!(self, Self::Header | Self::SchemeHeader)
+    }
+}

@@ -1,0 +1,77 @@
+/// The variables that decide `wsgi.url_scheme`. Of each variable the last one counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SchemeVars<'a> {
+    forwarded_proto: Option<&'a [u8]>,
+    uwsgi_scheme: Option<&'a [u8]>,
+    https: Option<&'a [u8]>,
+    request_scheme: Option<&'a [u8]>,
+}
+
+/// The scheme of the URL that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+impl<'a> SchemeVars<'a> {
+    /// Takes note of a variable, if it is one of them.
+    pub(super) fn note(&mut self, key: &[u8], value: &'a [u8]) {
+        match key {
+            b"UWSGI_SCHEME" => self.uwsgi_scheme = Some(value),
+            b"HTTPS" => self.https = Some(value),
+            b"REQUEST_SCHEME" => self.request_scheme = Some(value),
+            // The caller asks only where it is trusted. The first one, like the
+            // first element, is that of the outermost proxy.
+            b"HTTP_X_FORWARDED_PROTO" => {
+                self.forwarded_proto.get_or_insert(value);
+            }
+            _ => {}
+        }
+    }
+
+    /// Decides. A value that is neither http nor https decides nothing.
+    pub(super) fn scheme(&self) -> Scheme {
+        self.forwarded_proto
+            .and_then(first_element)
+            .and_then(named)
+            .or_else(|| self.uwsgi_scheme.and_then(named))
+            .or_else(|| self.https.and_then(switched_on))
+            .or_else(|| self.request_scheme.and_then(named))
+            .unwrap_or(Scheme::Http)
+    }
+}
+
+impl Scheme {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+fn first_element(list: &[u8]) -> Option<&[u8]> {
+    list.split(|&byte| byte == b',')
+        .next()
+        .map(<[u8]>::trim_ascii)
+}
+
+fn named(value: &[u8]) -> Option<Scheme> {
+    if value.eq_ignore_ascii_case(b"https") {
+        Some(Scheme::Https)
+    } else if value.eq_ignore_ascii_case(b"http") {
+        Some(Scheme::Http)
+    } else {
+        None
+    }
+}
+
+/// What nginx and Apache set `HTTPS` to. Another value is not the contrary:
+/// nginx sends it empty, or not at all.
+fn switched_on(value: &[u8]) -> Option<Scheme> {
+    [&b"on"[..], b"1", b"true"]
+        .iter()
+        .any(|on| value.eq_ignore_ascii_case(on))
+        .then_some(Scheme::Https)
+}

@@ -1,0 +1,60 @@
+use std::borrow::Cow;
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// Makes the native string of bytes from the packet: one character per byte.
+///
+/// PEP 3333, "Unicode Issues": native strings contain only code points that are
+/// representable in ISO-8859-1, and stand for these bytes.
+pub(crate) fn from_latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    match ascii(bytes) {
+        Some(text) => PyString::new(py, text),
+        None => {
+            let text: String = bytes.iter().copied().map(char::from).collect();
+            PyString::new(py, &text)
+        }
+    }
+}
+
+/// Returns the bytes that a native string stands for; `None` if it has
+/// characters beyond U+00FF.
+pub(crate) fn to_latin1<'a>(text: &'a Bound<'_, PyString>) -> Option<Cow<'a, [u8]>> {
+    // Fails for lone surrogates only, which are not latin-1 either.
+    match text.to_cow().ok()? {
+        Cow::Borrowed(text) if text.is_ascii() => Some(Cow::Borrowed(text.as_bytes())),
+        text => text
+            .chars()
+            .map(|char| u8::try_from(char).ok())
+            .collect::<Option<Vec<u8>>>()
+            .map(Cow::Owned),
+    }
+}
+
+fn ascii(bytes: &[u8]) -> Option<&str> {
+    if bytes.is_ascii() {
+        std::str::from_utf8(bytes).ok()
+    } else {
+        None
+    }
+}
+
+/// Names the type of an object for a message.
+pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
+    match object.get_type().name() {
+        Ok(name) => name.to_string_lossy().into_owned(),
+        // A metaclass may do as it likes.
+        Err(_) => "an unnamed type".to_owned(),
+    }
+}
+
+/// Quotes the beginning of a string for a message.
+pub(crate) fn quoted(text: &Bound<'_, PyString>) -> String {
+    let text = text.to_string_lossy();
+    match text.char_indices().nth(QUOTED_CHARS) {
+        None => format!("'{}'", text.escape_debug()),
+        Some((end, _)) => format!("'{}...'", text[..end].escape_debug()),
+    }
+}
+
+const QUOTED_CHARS: usize = 80;
