@@ -1,0 +1,404 @@
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use crate::decimal;
+use crate::head::Head;
+use crate::{Method, Note, Rest, Transport};
+
+/// The reply to one request as it stands: what `start_response`, `write` and
+/// the iteration over the result work on in turn.
+pub(crate) struct Reply {
+    transport: Arc<dyn Transport>,
+    method: Method,
+    head: Option<Head>,
+    progress: Progress,
+    /// The lines of the head; once that is sealed, what is to be sent next.
+    out: Vec<u8>,
+    body_bytes: u64,
+    excess: u64,
+    lost: Option<Lost>,
+}
+
+/// How far the head has come. It cannot be replaced once it is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    Open,
+    Sealed,
+    Sent,
+}
+
+/// Whether there is any use for more of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appetite {
+    More,
+    Enough,
+}
+
+/// Why a part of the body cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendError {
+    NotStarted,
+    Lost(Lost),
+}
+
+/// Why nothing can be sent any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    Gone,
+    Stalled,
+}
+
+impl Reply {
+    /// `out` is a buffer to be used again; what it holds is discarded.
+    pub(crate) fn new(transport: Arc<dyn Transport>, method: Method, mut out: Vec<u8>) -> Self {
+        out.clear();
+        Self {
+            transport,
+            method,
+            head: None,
+            progress: Progress::Open,
+            out,
+            body_bytes: 0,
+            excess: 0,
+            lost: None,
+        }
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.head.is_some()
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.progress >= Progress::Sealed
+    }
+
+    pub(crate) fn is_sent(&self) -> bool {
+        self.progress == Progress::Sent
+    }
+
+    /// Returns the status to be logged, 500 if there is none.
+    pub(crate) fn status(&self) -> u16 {
+        self.head.as_ref().map_or(500, |head| head.status)
+    }
+
+    /// Says whether a Content-Length may still be added.
+    pub(crate) fn lacks_length(&mut self) -> bool {
+        !self.is_sealed() && self.head.as_ref().is_some_and(Head::may_add_length)
+    }
+
+    pub(crate) fn lost(&self) -> Option<Lost> {
+        self.lost
+    }
+
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.body_bytes
+    }
+
+    /// Sets the head, or replaces it. If the check fails nothing changes.
+    pub(crate) fn start(
+        &mut self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let mut lines = match self.head {
+            None => mem::take(&mut self.out),
+            Some(_) => Vec::new(),
+        };
+        match Head::write(status, headers, &mut lines) {
+            Ok(head) => {
+                self.head = Some(head);
+                self.out = lines;
+                Ok(())
+            }
+            Err(error) => {
+                if self.head.is_none() {
+                    lines.clear();
+                    self.out = lines;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes back a head that has not left, to make room for an error.
+    pub(crate) fn abandon_head(&mut self) -> Vec<u8> {
+        self.head = None;
+        self.out.clear();
+        mem::take(&mut self.out)
+    }
+
+    /// Sends a part of the body at once, behind the head if that has not left.
+    ///
+    /// `size` is that of the whole body, where it is known.
+    pub(crate) fn send(
+        &mut self,
+        py: Python<'_>,
+        part: &Bound<'_, PyBytes>,
+        size: Option<u64>,
+    ) -> Result<Appetite, SendError> {
+        let part = part.as_bytes();
+        if let Some(lost) = self.lost {
+            return Err(SendError::Lost(lost));
+        }
+        // PEP 3333: headers must not be sent "until there is actual body data
+        // available".
+        if part.is_empty() {
+            return Ok(Appetite::More);
+        }
+        let has_body = self.seal(size)?;
+        let wanted = if has_body { self.admit(part) } else { &[] };
+        if !has_body {
+            self.excess = self.excess.saturating_add(part.len() as u64);
+        }
+        self.transmit(py, wanted).map_err(SendError::Lost)?;
+        if self.excess == 0 {
+            Ok(Appetite::More)
+        } else {
+            Ok(Appetite::Enough)
+        }
+    }
+
+    /// Puts the rest of the body, all of which is there, behind what has not
+    /// left yet.
+    pub(crate) fn queue<'py>(
+        &mut self,
+        py: Python<'py>,
+        parts: &[Bound<'py, PyBytes>],
+    ) -> Result<Rest, SendError> {
+        let size = parts.iter().map(|part| part.as_bytes().len() as u64).sum();
+        let mut chunks = Vec::new();
+        if !self.seal(self.known(size))? {
+            self.excess = self.excess.saturating_add(size);
+            return Ok(Rest::Nothing);
+        }
+        for part in parts {
+            let bytes = self.admit(part.as_bytes());
+            self.body_bytes += bytes.len() as u64;
+            if bytes.is_empty() {
+                continue;
+            }
+            let copied = chunks.is_empty()
+                && bytes.len() <= COPIED_CHUNK
+                && self.out.len() + bytes.len() <= COPIED_TOTAL;
+            if copied {
+                self.out.extend_from_slice(bytes);
+            } else if bytes.len() == part.as_bytes().len() {
+                chunks.push(PyBackedBytes::from(part.clone()));
+            } else {
+                chunks.push(PyBackedBytes::from(PyBytes::new(py, bytes)));
+            }
+        }
+        if chunks.is_empty() {
+            Ok(Rest::Nothing)
+        } else {
+            Ok(Rest::Chunks(chunks))
+        }
+    }
+
+    /// Admits a piece of a file of `size` bytes as the rest of the body, and
+    /// returns how many bytes of it are to be sent.
+    pub(crate) fn queue_file(&mut self, size: u64) -> Result<u64, SendError> {
+        if !self.seal(self.known(size))? {
+            self.excess = self.excess.saturating_add(size);
+            return Ok(0);
+        }
+        let wanted = size.min(self.room());
+        self.excess = self.excess.saturating_add(size - wanted);
+        self.body_bytes += wanted;
+        Ok(wanted)
+    }
+
+    /// Ends the body after what was sent.
+    pub(crate) fn end(&mut self) -> Result<(), SendError> {
+        self.seal(self.known(0)).map(drop)
+    }
+
+    /// Says whether the client has, or will have, all that the head promised.
+    pub(crate) fn is_complete(&self) -> bool {
+        match &self.head {
+            Some(head) if head.has_body(self.method) => {
+                head.content_length == Some(self.body_bytes)
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// Returns the Content-Length that was not reached.
+    pub(crate) fn missed_length(&self) -> Option<u64> {
+        let head = self.head.as_ref()?;
+        head.content_length
+            .filter(|&length| head.has_body(self.method) && self.body_bytes < length)
+    }
+
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<Note>) {
+        let mut notes = Vec::new();
+        if let Some(head) = self.head {
+            notes.extend(
+                head.dropped
+                    .iter()
+                    .map(|name| Note::HeaderDropped { name: name.clone() }),
+            );
+            match (self.excess, head.content_length) {
+                (0, _) => {}
+                (_, _) if matches!(head.status, 204 | 304) => notes.push(Note::BodyDropped {
+                    status: head.status,
+                }),
+                (excess, Some(declared)) if self.method != Method::Head => {
+                    notes.push(Note::BodyCut { declared, excess });
+                }
+                _ => {}
+            }
+        }
+        (self.out, notes)
+    }
+
+    /// Finishes the head, adding the size of the body if it is known and may be
+    /// added. Returns whether the reply has a body.
+    fn seal(&mut self, size: Option<u64>) -> Result<bool, SendError> {
+        let head = self.head.as_mut().ok_or(SendError::NotStarted)?;
+        if self.progress == Progress::Open {
+            if let Some(size) = size.filter(|_| head.may_add_length()) {
+                head.content_length = Some(size);
+                self.out.extend_from_slice(b"Content-Length: ");
+                decimal::write(size, &mut self.out);
+                self.out.extend_from_slice(b"\r\n");
+            }
+            self.out.extend_from_slice(b"\r\n");
+            self.progress = Progress::Sealed;
+        }
+        Ok(head.has_body(self.method))
+    }
+
+    /// Returns `size` as the Content-Length to be added. An application that
+    /// leaves the body of a HEAD away does not mean that it would be empty.
+    fn known(&self, size: u64) -> Option<u64> {
+        (self.method != Method::Head || size > 0).then_some(size)
+    }
+
+    /// Cuts a part to what Content-Length has room for.
+    fn admit<'a>(&mut self, part: &'a [u8]) -> &'a [u8] {
+        let room = usize::try_from(self.room()).unwrap_or(usize::MAX);
+        let (wanted, excess) = part.split_at(part.len().min(room));
+        self.excess = self.excess.saturating_add(excess.len() as u64);
+        wanted
+    }
+
+    fn room(&self) -> u64 {
+        match self.head.as_ref().and_then(|head| head.content_length) {
+            Some(length) => length.saturating_sub(self.body_bytes),
+            None => u64::MAX,
+        }
+    }
+
+    /// Sends what waits in `out` and then a part of the body.
+    fn transmit(&mut self, py: Python<'_>, part: &[u8]) -> Result<(), Lost> {
+        self.progress = Progress::Sent;
+        let mut sending = Sending {
+            head: &self.out,
+            part,
+            sent: 0,
+        };
+        let transport = &*self.transport;
+        if sending.is_done() {
+            return Ok(());
+        }
+        let mut result = Ok(());
+        // A small piece is gone sooner than another thread could be let run.
+        if part.len() < DETACHED_SEND {
+            result = sending.try_once(transport);
+        }
+        if result.is_ok() && !sending.is_done() {
+            result = py.detach(|| sending.finish(transport));
+        }
+        let body = sending.sent.saturating_sub(self.out.len());
+        self.body_bytes += body as u64;
+        self.out.clear();
+        self.lost = result.err();
+        result
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("head", &self.head)
+            .field("progress", &self.progress)
+            .field("body_bytes", &self.body_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two pieces on their way to the client.
+struct Sending<'a> {
+    head: &'a [u8],
+    part: &'a [u8],
+    sent: usize,
+}
+
+impl Sending<'_> {
+    fn is_done(&self) -> bool {
+        self.sent == self.head.len() + self.part.len()
+    }
+
+    fn try_once(&mut self, transport: &dyn Transport) -> Result<(), Lost> {
+        let head = self.head.get(self.sent..).unwrap_or_default();
+        let part = &self.part[self.sent.saturating_sub(self.head.len())..];
+        let pieces = [IoSlice::new(head), IoSlice::new(part)];
+        let pieces = if head.is_empty() {
+            &pieces[1..]
+        } else {
+            &pieces[..]
+        };
+        match transport.try_send(pieces) {
+            Ok(0) => Err(Lost::Gone),
+            Ok(n) => {
+                let left = self.head.len() + self.part.len() - self.sent;
+                self.sent += n.min(left);
+                Ok(())
+            }
+            Err(error) => Lost::from_error(&error),
+        }
+    }
+
+    fn finish(&mut self, transport: &dyn Transport) -> Result<(), Lost> {
+        loop {
+            let before = self.sent;
+            self.try_once(transport)?;
+            if self.is_done() {
+                return Ok(());
+            }
+            if self.sent == before {
+                transport
+                    .wait_writable()
+                    .or_else(|error| Lost::from_error(&error))?;
+            }
+        }
+    }
+}
+
+impl Lost {
+    /// Tells the end of a connection from a reason to try again.
+    fn from_error(error: &io::Error) -> Result<(), Self> {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
+            io::ErrorKind::TimedOut => Err(Self::Stalled),
+            _ => Err(Self::Gone),
+        }
+    }
+}
+
+/// Parts up to this size are copied behind the head, so that one `send` does.
+const COPIED_CHUNK: usize = 16 * 1024;
+
+/// What the buffer that holds the head may grow to by such copies.
+const COPIED_TOTAL: usize = 64 * 1024;
+
+/// Parts from this size are sent detached from the interpreter.
+const DETACHED_SEND: usize = 16 * 1024;

@@ -1,0 +1,398 @@
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+use crate::file_wrapper::FileRange;
+use crate::reason::{reason_phrase, write_plain_reply};
+use crate::reply::{Appetite, Lost, Reply, SendError};
+use crate::text::type_name;
+use crate::{
+    Cause, Completed, End, Errors, Failure, Fault, FileWrapper, HeadState, Input, InputEnd,
+    InputFailure, Method, Rest, Stage, StartResponse, Tail, Transport, Violation,
+};
+
+/// What [`respond`] needs to know about one request.
+pub struct Exchange<'py> {
+    /// What [`EnvironBuilder::build`](crate::EnvironBuilder::build) returned.
+    pub environ: Bound<'py, PyDict>,
+    /// The `wsgi.input` of this request.
+    pub input: Bound<'py, Input>,
+    /// The `wsgi.errors` of this request.
+    pub errors: Bound<'py, Errors>,
+    /// The connection.
+    pub transport: Arc<dyn Transport>,
+    /// The method of the request.
+    pub method: Method,
+    /// A buffer to build the head in. It comes back as [`Tail::out`], to be used
+    /// again; what it holds is discarded.
+    pub out: Vec<u8>,
+}
+
+impl std::fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Calls the application for one request and drives what it returns to the end.
+///
+/// A reply whose size is known, such as a list or a file, is not sent but
+/// returned as the tail, so that the server sends it detached from the
+/// interpreter. What an iterator yields and what is passed to `write` is sent as
+/// it comes. Either way `close()` has been called, once, when this returns, and
+/// the objects that the application may have kept are cut off from the
+/// connection.
+///
+/// No exception comes out, `SystemExit` and `KeyboardInterrupt` included: before
+/// the head has left they make a 500, or a 400 or 408 if the application could
+/// not read the request body; after that, a reply that is cut short.
+pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'py>) -> Completed {
+    let py = application.py();
+    let Exchange {
+        environ,
+        input,
+        errors,
+        transport,
+        method,
+        out,
+    } = exchange;
+    let reply = Reply::new(transport, method, out);
+    let (outcome, closing, reply) = match StartResponse::new(py, reply) {
+        Ok(start_response) => {
+            let driver = Driver {
+                py,
+                start_response: &start_response,
+            };
+            let (outcome, closing) = driver.run(application, environ);
+            (outcome, closing, start_response.get().finish(py))
+        }
+        Err(error) => (Err(exception(Stage::Call, error)), None, None),
+    };
+    let input = input.get().finish();
+    errors.get().finish(py);
+
+    match reply {
+        Some(reply) => conclude(reply, outcome, closing, input, method),
+        None => without_reply(outcome, closing, input),
+    }
+}
+
+struct Driver<'a, 'py> {
+    py: Python<'py>,
+    start_response: &'a Bound<'py, StartResponse>,
+}
+
+impl<'py> Driver<'_, 'py> {
+    /// Returns what is left to send, or why there is no more, and what went
+    /// wrong in `close()`.
+    fn run(
+        &self,
+        application: &Bound<'py, PyAny>,
+        environ: Bound<'py, PyDict>,
+    ) -> (Result<Rest, Cause>, Option<Cause>) {
+        match application.call1((environ, self.start_response)) {
+            Ok(result) => {
+                let outcome = self.send(&result);
+                (outcome, close(&result).err())
+            }
+            Err(error) => (Err(exception(Stage::Call, error)), None),
+        }
+    }
+
+    fn send(&self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
+        if let Ok(list) = result.cast_exact::<PyList>() {
+            return self.send_all(list.iter());
+        }
+        if let Ok(tuple) = result.cast_exact::<PyTuple>() {
+            return self.send_all(tuple.iter());
+        }
+        if result.is_instance_of::<PyString>() {
+            return Err(Cause::Violation(Violation::TextReturned));
+        }
+        // Iterating over it would give numbers. uWSGI sends it whole, and
+        // applications rely on that.
+        if result.is_instance_of::<PyBytes>() {
+            return self.send_all(std::iter::once(result.clone()));
+        }
+        if let Ok(wrapper) = result.cast_exact::<FileWrapper>() {
+            let range = wrapper
+                .get()
+                .file_range(self.py)
+                .map_err(|error| exception(Stage::Iterate, error))?;
+            if let Some(range) = range {
+                return self.send_file(range);
+            }
+        }
+        self.send_each(result)
+    }
+
+    /// Leaves parts that are all there to the server.
+    fn send_all(
+        &self,
+        items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+    ) -> Result<Rest, Cause> {
+        let mut parts = Vec::with_capacity(items.len());
+        for (index, item) in (0..).zip(items) {
+            parts.push(into_bytes(item, index)?);
+        }
+        let rest = self.reply(|reply| reply.queue(self.py, &parts))?;
+        Ok(rest.unwrap_or(Rest::Nothing))
+    }
+
+    fn send_file(&self, range: FileRange) -> Result<Rest, Cause> {
+        match self.reply(|reply| reply.queue_file(range.len))? {
+            None | Some(0) => Ok(Rest::Nothing),
+            Some(len) => Ok(Rest::File {
+                file: range.file,
+                offset: range.offset,
+                len,
+            }),
+        }
+    }
+
+    /// Sends each part before asking for the next one.
+    ///
+    /// PEP 3333: "WSGI servers, gateways, and middleware must not delay the
+    /// transmission of any block".
+    fn send_each(&self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
+        let items = result
+            .try_iter()
+            .map_err(|error| not_iterable(result, error))?;
+        for (index, item) in (0..).zip(items) {
+            let item = item.map_err(|error| exception(Stage::Iterate, error))?;
+            let part = into_bytes(item, index)?;
+            let size = match index {
+                0 => self.size_if_only(result, &part),
+                _ => None,
+            };
+            match self.reply(|reply| reply.send(self.py, &part, size))? {
+                Some(Appetite::More) => {}
+                Some(Appetite::Enough) | None => return Ok(Rest::Nothing),
+            }
+        }
+        self.reply(Reply::end)?;
+        Ok(Rest::Nothing)
+    }
+
+    /// Returns the size of the first part if it is the only one and the
+    /// application left it to the server to say so.
+    ///
+    /// PEP 3333, "Handling the Content-Length Header": "if the iterable returned
+    /// by the application has a length of 1, then the server can automatically
+    /// determine Content-Length by taking the length of the first bytestring
+    /// yielded".
+    fn size_if_only(&self, result: &Bound<'py, PyAny>, part: &Bound<'py, PyBytes>) -> Option<u64> {
+        let size = part.as_bytes().len() as u64;
+        let lacks_length = |reply: &mut Reply| reply.lacks_length();
+        let asked = size > 0
+            && self
+                .start_response
+                .get()
+                .with_reply(self.py, lacks_length)?;
+        // Whatever __len__ raises, it has none then.
+        (asked && result.len().is_ok_and(|len| len == 1)).then_some(size)
+    }
+
+    /// Works on the reply. `None` if the client has gone: nothing is wrong then
+    /// but there is no use in going on.
+    fn reply<R>(
+        &self,
+        work: impl FnMut(&mut Reply) -> Result<R, SendError>,
+    ) -> Result<Option<R>, Cause> {
+        match self.start_response.get().with_reply(self.py, work) {
+            Some(Ok(result)) => Ok(Some(result)),
+            Some(Err(SendError::NotStarted)) => Err(Cause::Violation(Violation::NoStartResponse)),
+            Some(Err(SendError::Lost(_))) | None => Ok(None),
+        }
+    }
+}
+
+/// Calls the `close()` of what the application returned, if it has one.
+///
+/// PEP 3333: "the server or gateway must call that method upon completion of the
+/// current request, whether the request was completed normally, or terminated
+/// early".
+fn close(result: &Bound<'_, PyAny>) -> Result<(), Cause> {
+    let plain = result.is_exact_instance_of::<PyList>()
+        || result.is_exact_instance_of::<PyTuple>()
+        || result.is_exact_instance_of::<PyBytes>();
+    if plain {
+        return Ok(());
+    }
+    match result.getattr_opt(intern!(result.py(), "close")) {
+        Ok(Some(close)) => close.call0().map(drop),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| exception(Stage::Close, error))
+}
+
+/// Makes the answer to the request out of what became of it.
+fn conclude(
+    mut reply: Reply,
+    outcome: Result<Rest, Cause>,
+    closing: Option<Cause>,
+    input: InputEnd,
+    method: Method,
+) -> Completed {
+    let lost = reply.lost();
+    let (rest, cause) = match outcome {
+        Ok(rest) => (rest, None),
+        Err(cause) => (Rest::Nothing, Some(cause)),
+    };
+    let failed = cause.is_some();
+    let refusal = match (&cause, &input.failed) {
+        (Some(Cause::Exception { .. }), Some(failure)) => status_for(failure),
+        _ => None,
+    };
+    let missed = reply.missed_length().filter(|_| !failed && lost.is_none());
+    let sent = reply.body_bytes();
+
+    let fault = |peers: bool| {
+        if peers {
+            Fault::Peer
+        } else {
+            Fault::Application
+        }
+    };
+    let failures = [
+        cause.map(|cause| Failure {
+            cause,
+            fault: fault(lost.is_some() || refusal.is_some()),
+        }),
+        missed.map(|declared| Failure {
+            cause: Cause::Violation(Violation::BodyTooShort { declared, sent }),
+            fault: Fault::Application,
+        }),
+        closing.map(|cause| Failure {
+            cause,
+            fault: fault(lost.is_some()),
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+
+    if failed && !reply.is_sealed() {
+        let out = reply.abandon_head();
+        return instead_of_reply(refusal.unwrap_or(500), method, out, failures, input);
+    }
+    let end = match lost {
+        Some(Lost::Gone) => End::PeerGone,
+        Some(Lost::Stalled) => End::PeerStalled,
+        None if missed.is_some() => End::CutShort,
+        None if failed && !reply.is_complete() => End::CutShort,
+        None => End::Complete,
+    };
+    let head = if reply.is_sent() {
+        HeadState::Sent
+    } else {
+        HeadState::InTail
+    };
+    let status = reply.status();
+    let (out, notes) = reply.into_parts();
+    Completed {
+        status,
+        head,
+        tail: Tail { out, rest },
+        body_bytes: sent,
+        end,
+        input,
+        failures,
+        notes,
+    }
+}
+
+/// Gives up on a request whose reply is gone: there was no memory for the
+/// objects, or a panic of this crate went through the application.
+fn without_reply(
+    outcome: Result<Rest, Cause>,
+    closing: Option<Cause>,
+    input: InputEnd,
+) -> Completed {
+    let causes = [outcome.err(), closing].into_iter().flatten();
+    Completed {
+        status: 500,
+        head: HeadState::Sent,
+        tail: Tail {
+            out: Vec::new(),
+            rest: Rest::Nothing,
+        },
+        body_bytes: 0,
+        end: End::CutShort,
+        input,
+        failures: causes
+            .map(|cause| Failure {
+                cause,
+                fault: Fault::Application,
+            })
+            .collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// Answers in the place of an application that failed before its head left.
+fn instead_of_reply(
+    status: u16,
+    method: Method,
+    mut out: Vec<u8>,
+    failures: Vec<Failure>,
+    input: InputEnd,
+) -> Completed {
+    let text = format!("{}\n", reason_phrase(status));
+    write_plain_reply(status, &text, method, &mut out);
+    Completed {
+        status,
+        head: HeadState::InTail,
+        tail: Tail {
+            out,
+            rest: Rest::Nothing,
+        },
+        body_bytes: match method {
+            Method::Head => 0,
+            Method::Other => text.len() as u64,
+        },
+        end: End::Complete,
+        input,
+        failures,
+        notes: Vec::new(),
+    }
+}
+
+/// Returns the status for a request whose body the application could not read,
+/// if that is the peer's doing.
+fn status_for(failure: &InputFailure) -> Option<u16> {
+    match failure {
+        InputFailure::ShortBody { .. } | InputFailure::Lost { .. } => Some(400),
+        InputFailure::TimedOut { .. } => Some(408),
+        InputFailure::Spool { .. } => None,
+    }
+}
+
+fn into_bytes<'py>(item: Bound<'py, PyAny>, index: u64) -> Result<Bound<'py, PyBytes>, Cause> {
+    item.cast_into().map_err(|error| {
+        Cause::Violation(Violation::ItemNotBytes {
+            index,
+            type_name: type_name(&error.into_inner()),
+        })
+    })
+}
+
+fn not_iterable(result: &Bound<'_, PyAny>, error: PyErr) -> Cause {
+    let py = result.py();
+    let has = |name| matches!(result.getattr_opt(name), Ok(Some(_)) | Err(_));
+    if has(intern!(py, "__iter__")) || has(intern!(py, "__getitem__")) {
+        return exception(Stage::Iterate, error);
+    }
+    Cause::Violation(Violation::NotIterable {
+        type_name: type_name(result),
+    })
+}
+
+fn exception(stage: Stage, error: PyErr) -> Cause {
+    Cause::Exception { stage, error }
+}

@@ -1,0 +1,167 @@
+use std::fmt;
+
+use pyo3::exceptions::{
+    PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTimeoutError, PyTypeError,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTraceback, PyTuple};
+
+use crate::lent::{Absent, Lent};
+use crate::reply::{Lost, Reply, SendError};
+use crate::text::type_name;
+
+/// `start_response`: takes status and headers and returns `write`.
+///
+/// Checks everything when it is called and changes nothing when a check fails:
+/// `TypeError` for what is not a `str`, `list`, pair or latin-1, `ValueError` for
+/// text that would break the reply. A second call is an `AssertionError` without
+/// `exc_info`; with it, it replaces the first as long as nothing was sent and
+/// raises the given exception afterwards. After the end of the request it raises
+/// `RuntimeError`.
+#[pyclass(frozen, module = "scoter")]
+pub struct StartResponse {
+    reply: Lent<Reply>,
+}
+
+impl StartResponse {
+    pub(crate) fn new(py: Python<'_>, reply: Reply) -> PyResult<Bound<'_, Self>> {
+        let reply = Lent::new(reply);
+        Bound::new(py, Self { reply })
+    }
+
+    /// Works on the reply for the server, waiting for an application's thread
+    /// that is just sending a part of it.
+    pub(crate) fn with_reply<R>(
+        &self,
+        py: Python<'_>,
+        mut work: impl FnMut(&mut Reply) -> R,
+    ) -> Option<R> {
+        loop {
+            match self.reply.with(&mut work) {
+                Ok(result) => return Some(result),
+                Err(Absent::Away) => self.reply.wait(py),
+                Err(Absent::Gone) => return None,
+            }
+        }
+    }
+
+    /// Ends the request: takes the reply away for ever.
+    pub(crate) fn finish(&self, py: Python<'_>) -> Option<Reply> {
+        self.reply.wait(py);
+        self.reply.take().ok()
+    }
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, response_headers, exc_info=None))]
+    fn __call__(
+        slf: &Bound<'_, Self>,
+        status: &Bound<'_, PyAny>,
+        response_headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Write> {
+        let exc_info = match exc_info {
+            Some(exc_info) if exc_info.is_truthy()? => Some(exc_info),
+            _ => None,
+        };
+        let outcome = slf.get().reply.with(|reply| match exc_info {
+            // PEP 3333: "it is a fatal error to call start_response without the
+            // exc_info argument if start_response has already been called".
+            None if reply.is_started() => Ok(Outcome::CalledTwice),
+            // "However, if exc_info is provided, and the HTTP headers have
+            // already been sent, start_response must raise an error, and should
+            // re-raise using the exc_info tuple."
+            Some(exc_info) if reply.is_sealed() => Ok(Outcome::TooLate(exc_info)),
+            _ => reply
+                .start(status, response_headers)
+                .map(|()| Outcome::Started),
+        });
+        match outcome.map_err(|absent| unavailable("start_response()", absent))?? {
+            Outcome::Started => Ok(Write {
+                start_response: slf.clone().unbind(),
+            }),
+            Outcome::CalledTwice => Err(PyAssertionError::new_err(
+                "start_response() called twice without exc_info",
+            )),
+            Outcome::TooLate(exc_info) => Err(exception_of(exc_info)),
+        }
+    }
+}
+
+impl fmt::Debug for StartResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartResponse").finish_non_exhaustive()
+    }
+}
+
+/// What a call of `start_response` came to.
+enum Outcome<'a, 'py> {
+    Started,
+    CalledTwice,
+    TooLate(&'a Bound<'py, PyAny>),
+}
+
+/// The `write` callable that `start_response` returns.
+///
+/// Sends bytes at once, with the head before the first that are not empty, and
+/// waits while the client is slow. Raises `TypeError` for anything but `bytes`,
+/// `BrokenPipeError` when the client went away, `TimeoutError` when it took
+/// nothing until the write deadline, `RuntimeError` after the end of the request
+/// or while another thread writes.
+#[pyclass(frozen, module = "scoter")]
+#[derive(Debug)]
+pub struct Write {
+    start_response: Py<StartResponse>,
+}
+
+#[pymethods]
+impl Write {
+    fn __call__(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let data = data.cast::<PyBytes>().map_err(|_| {
+            PyTypeError::new_err(format!("write() takes bytes, not {}", type_name(data)))
+        })?;
+        self.start_response
+            .get()
+            .reply
+            .with(|reply| reply.send(data.py(), data, None))
+            .map_err(|absent| unavailable("write()", absent))?
+            .map(drop)
+            .map_err(|error| match error {
+                SendError::Lost(Lost::Gone) => PyBrokenPipeError::new_err("the client went away"),
+                SendError::Lost(Lost::Stalled) => {
+                    PyTimeoutError::new_err("the client did not take the reply in time")
+                }
+                // There is no `write` before `start_response` was called.
+                SendError::NotStarted => PyRuntimeError::new_err("start_response() was not called"),
+            })
+    }
+}
+
+fn unavailable(function: &str, absent: Absent) -> PyErr {
+    PyRuntimeError::new_err(match absent {
+        Absent::Away => format!("{function} called while another thread is sending"),
+        Absent::Gone => format!("{function} called after the end of the request"),
+    })
+}
+
+/// Makes of `exc_info` the exception it stands for.
+fn exception_of(exc_info: &Bound<'_, PyAny>) -> PyErr {
+    let py = exc_info.py();
+    let parts = exc_info
+        .cast::<PyTuple>()
+        .ok()
+        .filter(|tuple| tuple.len() == 3)
+        .and_then(|tuple| Some((tuple.get_item(1).ok()?, tuple.get_item(2).ok()?)));
+    let Some((value, traceback)) = parts else {
+        return PyTypeError::new_err(format!(
+            "exc_info must be a (type, value, traceback) tuple, not {}",
+            type_name(exc_info)
+        ));
+    };
+    let error = PyErr::from_value(value);
+    if let Ok(traceback) = traceback.cast_into::<PyTraceback>() {
+        error.set_traceback(py, Some(traceback));
+    }
+    error
+}
