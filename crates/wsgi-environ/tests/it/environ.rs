@@ -1,0 +1,542 @@
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use uwsgi_codec::Packet;
+use wsgi_environ::{Body, EnvironBuilder, Errors, ForwardedProto, Input, ScriptName, ServerInfo};
+
+use crate::harness::{Log, builder, eval, packet, server_info};
+
+type Vars<'a> = &'a [(&'a str, &'a str)];
+
+/// A slot that builds one environ after the other.
+struct Slot<'py> {
+    py: Python<'py>,
+    builder: EnvironBuilder,
+    errors: Bound<'py, Errors>,
+}
+
+impl<'py> Slot<'py> {
+    fn new(py: Python<'py>) -> Self {
+        Self::with(py, &server_info())
+    }
+
+    fn with(py: Python<'py>, server: &ServerInfo) -> Self {
+        let errors = Bound::new(py, Log::default().errors()).unwrap();
+        let builder = EnvironBuilder::new(py, server, errors.clone().unbind()).unwrap();
+        Self {
+            py,
+            builder,
+            errors,
+        }
+    }
+
+    fn build(&mut self, vars: Vars<'_>) -> Bound<'py, PyDict> {
+        self.build_packet(&packet(vars), ScriptName::AsSent)
+    }
+
+    fn build_packet(&mut self, packet: &Packet, script_name: ScriptName) -> Bound<'py, PyDict> {
+        let input = Input::new(self.py, Body::empty()).unwrap();
+        let environ = self
+            .builder
+            .build(self.py, packet.vars.as_ref(), script_name, &input)
+            .unwrap();
+        assert!(environ.get_item("wsgi.input").unwrap().unwrap().is(&input));
+        environ
+    }
+}
+
+fn text(environ: &Bound<'_, PyDict>, key: &str) -> Option<String> {
+    let value = environ.get_item(key).unwrap()?;
+    assert!(value.is_exact_instance_of::<PyString>(), "{key}: {value}");
+    Some(value.to_string())
+}
+
+/// Asserts about an environ of a slot, first built from nothing and then from
+/// what it remembers.
+#[track_caller]
+fn assert_entries(vars: Vars<'_>, expected: &[(&str, Option<&str>)]) {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        for round in ["anew", "remembered"] {
+            let environ = slot.build(vars);
+            for (key, value) in expected {
+                assert_eq!(text(&environ, key).as_deref(), *value, "{key}, {round}");
+            }
+        }
+    });
+}
+
+#[test]
+fn empty_packet_has_all_that_pep_3333_requires() {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        let environ = slot.build(&[]);
+        let names = PyDict::new(py);
+        names.set_item("environ", &environ).unwrap();
+        for (expression, expected) in [
+            ("type(environ)", "<class 'dict'>"),
+            ("len(environ)", "16"),
+            ("environ['REQUEST_METHOD']", "GET"),
+            ("environ['SCRIPT_NAME']", ""),
+            ("environ['PATH_INFO']", "/"),
+            ("environ['QUERY_STRING']", ""),
+            ("environ['SERVER_NAME']", "default.test"),
+            ("environ['SERVER_PORT']", "8080"),
+            ("environ['SERVER_PROTOCOL']", "HTTP/1.1"),
+            ("environ['wsgi.version']", "(1, 0)"),
+            ("environ['wsgi.url_scheme']", "http"),
+            ("environ['wsgi.multithread']", "True"),
+            ("environ['wsgi.multiprocess']", "False"),
+            ("environ['wsgi.run_once']", "False"),
+            ("environ['wsgi.input_terminated']", "True"),
+            ("environ['wsgi.file_wrapper'].__name__", "FileWrapper"),
+        ] {
+            assert_eq!(eval(py, expression, &names), expected, "{expression}");
+        }
+        let errors = environ.get_item("wsgi.errors").unwrap().unwrap();
+        assert!(errors.is(&slot.errors));
+    });
+}
+
+#[test]
+fn what_can_never_be_empty_is_not() {
+    assert_entries(
+        &[
+            ("REQUEST_METHOD", ""),
+            ("SERVER_NAME", ""),
+            ("SERVER_PORT", ""),
+            ("SERVER_PROTOCOL", ""),
+            ("QUERY_STRING", ""),
+            ("CONTENT_TYPE", ""),
+            ("CONTENT_LENGTH", ""),
+            ("REMOTE_USER", ""),
+        ],
+        &[
+            ("REQUEST_METHOD", Some("GET")),
+            ("SERVER_NAME", Some("default.test")),
+            ("SERVER_PORT", Some("8080")),
+            ("SERVER_PROTOCOL", Some("HTTP/1.1")),
+            ("QUERY_STRING", Some("")),
+            ("CONTENT_TYPE", Some("")),
+            ("CONTENT_LENGTH", Some("")),
+            ("REMOTE_USER", Some("")),
+        ],
+    );
+}
+
+#[test]
+fn everything_else_passes_verbatim() {
+    assert_entries(
+        &[
+            ("REQUEST_METHOD", "PROPFIND"),
+            ("REQUEST_URI", "/a%2Fb?x=%20"),
+            ("PATH_INFO", "/a/b%2fc//%2e%2e"),
+            ("SERVER_PROTOCOL", "HTTP/2.0"),
+            ("REMOTE_ADDR", "unix:"),
+            ("REMOTE_USER", "ann"),
+            ("HTTP_REMOTE_USER", "forged"),
+            ("HTTP_X-A", "a name with a hyphen"),
+            ("lower case", " value\t"),
+            ("app.config", "a dot is no harm"),
+            ("UWSGI_FILE", "/etc/passwd"),
+            ("UWSGI_SETENV", "PATH=/tmp"),
+            ("HTTP_X_FORWARDED_PROTO", "https"),
+        ],
+        &[
+            ("REQUEST_METHOD", Some("PROPFIND")),
+            ("REQUEST_URI", Some("/a%2Fb?x=%20")),
+            ("PATH_INFO", Some("/a/b%2fc//%2e%2e")),
+            ("SERVER_PROTOCOL", Some("HTTP/2.0")),
+            ("REMOTE_ADDR", Some("unix:")),
+            ("REMOTE_USER", Some("ann")),
+            ("HTTP_REMOTE_USER", Some("forged")),
+            ("HTTP_X-A", Some("a name with a hyphen")),
+            ("lower case", Some(" value\t")),
+            ("app.config", Some("a dot is no harm")),
+            ("UWSGI_FILE", Some("/etc/passwd")),
+            ("UWSGI_SETENV", Some("PATH=/tmp")),
+            ("HTTP_X_FORWARDED_PROTO", Some("https")),
+            ("wsgi.url_scheme", Some("http")),
+            ("PATH", None),
+            ("HOME", None),
+        ],
+    );
+}
+
+#[test]
+fn bytes_become_native_strings_in_both_places() {
+    Python::attach(|py| {
+        let every_byte: Vec<u8> = (0..=255).collect();
+        let vars = [
+            (b"PATH_INFO".to_vec(), every_byte),
+            (b"X_\xe9".to_vec(), b"\xc3\xa9".to_vec()),
+        ];
+        let packet = packet(&vars);
+        let mut slot = Slot::new(py);
+        for _ in 0..2 {
+            let names = PyDict::new(py);
+            let environ = slot.build_packet(&packet, ScriptName::AsSent);
+            names.set_item("environ", environ).unwrap();
+            for expression in [
+                "environ['PATH_INFO'].encode('latin-1') == bytes(range(256))",
+                r"environ['X_\xe9'] == '\xc3\xa9'",
+            ] {
+                assert_eq!(eval(py, expression, &names), "True", "{expression}");
+            }
+        }
+    });
+}
+
+#[test]
+fn repeated_headers_are_joined() {
+    assert_entries(
+        &[
+            ("HTTP_X_A", "1"),
+            ("HTTP_COOKIE", "a=1"),
+            ("HTTP_X_B", "only"),
+            ("HTTP_X_A", ""),
+            ("HTTP_COOKIE", "b=2"),
+            ("HTTP_X_A", "3, 4"),
+            ("HTTP_X_FORWARDED_FOR", "10.0.0.1"),
+            ("HTTP_X_FORWARDED_FOR", "10.0.0.2"),
+        ],
+        &[
+            ("HTTP_X_A", Some("1, , 3, 4")),
+            ("HTTP_COOKIE", Some("a=1; b=2")),
+            ("HTTP_X_B", Some("only")),
+            ("HTTP_X_FORWARDED_FOR", Some("10.0.0.1, 10.0.0.2")),
+        ],
+    );
+}
+
+#[test]
+fn last_of_other_repeated_variables_wins() {
+    assert_entries(
+        &[
+            ("SERVER_NAME", "included"),
+            ("PATH_INFO", "/included"),
+            ("HTTPS", "on"),
+            ("CUSTOM", "1"),
+            ("REMOTE_USER", "included"),
+            ("CUSTOM", "2"),
+            ("REMOTE_USER", ""),
+            ("HTTPS", "off"),
+            ("PATH_INFO", "/overridden"),
+            ("SERVER_NAME", "overridden"),
+            ("CUSTOM", "3"),
+        ],
+        &[
+            ("SERVER_NAME", Some("overridden")),
+            ("PATH_INFO", Some("/overridden")),
+            ("HTTPS", Some("off")),
+            ("wsgi.url_scheme", Some("http")),
+            ("CUSTOM", Some("3")),
+            ("REMOTE_USER", Some("")),
+        ],
+    );
+}
+
+#[test]
+fn dangerous_and_lying_variables_are_left_out() {
+    assert_entries(
+        &[
+            ("HTTP_PROXY", "http://evil.test"),
+            ("HTTP_CONTENT_LENGTH", "5"),
+            ("HTTP_CONTENT_TYPE", "text/plain"),
+            ("HTTP_TRANSFER_ENCODING", "chunked"),
+            ("CONTENT_LENGTH", "5"),
+            ("CONTENT_TYPE", "text/html"),
+            ("wsgi.url_scheme", "ftp"),
+            ("wsgi.anything", "x"),
+        ],
+        &[
+            ("HTTP_PROXY", None),
+            ("HTTP_CONTENT_LENGTH", None),
+            ("HTTP_CONTENT_TYPE", None),
+            ("HTTP_TRANSFER_ENCODING", None),
+            ("CONTENT_LENGTH", Some("5")),
+            ("CONTENT_TYPE", Some("text/html")),
+            ("wsgi.url_scheme", Some("http")),
+            ("wsgi.anything", None),
+        ],
+    );
+}
+
+#[test]
+fn transfer_encoding_stays_where_there_is_no_length() {
+    assert_entries(
+        &[
+            ("HTTP_TRANSFER_ENCODING", "chunked"),
+            ("CONTENT_LENGTH", ""),
+        ],
+        &[("HTTP_TRANSFER_ENCODING", Some("chunked"))],
+    );
+    assert_entries(
+        &[("HTTP_TRANSFER_ENCODING", "chunked")],
+        &[("HTTP_TRANSFER_ENCODING", Some("chunked"))],
+    );
+}
+
+#[test]
+fn one_of_script_name_and_path_info_is_not_empty() {
+    let cases: &[(Vars<'_>, &str, &str)] = &[
+        (&[], "", "/"),
+        (&[("PATH_INFO", "")], "", "/"),
+        (&[("SCRIPT_NAME", ""), ("PATH_INFO", "")], "", "/"),
+        (&[("SCRIPT_NAME", "/app")], "/app", ""),
+        (&[("SCRIPT_NAME", "/app"), ("PATH_INFO", "")], "/app", ""),
+        (
+            &[("PATH_INFO", "/x"), ("SCRIPT_NAME", "/app")],
+            "/app",
+            "/x",
+        ),
+        (&[("PATH_INFO", "*")], "", "*"),
+    ];
+    for (vars, script_name, path_info) in cases {
+        assert_entries(
+            vars,
+            &[
+                ("SCRIPT_NAME", Some(script_name)),
+                ("PATH_INFO", Some(path_info)),
+            ],
+        );
+    }
+}
+
+#[test]
+fn modifier_30_strips_whole_segments() {
+    let cases = [
+        ("/foo", "/foo/bar", "/foo", "/bar"),
+        ("/foo", "/foo/", "/foo", "/"),
+        ("/foo", "/foo", "/foo", ""),
+        ("/foo", "/foobar", "/foo", "/foobar"),
+        ("/foo", "/other", "/foo", "/other"),
+        ("/foo", "", "/foo", ""),
+        ("/foo/", "/foo/bar", "/foo", "/bar"),
+        ("/foo/", "/foo", "/foo", ""),
+        ("/", "/bar", "", "/bar"),
+        ("", "/bar", "", "/bar"),
+        ("", "", "", "/"),
+        ("/a/b", "/a/b/c/a/b", "/a/b", "/c/a/b"),
+    ];
+    Python::attach(|py| {
+        // One slot: each case also meets what the one before left behind.
+        let mut slot = Slot::new(py);
+        for (script_name, path_info, expected_script_name, expected_path_info) in cases {
+            let packet = packet(&[("SCRIPT_NAME", script_name), ("PATH_INFO", path_info)]);
+            let environ = slot.build_packet(&packet, ScriptName::Strip);
+            let entries = (text(&environ, "SCRIPT_NAME"), text(&environ, "PATH_INFO"));
+            let expected = (
+                expected_script_name.to_owned(),
+                expected_path_info.to_owned(),
+            );
+            assert_eq!(
+                entries,
+                (Some(expected.0), Some(expected.1)),
+                "{script_name} {path_info}"
+            );
+
+            if !script_name.is_empty() {
+                let environ = slot.build_packet(&packet, ScriptName::AsSent);
+                assert_eq!(text(&environ, "PATH_INFO").unwrap(), path_info);
+                assert_eq!(text(&environ, "SCRIPT_NAME").unwrap(), script_name);
+            }
+        }
+    });
+}
+
+#[test]
+fn scheme_is_what_the_front_end_says() {
+    let cases: &[(Vars<'_>, &str)] = &[
+        (&[], "http"),
+        (&[("HTTPS", "on")], "https"),
+        (&[("HTTPS", "ON")], "https"),
+        (&[("HTTPS", "1")], "https"),
+        (&[("HTTPS", "true")], "https"),
+        (&[("HTTPS", "once")], "http"),
+        (&[("HTTPS", "off")], "http"),
+        (&[("HTTPS", "")], "http"),
+        (&[("REQUEST_SCHEME", "https")], "https"),
+        (&[("REQUEST_SCHEME", "http"), ("HTTPS", "on")], "https"),
+        (&[("REQUEST_SCHEME", "https"), ("HTTPS", "")], "https"),
+        (&[("UWSGI_SCHEME", "https")], "https"),
+        (&[("UWSGI_SCHEME", "http"), ("HTTPS", "on")], "http"),
+        (&[("UWSGI_SCHEME", "HTTPS")], "https"),
+        (&[("UWSGI_SCHEME", "ftp"), ("HTTPS", "on")], "https"),
+        (&[("UWSGI_SCHEME", "")], "http"),
+        (&[("SERVER_PORT", "443")], "http"),
+        (&[("HTTP_X_FORWARDED_PROTO", "https")], "http"),
+        (&[("HTTP_X_FORWARDED_SSL", "on")], "http"),
+        (&[("HTTP_HTTPS", "on")], "http"),
+        (
+            &[("HTTPS", "on"), ("HTTP_X_FORWARDED_PROTO", "http")],
+            "https",
+        ),
+    ];
+    for (vars, expected) in cases {
+        println!("{vars:?}");
+        assert_entries(vars, &[("wsgi.url_scheme", Some(expected))]);
+    }
+}
+
+#[test]
+fn forwarded_scheme_counts_when_it_is_trusted() {
+    let trusting = ServerInfo {
+        forwarded_proto: ForwardedProto::Trust,
+        ..server_info()
+    };
+    let cases: &[(Vars<'_>, &str)] = &[
+        (&[("HTTP_X_FORWARDED_PROTO", "https")], "https"),
+        (&[("HTTP_X_FORWARDED_PROTO", "HTTPS , http")], "https"),
+        (&[("HTTP_X_FORWARDED_PROTO", "http, https")], "http"),
+        (
+            &[("HTTP_X_FORWARDED_PROTO", "http"), ("HTTPS", "on")],
+            "http",
+        ),
+        (
+            &[("HTTP_X_FORWARDED_PROTO", "ftp"), ("HTTPS", "on")],
+            "https",
+        ),
+        (&[("HTTP_X_FORWARDED_PROTO", ""), ("HTTPS", "on")], "https"),
+        (
+            &[
+                ("HTTP_X_FORWARDED_PROTO", "https"),
+                ("HTTP_X_FORWARDED_PROTO", "http"),
+            ],
+            "https",
+        ),
+        (&[("HTTPS", "on")], "https"),
+    ];
+    Python::attach(|py| {
+        // One slot: each case also meets what the one before left behind.
+        let mut slot = Slot::with(py, &trusting);
+        for (vars, expected) in cases.iter().chain(cases) {
+            let environ = slot.build(vars);
+            assert_eq!(
+                text(&environ, "wsgi.url_scheme").unwrap(),
+                *expected,
+                "{vars:?}"
+            );
+        }
+        let environ = slot.build(cases[6].0);
+        assert_eq!(
+            text(&environ, "HTTP_X_FORWARDED_PROTO").unwrap(),
+            "https, http"
+        );
+    });
+}
+
+#[test]
+fn nothing_of_a_request_reaches_the_next() {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        for round in 0..100 {
+            let token = format!("token-{round}");
+            let shape = round % 11;
+            let vars: Vec<_> = (0..=shape)
+                .map(|n| (format!("HTTP_X_{n}"), format!("{token}-{n}")))
+                .collect();
+            let environ = slot.build_packet(&packet(&vars), ScriptName::AsSent);
+            for (key, value) in &vars {
+                assert_eq!(text(&environ, key).as_ref(), Some(value));
+            }
+            assert_eq!(environ.len(), 16 + vars.len(), "round {round}");
+        }
+    });
+}
+
+#[test]
+fn value_that_goes_and_comes_back_is_exact_each_time() {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        let long = "x".repeat(5000);
+        for value in ["a", "", "b", "b", &long, "c", "", "\u{e9}", "a"] {
+            let environ = slot.build(&[("HTTP_COOKIE", value), ("HTTP_HOST", "h")]);
+            let expected: String = value.bytes().map(char::from).collect();
+            assert_eq!(text(&environ, "HTTP_COOKIE"), Some(expected));
+            assert_eq!(text(&environ, "HTTP_HOST").unwrap(), "h");
+        }
+    });
+}
+
+#[test]
+fn environ_is_the_applications_own() {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        let vars = [("HTTP_HOST", "h"), ("REMOTE_USER", "ann")];
+        let kept = slot.build(&vars);
+        let again = slot.build(&vars);
+        assert!(!kept.is(&again));
+
+        let cleared = slot.build(&vars);
+        cleared.clear();
+        let changed = slot.build(&vars);
+        changed.set_item("REMOTE_USER", "root").unwrap();
+        changed.set_item("wsgi.url_scheme", "ftp").unwrap();
+        changed.set_item("app.state", 1).unwrap();
+
+        let fresh = slot.build(&[("HTTP_HOST", "other"), ("REMOTE_USER", "ann")]);
+        assert_eq!(text(&fresh, "REMOTE_USER").unwrap(), "ann");
+        assert_eq!(text(&fresh, "wsgi.url_scheme").unwrap(), "http");
+        assert_eq!(fresh.len(), 16 + 2);
+        assert_eq!(text(&kept, "HTTP_HOST").unwrap(), "h");
+        assert_eq!(text(&kept, "REMOTE_USER").unwrap(), "ann");
+    });
+}
+
+#[test]
+fn thousands_of_names_are_served_and_not_all_interned() {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        for round in 0..5 {
+            let vars: Vec<_> = (0..1000)
+                .map(|n| (format!("HTTP_NAME_{round}_{n}"), n.to_string()))
+                .collect();
+            let environ = slot.build_packet(&packet(&vars), ScriptName::AsSent);
+            assert_eq!(environ.len(), 16 + 1000);
+            assert_eq!(
+                text(&environ, &format!("HTTP_NAME_{round}_999")).unwrap(),
+                "999"
+            );
+        }
+    });
+}
+
+#[test]
+fn names_are_interned() {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        for _ in 0..2 {
+            let names = PyDict::new(py);
+            let environ = slot.build(&[("HTTP_X_LEARNED_NAME", "1"), ("HTTP_HOST", "h")]);
+            names.set_item("environ", environ).unwrap();
+            for name in [
+                "HTTP_X_LEARNED_NAME",
+                "HTTP_HOST",
+                "SERVER_NAME",
+                "wsgi.input",
+            ] {
+                let interned = format!("__import__('sys').intern('{name}')");
+                let expression = format!("any(key is {interned} for key in environ)");
+                assert_eq!(eval(py, &expression, &names), "True", "{name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn two_slots_share_nothing_but_the_log() {
+    Python::attach(|py| {
+        let errors = Bound::new(py, Log::default().errors()).unwrap();
+        let (mut one, mut two) = (builder(py, &errors), builder(py, &errors));
+        let input = Input::new(py, Body::empty()).unwrap();
+        let (a, b) = (packet(&[("HTTP_X", "a")]), packet(&[("HTTP_X", "b")]));
+        let a = one
+            .build(py, a.vars.as_ref(), ScriptName::AsSent, &input)
+            .unwrap();
+        let b = two
+            .build(py, b.vars.as_ref(), ScriptName::AsSent, &input)
+            .unwrap();
+        assert_eq!(text(&a, "HTTP_X").unwrap(), "a");
+        assert_eq!(text(&b, "HTTP_X").unwrap(), "b");
+    });
+}
