@@ -78,7 +78,7 @@ pub(crate) enum LoadError {
         path: PathBuf,
     },
     /// The import raised an exception.
-    #[error("{target} could not be imported\n{traceback}")]
+    #[error("{target} could not be imported{traceback}")]
     Import {
         /// The module or file.
         target: String,
@@ -106,7 +106,7 @@ pub(crate) enum LoadError {
         hint: &'static str,
     },
     /// The factory raised an exception.
-    #[error("the factory {name} failed\n{traceback}")]
+    #[error("the factory {name} failed{traceback}")]
     Factory {
         /// The factory.
         name: String,

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-/// Formats an exception as Python itself would print it, causes included.
+/// Formats an exception as Python itself would print it, causes included, on lines of its own.
 pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let formatted = || {
         let lines = py.import("traceback")?.call_method1(
@@ -12,8 +12,8 @@ pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
         lines.extract::<Vec<String>>()
     };
     match formatted() {
-        Ok(lines) => lines.concat().trim_end().to_owned(),
+        Ok(lines) => format!("\n{}", lines.concat().trim_end()),
         // Its own __str__ may be what fails.
-        Err(_) => error.get_type(py).to_string(),
+        Err(_) => format!("\n{}", error.get_type(py)),
     }
 }

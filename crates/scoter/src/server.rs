@@ -66,7 +66,7 @@ enum StartError {
     Load(#[from] LoadError),
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
-    #[error("cannot start\n{0}")]
+    #[error("cannot start{0}")]
     Python(String),
 }
 
@@ -304,7 +304,7 @@ fn leave(py: Python<'_>) -> ! {
             .and_then(|module| module.call_method0(function));
         if let Err(failure) = done {
             let traceback = traceback(py, &failure);
-            error!("an exit handler of the application raised an exception\n{traceback}");
+            error!(%traceback, "an exit handler of the application raised an exception");
         }
     }
     if let Ok(sys) = py.import("sys") {

@@ -83,10 +83,10 @@ fn unix(path: &str) -> Result<Address, AddressError> {
 }
 
 fn tcp(text: &str) -> Result<Address, AddressError> {
-    let port = text.rsplit_once(':').map(|(_, port)| port);
-    if !port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    let Some(Ok(_)) = port else {
         return Err(AddressError::NoPort);
-    }
+    };
     let mut addresses = text.to_socket_addrs().map_err(AddressError::Unresolved)?;
     addresses
         .next()

@@ -189,7 +189,7 @@ fn stream_socket() -> Result<OwnedFd, Errno> {
 /// Two servers that start at once would both find the same stale file, and the second would
 /// remove the first one's socket. A lock on the directory needs no file of its own.
 fn lock_directory(path: &Path) -> Result<File, UnixError> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = path.parent().unwrap_or_else(|| Path::new("/"));
     let directory = File::open(parent).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => UnixError::NoDirectory {
             path: path.to_owned(),

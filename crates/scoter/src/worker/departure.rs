@@ -87,7 +87,7 @@ impl Departure {
                 return Some(self.end(shared));
             }
         }
-        if let Err(departure) = shared.reactor.finish(self) {
+        if let Err(departure) = shared.reactor.finish(Box::new(self)) {
             departure.finish_here(shared);
         }
         None

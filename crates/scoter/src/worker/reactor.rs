@@ -40,7 +40,7 @@ pub(crate) struct Handoffs(mpsc::Receiver<Handoff>);
 #[derive(Debug)]
 enum Handoff {
     Arrival(Arrival, OwnedSemaphorePermit),
-    Departure(Departure, OwnedSemaphorePermit),
+    Departure(Box<Departure>, OwnedSemaphorePermit),
     /// A slot takes no more connections.
     SlotDrained,
     /// The slots have ended; the answer goes out when the last departure has.
@@ -61,45 +61,47 @@ impl Reactor {
         (reactor, Handoffs(receiver))
     }
 
-    /// Leaves an incomplete request to be completed.
+    /// Leaves an incomplete request to be completed, if there is room for it.
     ///
     /// # Errors
     ///
-    /// It comes back when as many connections wait as may.
+    /// The request comes back when as many wait as may.
     pub(crate) fn complete(&self, arrival: Arrival) -> Result<(), Arrival> {
         let Ok(permit) = Arc::clone(&self.arrivals).try_acquire_owned() else {
             return Err(arrival);
         };
-        // The reactor outlives the slots.
-        let _ = self.handoffs.try_send(Handoff::Arrival(arrival, permit));
+        self.hand_over(Handoff::Arrival(arrival, permit));
         Ok(())
     }
 
-    /// Leaves the end of a response to be sent.
+    /// Leaves the end of a response to be sent, if there is room for it.
     ///
     /// # Errors
     ///
-    /// It comes back when as many connections wait as may.
-    pub(crate) fn finish(&self, departure: Departure) -> Result<(), Departure> {
+    /// The response comes back when as many wait as may.
+    pub(crate) fn finish(&self, departure: Box<Departure>) -> Result<(), Box<Departure>> {
         let Ok(permit) = Arc::clone(&self.departures).try_acquire_owned() else {
             return Err(departure);
         };
-        let _ = self
-            .handoffs
-            .try_send(Handoff::Departure(departure, permit));
+        self.hand_over(Handoff::Departure(departure, permit));
         Ok(())
     }
 
     /// Says that the calling slot takes no more connections.
     pub(crate) fn slot_drained(&self) {
-        let _ = self.handoffs.try_send(Handoff::SlotDrained);
+        self.hand_over(Handoff::SlotDrained);
     }
 
     /// Waits until every response has left. To be called when the slots have ended.
     pub(crate) fn wait_for_departures(&self) {
         let (sender, receiver) = blocking::channel();
-        let _ = self.handoffs.try_send(Handoff::SlotsEnded(sender));
+        self.hand_over(Handoff::SlotsEnded(sender));
         let _ = receiver.recv();
+    }
+
+    fn hand_over(&self, handoff: Handoff) {
+        // There is room for everything, and the reactor outlives the slots.
+        let _ = self.handoffs.try_send(handoff);
     }
 }
 

@@ -30,13 +30,13 @@ pub(super) fn completed(py: Python<'_>, vars: VarsRef<'_>, completed: &Completed
 /// Logs a request whose environ could not be built.
 pub(super) fn environ_failed(py: Python<'_>, failure: &PyErr) {
     let traceback = traceback(py, failure);
-    error!("a request was lost: its environ could not be built\n{traceback}");
+    error!(%traceback, "a request was lost: its environ could not be built");
 }
 
 /// Logs an exception of a handler that the application set with `signal.signal`.
 pub(super) fn signal_handler_failed(py: Python<'_>, failure: &PyErr) {
     let traceback = traceback(py, failure);
-    error!("a signal handler of the application raised an exception\n{traceback}");
+    error!(%traceback, "a signal handler of the application raised an exception");
 }
 
 /// Writes a line of `wsgi.errors`.
@@ -57,20 +57,20 @@ fn application_failed(py: Python<'_>, vars: VarsRef<'_>, failure: &Failure) {
     let uri = uri(vars);
     match &failure.cause {
         Cause::Violation(violation) => {
-            error!(?method, ?uri, "the application broke PEP 3333: {violation}");
+            error!(?method, ?uri, %violation, "the application broke PEP 3333");
         }
         Cause::Exception { stage, error } => {
             let place = match stage {
-                Stage::Call => "the application",
-                Stage::Iterate => "the application's iterable",
-                Stage::Close => "the iterable's close()",
+                Stage::Call => "call",
+                Stage::Iterate => "iteration",
+                Stage::Close => "close()",
             };
             let traceback = traceback(py, error);
             match failure.fault {
                 Fault::Application => {
-                    error!(?method, ?uri, "{place} raised an exception\n{traceback}");
+                    error!(?method, ?uri, place, %traceback, "the application raised an exception");
                 }
-                Fault::Peer => debug!(?method, ?uri, "the peer went away\n{traceback}"),
+                Fault::Peer => debug!(?method, ?uri, place, %traceback, "the peer went away"),
             }
         }
     }
