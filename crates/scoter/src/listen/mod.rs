@@ -166,9 +166,11 @@ impl Listener {
             // its reading side; unix_accept() goes on until the queue is empty.
             let _ = shutdown(&self.fd, Shutdown::Read);
         }
-        if let Kind::Unix(file) = &self.kind
-            && let Err(error) = file.unlink()
-        {
+        let removed = match &self.kind {
+            Kind::Unix(file) => file.unlink(),
+            Kind::Abstract | Kind::Tcp(_) => Ok(()),
+        };
+        if let Err(error) = removed {
             warn!(%error, address = %self.address, "cannot remove the socket");
         }
     }

@@ -58,9 +58,15 @@ impl ReadyQueue {
         self.wake();
     }
 
-    /// Whether a [`ReadyQueue::pop`] is worth its lock.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.length.load(Ordering::Acquire) == 0
+    /// Takes a request, without touching the lock where there is none.
+    pub(crate) fn try_pop(&self) -> Option<Box<Request>> {
+        if self.length.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        match self.pop() {
+            Popped::Request(request) => Some(request),
+            Popped::Empty | Popped::Closed => None,
+        }
     }
 
     pub(crate) fn pop(&self) -> Popped {

@@ -108,16 +108,16 @@ impl Slot {
     fn next(&mut self) -> Next {
         let shared = Arc::clone(&self.shared);
         loop {
-            if !shared.ready.is_empty()
-                && let Popped::Request(request) = shared.ready.pop()
-            {
+            if let Some(request) = shared.ready.try_pop() {
                 return Next::Serve(request);
             }
             if self.poller.is_accepting() {
                 let stopping = shared.stop.begun_for();
-                if stopping.is_none_or(|time| time < LAST_CALL)
-                    && let Some(connection) = self.accept()
-                {
+                let accepted = match stopping {
+                    Some(time) if time > LAST_CALL => None,
+                    _ => self.accept(),
+                };
+                if let Some(connection) = accepted {
                     match self.receive(connection) {
                         Some(request) => return Next::Serve(Box::new(request)),
                         None => continue,

@@ -32,7 +32,7 @@ impl Names {
         if let Some(name) = self.known.get(key) {
             return name.bind(py).clone();
         }
-        match str::from_utf8(key) {
+        match std::str::from_utf8(key) {
             Ok(name) if name.is_ascii() && self.has_room_for(name) => self.learn(py, name),
             _ => from_latin1(py, key),
         }
