@@ -31,8 +31,9 @@ def main():
     parser.add_argument("--once", action="store_true", help="stop after one request to each sample")
     once = parser.parse_args().once
 
-    # A plain `kill` ends the demo as Ctrl-C does, so that it takes its servers along.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # However the demo ends, it takes its servers along.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         home = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scoter-demo-")))
         servers = []
