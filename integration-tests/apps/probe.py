@@ -7,7 +7,7 @@ FOLDER = os.environ["TEST_FOLDER"]
 
 def event(text):
     """Reports something to the test, which waits for it."""
-    with open(os.path.join(FOLDER, "events"), "a", encoding="latin-1") as events:
+    with open(os.path.join(FOLDER, "events"), "a", errors="backslashreplace") as events:
         events.write(text + "\n")
 
 

@@ -15,8 +15,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Makes the pipe.
-    pub(crate) fn new(path: &Path) -> Self {
+    /// Makes the gate `name` for an application whose test has `folder`.
+    pub fn at(folder: &Path, name: &str) -> Self {
+        let path = &folder.join("gates").join(name);
         mkfifo(path, Mode::S_IRWXU).expect("a gate has a name of its own in the test's own folder");
         // Both directions: opening must not wait for the application, nor its opening for a writer.
         let pipe = OpenOptions::new()

@@ -36,7 +36,7 @@ pub use crate::http::{Body, Client, Completeness, Open, Pattern, empty, whole};
 pub use crate::nginx::{Nginx, NginxBuilder};
 pub use crate::process::{Finished, Process};
 pub use crate::reply::Reply;
-pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder};
+pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, says_ready};
 pub use crate::site::Site;
 pub use crate::uwsgi::{Ending, Peer, exchange, get, post, with};
 pub use crate::wait::{DEADLINE, until};

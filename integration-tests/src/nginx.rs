@@ -59,9 +59,14 @@ impl Nginx {
         self.process.stderr()
     }
 
-    /// Returns the access log: one line `request-id status` per request.
-    pub fn access_log(&self) -> String {
-        self.process.stdout()
+    /// Waits until the access log has `count` lines, and returns them: `request-id status`.
+    #[track_caller]
+    pub fn wait_for_access_log(&self, count: usize) -> Vec<String> {
+        until(&format!("{count} lines of nginx's access log"), || {
+            let log = self.process.stdout();
+            let lines: Vec<_> = log.lines().map(str::to_owned).collect();
+            (lines.len() >= count && log.ends_with('\n')).then_some(lines)
+        })
     }
 }
 

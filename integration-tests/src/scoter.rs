@@ -1,9 +1,11 @@
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::gate::Gate;
@@ -26,7 +28,15 @@ pub struct ScoterBuilder {
     args: Vec<OsString>,
     envs: Vec<(OsString, OsString)>,
     bind: bool,
+    entry: Entry,
     folder: TempDir,
+}
+
+/// How the server is called.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Script,
+    Module,
 }
 
 /// Returns the folder of the applications.
@@ -47,6 +57,7 @@ impl Scoter {
             args: Vec::new(),
             envs: Vec::new(),
             bind: true,
+            entry: Entry::Script,
             folder,
         }
     }
@@ -61,20 +72,49 @@ impl Scoter {
         &self.socket
     }
 
+    /// Returns the TCP address that the banner names: the port of `--bind 127.0.0.1:0`.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[track_caller]
+    pub fn tcp_address(&self) -> SocketAddr {
+        let log = self.stderr();
+        log.split(|c: char| c.is_whitespace() || ",\"=".contains(c))
+            .filter_map(|word| word.parse::<SocketAddr>().ok())
+            .next()
+            .unwrap_or_else(|| panic!("no TCP address in {log}"))
+    }
+
     /// Connects to the socket as a front end.
     #[track_caller]
     pub fn connect(&self) -> Peer {
         Peer::connect(&self.socket)
     }
 
+    /// Asks the server to stop as an operator would and waits until it has: every request is then over, every
+    /// log written.
+    ///
+    /// # Panics
+    ///
+    /// When it doesn't stop with exit code 0.
+    #[track_caller]
+    pub fn stop(&mut self) -> Finished {
+        self.process.signal(Signal::SIGTERM);
+        let finished = self.process.wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        finished
+    }
+
     /// Makes a gate that an application can wait at: `probe.wait_at(name)`.
     pub fn gate(&self, name: &str) -> Gate {
-        Gate::new(&self.folder().join("gates").join(name))
+        Gate::at(self.folder(), name)
     }
 
     /// Returns what the application has reported so far with `probe.event(…)`.
     pub fn events(&self) -> Vec<String> {
-        let events = fs::read_to_string(self.folder().join("events")).expect("made at the start");
+        let events = fs::read(self.folder().join("events")).expect("made at the start");
+        let events = String::from_utf8_lossy(&events);
         events.lines().map(str::to_owned).collect()
     }
 
@@ -149,11 +189,24 @@ impl ScoterBuilder {
         self
     }
 
-    /// Binds to `address` and not, or not only, to the usual socket.
+    /// Binds to `address` and not to the usual socket. May be repeated.
     #[must_use]
-    pub fn bind(mut self, address: impl Into<OsString>) -> Self {
+    pub fn bind(self, address: impl Into<OsString>) -> Self {
+        self.unbound().args(["--bind".into(), address.into()])
+    }
+
+    /// Leaves out the usual socket.
+    #[must_use]
+    pub fn unbound(mut self) -> Self {
         self.bind = false;
-        self.args(["--bind".into(), address.into()])
+        self
+    }
+
+    /// Starts it as `python -m scoter`.
+    #[must_use]
+    pub fn as_module(mut self) -> Self {
+        self.entry = Entry::Module;
+        self
     }
 
     /// Sets a variable in the environment of the process.
@@ -176,9 +229,7 @@ impl ScoterBuilder {
             if let Some(status) = process.exit_status() {
                 panic!("scoter did not start: {status}\n{log}");
             }
-            log.lines()
-                .any(|line| line.ends_with("scoter: ready"))
-                .then_some(())
+            says_ready(&log).then_some(())
         });
         Scoter {
             process,
@@ -196,7 +247,14 @@ impl ScoterBuilder {
     /// Starts it and waits for nothing.
     #[track_caller]
     pub fn spawn(&self) -> Process {
-        let mut command = Command::new(executable());
+        let mut command = match self.entry {
+            Entry::Script => Command::new(executable()),
+            Entry::Module => {
+                let mut command = Command::new(executable().with_file_name("python"));
+                command.args(["-m", "scoter"]);
+                command
+            }
+        };
         if self.bind {
             command.arg("--bind").arg(bind_address(&self.socket()));
         }
@@ -220,6 +278,11 @@ impl ScoterBuilder {
     fn socket(&self) -> PathBuf {
         self.folder.path().join("scoter.sock")
     }
+}
+
+/// Tells whether a log has the last line of the banner.
+pub fn says_ready(log: &str) -> bool {
+    log.lines().any(|line| line.contains(" ready"))
 }
 
 /// Returns the server under test.

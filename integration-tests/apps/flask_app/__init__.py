@@ -53,12 +53,13 @@ def download(name):
 @app.get("/clock")
 def clock():
     """A line per second, each seen as it is written."""
+    count, pause = request.args.get("lines", 5, int), request.args.get("pause", 1.0, float)
 
     def lines():
-        for left in range(request.args.get("lines", 5, int), 0, -1):
+        for left in range(count, 0, -1):
             yield f"{left} to go, {time.strftime('%H:%M:%S')}\n"
             if left > 1:
-                time.sleep(request.args.get("pause", 1.0, float))
+                time.sleep(pause)
 
     return Response(lines(), mimetype="text/plain", headers={"X-Accel-Buffering": "no"})
 
