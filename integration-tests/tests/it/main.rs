@@ -1,3 +1,32 @@
 //! What an operator and a user would notice, a module per behaviour.
+//!
+//! Each test has its own server and, where nginx matters, its own nginx: see the harness. What scoter sends is
+//! looked at through nginx where nginx's opinion counts, and at scoter's socket where every byte counts.
 
+mod accel;
+mod bodies;
+mod browser;
+mod concurrency;
+mod content_length;
+mod django;
+mod environ;
+mod failures;
+mod file_wrapper;
+mod flask;
 mod forms;
+mod inert_vars;
+mod large;
+mod logs;
+mod malformed;
+mod methods;
+mod nginx_conf;
+mod paths;
+mod request_headers;
+mod response_heads;
+mod slow_peers;
+mod sockets;
+mod startup;
+mod stop;
+mod streaming;
+mod unread_bodies;
+mod validate;

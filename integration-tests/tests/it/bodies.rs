@@ -1,0 +1,306 @@
+//! Request bodies: whole, chunked, as they come, short, too long.
+
+use std::io::Write;
+
+use http_body_util::BodyExt;
+use hyper::Request;
+use integration_tests::{Body, Pattern, Peer, Scoter, Site, get, post, until, with};
+use sha2::{Digest, Sha256};
+
+/// Around every boundary there is: one read, nginx's buffers, scoter's `--body-buffer`.
+const LENGTHS: [u64; 10] = [
+    0, 1, 1000, 5000, 16_384, 65_536, 1_048_575, 1_048_576, 1_048_577, 3_000_000,
+];
+
+/// Passes an upload on as it comes.
+const UNBUFFERED: &str = "
+    client_max_body_size 0;
+    location / {
+        include scoter/uwsgi_params;
+        uwsgi_request_buffering off;
+        uwsgi_pass scoter;
+    }";
+
+/// What `bodies.py` answers for a body of the test pattern.
+fn digest(len: u64) -> String {
+    let mut sha256 = Sha256::new();
+    Pattern::with_length(len).for_each(|piece| sha256.update(piece));
+    let hex: String = sha256
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{len} {hex}")
+}
+
+fn upload(body: Body) -> Request<Body> {
+    Request::put("/digest").body(body).expect("well-formed")
+}
+
+#[test]
+fn uploads_of_every_length_arrive_unchanged() {
+    let site = Site::with(Scoter::serving("bodies"), |nginx| nginx.extra(UNBUFFERED));
+    for (name, client) in [
+        ("buffered", site.nginx().site()),
+        ("unbuffered", site.nginx().extra()),
+    ] {
+        for len in LENGTHS {
+            let reply = client.send(upload(Pattern::with_length(len).boxed()));
+            assert_eq!(reply.text(), digest(len), "{name}");
+            let reply = client.send(upload(Pattern::chunked(len).boxed()));
+            assert_eq!(reply.text(), digest(len), "{name}, chunked");
+        }
+    }
+}
+
+#[test]
+fn chunked_upload_looks_like_one_with_a_length() {
+    let site = Site::with(Scoter::serving("echo"), |nginx| nginx.extra(UNBUFFERED));
+    for client in [site.nginx().site(), site.nginx().extra()] {
+        let request = Request::post("/").body(Pattern::chunked(5).boxed());
+        let seen = client.send(request.expect("well-formed")).json();
+        assert_eq!(seen["environ"]["CONTENT_LENGTH"], "5");
+        assert_eq!(seen["environ"].get("HTTP_TRANSFER_ENCODING"), None);
+        assert_eq!(seen["body"], "\0\u{1}\u{2}\u{3}\u{4}");
+    }
+}
+
+#[test]
+fn every_way_of_reading_works_on_one_body() {
+    let body = "abcdefghi\nsecond\nthird\nfourth\nfifth\nrest";
+    let expected = concat!(
+        r#"["", "abc", "de", "fghi\n", ["second\n"], "third\n", "#,
+        r#"["fourth\n", "fifth\n", "rest"], "", "", "", []]"#
+    );
+    // In memory, from the socket, from a file.
+    for args in [
+        &[][..],
+        &["--body-buffer", "1"],
+        &["--body-buffer", "1", "--buffer-body", "all"],
+    ] {
+        let scoter = Scoter::serving("bodies").args(args).start();
+        let packet = post("/every_method", body.len()).to_vec().expect("fits");
+        for sent_at_once in [packet.len(), packet.len() + 1, packet.len() + body.len()] {
+            let bytes = [&packet, body.as_bytes()].concat();
+            let (first, rest) = bytes.split_at(sent_at_once);
+            let reply = scoter.connect().send(first).send(rest).reply();
+            assert_eq!(reply.text(), expected, "{args:?} {sent_at_once}");
+        }
+    }
+}
+
+#[test]
+fn body_beyond_the_buffer_is_read_as_it_comes() {
+    let site = Site::with(
+        Scoter::serving("bodies").args(["--body-buffer", "1"]),
+        |nginx| nginx.extra(UNBUFFERED),
+    );
+    let scoter = site.scoter();
+    let mut client = site.nginx().extra().connect();
+    client
+        .write_all(
+            b"POST /piecewise HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\nConnection: close\r\n\r\none\n",
+        )
+        .expect("nginx reads");
+    // The application has the first line although the second isn't sent yet.
+    scoter.wait_for_event("line one");
+    client.write_all(b"two\n").expect("nginx reads");
+    scoter.wait_for_event("line two");
+    let reply = Peer::from(client).ending().bytes();
+    assert!(reply.ends_with(b"all lines read"));
+}
+
+#[test]
+fn body_within_the_buffer_is_complete_before_the_application_starts() {
+    let scoter = Scoter::serving("bodies").args(["--threads", "1"]).start();
+    let gate = scoter.gate("body");
+    let mut peer = scoter.connect();
+    peer.packet(&post("/starts", 10)).send("12345");
+    // The only thread is free: it answers another request.
+    let other = scoter.connect().packet(&post("/everything", 0)).reply();
+    assert_eq!(other.text(), "");
+    assert!(scoter.events().is_empty());
+    peer.send("67890");
+    scoter.wait_for_event("started");
+    gate.open();
+    assert_eq!(peer.reply().text(), "1234567890");
+}
+
+#[test]
+fn any_body_is_completed_first_when_asked_for() {
+    let scoter = Scoter::serving("bodies")
+        .args([
+            "--threads",
+            "1",
+            "--buffer-body",
+            "all",
+            "--body-buffer",
+            "64k",
+        ])
+        .start();
+    let mut peer = scoter.connect();
+    let mut pieces = Pattern::with_length(1_000_000);
+    peer.packet(&post("/digest", 1_000_000));
+    peer.send(pieces.next().expect("long"));
+    let other = scoter.connect().packet(&post("/everything", 0)).reply();
+    assert_eq!(other.text(), "");
+    pieces.for_each(|piece| {
+        peer.send(piece);
+    });
+    assert_eq!(peer.reply().text(), digest(1_000_000));
+}
+
+#[test]
+fn short_body_is_an_error_for_the_application() {
+    let scoter = Scoter::serving("bodies")
+        .args(["--body-buffer", "1"])
+        .start();
+    let reply = scoter
+        .connect()
+        .packet(&post("/short", 100))
+        .send("only these 29 bytes are sent.")
+        .finish()
+        .reply();
+    assert_eq!((reply.status, &*reply.text()), (400, "short"));
+    let events = scoter.events();
+    // The message has the numbers: what came, and what should have.
+    assert!(
+        events[0].contains("29") && events[0].contains("100"),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn short_body_without_care_is_the_clients_fault() {
+    let mut scoter = Scoter::serving("bodies")
+        .args(["--body-buffer", "1"])
+        .start();
+    let mut peer = scoter.connect();
+    peer.packet(&post("/careless", 100)).send("short").finish();
+    assert_eq!(peer.reply().status, 400);
+    let log = scoter.stop().stderr;
+    assert!(!log.contains("Traceback"), "{log}");
+}
+
+#[test]
+fn short_body_within_the_buffer_never_looks_whole() {
+    let mut scoter = Scoter::serving("bodies").start();
+    let mut peer = scoter.connect();
+    peer.packet(&post("/short", 100)).send("short").finish();
+    let answer = peer.ending().bytes();
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 400 "),
+        "{answer:?}"
+    );
+    assert_eq!(
+        scoter
+            .connect()
+            .packet(&post("/everything", 2))
+            .send("ok")
+            .reply()
+            .text(),
+        "ok"
+    );
+    scoter.stop();
+    assert!(
+        !scoter
+            .events()
+            .iter()
+            .any(|event| event.starts_with("read "))
+    );
+}
+
+#[test]
+fn body_that_stops_coming_is_given_up() {
+    for args in [
+        &["--body-timeout", "200ms"][..],
+        &["--body-timeout", "200ms", "--body-buffer", "1"],
+    ] {
+        let scoter = Scoter::serving("bodies")
+            .args(args.iter().copied())
+            .args(["--threads", "1"])
+            .start();
+        let mut peer = scoter.connect();
+        peer.packet(&post("/careless", 100)).send("stalls");
+        let answer = peer.ending().bytes();
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 408 "),
+            "{answer:?}"
+        );
+        let other = scoter
+            .connect()
+            .packet(&post("/everything", 2))
+            .send("ok")
+            .reply();
+        assert_eq!(other.text(), "ok");
+    }
+}
+
+#[test]
+fn bytes_behind_the_body_are_never_read() {
+    let mut scoter = Scoter::serving("bodies").start();
+    let second = post("/starts", 0).to_vec().expect("fits");
+    for len in [0, 5] {
+        for extra in [second.clone(), second.repeat(2000)] {
+            let body = b"12345"[..len].to_vec();
+            let packet = post("/everything", len).to_vec().expect("fits");
+            let mut peer = scoter.connect();
+            // The server may close before it has taken everything.
+            let _ = peer.try_send(&[&packet[..], &body, &extra].concat());
+            // One reply, and not lost to a reset.
+            assert_eq!(peer.reply().text().as_bytes(), body);
+        }
+    }
+    scoter.stop();
+    assert!(scoter.events().is_empty());
+}
+
+#[test]
+fn response_may_begin_before_the_body_is_read() {
+    let site = Site::with(Scoter::serving("bodies"), |nginx| nginx.extra(UNBUFFERED));
+    for client in [site.nginx().site(), site.nginx().extra()] {
+        let reply = client.post("/answers_first", "the body");
+        assert_eq!(reply.text(), "reading:the body");
+    }
+}
+
+#[test]
+fn input_is_dead_when_the_request_is_over() {
+    let scoter = Scoter::serving("bodies")
+        .args(["--threads", "1", "--body-buffer", "1"])
+        .start();
+    let mut first = scoter.connect();
+    first.packet(&post("/late", 1000)).send("part of the body");
+    assert_eq!(first.read(15), b"HTTP/1.1 200 OK");
+    let mut second = scoter.connect();
+    let packet = with(get("/read_left_over"), [("CONTENT_LENGTH", "6")]);
+    let reply = second.packet(&packet).send("second").reply();
+    assert!(reply.text().contains("Error: "), "{}", reply.text());
+}
+
+#[test]
+fn threads_waiting_for_bodies_end_with_their_peers() {
+    let scoter = Scoter::serving("bodies")
+        .args(["--threads", "2", "--body-buffer", "1"])
+        .start();
+    for _ in 0..4 {
+        let mut peers = [scoter.connect(), scoter.connect()];
+        for peer in &mut peers {
+            peer.packet(&post("/piecewise", 100)).send("begun\n");
+        }
+        until("both applications wait for the rest", || {
+            let begun = scoter
+                .events()
+                .iter()
+                .filter(|event| *event == "line begun")
+                .count();
+            (begun % 2 == 0 && begun > 0).then_some(())
+        });
+    }
+    let reply = scoter
+        .connect()
+        .packet(&post("/everything", 2))
+        .send("ok")
+        .reply();
+    assert_eq!(reply.text(), "ok");
+}

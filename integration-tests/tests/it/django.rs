@@ -1,0 +1,204 @@
+//! A real Django project.
+
+use std::fs;
+
+use hyper::Request;
+use integration_tests::{DjangoSite, Pattern, Site, empty};
+
+use crate::browser::{Browser, HOST, field};
+
+fn start() -> (Site, Browser) {
+    let site = Site::of(DjangoSite::serving());
+    let browser = Browser::new(site.nginx().site());
+    (site, browser)
+}
+
+/// Logs in on a page that has Django's login form.
+#[track_caller]
+fn log_in(browser: &Browser, page: &str) {
+    let token = field(&browser.get(page), "csrfmiddlewaretoken");
+    let form = [
+        ("csrfmiddlewaretoken", &*token),
+        ("username", DjangoSite::USER),
+        ("password", DjangoSite::PASSWORD),
+    ];
+    let reply = browser.post_form(page, &form);
+    assert_eq!(reply.status, 302, "{}", reply.text());
+}
+
+/// Adds a document and returns the number in its address.
+#[track_caller]
+fn add_document(browser: &Browser, title: &str, content: &[u8]) -> String {
+    let token = field(&browser.get("/"), "csrfmiddlewaretoken");
+    let fields = [("csrfmiddlewaretoken", &*token), ("title", title)];
+    let reply = browser.upload("/documents/add", &fields, "file.bin", content);
+    assert_eq!(reply.status, 302, "{}", reply.text());
+    let page = browser.get("/").text();
+    assert!(
+        page.contains(&format!("{title}: {} bytes", content.len())),
+        "{page}"
+    );
+    let link = page.split_once("/documents/").expect("a form").1;
+    let link = link.split_once("href=\"/documents/").expect("a link").1;
+    link.split('/').next().expect("a number").to_owned()
+}
+
+#[test]
+fn session_is_kept_in_the_database() {
+    let (_site, browser) = start();
+    let page = browser.get("/").text();
+    assert!(page.contains("visit number 1."), "{page}");
+    assert!(browser.get("/").text().contains("visit number 2."));
+    log_in(&browser, "/accounts/login/");
+    assert!(browser.cookie("sessionid").is_some());
+    assert!(browser.get("/").text().contains("Hello, admin."));
+    let token = field(&browser.get("/"), "csrfmiddlewaretoken");
+    browser.post_form("/accounts/logout/", &[("csrfmiddlewaretoken", &token)]);
+    assert!(!browser.get("/").text().contains("Hello, admin."));
+}
+
+#[test]
+fn login_needs_the_csrf_token_and_the_right_origin() {
+    let (_site, browser) = start();
+    let token = field(&browser.get("/accounts/login/"), "csrfmiddlewaretoken");
+    let login = [
+        ("username", DjangoSite::USER),
+        ("password", DjangoSite::PASSWORD),
+    ];
+    let reply = browser.post_form("/accounts/login/", &login);
+    assert_eq!(reply.status, 403, "without a token");
+    // Django compares Origin with the host and port it was asked by: the browser's is example.com:8080.
+    let request = Request::post("/accounts/login/")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Origin", "http://evil.example");
+    let body = format!("csrfmiddlewaretoken={token}&username=admin&password=x");
+    let reply = browser.send(request, integration_tests::whole(body));
+    assert_eq!(reply.status, 403, "from another origin");
+    log_in(&browser, "/accounts/login/");
+}
+
+#[test]
+fn administration_works() {
+    let (_site, browser) = start();
+    let reply = browser.get("/admin/");
+    assert_eq!(reply.status, 302);
+    assert_eq!(reply.header("Location"), Some("/admin/login/?next=/admin/"));
+    log_in(&browser, "/admin/login/?next=/admin/");
+    let page = browser.get("/admin/").text();
+    assert!(page.contains("Site administration"), "{page}");
+    let token = field(
+        &browser.get("/admin/auth/group/add/"),
+        "csrfmiddlewaretoken",
+    );
+    let form = [
+        ("csrfmiddlewaretoken", &*token),
+        ("name", "Gruppe Ä"),
+        ("_save", "Save"),
+    ];
+    let reply = browser.post_form("/admin/auth/group/add/", &form);
+    assert_eq!(
+        (reply.status, reply.header("Location")),
+        (302, Some("/admin/auth/group/"))
+    );
+    let page = browser.get("/admin/auth/group/").text();
+    assert!(page.contains("Gruppe Ä"), "{page}");
+    assert_eq!(browser.get("/admin/documents/document/").status, 200);
+}
+
+#[test]
+fn upload_can_be_downloaded() {
+    let (_site, browser) = start();
+    log_in(&browser, "/accounts/login/");
+    // Django keeps up to 2.5 MB in memory and larger ones in a temporary file.
+    for (title, len) in [("small", 1000), ("large", 5_000_000)] {
+        let content: Vec<u8> = Pattern::with_length(len).flatten().collect();
+        let number = add_document(&browser, title, &content);
+        for way in ["download", "by-nginx"] {
+            let reply = browser.get(&format!("/documents/{number}/{way}"));
+            assert_eq!(reply.status, 200, "{title} {way}");
+            assert!(
+                reply.body == content,
+                "{title} {way}: {} bytes",
+                reply.body.len()
+            );
+            assert_eq!(
+                reply.header("Content-Length"),
+                Some(&*len.to_string()),
+                "{title} {way}"
+            );
+        }
+    }
+}
+
+#[test]
+fn documents_of_others_are_protected() {
+    let (site, browser) = start();
+    log_in(&browser, "/accounts/login/");
+    let number = add_document(&browser, "secret", b"the secret");
+    let stranger = Browser::new(site.nginx().site());
+    for way in ["download", "by-nginx"] {
+        let reply = stranger.get(&format!("/documents/{number}/{way}"));
+        assert_eq!(reply.status, 302, "{way}");
+        let login = format!("/accounts/login/?next=/documents/{number}/{way}");
+        assert_eq!(reply.header("Location"), Some(&*login), "{way}");
+    }
+    assert_eq!(stranger.get("/protected/file.bin").status, 404);
+}
+
+#[test]
+fn static_files_are_nginx_s() {
+    let (mut site, browser) = start();
+    for path in ["/static/documents/style.css", "/static/admin/css/base.css"] {
+        let reply = browser.get(path);
+        assert_eq!(
+            (reply.status, reply.header("Content-Type")),
+            (200, Some("text/css")),
+            "{path}"
+        );
+        let file = fs::read(site.nginx().root().join(&path[1..])).expect("collected");
+        assert_eq!(reply.body, file, "{path}");
+    }
+    assert_eq!(
+        site.scoter_mut().stop().stdout,
+        "",
+        "scoter was never asked"
+    );
+}
+
+#[test]
+fn stream_is_complete() {
+    let (_site, browser) = start();
+    let reply = browser.get("/export?rows=20000");
+    assert_eq!(reply.header("Content-Type"), Some("text/csv"));
+    let text = reply.text();
+    assert_eq!(text.lines().count(), 20_001);
+    assert!(text.ends_with("\n19999,399960001\n"), "{}", text.len());
+}
+
+#[test]
+fn redirects_keep_host_and_port() {
+    let (_site, browser) = start();
+    // CommonMiddleware appends the slash.
+    let reply = browser.get("/admin");
+    assert_eq!(
+        (reply.status, reply.header("Location")),
+        (301, Some("/admin/"))
+    );
+    let reply = browser.send(Request::head("/"), empty());
+    assert_eq!((reply.status, reply.body.len()), (200, 0));
+    assert!(HOST.ends_with(":8080"));
+}
+
+#[test]
+fn errors_are_djangos_own() {
+    let (mut site, browser) = start();
+    assert_eq!(browser.get("/missing").status, 404);
+    let reply = browser.get("/broken");
+    assert_eq!(reply.status, 500);
+    assert!(
+        reply.text().contains("Server Error (500)"),
+        "{}",
+        reply.text()
+    );
+    site.scoter_mut().stop();
+}

@@ -1,0 +1,120 @@
+//! `wsgi.file_wrapper`: PEP 3333, "Optional Platform-Specific File Handling".
+
+use std::fs;
+
+use integration_tests::{Scoter, Site, get, with};
+
+/// 300 000 bytes of which no two pieces are alike.
+fn content() -> Vec<u8> {
+    (0..37_500_u64)
+        .flat_map(|n| (n * n).to_le_bytes())
+        .collect()
+}
+
+fn prepare() -> integration_tests::ScoterBuilder {
+    let scoter = Scoter::serving("files").args(["--threads", "2"]);
+    fs::write(scoter.folder().join("file.bin"), content()).expect("the test's own folder");
+    scoter
+}
+
+#[test]
+fn files_are_sent_from_their_position() {
+    let site = Site::of(prepare());
+    let content = content();
+    for (name, expected, length) in [
+        ("whole", &content[..], Some("300000")),
+        ("from_position", &content[20..], Some("299980")),
+        ("unbuffered", &content[20..], Some("299980")),
+        ("part", &content[20..30], Some("10")),
+        ("iterated", &content[..], None),
+    ] {
+        let reply = site.get(&format!("/{name}"));
+        assert!(reply.body == expected, "{name}: {} bytes", reply.body.len());
+        assert_eq!(reply.header("Content-Length"), length, "{name}");
+    }
+}
+
+#[test]
+fn whatever_can_be_read_can_be_sent() {
+    let scoter = prepare().start();
+    for (name, expected) in [
+        ("memory", "from memory".to_owned()),
+        ("compressed", "unpacked ".repeat(1000)),
+        ("temporary", "but not flushed".to_owned()),
+        ("without_close", "no close".to_owned()),
+        ("pipe", "through a pipe".to_owned()),
+    ] {
+        let reply = scoter.connect().packet(&get(&format!("/{name}"))).reply();
+        assert_eq!((reply.status, reply.text()), (200, expected), "{name}");
+    }
+}
+
+#[test]
+fn file_is_closed_once() {
+    for method in ["GET", "HEAD"] {
+        let mut scoter = prepare().start();
+        let packet = with(get("/closes"), [("REQUEST_METHOD", method)]);
+        let body = scoter.connect().packet(&packet).reply().body;
+        assert_eq!(body.is_empty(), method == "HEAD");
+        scoter.stop();
+        assert_eq!(scoter.events(), ["file closed"], "{method}");
+    }
+}
+
+#[test]
+fn head_of_a_file_has_its_length() {
+    let scoter = prepare().start();
+    let packet = with(get("/whole"), [("REQUEST_METHOD", "HEAD")]);
+    let reply = scoter.connect().packet(&packet).reply();
+    assert_eq!(reply.header("Content-Length"), Some("300000"));
+    assert!(reply.body.is_empty());
+}
+
+#[test]
+fn what_cannot_be_read_is_refused() {
+    let scoter = prepare().start();
+    let reply = scoter.connect().packet(&get("/not_a_file")).reply();
+    assert_eq!(reply.status, 500);
+    scoter.wait_for_log("read");
+}
+
+#[test]
+fn slow_readers_of_files_hold_no_thread_and_leave_no_file_open() {
+    let scoter = prepare().start();
+    let big = "0123456789abcdef".repeat(500_000);
+    fs::write(scoter.folder().join("file.bin"), &big).expect("the test's own folder");
+    scoter.connect().packet(&get("/memory")).reply();
+    let before = scoter.open_files();
+    let mut slow: Vec<_> = (0..8).map(|_| scoter.connect()).collect();
+    for peer in &mut slow {
+        peer.packet(&get("/whole"));
+    }
+    for _ in 0..20 {
+        let reply = scoter.connect().packet(&get("/memory")).reply();
+        assert_eq!(reply.text(), "from memory");
+    }
+    for mut peer in slow.drain(..4) {
+        assert!(peer.reply().body == big.as_bytes());
+    }
+    // The other four leave without having read anything.
+    drop(slow);
+    integration_tests::until("every file is closed", || {
+        (scoter.open_files() <= before).then_some(())
+    });
+}
+
+#[test]
+fn file_that_shrinks_while_it_is_sent_cuts_the_response() {
+    let scoter = prepare().start();
+    let path = scoter.folder().join("file.bin");
+    fs::write(&path, vec![b'x'; 8_000_000]).expect("the test's own folder");
+    let mut peer = scoter.connect();
+    peer.packet(&get("/whole")).read(1000);
+    fs::write(&path, "now short").expect("the test's own folder");
+    let len = peer.ending().bytes().len();
+    assert!(len < 8_000_000, "{len}");
+    assert_eq!(
+        scoter.connect().packet(&get("/memory")).reply().text(),
+        "from memory"
+    );
+}

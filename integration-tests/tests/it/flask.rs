@@ -1,0 +1,149 @@
+//! A real Flask application.
+
+use hyper::Request;
+use integration_tests::{Pattern, Scoter, ScoterBuilder, Site, empty, whole};
+
+use crate::browser::{Browser, HOST};
+
+fn prepare() -> ScoterBuilder {
+    let scoter = Scoter::serving("flask_app:app");
+    let data = scoter.folder().join("uploads");
+    scoter.env("FLASK_APP_DATA", data)
+}
+
+fn start() -> (Site, Browser) {
+    let site = Site::of(prepare());
+    let browser = Browser::new(site.nginx().site());
+    (site, browser)
+}
+
+#[test]
+fn session_is_kept_in_a_cookie() {
+    let (_site, browser) = start();
+    let page = browser.get("/");
+    assert_eq!(
+        (page.status, page.header("Content-Type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
+    assert!(page.text().contains("visit number 1."), "{}", page.text());
+    assert!(browser.get("/").text().contains("visit number 2."));
+    let reply = browser.post_form("/sign", &[("name", "Zoë & Co. <b>")]);
+    assert_eq!((reply.status, reply.header("Location")), (302, Some("/")));
+    let page = browser.get("/").text();
+    assert!(page.contains("Welcome, Zoë &amp; Co. &lt;b&gt;!"), "{page}");
+    assert!(page.contains("visit number 3."), "{page}");
+}
+
+#[test]
+fn upload_can_be_downloaded() {
+    let (_site, browser) = start();
+    let content: Vec<u8> = Pattern::with_length(3_000_000).flatten().collect();
+    let reply = browser.upload("/upload", &[], "file.bin", &content);
+    assert_eq!(reply.status, 302);
+    let page = browser.get("/").text();
+    assert!(page.contains("file.bin: 3000000 bytes"), "{page}");
+    let name = page
+        .split_once("/uploads/")
+        .expect("a link")
+        .1
+        .split('"')
+        .next()
+        .expect("quoted");
+    let file = browser.get(&format!("/uploads/{name}"));
+    assert!(file.body == content);
+    assert_eq!(file.header("Content-Length"), Some("3000000"));
+    let part = browser.send(
+        Request::get(format!("/uploads/{name}")).header("Range", "bytes=100-199"),
+        empty(),
+    );
+    assert_eq!((part.status, part.body.as_ref()), (206, &content[100..200]));
+    let unchanged = browser.send(
+        Request::get(format!("/uploads/{name}")).header(
+            "If-None-Match",
+            file.header("ETag").expect("Flask adds one"),
+        ),
+        empty(),
+    );
+    assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+}
+
+#[test]
+fn upload_beyond_the_limit_is_a_413() {
+    // Flask refuses without reading, MAX_CONTENT_LENGTH.
+    let (_site, browser) = start();
+    let reply = browser.upload("/upload", &[], "file.bin", &vec![b'x'; 17 << 20]);
+    assert_eq!(reply.status, 413);
+    assert!(
+        reply.text().contains("Request Entity Too Large"),
+        "{}",
+        reply.text()
+    );
+}
+
+#[test]
+fn request_is_understood() {
+    let (_site, browser) = start();
+    let request = Request::put("/about?a=1&a=%C3%A9&b=")
+        .header("Content-Type", "application/json")
+        .header("Cookie", "first=1");
+    let seen = browser.send(request, whole(r#"{"key": [1, 2]}"#)).json();
+    assert_eq!(seen["method"], "PUT");
+    assert_eq!(seen["url"], format!("http://{HOST}/about?a=1&a=é&b="));
+    assert_eq!(
+        seen["args"],
+        serde_json::json!({ "a": ["1", "é"], "b": [""] })
+    );
+    assert_eq!(seen["json"], serde_json::json!({ "key": [1, 2] }));
+    assert_eq!(seen["cookies"]["first"], "1");
+    assert_eq!(seen["link"], format!("http://{HOST}/about"));
+    let seen = browser.post_form("/about", &[("name", "a b&c=d é")]).json();
+    assert_eq!(seen["form"]["name"][0], "a b&c=d é");
+}
+
+#[test]
+fn mounted_application_knows_its_prefix() {
+    let (_site, browser) = start();
+    let seen = browser.get("/mounted/about").json();
+    assert_eq!(
+        (&seen["script_root"], &seen["path"]),
+        (&"/mounted".into(), &"/about".into())
+    );
+    assert_eq!(seen["link"], format!("http://{HOST}/mounted/about"));
+    assert!(
+        browser
+            .get("/mounted/")
+            .text()
+            .contains("/mounted/static/style.css")
+    );
+    let reply = browser.post_form("/mounted/sign", &[("name", "me")]);
+    assert_eq!(reply.header("Location"), Some("/mounted/"));
+}
+
+#[test]
+fn stream_is_complete() {
+    let (_site, browser) = start();
+    let text = browser.get("/clock?lines=50&pause=0").text();
+    assert_eq!(text.lines().count(), 50);
+    assert!(
+        text.starts_with("50 to go") && text.contains("\n1 to go"),
+        "{text}"
+    );
+}
+
+#[test]
+fn errors_are_flasks_own() {
+    let (mut site, browser) = start();
+    assert_eq!(browser.get("/missing").status, 404);
+    assert_eq!(browser.send(Request::post("/clock"), empty()).status, 405);
+    assert_eq!(browser.post_form("/sign", &[("name", " ")]).status, 400);
+    let reply = browser.get("/broken");
+    assert_eq!(reply.status, 500);
+    assert!(reply.text().contains("Internal Server Error"));
+    // Flask logs to wsgi.errors.
+    let log = site.scoter_mut().stop().stderr;
+    assert_eq!(
+        log.matches("RuntimeError: broken on purpose").count(),
+        1,
+        "{log}"
+    );
+}

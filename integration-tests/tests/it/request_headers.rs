@@ -1,0 +1,159 @@
+//! Request headers and other variables: repeated, large, misleading.
+
+use integration_tests::{Scoter, Site, get, post, with};
+
+#[test]
+fn repeated_headers_and_cookies_are_joined() {
+    // nginx before 1.23 sends a pair for each, later ones join them: the application sees the same.
+    let site = Site::serving("echo");
+    let reply = site.raw(
+        b"GET / HTTP/1.1\r\n\
+          Host: example.com\r\n\
+          X-Forwarded-For: 192.0.2.1\r\n\
+          Cookie: a=1; b=2\r\n\
+          X-Forwarded-For: 192.0.2.2\r\n\
+          X-Once: 1\r\n\
+          Cookie: c=3\r\n\
+          Cookie: d=4\r\n\
+          X-Forwarded-For: 192.0.2.3, 192.0.2.4\r\n\
+          Connection: close\r\n\r\n",
+    );
+    for expected in [
+        r#""HTTP_X_FORWARDED_FOR": "192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4""#,
+        r#""HTTP_COOKIE": "a=1; b=2; c=3; d=4""#,
+        r#""HTTP_X_ONCE": "1""#,
+    ] {
+        assert!(reply.contains(expected), "{expected} in {reply}");
+    }
+}
+
+#[test]
+fn repeated_header_vars_are_joined_in_order() {
+    let scoter = Scoter::serving("echo").start();
+    let vars = [
+        ("HTTP_X_TOKEN", "one"),
+        ("HTTP_COOKIE", "a=1"),
+        ("HTTP_X_TOKEN", "two"),
+        ("HTTP_COOKIE", "b=2"),
+        ("HTTP_X_TOKEN", "three"),
+    ];
+    let seen = scoter
+        .connect()
+        .packet(&with(get("/"), vars))
+        .reply()
+        .json();
+    assert_eq!(seen["environ"]["HTTP_X_TOKEN"], "one, two, three");
+    assert_eq!(seen["environ"]["HTTP_COOKIE"], "a=1; b=2");
+}
+
+#[test]
+fn last_of_repeated_other_vars_wins() {
+    // nginx sends both when a `uwsgi_param` overrides one of an included file.
+    let scoter = Scoter::serving("echo").start();
+    let vars = [
+        ("REMOTE_USER", "mallory"),
+        ("SCRIPT_NAME", "/a"),
+        ("PATH_INFO", "/overriding"),
+        ("REMOTE_USER", "alice"),
+        ("SCRIPT_NAME", ""),
+    ];
+    let seen = scoter
+        .connect()
+        .packet(&with(get("/overridden"), vars))
+        .reply()
+        .json();
+    assert_eq!(seen["environ"]["REMOTE_USER"], "alice");
+    assert_eq!(seen["environ"]["PATH_INFO"], "/overriding");
+    assert_eq!(seen["environ"]["SCRIPT_NAME"], "");
+}
+
+#[test]
+fn header_cannot_become_another_variable() {
+    let site = Site::serving("echo");
+    let reply = site.raw(
+        b"GET / HTTP/1.1\r\n\
+          Host: example.com\r\n\
+          Remote-User: mallory\r\n\
+          Remote_User: mallory\r\n\
+          Path-Info: /mallory\r\n\
+          Connection: close\r\n\r\n",
+    );
+    assert!(
+        reply.contains(r#""HTTP_REMOTE_USER": "mallory""#),
+        "{reply}"
+    );
+    assert!(!reply.contains(r#""REMOTE_USER""#), "{reply}");
+    assert!(reply.contains(r#""PATH_INFO": "/""#), "{reply}");
+}
+
+#[test]
+fn body_headers_appear_only_under_their_cgi_names() {
+    // nginx sends both; PEP 3333 knows CONTENT_TYPE and CONTENT_LENGTH only.
+    let site = Site::serving("echo");
+    let seen = site.post("/", "12345").json();
+    let environ = seen["environ"].as_object().expect("an object");
+    assert_eq!(environ["CONTENT_LENGTH"], "5");
+    assert_eq!(environ["CONTENT_TYPE"], "application/octet-stream");
+    assert!(!environ.contains_key("HTTP_CONTENT_LENGTH"));
+    assert!(!environ.contains_key("HTTP_CONTENT_TYPE"));
+}
+
+#[test]
+fn transfer_encoding_is_dropped_only_beside_a_content_length() {
+    let scoter = Scoter::serving("echo").start();
+    let chunked = [("HTTP_TRANSFER_ENCODING", "chunked")];
+    let mut peer = scoter.connect();
+    let seen = peer
+        .packet(&with(post("/", 5), chunked))
+        .send("2\r\nab")
+        .reply()
+        .json();
+    assert_eq!(seen["body"], "2\r\nab");
+    assert!(seen["environ"].get("HTTP_TRANSFER_ENCODING").is_none());
+}
+
+#[test]
+fn every_byte_of_the_largest_packet_arrives() {
+    let scoter = Scoter::serving("echo").start();
+    let used = get("/").to_vec().expect("fits").len() - 4;
+    let value = "v".repeat(65_535 - used - "HTTP_X_BIG".len() - 4);
+    let packet = with(get("/"), [("HTTP_X_BIG", &value)]);
+    assert_eq!(packet.to_vec().expect("fits").len(), 4 + 65_535);
+    let seen = scoter.connect().packet(&packet).reply().json();
+    assert_eq!(seen["environ"]["HTTP_X_BIG"], value);
+}
+
+#[test]
+fn sixty_kilobytes_of_headers_pass_through_nginx() {
+    let site = Site::serving("echo");
+    let mut request = String::from("GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n");
+    for number in 0..12 {
+        let value = number.to_string().repeat(5000 / number.to_string().len());
+        request += &format!("X-Big-{number}: {value}\r\n");
+    }
+    let reply = site.raw((request + "\r\n").as_bytes());
+    let body = reply.split_once("\r\n\r\n").expect("a head").1;
+    for number in 0..12 {
+        let value = number.to_string().repeat(5000 / number.to_string().len());
+        assert!(
+            body.contains(&format!(r#""HTTP_X_BIG_{number}": "{value}""#)),
+            "{number}"
+        );
+    }
+}
+
+#[test]
+fn many_small_vars_arrive() {
+    let scoter = Scoter::serving("echo").start();
+    let vars: Vec<_> = (0..1000)
+        .map(|n| (format!("X{n}"), n.to_string()))
+        .collect();
+    let seen = scoter
+        .connect()
+        .packet(&with(get("/"), vars))
+        .reply()
+        .json();
+    for n in 0..1000 {
+        assert_eq!(seen["environ"][format!("X{n}")], n.to_string());
+    }
+}

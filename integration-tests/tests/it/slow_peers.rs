@@ -1,0 +1,187 @@
+//! Peers that are slow, beside others that are not.
+
+use std::time::{Duration, Instant};
+
+use integration_tests::{Peer, Scoter, Site, get, post, until, with};
+
+/// Answers many requests and checks that none had to wait for a slow neighbour.
+#[track_caller]
+fn assert_others_are_answered(scoter: &Scoter) {
+    let start = Instant::now();
+    let request = [&post("/everything", 2).to_vec().expect("fits")[..], b"ok"].concat();
+    for _ in 0..100 {
+        assert_eq!(scoter.connect().send(&request).reply().text(), "ok");
+    }
+    // The deadlines that would free a thread held by a neighbour are 10 and 60 seconds.
+    let elapsed = start.elapsed();
+    assert!(
+        elapsed < Duration::from_secs(5),
+        "100 requests took {elapsed:?}"
+    );
+}
+
+#[test]
+fn stalled_heads_and_bodies_hold_no_thread() {
+    let scoter = Scoter::serving("bodies").args(["--threads", "2"]).start();
+    let packet = post("/everything", 1000).to_vec().expect("fits");
+    let body = [b'x'; 1000];
+
+    let mut heads: Vec<_> = (0..64).map(|_| scoter.connect()).collect();
+    for (number, peer) in heads.iter_mut().enumerate() {
+        // After 1, 2, 3 … bytes: in the header, between a key and its value, anywhere.
+        peer.send(&packet[..1 + number % (packet.len() - 1)]);
+    }
+    assert_others_are_answered(&scoter);
+    let mut bodies: Vec<_> = (0..64).map(|_| scoter.connect()).collect();
+    for (number, peer) in bodies.iter_mut().enumerate() {
+        peer.send(&packet).send(&body[..number]);
+    }
+    assert_others_are_answered(&scoter);
+
+    // None of them is lost.
+    for (number, peer) in heads.iter_mut().enumerate() {
+        peer.send(&packet[1 + number % (packet.len() - 1)..])
+            .send(body);
+        assert_eq!(peer.reply().body, &body[..], "head {number}");
+    }
+    for (number, peer) in bodies.iter_mut().enumerate() {
+        peer.send(&body[number..]);
+        assert_eq!(peer.reply().body, &body[..], "body {number}");
+    }
+}
+
+#[test]
+fn request_may_come_byte_by_byte() {
+    let scoter = Scoter::serving("bodies").args(["--threads", "1"]).start();
+    let bytes = [
+        &post("/everything", 9).to_vec().expect("fits")[..],
+        b"in pieces",
+    ]
+    .concat();
+    let mut peer = scoter.connect();
+    for byte in bytes.chunks(1) {
+        peer.send(byte);
+    }
+    assert_eq!(peer.reply().text(), "in pieces");
+}
+
+#[test]
+fn silent_connections_hold_no_thread() {
+    let scoter = Scoter::serving("bodies").args(["--threads", "2"]).start();
+    let _silent: Vec<_> = (0..64).map(|_| scoter.connect()).collect();
+    assert_others_are_answered(&scoter);
+}
+
+#[test]
+fn slow_readers_of_known_responses_hold_no_thread() {
+    let scoter = Scoter::serving("transfer").args(["--threads", "2"]).start();
+    let len = 5_000_000;
+    let big = with(get("/at_once"), [("QUERY_STRING", len.to_string())]);
+    let small = with(get("/at_once"), [("QUERY_STRING", "10")]);
+    let mut slow: Vec<_> = (0..8).map(|_| scoter.connect()).collect();
+    for peer in &mut slow {
+        peer.packet(&big);
+    }
+    for _ in 0..50 {
+        assert_eq!(scoter.connect().packet(&small).reply().body.len(), 10);
+    }
+    let expected = slow[0].reply().body;
+    assert_eq!(expected.len(), len);
+    for peer in &mut slow[1..] {
+        assert!(peer.reply().body == expected);
+    }
+}
+
+#[test]
+fn half_a_packet_is_given_up_after_the_deadline() {
+    let scoter = Scoter::serving("bodies")
+        .args(["--header-timeout", "200ms"])
+        .start();
+    let packet = get("/everything").to_vec().expect("fits");
+    for sent in [
+        &packet[..0],
+        &packet[..3],
+        &packet[..4],
+        &packet[..packet.len() - 1],
+    ] {
+        let mut peer = scoter.connect();
+        let answer = peer.send(sent).ending().bytes();
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 408 "),
+            "{answer:?}"
+        );
+    }
+    assert_others_are_answered(&scoter);
+}
+
+#[test]
+fn connections_without_a_byte_are_nobodys_business() {
+    // Health checks do that.
+    let mut scoter = Scoter::serving("bodies").start();
+    let before = scoter.stderr();
+    for _ in 0..20 {
+        drop(scoter.connect());
+        assert!(scoter.connect().finish().ending().bytes().is_empty());
+    }
+    assert_others_are_answered(&scoter);
+    assert_eq!(scoter.stderr(), before);
+    let log = scoter.stop();
+    assert_eq!(
+        log.stdout.lines().count(),
+        100,
+        "only the requests are logged: {}",
+        log.stdout
+    );
+}
+
+#[test]
+fn pending_connections_are_bounded() {
+    let scoter = Scoter::serving("bodies")
+        .args(["--threads", "2", "--max-pending", "8"])
+        .start();
+    let packet = post("/everything", 10).to_vec().expect("fits");
+    let mut pending: Vec<Peer> = (0..8).map(|_| scoter.connect()).collect();
+    for peer in &mut pending {
+        peer.send(&packet);
+    }
+    // Beyond the limit a peer that isn't ready is refused; one that is, is served.
+    let mut refused = scoter.connect();
+    until("a peer is refused", || {
+        refused = scoter.connect();
+        refused.send(&packet[..packet.len() - 1]);
+        let answer = refused.ending().bytes();
+        (answer.is_empty() || answer.starts_with(b"HTTP/1.1 503 ")).then_some(())
+    });
+    assert_others_are_answered(&scoter);
+    for peer in &mut pending {
+        assert_eq!(peer.send("0123456789").reply().text(), "0123456789");
+    }
+}
+
+#[test]
+fn slow_client_of_nginx_delays_nobody() {
+    let site = Site::with(
+        Scoter::serving("bodies").args(["--threads", "1"]),
+        |nginx| {
+            nginx.extra(
+                "location / {
+                 include scoter/uwsgi_params;
+                 uwsgi_request_buffering off;
+                 uwsgi_pass scoter;
+             }",
+            )
+        },
+    );
+    let mut slow: Vec<_> = (0..8)
+        .map(|_| {
+            let mut peer = Peer::from(site.nginx().extra().connect());
+            peer.send("POST /everything HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\n01234");
+            peer
+        })
+        .collect();
+    assert_eq!(site.post("/everything", "ok").text(), "ok");
+    for peer in &mut slow {
+        let answer = peer.send("56789").ending().bytes();
+        assert!(answer.ends_with(b"\r\n\r\n0123456789"));
+    }
+}

@@ -1,0 +1,281 @@
+//! The sockets that scoter listens on, and what becomes of their files.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr as UnixSocketAddr, UnixListener, UnixStream};
+use std::path::Path;
+
+use integration_tests::{Peer, Scoter, exchange, get, says_ready, until};
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Group, Uid, User, getgroups};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path)
+        .expect("the socket is there")
+        .permissions()
+        .mode()
+        & 0o7777
+}
+
+fn unix(path: &Path) -> String {
+    format!("unix:{}", path.display())
+}
+
+#[test]
+fn socket_is_for_owner_and_group() {
+    let scoter = Scoter::serving("hello").start();
+    assert_eq!(mode(scoter.socket()), 0o660);
+    let socket = fs::metadata(scoter.socket()).expect("the socket is there");
+    assert_eq!(socket.uid(), Uid::effective().as_raw());
+}
+
+#[test]
+fn mode_of_the_socket_is_as_asked() {
+    for (asked, expected) in [("600", 0o600), ("666", 0o666), ("0640", 0o640)] {
+        let scoter = Scoter::serving("hello")
+            .args(["--socket-mode", asked])
+            .start();
+        assert_eq!(mode(scoter.socket()), expected, "{asked}");
+    }
+}
+
+#[test]
+fn group_and_owner_of_the_socket_are_as_asked() {
+    // A group that isn't the usual one, if this user may give files to another.
+    let own = Gid::effective();
+    let candidates: Vec<Gid> = match Uid::effective().is_root() {
+        true => vec![Gid::from_raw(1), Gid::from_raw(33)],
+        false => getgroups().expect("a process has groups"),
+    };
+    let other = candidates
+        .into_iter()
+        .find(|gid| *gid != own)
+        .unwrap_or(own);
+    let user = User::from_uid(Uid::effective())
+        .expect("readable")
+        .expect("this user has a name");
+    let group = Group::from_gid(other).expect("readable");
+    let names = [Some(other.to_string()), group.map(|group| group.name)];
+    for group in names.into_iter().flatten() {
+        let scoter = Scoter::serving("hello")
+            .args(["--socket-group", &group, "--socket-owner", &user.name])
+            .start();
+        let socket = fs::metadata(scoter.socket()).expect("the socket is there");
+        assert_eq!(
+            (socket.uid(), socket.gid()),
+            (user.uid.as_raw(), other.as_raw()),
+            "{group}"
+        );
+        assert_eq!(mode(scoter.socket()), 0o660);
+    }
+}
+
+#[test]
+fn every_bind_is_served() {
+    let scoter = Scoter::serving("hello");
+    let paths = ["a.sock", "b.sock"].map(|name| scoter.folder().join(name));
+    let mut scoter = scoter
+        .bind("127.0.0.1:0")
+        .bind(unix(&paths[0]))
+        .bind(unix(&paths[1]))
+        .args(["--threads", "1"])
+        .start();
+    for _ in 0..3 {
+        for path in &paths {
+            let reply = Peer::connect(path).packet(&get("/")).reply();
+            assert_eq!(reply.text(), "Hello, 192.0.2.1!\n");
+        }
+        let stream = TcpStream::connect(scoter.tcp_address()).expect("it listens");
+        assert_eq!(exchange(stream, &get("/")).text(), "Hello, 192.0.2.1!\n");
+    }
+    scoter.stop();
+    assert!(!paths[0].exists() && !paths[1].exists());
+}
+
+#[test]
+fn abstract_socket_is_served() {
+    let scoter = Scoter::serving("hello");
+    // The name of a private folder is taken by nobody else.
+    let name = scoter.folder().join("abstract").display().to_string();
+    let scoter = scoter.bind(format!("unix:@{name}")).start();
+    let address = UnixSocketAddr::from_abstract_name(name.as_bytes()).expect("short");
+    let stream = UnixStream::connect_addr(&address).expect("it listens");
+    assert_eq!(exchange(stream, &get("/")).status, 200);
+    assert!(!scoter.folder().join("abstract").exists());
+}
+
+#[test]
+fn socket_is_unlinked_when_the_server_stops() {
+    let mut scoter = Scoter::serving("hello").start();
+    assert!(scoter.socket().exists());
+    scoter.stop();
+    assert!(!scoter.socket().exists());
+}
+
+#[test]
+fn socket_of_somebody_else_is_left_alone() {
+    let mut scoter = Scoter::serving("hello").start();
+    fs::remove_file(scoter.socket()).expect("the socket is there");
+    let other = UnixListener::bind(scoter.socket()).expect("the path is free");
+    scoter.stop();
+    UnixStream::connect(scoter.socket()).expect("still the other's");
+    drop(other);
+}
+
+#[test]
+fn stale_socket_of_a_killed_server_is_replaced() {
+    let mut killed = Scoter::serving("hello").start();
+    killed.signal(Signal::SIGKILL);
+    killed.wait();
+    assert!(killed.socket().exists(), "nobody was left to unlink it");
+    let path = killed.socket().to_owned();
+    let scoter = Scoter::serving("hello").bind(unix(&path)).start();
+    assert_eq!(Peer::connect(&path).packet(&get("/")).reply().status, 200);
+    drop(scoter);
+}
+
+#[test]
+fn socket_of_a_live_server_is_refused() {
+    let first = Scoter::serving("hello").start();
+    let second = Scoter::serving("hello").bind(unix(first.socket())).run();
+    assert_eq!(second.code, Some(2), "{}", second.stderr);
+    let path = first.socket().display().to_string();
+    assert!(
+        second.stderr.contains(&path) && second.stderr.contains("running server"),
+        "{}",
+        second.stderr
+    );
+    // The first doesn't notice.
+    assert_eq!(first.connect().packet(&get("/")).reply().status, 200);
+    assert_eq!(mode(first.socket()), 0o660);
+}
+
+#[test]
+fn file_that_is_no_socket_is_never_replaced() {
+    let scoter = Scoter::serving("hello");
+    let path = scoter.folder().join("precious");
+    fs::write(&path, "precious").expect("the test's own folder");
+    let finished = scoter.bind(unix(&path)).spawn().wait();
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("precious"), "{}", finished.stderr);
+}
+
+#[test]
+fn two_servers_live_side_by_side() {
+    let mut first = Scoter::serving("forms:function").start();
+    let second = Scoter::serving("forms:generator").start();
+    assert_eq!(
+        first.connect().packet(&get("/")).reply().text(),
+        "function GET /"
+    );
+    assert_eq!(
+        second.connect().packet(&get("/")).reply().text(),
+        "generator GET /"
+    );
+    first.stop();
+    assert_eq!(
+        second.connect().packet(&get("/")).reply().text(),
+        "generator GET /"
+    );
+}
+
+#[test]
+fn tcp_port_in_use_is_refused() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let finished = Scoter::serving("hello").bind(&address).run();
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains(&address) && finished.stderr.contains("another process"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn tcp_beyond_loopback_needs_an_allow_list() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:9000"] {
+        let finished = Scoter::serving("hello").bind(address).run();
+        assert_eq!(finished.code, Some(2), "{address}: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains("--allow"),
+            "{address}: {}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
+fn allow_list_never_shuts_this_machine_out() {
+    // Whom else it admits is tested where it is made: the tests send nothing to any other address.
+    let scoter = Scoter::serving("hello")
+        .bind("0.0.0.0:0")
+        .args(["--allow", "192.0.2.0/24"])
+        .start();
+    let port = scoter.tcp_address().port();
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    assert_eq!(exchange(stream, &get("/")).status, 200);
+}
+
+#[test]
+fn socket_in_a_folder_that_is_missing_or_forbidden_is_explained() {
+    for path in [
+        "/nonexistent/scoter.sock",
+        "/proc/scoter.sock",
+        "/dev/null/scoter.sock",
+    ] {
+        let finished = Scoter::serving("hello").bind(format!("unix:{path}")).run();
+        assert_eq!(finished.code, Some(2), "{path}: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains(path),
+            "{path}: {}",
+            finished.stderr
+        );
+        assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn path_longer_than_a_socket_address_is_explained() {
+    let path = format!("/tmp/{}", "x".repeat(120));
+    let finished = Scoter::serving("hello").bind(format!("unix:{path}")).run();
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("107"), "{}", finished.stderr);
+}
+
+#[test]
+fn socket_is_there_only_when_it_is_served() {
+    // An application that takes its time to load: nginx gets an error at once, not a request that hangs, or
+    // its request waits in the backlog and is answered.
+    let scoter = Scoter::serving("slow_to_load");
+    fs::write(
+        scoter.folder().join("slow_to_load.py"),
+        "import probe\nprobe.event('loading')\nprobe.wait_at('load')\nfrom hello import application\n",
+    )
+    .expect("the test's own folder");
+    let gate = integration_tests::Gate::at(scoter.folder(), "load");
+    let mut process = scoter.spawn();
+    let socket = scoter.folder().join("scoter.sock");
+    let events = scoter.folder().join("events");
+    until("the application is being loaded", || {
+        (fs::read_to_string(&events).ok()? == "loading\n").then_some(())
+    });
+    let early = UnixStream::connect(&socket);
+    gate.open();
+    until("scoter is ready", || {
+        says_ready(&process.stderr()).then_some(())
+    });
+    if let Ok(stream) = early {
+        assert_eq!(exchange(stream, &get("/")).status, 200);
+    }
+    assert!(
+        fs::metadata(&socket)
+            .expect("ready")
+            .file_type()
+            .is_socket()
+    );
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait().code, Some(0));
+}

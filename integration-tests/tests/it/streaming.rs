@@ -1,0 +1,141 @@
+//! Responses whose pieces reach the client as they are made, and clients that go away.
+
+use hyper::Request;
+use integration_tests::{Completeness, Open, Scoter, Site, empty, get, until};
+
+fn open(site: &Site, path: &str) -> Open {
+    site.open(Request::get(path).body(empty()).expect("well-formed"))
+}
+
+#[test]
+fn client_sees_each_piece_before_the_next_is_made() {
+    let site = Site::serving("streaming");
+    let gate = site.scoter().gate("chunk");
+    for path in ["/gated", "/gated_writes"] {
+        let mut response = open(&site, path);
+        assert_eq!(response.read(6), "first\n", "{path}");
+        gate.open();
+        assert_eq!(response.read(7), "second\n", "{path}");
+        gate.open();
+        let (rest, completeness) = response.rest();
+        assert_eq!(rest, "third\n", "{path}");
+        assert_eq!(completeness, Completeness::Complete, "{path}");
+    }
+    // Of the first only, and after its last piece.
+    site.scoter().wait_for_event("closed");
+    assert_eq!(site.scoter().events(), ["exhausted", "closed"]);
+}
+
+#[test]
+fn head_waits_for_the_first_piece_and_leaves_with_it() {
+    let scoter = Scoter::serving("streaming").start();
+    let gate = scoter.gate("chunk");
+    let mut peer = scoter.connect();
+    let head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Accel-Buffering: no\r\n\r\nfirst\n";
+    let first = peer.packet(&get("/gated")).read(head.len());
+    assert_eq!(String::from_utf8_lossy(&first), head);
+    gate.open_for(2);
+    assert_eq!(peer.ending().bytes(), b"second\nthird\n");
+}
+
+#[test]
+fn response_of_a_client_that_left_is_closed() {
+    let site = Site::serving("streaming");
+    for (number, path) in ["/endless", "/endless_writes"].into_iter().enumerate() {
+        let mut response = open(&site, path);
+        response.read(1000);
+        drop(response);
+        let expected = ["closed", "write raised"][number];
+        until(expected, || {
+            site.scoter()
+                .events()
+                .iter()
+                .any(|event| event.starts_with(expected))
+                .then_some(())
+        });
+    }
+    // The error that write() raised is an OSError, and not in the log: nobody did anything wrong.
+    let log = site.scoter().stderr();
+    assert!(
+        !log.contains("Traceback") && !log.contains("roken pipe"),
+        "{log}"
+    );
+}
+
+#[test]
+fn response_of_a_client_that_left_is_closed_once() {
+    let mut scoter = Scoter::serving("streaming").start();
+    let gate = scoter.gate("chunk");
+    let mut peer = scoter.connect();
+    peer.packet(&get("/gated")).read(15);
+    drop(peer);
+    gate.open_for(2);
+    scoter.wait_for_event("closed");
+    scoter.stop();
+    let closed = scoter
+        .events()
+        .iter()
+        .filter(|event| *event == "closed")
+        .count();
+    assert_eq!(closed, 1);
+}
+
+#[test]
+fn clients_that_leave_take_nothing_along() {
+    let mut scoter = Scoter::serving("streaming")
+        .args(["--threads", "2"])
+        .start();
+    // Everything that is opened lazily is open after the first request.
+    assert_eq!(
+        scoter.connect().packet(&get("/quick")).reply().text(),
+        "quick"
+    );
+    let before = until("the first connection is gone", || {
+        let before = scoter.open_files();
+        (before == scoter.open_files()).then_some(before)
+    });
+    let threads = scoter.threads();
+    let packet = get("/quick").to_vec().expect("fits");
+    for round in 0..50 {
+        let mut leaving = scoter.connect();
+        leaving.packet(&get("/endless"));
+        if round % 2 == 0 {
+            leaving.read(100);
+        }
+        drop(leaving);
+        drop(scoter.connect());
+        scoter.connect().send(&packet[..packet.len() / 2]);
+        scoter.connect().send(&packet);
+        scoter
+            .connect()
+            .packet(&integration_tests::post("/quick", 1000))
+            .send("part");
+    }
+    until("every file is closed", || {
+        assert_eq!(
+            scoter.connect().packet(&get("/quick")).reply().text(),
+            "quick"
+        );
+        (scoter.open_files() <= before).then_some(())
+    });
+    assert_eq!(scoter.threads(), threads);
+    scoter.stop();
+    let events = scoter.events();
+    let count = |name: &str| events.iter().filter(|event| *event == name).count();
+    assert_eq!(count("closed"), count("endless begins"), "{events:?}");
+}
+
+#[test]
+fn reader_that_stands_still_is_given_up() {
+    let scoter = Scoter::serving("streaming")
+        .args(["--threads", "1", "--write-timeout", "200ms"])
+        .start();
+    let mut idle = scoter.connect();
+    idle.packet(&get("/endless")).read(100);
+    scoter.wait_for_event("closed");
+    assert_eq!(
+        scoter.connect().packet(&get("/quick")).reply().text(),
+        "quick"
+    );
+}
