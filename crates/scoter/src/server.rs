@@ -22,7 +22,7 @@ use crate::listen::{Address, AllowList, BindError, Listener, Permissions, Settin
 use crate::log;
 use crate::process::exit_now;
 use crate::python::traceback;
-use crate::signals::Dispositions;
+use crate::signals::{Dispositions, Signals};
 use crate::worker::{Shared, Slot, start_reactor};
 
 /// Runs the command, and returns its exit code where nothing had to be served or nothing
@@ -91,7 +91,9 @@ fn serve(py: Python<'_>, options: &Options) -> Result<(), StartError> {
     let (shared, handoffs) = Shared::new(listeners, access_log, options)?;
     let slots = usize::from(options.threads);
     let timeout = options.graceful_timeout.0;
-    start_reactor(Arc::clone(&shared), handoffs, slots, timeout)?;
+    start_reactor(Arc::clone(&shared), handoffs, slots, || {
+        Ok(Signals::install()?.watch(Arc::clone(&shared), timeout))
+    })?;
 
     let served = load_and_serve(py, options, &shared);
     shared.close_to_newcomers();

@@ -14,9 +14,9 @@ use wsgi_environ::Body;
 use super::Shared;
 use super::connection::Connection;
 use super::departure::Departure;
-use super::reactor::{Waited, Waiter};
 use super::refusal::Refusal;
 use super::request::{Missing, Request, Stage, body_of};
+use super::waiter::{Waited, Waiter};
 
 /// A connection whose request is incomplete.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ async fn receive_packet(
     loop {
         buffer.reserve(PACKET_STEP);
         let received = buffer.len();
-        match peer.read(deadline, |peer| peer.recv_into(buffer)).await {
+        match peer.wait(deadline, |peer| peer.recv_into(buffer)).await {
             Waited::Done(Ok(0)) => return Err(Refusal::PeerGone),
             Waited::Done(Ok(_)) => {}
             Waited::Done(Err(error)) => return Err(Refusal::Connection(error)),
@@ -185,7 +185,7 @@ async fn receive_more(
     shared: &Shared,
 ) -> Result<(), Refusal> {
     let deadline = Instant::now() + shared.patience.body;
-    match peer.read(deadline, |peer| peer.recv_into(buffer)).await {
+    match peer.wait(deadline, |peer| peer.recv_into(buffer)).await {
         Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
         Waited::Done(Ok(_)) => Ok(()),
         Waited::Done(Err(error)) => Err(Refusal::Connection(error)),

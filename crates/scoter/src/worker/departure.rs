@@ -13,7 +13,7 @@ use wsgi_environ::{Completed, End, Transport};
 use super::Shared;
 use super::connection::Connection;
 use super::outgoing::{Outgoing, Progress};
-use super::reactor::{Waited, Waiter};
+use super::waiter::{Waited, Waiter};
 use crate::access_log::Entry;
 
 /// A response that only has to be sent, and how its connection ends.
@@ -119,7 +119,7 @@ impl Departure {
             let before = self.outgoing.left();
             let outgoing = &mut self.outgoing;
             // Every byte taken renews the deadline, as nginx's send_timeout does.
-            let waited = peer.write(deadline, |peer| match outgoing.send(peer)? {
+            let waited = peer.wait(deadline, |peer| match outgoing.send(peer)? {
                 Progress::Blocked if outgoing.left() == before => {
                     Err(io::ErrorKind::WouldBlock.into())
                 }
@@ -157,7 +157,7 @@ impl Departure {
         let deadline = Instant::now() + DRAIN_TIME;
         let mut scratch = vec![0; DRAIN_STEP];
         while let Waited::Done(Ok(1..)) =
-            peer.read(deadline, |peer| peer.discard(&mut scratch)).await
+            peer.wait(deadline, |peer| peer.discard(&mut scratch)).await
         {}
     }
 

@@ -12,6 +12,7 @@ mod report;
 mod request;
 mod slot;
 mod stop;
+mod waiter;
 
 use std::io;
 use std::sync::Arc;

@@ -7,21 +7,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
 use super::arrival::Arrival;
-use super::connection::Connection;
 use super::departure::Departure;
-use super::stop::Stop;
-use crate::signals::Signals;
 
 /// Where slots leave connections that have to wait.
 #[derive(Debug)]
@@ -105,31 +98,36 @@ impl Reactor {
     }
 }
 
-/// Starts the reactor's thread, which also looks after the signals.
+/// Starts the reactor's thread. `companion` makes a task that runs beside it, for what else
+/// has to wait without holding a slot.
 ///
 /// # Errors
 ///
-/// Those of the system, when it has no descriptors or threads to give.
-pub(crate) fn start(
+/// Those of `companion`, and those of the system, when it has no descriptors or threads to
+/// give.
+pub(crate) fn start<F>(
     shared: Arc<Shared>,
     handoffs: Handoffs,
     slots: usize,
-    graceful_timeout: Duration,
-) -> io::Result<JoinHandle<()>> {
+    companion: impl FnOnce() -> io::Result<F>,
+) -> io::Result<JoinHandle<()>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("scoter-file")
         .max_blocking_threads(FILE_THREADS)
         .build()?;
-    let signals = {
+    let companion = {
         let _context = runtime.enter();
-        Signals::install()?
+        companion()?
     };
     std::thread::Builder::new()
         .name("scoter-reactor".to_owned())
         .spawn(move || {
             runtime.block_on(async move {
-                tokio::spawn(signals.watch(Arc::clone(&shared), graceful_timeout));
+                tokio::spawn(companion);
                 run(shared, handoffs, slots).await;
             });
         })
@@ -176,78 +174,5 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
     }
 }
 
-/// A connection that the reactor can wait on.
-#[derive(Debug)]
-pub(crate) struct Waiter<'a> {
-    fd: AsyncFd<Arc<Connection>>,
-    stop: &'a Stop,
-}
-
-/// What ended a wait.
-#[derive(Debug)]
-pub(crate) enum Waited<T> {
-    /// The operation, done.
-    Done(io::Result<T>),
-    /// The deadline.
-    TimedOut,
-    /// The stop: the peer had stalled for as long as a stop waits.
-    Stopping,
-}
-
-impl<'a> Waiter<'a> {
-    pub(crate) fn new(
-        connection: Arc<Connection>,
-        interest: Interest,
-        stop: &'a Stop,
-    ) -> io::Result<Self> {
-        #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
-        // SAFETY: a connection owns its descriptor, keeps it until it is dropped and never
-        // exchanges it; the AsyncFd keeps the connection.
-        let fd = unsafe { AsyncFd::register_with_interest(connection, interest)? };
-        Ok(Self { fd, stop })
-    }
-
-    /// Repeats `operation` whenever the connection is readable, until it does not block.
-    ///
-    /// A stop cuts the wait short: peers that stall must not delay it.
-    pub(crate) async fn read<T>(
-        &self,
-        deadline: Instant,
-        mut operation: impl FnMut(&Connection) -> io::Result<T>,
-    ) -> Waited<T> {
-        let io = self
-            .fd
-            .async_io(Interest::READABLE, |connection| operation(connection));
-        tokio::select! {
-            biased;
-            result = io => Waited::Done(result),
-            () = tokio::time::sleep_until(deadline) => Waited::TimedOut,
-            () = self.stop_patience() => Waited::Stopping,
-        }
-    }
-
-    /// Repeats `operation` whenever the connection is writable, until it does not block.
-    pub(crate) async fn write<T>(
-        &self,
-        deadline: Instant,
-        mut operation: impl FnMut(&Connection) -> io::Result<T>,
-    ) -> Waited<T> {
-        let io = self
-            .fd
-            .async_io(Interest::WRITABLE, |connection| operation(connection));
-        tokio::time::timeout_at(deadline, io)
-            .await
-            .map_or(Waited::TimedOut, Waited::Done)
-    }
-
-    async fn stop_patience(&self) {
-        self.stop.begun().await;
-        tokio::time::sleep(STOP_PATIENCE).await;
-    }
-}
-
 /// Files that can be on their way to slow readers at the same time; more of them queue.
 const FILE_THREADS: usize = 128;
-
-/// How long a stop waits for the next bytes of a request that has begun to arrive.
-const STOP_PATIENCE: Duration = Duration::from_millis(500);

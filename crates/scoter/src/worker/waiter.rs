@@ -1,0 +1,72 @@
+//! How a task of the reactor waits for a connection.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::stop::Stop;
+
+/// A connection that the reactor can wait on.
+#[derive(Debug)]
+pub(crate) struct Waiter<'a> {
+    fd: AsyncFd<Arc<Connection>>,
+    interest: Interest,
+    stop: &'a Stop,
+}
+
+/// What ended a wait.
+#[derive(Debug)]
+pub(crate) enum Waited<T> {
+    /// The operation, done.
+    Done(io::Result<T>),
+    /// The deadline.
+    TimedOut,
+    /// The stop: the peer had stalled for as long as a stop waits.
+    Stopping,
+}
+
+impl<'a> Waiter<'a> {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        interest: Interest,
+        stop: &'a Stop,
+    ) -> io::Result<Self> {
+        #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
+        // SAFETY: a connection owns its descriptor, keeps it until it is dropped and never
+        // exchanges it; the AsyncFd keeps the connection.
+        let fd = unsafe { AsyncFd::register_with_interest(connection, interest)? };
+        Ok(Self { fd, interest, stop })
+    }
+
+    /// Repeats `operation` whenever the connection is ready, until it does not block.
+    ///
+    /// A stop cuts a wait for input short: peers that stall must not delay it.
+    pub(crate) async fn wait<T>(
+        &self,
+        deadline: Instant,
+        mut operation: impl FnMut(&Connection) -> io::Result<T>,
+    ) -> Waited<T> {
+        let ready = self
+            .fd
+            .async_io(self.interest, |connection| operation(connection));
+        tokio::select! {
+            biased;
+            result = ready => Waited::Done(result),
+            () = tokio::time::sleep_until(deadline) => Waited::TimedOut,
+            () = self.stop_patience(), if self.interest.is_readable() => Waited::Stopping,
+        }
+    }
+
+    async fn stop_patience(&self) {
+        self.stop.begun().await;
+        tokio::time::sleep(STOP_PATIENCE).await;
+    }
+}
+
+/// How long a stop waits for the next bytes of a request that has begun to arrive.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
