@@ -1,4 +1,4 @@
-//! What the decoder does without: an allocator that counts is the judge.
+//! What decoding and encoding do without: an allocator that counts is the judge.
 
 #![expect(unsafe_code, reason = "a global allocator cannot be written without")]
 
@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::BytesMut;
-use uwsgi_codec::{DecodeError, Limits, Packet, PacketRef};
+use uwsgi_codec::{DecodeError, Limits, Packet, PacketBuilder, PacketRef};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -26,8 +26,15 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.alloc(layout) }
     }
 
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: `ptr` came from `System` with this `layout`, and the
+        // caller's promise about `new_size` is the one needed here.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: `ptr` came from `System.alloc` with this `layout`.
+        // SAFETY: `ptr` came from `System` with this `layout`.
         unsafe { System.dealloc(ptr, layout) }
     }
 }
@@ -104,4 +111,18 @@ fn refusing_allocates_nothing() {
         assert_eq!(result, Err(expected.clone()), "{name}");
         assert_eq!(count, 0, "{name}");
     }
+}
+
+#[test]
+fn encoding_allocates_once() {
+    let mut builder = PacketBuilder::new();
+    builder.var("HTTP_COOKIE", [b'c'; 4000]).unwrap();
+
+    let mut wire = BytesMut::new();
+    let (count, result) = allocations(|| builder.encode(&mut wire));
+    assert_eq!((count, result), (1, Ok(())));
+
+    let (count, wire) = allocations(|| builder.to_vec());
+    assert_eq!(count, 1);
+    assert!(wire.is_ok());
 }

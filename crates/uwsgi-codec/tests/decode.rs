@@ -422,6 +422,17 @@ fn vars_beyond_the_limit_are_refused() {
 }
 
 #[test]
+fn vars_up_to_1024_are_accepted_by_default() {
+    let var = b"\x01\x00k\x00\x00";
+
+    let most = VarsRef::decode(&var.repeat(1024), &Limits::default()).map(|vars| vars.len());
+    let more = VarsRef::decode(&var.repeat(1025), &Limits::default()).map(|vars| vars.len());
+
+    assert_eq!(most, Ok(1024));
+    assert_eq!(more, Err(DecodeError::TooManyVars { limit: 1024 }));
+}
+
+#[test]
 fn limit_of_vars_is_judged_before_what_lies_beyond_it() {
     // One good pair, then an empty key.
     let wire = b"\x00\x0a\x00\x00\x01\x00k\x01\x00v\x00\x00\x00\x00";
