@@ -12,7 +12,7 @@ SOURCES = Cargo.toml Cargo.lock $(shell find crates \( -name target -o -name fuz
 
 # The tests embed the Python that .venv was made from. Its real path, not the link in .venv: a
 # remade .venv has the same link, and Cargo would not notice that pyo3 has to be built again.
-CARGO = PYO3_PYTHON="$$(.venv/bin/python -c 'import os, sys; print(os.path.realpath(sys.executable))')" cargo
+CARGO = PYO3_PYTHON="$$(realpath .venv/bin/python)" cargo
 
 .PHONY: help
 help:
