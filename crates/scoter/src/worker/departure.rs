@@ -8,7 +8,7 @@ use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::debug;
-use wsgi_environ::{Completed, End, Transport};
+use wsgi_environ::{Completed, End, HeadState, Transport};
 
 use super::Shared;
 use super::connection::Connection;
@@ -29,8 +29,11 @@ pub(crate) struct Departure {
 /// How a connection ends once its response is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    /// Nothing is on its way from the peer.
+    /// The peer knows where the response ends, and sends nothing more.
     Close,
+    /// The end of the connection is the end of the response, and has to be said: closing
+    /// says nothing while a process that the application forked holds the same connection.
+    Shutdown,
     /// The peer may still be sending: closing now would reset the connection, and nginx
     /// would lose the response (502, "recv() failed (104: Connection reset by peer)").
     Drain,
@@ -48,6 +51,7 @@ impl Departure {
             End::CutShort => Ending::Abort,
             End::Complete if completed.input.busy => Ending::Interrupt,
             End::Complete if completed.input.unread > 0 => Ending::Drain,
+            End::Complete if completed.head == HeadState::Sent => Ending::Shutdown,
             End::Complete => Ending::Close,
         };
         Self {
@@ -186,6 +190,7 @@ impl Departure {
         match self.ending {
             Ending::Abort => self.connection.abort(),
             Ending::Interrupt => self.connection.interrupt(),
+            Ending::Shutdown => self.connection.shutdown_write(),
             Ending::Close | Ending::Drain => {}
         }
         self.outgoing.into_buffer()
