@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use thiserror::Error;
 
-use crate::python::traceback;
+use crate::interpreter::traceback;
 
 /// What `APP` names.
 #[derive(Debug, Clone, PartialEq, Eq)]

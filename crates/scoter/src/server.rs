@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -10,7 +9,6 @@ use std::time::Instant;
 use clap::Parser;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use thiserror::Error;
 use tracing::{error, info};
 use wsgi_environ::{ForwardedProto, ServerInfo};
@@ -18,10 +16,10 @@ use wsgi_environ::{ForwardedProto, ServerInfo};
 use crate::access_log::AccessLog;
 use crate::application::{Kind, LoadError, Loaded, prepend_to_path};
 use crate::cli::{AccessLogTo, Options};
+use crate::interpreter::{self, SignalWakeups, traceback};
 use crate::listen::{Address, AllowList, BindError, Listener, Permissions, Settings};
 use crate::log;
 use crate::process::exit_now;
-use crate::python::traceback;
 use crate::signals::{Dispositions, Signals};
 use crate::worker::{Shared, Slot, start_reactor};
 
@@ -86,8 +84,7 @@ fn serve(py: Python<'_>, options: &Options) -> Result<(), StartError> {
     // Sockets first: two servers in one place are found out before anything is imported.
     let listeners = bind(options)?;
     let access_log = open_access_log(&options.access_log)?;
-    // Python turns INT into KeyboardInterrupt, which would hit whatever request is running.
-    ignore_keyboard_interrupt(py).map_err(python)?;
+    interpreter::leave_signals_to_us(py).map_err(python)?;
     let (shared, handoffs) = Shared::new(listeners, access_log, options)?;
     let slots = usize::from(options.threads);
     let timeout = options.graceful_timeout.0;
@@ -101,7 +98,9 @@ fn serve(py: Python<'_>, options: &Options) -> Result<(), StartError> {
     // Python writes there until the end of the process.
     let _wakeups = served?;
     info!("stopped");
-    leave(py)
+    interpreter::run_exit_handlers(py);
+    // The interpreter's teardown and daemon threads get in each other's way.
+    exit_now(0)
 }
 
 fn load_and_serve(
@@ -161,15 +160,6 @@ fn open_access_log(to: &AccessLogTo) -> Result<AccessLog, StartError> {
     })
 }
 
-fn ignore_keyboard_interrupt(py: Python<'_>) -> PyResult<()> {
-    let signal = py.import("signal")?;
-    signal.call_method1(
-        "signal",
-        (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?),
-    )?;
-    Ok(())
-}
-
 fn load(py: Python<'_>, options: &Options) -> Result<Loaded, StartError> {
     if let Some(path) = &options.chdir {
         std::env::set_current_dir(path).map_err(|error| StartError::Chdir {
@@ -204,7 +194,7 @@ fn make_slots(
         .map(|index| {
             // The first slot runs in the main thread, where Python runs signal handlers.
             let signals = match index {
-                0 => Some(wakeups.receiver.try_clone()?),
+                0 => Some(wakeups.receiver()?),
                 _ => None,
             };
             let application = loaded.application.clone_ref(py);
@@ -292,58 +282,6 @@ fn run_slots(py: Python<'_>, slots: Vec<Slot>) -> PyResult<()> {
         thread.call_method0("join")?;
     }
     Ok(())
-}
-
-/// Ends as Python would, up to the point where daemon threads and the interpreter's
-/// teardown get in each other's way.
-///
-/// `--graceful-timeout` holds here too: the reactor still runs.
-fn leave(py: Python<'_>) -> ! {
-    let steps = [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")];
-    for (module, function) in steps {
-        let done = py
-            .import(module)
-            .and_then(|module| module.call_method0(function));
-        if let Err(failure) = done {
-            let traceback = traceback(py, &failure);
-            error!(%traceback, "an exit handler of the application raised an exception");
-        }
-    }
-    if let Ok(sys) = py.import("sys") {
-        for stream in ["stdout", "stderr"] {
-            let _ = sys
-                .getattr(stream)
-                .and_then(|stream| stream.call_method0("flush"));
-        }
-    }
-    exit_now(0)
-}
-
-/// Wakes the main thread's slot for signals that Python has handlers for: whichever thread
-/// the kernel picks, CPython's C handler writes a byte here (`signal.set_wakeup_fd`).
-#[derive(Debug)]
-struct SignalWakeups {
-    receiver: OwnedFd,
-    _sender: OwnedFd,
-}
-
-impl SignalWakeups {
-    fn install(py: Python<'_>) -> PyResult<Self> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let (receiver, sender) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-            .map_err(io::Error::from)?;
-        let arguments = PyDict::new(py);
-        arguments.set_item("warn_on_full_buffer", false)?;
-        py.import("signal")?.call_method(
-            "set_wakeup_fd",
-            (sender.as_raw_fd(),),
-            Some(&arguments),
-        )?;
-        Ok(Self {
-            receiver,
-            _sender: sender,
-        })
-    }
 }
 
 /// Addresses named at start, so that the whole of it stays within six lines.

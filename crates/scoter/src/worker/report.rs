@@ -10,7 +10,7 @@ use tracing::{debug, error, warn};
 use uwsgi_codec::VarsRef;
 use wsgi_environ::{Cause, Completed, End, Failure, Fault, Method, Note, Stage, write_plain_reply};
 
-use crate::python::traceback;
+use crate::interpreter::traceback;
 
 /// Logs what went wrong in a request, each thing once.
 pub(super) fn completed(py: Python<'_>, vars: VarsRef<'_>, completed: &Completed) {

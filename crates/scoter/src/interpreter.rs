@@ -1,0 +1,134 @@
+//! scoter and the interpreter in one process: signals, forks, the end, and tracebacks.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use tracing::error;
+
+/// Formats an exception as Python itself would print it, causes included, on lines of its own.
+pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let formatted = || {
+        let lines = py.import("traceback")?.call_method1(
+            "format_exception",
+            (error.get_type(py), error.value(py), error.traceback(py)),
+        )?;
+        lines.extract::<Vec<String>>()
+    };
+    match formatted() {
+        Ok(lines) => format!("\n{}", lines.concat().trim_end()),
+        // Its own __str__ may be what fails.
+        Err(_) => format!("\n{}", error.get_type(py)),
+    }
+}
+
+/// Takes TERM and INT from Python, and gives children that the application forks the
+/// default back.
+///
+/// A child has scoter's handlers, but not the thread that listens to them: nothing but KILL
+/// could end it, `multiprocessing.Process.terminate()` included. The signals are blocked
+/// from before the fork until the default is in place, so that none gets lost in between.
+pub(crate) fn leave_signals_to_us(py: Python<'_>) -> PyResult<()> {
+    // KeyboardInterrupt would hit whatever request is running.
+    set_default(py, &["SIGINT"])?;
+    let hooks = PyDict::new(py);
+    let hook = |name, run: fn(Python<'_>) -> PyResult<()>| {
+        let hook = PyCFunction::new_closure(py, None, None, move |args, _| run(args.py()))?;
+        hooks.set_item(name, hook)
+    };
+    hook("before", |_| {
+        let ours = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+        MASK.set(ours.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok());
+        Ok(())
+    })?;
+    hook("after_in_parent", |_| {
+        restore_mask();
+        Ok(())
+    })?;
+    hook("after_in_child", |py| {
+        py.import("signal")?.call_method1("set_wakeup_fd", (-1,))?;
+        set_default(py, &["SIGTERM", "SIGINT"])?;
+        restore_mask();
+        Ok(())
+    })?;
+    py.import("os")?
+        .call_method("register_at_fork", (), Some(&hooks))?;
+    Ok(())
+}
+
+thread_local! {
+    /// The signals that the forking thread had blocked.
+    static MASK: Cell<Option<SigSet>> = const { Cell::new(None) };
+}
+
+fn restore_mask() {
+    if let Some(mask) = MASK.take() {
+        let _ = mask.thread_set_mask();
+    }
+}
+
+fn set_default(py: Python<'_>, signals: &[&str]) -> PyResult<()> {
+    let module = py.import("signal")?;
+    let default = module.getattr("SIG_DFL")?;
+    for signal in signals {
+        module.call_method1("signal", (module.getattr(*signal)?, &default))?;
+    }
+    Ok(())
+}
+
+/// Wakes the main thread's slot for signals that Python has handlers for: whichever thread
+/// the kernel picks, CPython's C handler writes a byte here (`signal.set_wakeup_fd`).
+#[derive(Debug)]
+pub(crate) struct SignalWakeups {
+    receiver: OwnedFd,
+    _sender: OwnedFd,
+}
+
+impl SignalWakeups {
+    /// Has Python write to a socket. It must be kept as long as Python may do so.
+    pub(crate) fn install(py: Python<'_>) -> PyResult<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let (receiver, sender) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(io::Error::from)?;
+        let arguments = PyDict::new(py);
+        arguments.set_item("warn_on_full_buffer", false)?;
+        py.import("signal")?.call_method(
+            "set_wakeup_fd",
+            (sender.as_raw_fd(),),
+            Some(&arguments),
+        )?;
+        Ok(Self {
+            receiver,
+            _sender: sender,
+        })
+    }
+
+    /// The end that becomes readable.
+    pub(crate) fn receiver(&self) -> io::Result<OwnedFd> {
+        self.receiver.try_clone()
+    }
+}
+
+/// Does what Python does at its end: threads that are no daemons end, then come the exit
+/// handlers, then the buffers of the standard streams.
+pub(crate) fn run_exit_handlers(py: Python<'_>) {
+    for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
+        let done = py
+            .import(module)
+            .and_then(|module| module.call_method0(function));
+        if let Err(failure) = done {
+            let traceback = traceback(py, &failure);
+            error!(%traceback, "an exit handler of the application raised an exception");
+        }
+    }
+    for stream in ["stdout", "stderr"] {
+        let _ = py
+            .import("sys")
+            .and_then(|sys| sys.getattr(stream))
+            .and_then(|stream| stream.call_method0("flush"));
+    }
+}
