@@ -42,4 +42,11 @@ def at_once(environ, start_response):
     return [b"".join(pattern(int(environ["QUERY_STRING"])))]
 
 
-application = by_path(announced, unannounced, written, at_once)
+def many(environ, start_response):
+    """Returns a list of as many chunks of as many bytes as QUERY_STRING says: "COUNT,SIZE"."""
+    count, size = map(int, environ["QUERY_STRING"].split(","))
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return [BLOCK[i : i + size] for i in range(count)]
+
+
+application = by_path(announced, unannounced, written, at_once, many)

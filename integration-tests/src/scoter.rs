@@ -29,6 +29,7 @@ pub struct ScoterBuilder {
     envs: Vec<(OsString, OsString)>,
     bind: bool,
     entry: Entry,
+    file_limit: Option<usize>,
     folder: TempDir,
 }
 
@@ -58,6 +59,7 @@ impl Scoter {
             envs: Vec::new(),
             bind: true,
             entry: Entry::Script,
+            file_limit: None,
             folder,
         }
     }
@@ -195,6 +197,13 @@ impl ScoterBuilder {
         self.unbound().args(["--bind".into(), address.into()])
     }
 
+    /// Lets the process have no more than `limit` files open.
+    #[must_use]
+    pub fn limit_files(mut self, limit: usize) -> Self {
+        self.file_limit = Some(limit);
+        self
+    }
+
     /// Leaves out the usual socket.
     #[must_use]
     pub fn unbound(mut self) -> Self {
@@ -247,9 +256,15 @@ impl ScoterBuilder {
     /// Starts it and waits for nothing.
     #[track_caller]
     pub fn spawn(&self) -> Process {
-        let mut command = match self.entry {
-            Entry::Script => Command::new(executable()),
-            Entry::Module => {
+        let mut command = match (self.entry, self.file_limit) {
+            (Entry::Script, None) => Command::new(executable()),
+            (Entry::Script, Some(limit)) => {
+                let mut command = Command::new("sh");
+                let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+                command.arg("-c").arg(script).arg(executable());
+                command
+            }
+            (Entry::Module, _) => {
                 let mut command = Command::new(executable().with_file_name("python"));
                 command.args(["-m", "scoter"]);
                 command

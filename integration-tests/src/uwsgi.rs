@@ -207,6 +207,12 @@ fn ending(stream: &mut impl Read) -> Ending {
     match stream.read_to_end(&mut bytes) {
         Ok(_) => Ending::Closed(bytes),
         Err(error) if error.kind() == ErrorKind::ConnectionReset => Ending::Reset(bytes),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            panic!(
+                "still open {DEADLINE:?} after {:?}",
+                String::from_utf8_lossy(&bytes)
+            )
+        }
         Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&bytes)),
     }
 }

@@ -110,6 +110,17 @@ fn variables_of_the_front_end_pass_verbatim() {
 }
 
 #[test]
+fn protocol_of_the_client_is_passed_and_changes_no_reply() {
+    let scoter = Scoter::serving("echo").start();
+    for protocol in ["HTTP/1.0", "HTTP/2.0", "HTTP/3.0", "nonsense"] {
+        let packet = with(get("/"), [("SERVER_PROTOCOL", protocol)]);
+        // The reply's status line is checked where it is parsed: HTTP/1.1.
+        let seen = scoter.connect().packet(&packet).reply().json();
+        assert_eq!(seen["environ"]["SERVER_PROTOCOL"], protocol);
+    }
+}
+
+#[test]
 fn peer_cannot_replace_what_belongs_to_the_server() {
     let scoter = Scoter::serving("echo").start();
     let vars = [

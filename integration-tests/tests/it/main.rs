@@ -21,6 +21,7 @@ mod malformed;
 mod methods;
 mod nginx_conf;
 mod paths;
+mod processes;
 mod request_headers;
 mod response_heads;
 mod slow_peers;

@@ -1,5 +1,7 @@
 //! What is not a uwsgi packet.
 
+use std::thread;
+
 use integration_tests::{Ending, Scoter, get};
 
 /// Builds a packet around a block that may be anything.
@@ -134,6 +136,35 @@ fn tls_on_the_socket_is_refused() {
     let (Ending::Closed(bytes) | Ending::Reset(bytes)) = answer;
     assert!(bytes.is_empty() || bytes.starts_with(b"HTTP/1.1 400 "));
     assert_alive(&scoter, "a ClientHello");
+}
+
+#[test]
+fn malformed_peers_disturb_nobody() {
+    let scoter = Scoter::serving("streaming")
+        .args(["--threads", "2"])
+        .start();
+    let whole = get("/quick").to_vec().expect("fits");
+    thread::scope(|scope| {
+        for peer in 0..4 {
+            let (scoter, whole) = (&scoter, &whole);
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let bytes = match (peer + round) % 4 {
+                        0 => packet(b"\x00\x00\x01\x00v"),
+                        1 => b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+                        2 => vec![7, 0, 0, 0],
+                        _ => whole[..round % whole.len()].to_vec(),
+                    };
+                    let _ = scoter.connect().try_send(&bytes);
+                }
+            });
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    assert_eq!(scoter.connect().send(whole).reply().text(), "quick");
+                }
+            });
+        }
+    });
 }
 
 #[test]

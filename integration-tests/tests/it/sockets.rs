@@ -1,5 +1,6 @@
 //! The sockets that scoter listens on, and what becomes of their files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
@@ -7,9 +8,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr as UnixSocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 
-use integration_tests::{Peer, Scoter, exchange, get, says_ready, until};
+use integration_tests::{Peer, Process, Scoter, ScoterBuilder, exchange, get, says_ready, until};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
+use tempfile::TempDir;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path)
@@ -109,9 +111,33 @@ fn abstract_socket_is_served() {
 #[test]
 fn socket_is_unlinked_when_the_server_stops() {
     let mut scoter = Scoter::serving("hello").start();
+    let entries = |scoter: &Scoter| -> BTreeSet<_> {
+        let entries = fs::read_dir(scoter.folder()).expect("the test's own folder");
+        entries
+            .map(|entry| entry.expect("readable").file_name())
+            .collect()
+    };
     assert!(scoter.socket().exists());
     scoter.stop();
     assert!(!scoter.socket().exists());
+    // And nothing else is left, no lock file.
+    let ours = ["events", "gates", "scoter.stderr", "scoter.stdout"].map(Into::into);
+    assert_eq!(entries(&scoter), BTreeSet::from(ours));
+}
+
+#[test]
+fn relative_path_means_the_folder_of_the_start() {
+    let scoter = Scoter::serving("hello");
+    let elsewhere = scoter.folder().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("the test's own folder");
+    let socket = scoter.folder().join("relative.sock");
+    let mut scoter = scoter
+        .bind("unix:relative.sock")
+        .args(["--chdir".into(), elsewhere])
+        .start();
+    assert_eq!(Peer::connect(&socket).packet(&get("/")).reply().status, 200);
+    scoter.stop();
+    assert!(!socket.exists());
 }
 
 #[test]
@@ -134,6 +160,34 @@ fn stale_socket_of_a_killed_server_is_replaced() {
     let scoter = Scoter::serving("hello").bind(unix(&path)).start();
     assert_eq!(Peer::connect(&path).packet(&get("/")).reply().status, 200);
     drop(scoter);
+}
+
+#[test]
+fn of_servers_started_together_one_gets_the_socket() {
+    let folder = TempDir::with_prefix("scoter-").expect("there is a folder for temporary files");
+    let socket = folder.path().join("contested.sock");
+    // A stale one, which each of them would replace.
+    drop(UnixListener::bind(&socket).expect("the path is free"));
+    let builders: Vec<_> = (0..4)
+        .map(|_| Scoter::serving("hello").bind(unix(&socket)))
+        .collect();
+    let mut processes: Vec<_> = builders.iter().map(ScoterBuilder::spawn).collect();
+    until("each is ready or has given up", || {
+        let settled = |process: &mut Process| {
+            process.exit_status().is_some() || says_ready(&process.stderr())
+        };
+        processes.iter_mut().all(settled).then_some(())
+    });
+    let (mut ready, failed): (Vec<_>, Vec<_>) = processes
+        .into_iter()
+        .partition(|process| says_ready(&process.stderr()));
+    assert_eq!(ready.len(), 1);
+    for mut process in failed {
+        assert_eq!(process.wait().code, Some(2));
+    }
+    assert_eq!(Peer::connect(&socket).packet(&get("/")).reply().status, 200);
+    ready[0].signal(Signal::SIGTERM);
+    assert_eq!(ready[0].wait().code, Some(0));
 }
 
 #[test]
@@ -223,7 +277,7 @@ fn allow_list_never_shuts_this_machine_out() {
 fn socket_in_a_folder_that_is_missing_or_forbidden_is_explained() {
     for path in [
         "/nonexistent/scoter.sock",
-        "/proc/scoter.sock",
+        "/sys/scoter.sock",
         "/dev/null/scoter.sock",
     ] {
         let finished = Scoter::serving("hello").bind(format!("unix:{path}")).run();
@@ -235,6 +289,41 @@ fn socket_in_a_folder_that_is_missing_or_forbidden_is_explained() {
         );
         assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
     }
+}
+
+#[test]
+fn forbidden_folder_is_explained() {
+    let scoter = Scoter::serving("hello");
+    let folder = match Uid::effective().is_root() {
+        // Nothing else is forbidden to root.
+        true => "/sys".into(),
+        false => {
+            let folder = scoter.folder().join("forbidden");
+            fs::create_dir(&folder).expect("the test's own folder");
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).expect("ours");
+            folder
+        }
+    };
+    let finished = scoter.bind(unix(&folder.join("scoter.sock"))).run();
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    let words = finished.stderr.to_lowercase();
+    // In a container /sys may be mounted read-only.
+    assert!(
+        words.contains("permission denied") || words.contains("read-only file system"),
+        "{words}"
+    );
+}
+
+#[test]
+fn ipv6_loopback_is_served_where_there_is_one() {
+    let scoter = Scoter::serving("hello").bind("[::1]:0");
+    if TcpListener::bind("[::1]:0").is_err() {
+        assert_eq!(scoter.run().code, Some(2));
+        return;
+    }
+    let scoter = scoter.start();
+    let stream = TcpStream::connect(scoter.tcp_address()).expect("it listens");
+    assert_eq!(exchange(stream, &get("/")).status, 200);
 }
 
 #[test]

@@ -122,6 +122,11 @@ fn wrong_options_are_reported() {
         (&["--allow", "everybody"], &["--allow", "everybody"]),
         (&["--buffer-body", "some"], &["--buffer-body", "some"]),
         (&["--chdir", "/nonexistent"], &["/nonexistent"]),
+        (&["--access-log", "/nonexistent/log"], &["/nonexistent/log"]),
+        (
+            &["--bind", "unix:twice.sock", "--bind", "unix:twice.sock"],
+            &["twice.sock"],
+        ),
     ] {
         let finished = Scoter::serving("hello").args(args).run();
         assert_fails(&finished, 2, words);
@@ -152,6 +157,16 @@ fn server_without_bind_or_application_is_refused() {
     assert_fails(&finished, 2, &["--bind"]);
     let finished = Scoter::serving("--threads=2").run();
     assert_fails(&finished, 2, &["APP"]);
+}
+
+#[test]
+fn version_is_that_of_the_package() {
+    let finished = Scoter::serving("hello").args(["--version"]).run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert_eq!(
+        finished.stdout,
+        concat!("scoter ", env!("CARGO_PKG_VERSION"), "\n")
+    );
 }
 
 #[test]

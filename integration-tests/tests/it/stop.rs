@@ -1,9 +1,10 @@
 //! TERM and INT: requests that were accepted are answered, and the server goes.
 
+use std::fs;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use integration_tests::{DEADLINE, Peer, Scoter, Site, get, post, until, with};
+use integration_tests::{DEADLINE, Gate, Peer, Scoter, Site, get, post, until, with};
 use nix::sys::signal::Signal;
 
 /// Sends a request that waits at the gate `name`, and returns when the application has it.
@@ -30,7 +31,7 @@ fn running_requests_are_answered_before_the_server_stops() {
         let mut peers = [begin(&scoter, "a"), begin(&scoter, "b")];
         send(&scoter, signal);
         assert!(scoter.exit_status().is_none());
-        gates.iter().for_each(integration_tests::Gate::open);
+        gates.iter().for_each(Gate::open);
         assert_eq!(peers[0].reply().text(), "waited at a", "{signal}");
         assert_eq!(peers[1].reply().text(), "waited at b", "{signal}");
         assert_eq!(scoter.wait().code, Some(0), "{signal}");
@@ -132,6 +133,22 @@ fn request_that_never_ends_is_cut_at_the_deadline() {
     );
     assert!(peer.ending().bytes().is_empty());
     assert!(!scoter.socket().exists());
+}
+
+#[test]
+fn server_that_is_still_loading_stops() {
+    let scoter = Scoter::serving("slow_to_load");
+    let source = "import probe\nprobe.event('loading')\nprobe.wait_at('load')\n";
+    fs::write(scoter.folder().join("slow_to_load.py"), source).expect("the test's own folder");
+    let _gate = Gate::at(scoter.folder(), "load");
+    let mut process = scoter.spawn();
+    until("the application is being loaded", || {
+        let events = fs::read_to_string(scoter.folder().join("events")).ok()?;
+        (events == "loading\n").then_some(())
+    });
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait().code, Some(0));
+    assert!(!scoter.folder().join("scoter.sock").exists());
 }
 
 #[test]

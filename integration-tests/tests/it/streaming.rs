@@ -1,7 +1,7 @@
 //! Responses whose pieces reach the client as they are made, and clients that go away.
 
 use hyper::Request;
-use integration_tests::{Completeness, Open, Scoter, Site, empty, get, until};
+use integration_tests::{Completeness, Open, Pattern, Scoter, Site, empty, get, until, with};
 
 fn open(site: &Site, path: &str) -> Open {
     site.open(Request::get(path).body(empty()).expect("well-formed"))
@@ -124,6 +124,38 @@ fn clients_that_leave_take_nothing_along() {
     let events = scoter.events();
     let count = |name: &str| events.iter().filter(|event| *event == name).count();
     assert_eq!(count("closed"), count("endless begins"), "{events:?}");
+}
+
+#[test]
+fn head_of_an_endless_response_ends() {
+    let scoter = Scoter::serving("streaming")
+        .args(["--threads", "1"])
+        .start();
+    let packet = with(get("/endless"), [("REQUEST_METHOD", "HEAD")]);
+    assert_eq!(scoter.connect().packet(&packet).reply().text(), "");
+    scoter.wait_for_event("closed");
+    assert_eq!(
+        scoter.connect().packet(&get("/quick")).reply().text(),
+        "quick"
+    );
+}
+
+#[test]
+fn lists_of_many_chunks_arrive_whole() {
+    // More than the kernel takes in one call (1024), small ones and such that are sent without a copy.
+    let scoter = Scoter::serving("transfer").start();
+    let block: Vec<u8> = Pattern::with_length(251 * 241 * 2).flatten().collect();
+    for (count, size) in [(5000, 1), (3000, 100), (1500, 17_000)] {
+        let packet = with(get("/many"), [("QUERY_STRING", format!("{count},{size}"))]);
+        let body = scoter.connect().packet(&packet).reply().body;
+        assert_eq!(body.len(), count * size);
+        for (number, chunk) in body.chunks(size).enumerate() {
+            assert!(
+                *chunk == block[number..number + size],
+                "chunk {number} of {count}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,34 @@
+"""Applications that start processes, which inherit whatever isn't kept from them."""
+
+import os
+import subprocess
+
+from probe import FOLDER, by_path, event, plain, wait_at
+
+
+def forks(environ, start_response):
+    """Leaves a copy of the process behind, with all its files."""
+    if os.fork() == 0:
+        try:
+            event("child")
+            wait_at("child")
+        finally:
+            os._exit(0)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"forked"
+
+
+def executes(environ, start_response):
+    """Leaves another program behind, with every file that isn't closed on exec."""
+    command = ["cat", os.path.join(FOLDER, "gates", "child")]
+    subprocess.Popen(command, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    event("child")
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"executed"
+
+
+def quick(environ, start_response):
+    return plain(start_response, "quick")
+
+
+application = by_path(forks, executes, quick)

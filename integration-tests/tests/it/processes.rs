@@ -1,0 +1,154 @@
+//! What an application does to its process, and what the server does for it at the end.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+
+use integration_tests::{Peer, Scoter, get, until};
+use nix::sys::signal::Signal;
+
+#[test]
+fn children_of_the_application_hold_no_connection() {
+    // The end of such a response is the end of the connection: nginx would wait for the child's end too.
+    let scoter = Scoter::serving("children").start();
+    let gate = scoter.gate("child");
+    for (path, expected) in [("/forks", "forked"), ("/executes", "executed")] {
+        let mut peer = scoter.connect();
+        let reply = peer.packet(&get(path)).reply();
+        assert_eq!(
+            (reply.header("Content-Length"), &*reply.text()),
+            (None, expected)
+        );
+        scoter.wait_for_event("child");
+    }
+    gate.open_for(2);
+}
+
+#[test]
+fn executed_children_do_not_keep_the_socket_alive() {
+    let mut scoter = Scoter::serving("children").start();
+    let gate = scoter.gate("child");
+    scoter.connect().packet(&get("/executes")).reply();
+    scoter.signal(Signal::SIGKILL);
+    scoter.wait();
+    // Else the next server would find a live one on the path.
+    assert!(UnixStream::connect(scoter.socket()).is_err());
+    let path = format!("unix:{}", scoter.socket().display());
+    let next = Scoter::serving("children").bind(path).start();
+    let mut peer = Peer::connect(scoter.socket());
+    assert_eq!(peer.packet(&get("/quick")).reply().text(), "quick");
+    gate.open();
+    drop(next);
+}
+
+#[test]
+fn exit_handlers_run_and_threads_are_not_waited_for() {
+    let scoter = Scoter::serving("leaving");
+    fs::write(
+        scoter.folder().join("leaving.py"),
+        "import atexit, threading\n\
+         from probe import event, wait_at\n\
+         from hello import application\n\
+         atexit.register(event, 'exit handler')\n\
+         threading.Thread(target=wait_at, args=['never']).start()\n",
+    )
+    .expect("the test's own folder");
+    let mut scoter = scoter.start();
+    let _never = scoter.gate("never");
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+    scoter.stop();
+    assert_eq!(scoter.events(), ["exit handler"]);
+}
+
+#[test]
+fn application_that_dies_of_sigpipe_elsewhere_lives_here() {
+    // Python ignores SIGPIPE; some command line programs that became applications restore it.
+    let scoter = Scoter::serving("piped");
+    fs::write(
+        scoter.folder().join("piped.py"),
+        "import signal\n\
+         from streaming import application\n\
+         signal.signal(signal.SIGPIPE, signal.SIG_DFL)\n",
+    )
+    .expect("the test's own folder");
+    let mut scoter = scoter.start();
+    for path in ["/endless", "/endless_writes"] {
+        scoter.connect().packet(&get(path)).read(100);
+    }
+    until("both applications have noticed", || {
+        let events = scoter.events();
+        let noticed = |start: &str| events.iter().any(|event| event.starts_with(start));
+        (noticed("closed") && noticed("write raised")).then_some(())
+    });
+    scoter.stop();
+}
+
+#[test]
+fn every_thread_can_run_an_event_loop() {
+    // What Flask's and Django's async views do; in the main thread asyncio handles SIGINT for a while.
+    let scoter = Scoter::serving("looping");
+    fs::write(
+        scoter.folder().join("looping.py"),
+        "import asyncio\n\
+         async def answer():\n    \
+             await asyncio.sleep(0)\n    \
+             return b'async'\n\
+         def application(environ, start_response):\n    \
+             start_response('200 OK', [])\n    \
+             return [asyncio.run(answer())]\n",
+    )
+    .expect("the test's own folder");
+    let mut scoter = scoter.args(["--threads", "3"]).start();
+    let mut peers: Vec<_> = (0..60).map(|_| scoter.connect()).collect();
+    for peer in &mut peers {
+        peer.packet(&get("/"));
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.reply().text(), "async");
+    }
+    scoter.signal(Signal::SIGINT);
+    assert_eq!(scoter.wait().code, Some(0));
+}
+
+#[test]
+fn requests_leave_nothing_behind_in_memory() {
+    let scoter = Scoter::serving("failures").args(["--threads", "2"]).start();
+    let ask_all = |rounds: usize| {
+        for _ in 0..rounds {
+            for path in [
+                "/fine",
+                "/before_start",
+                "/after_first_chunk",
+                "/returns_str",
+                "/replaces",
+            ] {
+                scoter.connect().packet(&get(path)).ending();
+            }
+            scoter
+                .connect()
+                .packet(&integration_tests::post("/fine", 50_000))
+                .send([b'x'; 50_000])
+                .ending();
+        }
+    };
+    ask_all(100);
+    let before = scoter.resident_kib();
+    ask_all(500);
+    let after = scoter.resident_kib();
+    // 3000 requests: a leak of 1 KiB each would show.
+    assert!(after < before + 2048, "{before} KiB, then {after} KiB");
+}
+
+#[test]
+fn burst_beyond_the_threads_waits_its_turn() {
+    let scoter = Scoter::serving("hello").args(["--threads", "2"]).start();
+    let mut peers: Vec<_> = (0..300).map(|_| scoter.connect()).collect();
+    for peer in &mut peers {
+        peer.packet(&get("/"));
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.reply().text(), "Hello, 192.0.2.1!\n");
+    }
+    until("all are logged", || {
+        (scoter.stdout().lines().count() == 300).then_some(())
+    });
+}
