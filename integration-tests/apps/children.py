@@ -1,5 +1,6 @@
 """Applications that start processes, which inherit whatever isn't kept from them."""
 
+import multiprocessing
 import os
 import subprocess
 
@@ -27,8 +28,17 @@ def executes(environ, start_response):
     yield b"executed"
 
 
+def terminates(environ, start_response):
+    """Ends a child at once, perhaps before it has begun."""
+    child = multiprocessing.get_context("fork").Process(target=wait_at, args=["never"])
+    child.start()
+    child.terminate()
+    child.join(10)
+    return plain(start_response, str(child.exitcode))
+
+
 def quick(environ, start_response):
     return plain(start_response, "quick")
 
 
-application = by_path(forks, executes, quick)
+application = by_path(forks, executes, terminates, quick)

@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict};
+use pyo3::types::{PyCFunction, PyDict, PyList};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use tracing::error;
+use tracing::{error, warn};
 
 /// Formats an exception as Python itself would print it, causes included, on lines of its own.
 pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
@@ -114,16 +115,18 @@ impl SignalWakeups {
 }
 
 /// Does what Python does at its end: threads that are no daemons end, then come the exit
-/// handlers, then the buffers of the standard streams.
-pub(crate) fn run_exit_handlers(py: Python<'_>) {
-    for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
-        let done = py
-            .import(module)
-            .and_then(|module| module.call_method0(function));
-        if let Err(failure) = done {
-            let traceback = traceback(py, &failure);
-            error!(%traceback, "an exit handler of the application raised an exception");
-        }
+/// handlers, then the buffers of the standard streams. The threads have `patience` to end.
+pub(crate) fn run_exit_handlers(py: Python<'_>, patience: Duration) {
+    let report = |failure: PyErr| {
+        let traceback = traceback(py, &failure);
+        error!(%traceback, "the application's end raised an exception");
+    };
+    if let Err(failure) = end_threads(py, patience) {
+        report(failure);
+    }
+    let handlers = py.import("atexit");
+    if let Err(failure) = handlers.and_then(|atexit| atexit.call_method0("_run_exitfuncs")) {
+        report(failure);
     }
     for stream in ["stdout", "stderr"] {
         let _ = py
@@ -131,4 +134,33 @@ pub(crate) fn run_exit_handlers(py: Python<'_>) {
             .and_then(|sys| sys.getattr(stream))
             .and_then(|stream| stream.call_method0("flush"));
     }
+}
+
+/// What `threading._shutdown()` does, which has no deadline.
+fn end_threads(py: Python<'_>, patience: Duration) -> PyResult<()> {
+    let deadline = Instant::now() + patience;
+    let threading = py.import("threading")?;
+    // Here thread pools learn that they are to end.
+    if let Some(handlers) = threading.getattr_opt("_threading_atexits")? {
+        for handler in handlers.cast_into::<PyList>()?.iter().rev() {
+            handler.call0()?;
+        }
+    }
+    let current = threading.call_method0("current_thread")?;
+    for thread in threading.call_method0("enumerate")?.try_iter()? {
+        let thread = thread?;
+        if thread.is(&current) || thread.getattr("daemon")?.is_truthy()? {
+            continue;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        thread.call_method1("join", (left.as_secs_f64(),))?;
+        if thread.call_method0("is_alive")?.is_truthy()? {
+            let name = thread.getattr("name")?.to_string();
+            warn!(
+                name,
+                "a thread of the application does not end: not waited for"
+            );
+        }
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use pyo3::prelude::*;
@@ -98,7 +98,9 @@ fn serve(py: Python<'_>, options: &Options) -> Result<(), StartError> {
     // Python writes there until the end of the process.
     let _wakeups = served?;
     info!("stopped");
-    interpreter::run_exit_handlers(py);
+    // The reactor still enforces --graceful-timeout.
+    let spent = shared.stop.begun_for().unwrap_or_default();
+    interpreter::run_exit_handlers(py, timeout.saturating_sub(spent + EXIT_HANDLERS_TIME));
     // The interpreter's teardown and daemon threads get in each other's way.
     exit_now(0)
 }
@@ -283,6 +285,9 @@ fn run_slots(py: Python<'_>, slots: Vec<Slot>) -> PyResult<()> {
     }
     Ok(())
 }
+
+/// What is left of `--graceful-timeout` for exit handlers when threads do not end.
+const EXIT_HANDLERS_TIME: Duration = Duration::from_secs(1);
 
 /// Addresses named at start, so that the whole of it stays within six lines.
 const MOST_ANNOUNCED: usize = 2;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixStream;
 
-use integration_tests::{Peer, Scoter, get, until};
+use integration_tests::{Gate, Peer, Scoter, get, until};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -41,22 +41,60 @@ fn executed_children_do_not_keep_the_socket_alive() {
 }
 
 #[test]
-fn exit_handlers_run_and_threads_are_not_waited_for() {
-    let scoter = Scoter::serving("leaving");
+fn terminated_child_of_the_application_ends() {
+    // Else multiprocessing's Process.terminate() and Pool.terminate() would hang.
+    let scoter = Scoter::serving("children").start();
+    let _never = scoter.gate("never");
+    let reply = scoter.connect().packet(&get("/terminates")).reply();
+    assert_eq!(reply.text(), "-15");
+}
+
+#[test]
+fn exit_handlers_run_though_a_thread_never_ends() {
+    let scoter = Scoter::serving("leaving").args(["--graceful-timeout", "2s"]);
+    let _never = Gate::at(scoter.folder(), "never");
     fs::write(
         scoter.folder().join("leaving.py"),
         "import atexit, threading\n\
          from probe import event, wait_at\n\
          from hello import application\n\
          atexit.register(event, 'exit handler')\n\
-         threading.Thread(target=wait_at, args=['never']).start()\n",
+         threading.Thread(target=wait_at, args=['never'], name='stuck').start()\n",
     )
     .expect("the test's own folder");
     let mut scoter = scoter.start();
-    let _never = scoter.gate("never");
     assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
-    scoter.stop();
+    let finished = scoter.stop();
+    assert!(finished.stderr.contains("name=\"stuck\""), "{}", finished.stderr);
     assert_eq!(scoter.events(), ["exit handler"]);
+}
+
+#[test]
+fn thread_pools_of_the_application_finish_their_work() {
+    let scoter = Scoter::serving("pooled");
+    fs::write(
+        scoter.folder().join("pooled.py"),
+        "from concurrent.futures import ThreadPoolExecutor\n\
+         from probe import event, plain, wait_at\n\
+         pool = ThreadPoolExecutor()\n\
+         def work():\n    \
+             event('begun')\n    \
+             wait_at('work')\n    \
+             event('done')\n\
+         def application(environ, start_response):\n    \
+             pool.submit(work)\n    \
+             return plain(start_response, 'submitted')\n",
+    )
+    .expect("the test's own folder");
+    let gate = Gate::at(scoter.folder(), "work");
+    let mut scoter = scoter.start();
+    scoter.connect().packet(&get("/")).reply();
+    scoter.wait_for_event("begun");
+    scoter.signal(Signal::SIGTERM);
+    scoter.wait_for_log("stopped");
+    gate.open();
+    assert_eq!(scoter.wait().code, Some(0));
+    assert_eq!(scoter.events(), ["begun", "done"]);
 }
 
 #[test]
