@@ -30,7 +30,7 @@ pub struct Finished {
 impl Process {
     /// Starts `command`, its output going to files in `folder`.
     ///
-    /// It sees nothing of the environment of the tests but the search path.
+    /// It sees nothing of the environment of the tests but the search path and the folder for temporary files.
     ///
     /// # Panics
     ///
@@ -47,9 +47,11 @@ impl Process {
             .get_envs()
             .filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
             .collect();
+        let temporary = std::env::var_os("TMPDIR").map(|folder| ("TMPDIR", folder));
         let child = command
             .env_clear()
             .env("PATH", search_path())
+            .envs(temporary)
             .envs(envs)
             .stdin(Stdio::null())
             .stdout(out)

@@ -69,16 +69,16 @@ fn failure_before_the_first_byte_is_a_500() {
 fn breach_of_the_protocol_is_a_500_that_is_explained() {
     let mut scoter = start();
     let breaches = [
-        ("returns_str", "str"),
-        ("returns_list_of_str", "str"),
-        ("yields_str", "str"),
-        ("yields_none", "None"),
-        ("returns_none", "None"),
-        ("returns_int", "int"),
-        ("writes_str", "str"),
-        ("never_starts", "start_response"),
-        ("never_starts_empty", "start_response"),
-        ("starts_twice", "start_response"),
+        ("returns_str", "returned str"),
+        ("returns_list_of_str", "is str, not bytes"),
+        ("yields_str", "is str, not bytes"),
+        ("yields_none", "is NoneType, not bytes"),
+        ("returns_none", "returned NoneType"),
+        ("returns_int", "returned int"),
+        ("writes_str", "takes bytes, not str"),
+        ("never_starts", "start_response() was not called"),
+        ("never_starts_empty", "start_response() was not called"),
+        ("starts_twice", "called twice without exc_info"),
     ];
     for (name, words) in breaches {
         let before = scoter.stderr().len();

@@ -65,7 +65,11 @@ fn exit_handlers_run_though_a_thread_never_ends() {
     let mut scoter = scoter.start();
     assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
     let finished = scoter.stop();
-    assert!(finished.stderr.contains("name=\"stuck\""), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("name=\"stuck\""),
+        "{}",
+        finished.stderr
+    );
     assert_eq!(scoter.events(), ["exit handler"]);
 }
 

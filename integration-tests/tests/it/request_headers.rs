@@ -110,6 +110,13 @@ fn transfer_encoding_is_dropped_only_beside_a_content_length() {
         .json();
     assert_eq!(seen["body"], "2\r\nab");
     assert!(seen["environ"].get("HTTP_TRANSFER_ENCODING").is_none());
+    let seen = scoter
+        .connect()
+        .packet(&with(get("/"), chunked))
+        .reply()
+        .json();
+    assert_eq!(seen["environ"]["HTTP_TRANSFER_ENCODING"], "chunked");
+    assert_eq!(seen["body"], "");
 }
 
 #[test]
