@@ -1,5 +1,7 @@
 use std::borrow::Cow;
+use std::ptr;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -7,14 +9,20 @@ use pyo3::types::PyString;
 ///
 /// PEP 3333, "Unicode Issues": native strings contain only code points that are
 /// representable in ISO-8859-1, and stand for these bytes.
-pub(crate) fn from_latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    match ascii(bytes) {
-        Some(text) => PyString::new(py, text),
-        None => {
-            let text: String = bytes.iter().copied().map(char::from).collect();
-            PyString::new(py, &text)
-        }
-    }
+///
+/// # Errors
+///
+/// `MemoryError`.
+#[expect(unsafe_code, reason = "pyo3 decodes nothing but UTF-8")]
+pub(crate) fn from_latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    let (start, len) = (bytes.as_ptr().cast(), bytes.len() as ffi::Py_ssize_t);
+    // SAFETY: `py` proves that this thread is attached. A slice is never longer
+    // than isize::MAX, its bytes are only read during the call, and there is no
+    // error handler to be named.
+    let string = unsafe { ffi::PyUnicode_DecodeLatin1(start, len, ptr::null()) };
+    // SAFETY: the call returns a new reference to a str, or null with an exception
+    // set.
+    unsafe { Bound::from_owned_ptr_or_err(py, string).map(|any| any.cast_into_unchecked()) }
 }
 
 /// Returns the bytes that a native string stands for; `None` if it has
@@ -28,14 +36,6 @@ pub(crate) fn to_latin1<'a>(text: &'a Bound<'_, PyString>) -> Option<Cow<'a, [u8
             .map(|char| u8::try_from(char).ok())
             .collect::<Option<Vec<u8>>>()
             .map(Cow::Owned),
-    }
-}
-
-fn ascii(bytes: &[u8]) -> Option<&str> {
-    if bytes.is_ascii() {
-        std::str::from_utf8(bytes).ok()
-    } else {
-        None
     }
 }
 

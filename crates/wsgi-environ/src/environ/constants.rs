@@ -51,9 +51,9 @@ impl Constants {
         py: Python<'py>,
         role: Role,
         value: &[u8],
-    ) -> Bound<'py, PyString> {
+    ) -> PyResult<Bound<'py, PyString>> {
         match role {
-            Role::Required(required) if value.is_empty() => self.default(py, required),
+            Role::Required(required) if value.is_empty() => Ok(self.default(py, required)),
             _ => from_latin1(py, value),
         }
     }

@@ -67,7 +67,6 @@ pub enum ScriptName {
 #[derive(Debug)]
 pub struct EnvironBuilder {
     constants: Constants,
-    forwarded_proto: ForwardedProto,
     names: Names,
     shapes: Shapes,
 }
@@ -81,8 +80,7 @@ impl EnvironBuilder {
     pub fn new(py: Python<'_>, server: &ServerInfo, errors: Py<Errors>) -> PyResult<Self> {
         Ok(Self {
             constants: Constants::new(py, server, errors)?,
-            forwarded_proto: server.forwarded_proto,
-            names: Names::new(py),
+            names: Names::new(py, server.forwarded_proto),
             shapes: Shapes::default(),
         })
     }
@@ -125,44 +123,44 @@ impl EnvironBuilder {
         let environ = self.constants.base(py)?;
         let mut sources = Sources::default();
         let mut joined = Vec::new();
-        let mut remembered =
+        let mut remembered: Option<Vec<Remembered>> =
             (vars.as_bytes().len() <= REMEMBERED_BYTES).then(|| Vec::with_capacity(vars.len()));
-        let has_length = vars
-            .get("CONTENT_LENGTH")
-            .is_some_and(|value| !value.is_empty());
+        let mut has_length = None;
 
-        for (key, value) in vars {
-            let role = match Role::of(key, self.forwarded_proto) {
-                Role::TransferEncoding => {
+        for pair @ (key, value) in vars {
+            let (name, role) = match self.names.get(py, key)? {
+                (name, Role::TransferEncoding) => {
                     // The next packet with these variables may differ in that.
                     remembered = None;
-                    if has_length {
-                        Role::Ignored
+                    let length = || vars.get("CONTENT_LENGTH").unwrap_or_default();
+                    if *has_length.get_or_insert_with(|| !length().is_empty()) {
+                        (name, Role::Ignored)
                     } else {
-                        Role::Header
+                        (name, Role::Header)
                     }
                 }
-                role => role,
+                known => known,
             };
             sources.note(role, key, value);
-            let name = self.names.get(py, key);
             if role != Role::Ignored && !joined.contains(&key) {
                 let entries = environ.len();
-                environ.set_item(&name, self.constants.value(py, role, value))?;
+                environ.set_item(&name, self.constants.value(py, role, value)?)?;
                 // A variable never has the name of an entry of the server's own,
                 // so that this one is repeated.
                 if environ.len() == entries {
                     if role.is_header() {
-                        environ.set_item(&name, from_latin1(py, &join(vars, key)))?;
+                        environ.set_item(&name, from_latin1(py, &join(vars, key))?)?;
                         joined.push(key);
                         remembered = None;
                     } else {
-                        supersede(remembered.as_deref_mut().unwrap_or_default(), key);
+                        for earlier in remembered.iter_mut().flatten() {
+                            earlier.supersede(vars, key);
+                        }
                     }
                 }
             }
             if let Some(remembered) = &mut remembered {
-                remembered.push(Remembered::new(key, value, role, &name));
+                remembered.push(Remembered::new(vars, pair, role, &name));
             }
         }
         sources.set_scheme(&environ)?;
@@ -172,7 +170,7 @@ impl EnvironBuilder {
         if let Some(remembered) = remembered {
             let template = environ.copy()?.unbind();
             self.shapes
-                .add(Shape::new(script_name, remembered, template));
+                .add(Shape::new(script_name, vars, remembered, template));
         }
         Ok(environ)
     }
@@ -186,16 +184,6 @@ fn join(vars: VarsRef<'_>, key: &[u8]) -> Vec<u8> {
         _ => b", ",
     };
     vars.get_all(key).collect::<Vec<_>>().join(separator)
-}
-
-/// Makes the variables of this name ignored because a later one takes their
-/// place: nginx sends both when a `uwsgi_param` follows an `include` that has it.
-fn supersede(remembered: &mut [Remembered], key: &[u8]) {
-    for earlier in remembered {
-        if earlier.is(key) {
-            earlier.ignore();
-        }
-    }
 }
 
 /// The largest block of variables that is remembered. What is larger has a cookie

@@ -3,24 +3,28 @@ use std::collections::HashMap;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::ForwardedProto;
+use super::role::Role;
 use crate::text::from_latin1;
 
 /// The names of variables as interned strings, so that an application's lookup
-/// finds them by identity.
+/// finds them by identity, and what each of them means.
 ///
 /// Names are learned as they come, up to a bound: some versions of CPython never
 /// free an interned string, and clients choose the names of headers.
 #[derive(Debug)]
 pub(super) struct Names {
-    known: HashMap<Box<[u8]>, Py<PyString>>,
+    known: HashMap<Box<[u8]>, (Py<PyString>, Role)>,
     bytes_left: usize,
+    forwarded_proto: ForwardedProto,
 }
 
 impl Names {
-    pub(super) fn new(py: Python<'_>) -> Self {
+    pub(super) fn new(py: Python<'_>, forwarded_proto: ForwardedProto) -> Self {
         let mut names = Self {
             known: HashMap::with_capacity(USUAL.len() * 2),
             bytes_left: LEARNED_BYTES,
+            forwarded_proto,
         };
         for name in USUAL {
             names.learn(py, name);
@@ -28,13 +32,17 @@ impl Names {
         names
     }
 
-    pub(super) fn get<'py>(&mut self, py: Python<'py>, key: &[u8]) -> Bound<'py, PyString> {
-        if let Some(name) = self.known.get(key) {
-            return name.bind(py).clone();
+    pub(super) fn get<'py>(
+        &mut self,
+        py: Python<'py>,
+        key: &[u8],
+    ) -> PyResult<(Bound<'py, PyString>, Role)> {
+        if let Some((name, role)) = self.known.get(key) {
+            return Ok((name.bind(py).clone(), *role));
         }
         match std::str::from_utf8(key) {
-            Ok(name) if name.is_ascii() && self.has_room_for(name) => self.learn(py, name),
-            _ => from_latin1(py, key),
+            Ok(name) if name.is_ascii() && self.has_room_for(name) => Ok(self.learn(py, name)),
+            _ => Ok((from_latin1(py, key)?, Role::of(key, self.forwarded_proto))),
         }
     }
 
@@ -42,12 +50,13 @@ impl Names {
         self.known.len() < LEARNED_NAMES && name.len() <= self.bytes_left
     }
 
-    fn learn<'py>(&mut self, py: Python<'py>, name: &str) -> Bound<'py, PyString> {
+    fn learn<'py>(&mut self, py: Python<'py>, name: &str) -> (Bound<'py, PyString>, Role) {
         let interned = PyString::intern(py, name);
+        let role = Role::of(name.as_bytes(), self.forwarded_proto);
         self.bytes_left = self.bytes_left.saturating_sub(name.len());
         self.known
-            .insert(name.as_bytes().into(), interned.clone().unbind());
-        interned
+            .insert(name.as_bytes().into(), (interned.clone().unbind(), role));
+        (interned, role)
     }
 }
 

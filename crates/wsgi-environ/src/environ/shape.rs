@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use uwsgi_codec::VarsRef;
@@ -21,11 +23,16 @@ impl Shapes {
         vars: VarsRef<'_>,
         script_name: ScriptName,
     ) -> Option<&mut Shape> {
-        let found = self
-            .shapes
-            .iter()
-            .position(|shape| shape.fits(vars, script_name))?;
-        self.shapes[..=found].rotate_right(1);
+        let fits = |shape: &Shape| shape.fits(vars, script_name);
+        // A client that comes back is worth a look without counting anything.
+        if !self.shapes.first().is_some_and(fits) {
+            let sum = sum_of_keys(vars);
+            let found = self
+                .shapes
+                .iter()
+                .position(|shape| shape.sum == sum && fits(shape))?;
+            self.shapes[..=found].rotate_right(1);
+        }
         self.shapes.first_mut()
     }
 
@@ -49,6 +56,9 @@ impl Shapes {
 #[derive(Debug)]
 pub(super) struct Shape {
     script_name: ScriptName,
+    sum: u64,
+    /// The variables that the template was made of.
+    block: Vec<u8>,
     vars: Vec<Remembered>,
     template: Py<PyDict>,
 }
@@ -56,8 +66,8 @@ pub(super) struct Shape {
 /// A variable at its place in the packet.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    key: Box<[u8]>,
-    value: Vec<u8>,
+    key: Range<usize>,
+    value: Range<usize>,
     role: Role,
     name: Py<PyString>,
 }
@@ -65,12 +75,15 @@ pub(super) struct Remembered {
 impl Shape {
     pub(super) fn new(
         script_name: ScriptName,
-        vars: Vec<Remembered>,
+        vars: VarsRef<'_>,
+        remembered: Vec<Remembered>,
         template: Py<PyDict>,
     ) -> Self {
         Self {
             script_name,
-            vars,
+            sum: sum_of_keys(vars),
+            block: vars.as_bytes().to_vec(),
+            vars: remembered,
             template,
         }
     }
@@ -83,7 +96,7 @@ impl Shape {
                 .vars
                 .iter()
                 .zip(vars)
-                .all(|(known, (key, _))| *known.key == *key)
+                .all(|(known, (key, _))| self.block[known.key.clone()] == *key)
     }
 
     /// Builds the environ of a packet that fits.
@@ -96,25 +109,39 @@ impl Shape {
         constants: &Constants,
     ) -> PyResult<Bound<'py, PyDict>> {
         let template = self.template.bind(py);
-        let (mut scheme_changed, mut paths_changed) = (false, false);
-        for (known, (_, value)) in self.vars.iter_mut().zip(vars) {
-            if *known.value == *value {
+        let (mut scheme_changed, mut paths_changed, mut changed) = (false, false, false);
+        for (known, (_, value)) in self.vars.iter().zip(vars) {
+            if self.block[known.value.clone()] == *value {
                 continue;
             }
+            changed = true;
             match known.role {
                 Role::Ignored | Role::TransferEncoding => continue,
-                Role::ScriptName | Role::PathInfo => paths_changed = true,
-                role => {
-                    scheme_changed |= matches!(role, Role::Scheme | Role::SchemeHeader);
-                    template.set_item(&known.name, constants.value(py, role, value))?;
+                Role::ScriptName => {
+                    paths_changed = true;
+                    continue;
                 }
+                Role::PathInfo if value.is_empty() || self.script_name != ScriptName::AsSent => {
+                    paths_changed = true;
+                    continue;
+                }
+                Role::Scheme | Role::SchemeHeader => scheme_changed = true,
+                Role::PathInfo | Role::Plain | Role::Header | Role::Required(_) => {}
             }
-            known.remember(value);
+            template.set_item(&known.name, constants.value(py, known.role, value)?)?;
+        }
+        if changed {
+            self.block.clear();
+            self.block.extend_from_slice(vars.as_bytes());
+            for (known, (key, value)) in self.vars.iter_mut().zip(vars) {
+                known.key = place(vars, key);
+                known.value = place(vars, value);
+            }
         }
         if scheme_changed || paths_changed {
             let mut sources = Sources::default();
-            for known in &self.vars {
-                sources.note(known.role, &known.key, &known.value);
+            for (known, (key, value)) in self.vars.iter().zip(vars) {
+                sources.note(known.role, key, value);
             }
             if scheme_changed {
                 sources.set_scheme(template)?;
@@ -128,37 +155,44 @@ impl Shape {
 }
 
 impl Remembered {
-    pub(super) fn new(key: &[u8], value: &[u8], role: Role, name: &Bound<'_, PyString>) -> Self {
+    pub(super) fn new(
+        vars: VarsRef<'_>,
+        (key, value): (&[u8], &[u8]),
+        role: Role,
+        name: &Bound<'_, PyString>,
+    ) -> Self {
         Self {
-            key: key.into(),
-            value: value.to_vec(),
+            key: place(vars, key),
+            value: place(vars, value),
             role,
             name: name.clone().unbind(),
         }
     }
 
-    pub(super) fn is(&self, key: &[u8]) -> bool {
-        *self.key == *key
-    }
-
-    /// Makes it of no account, because a later one takes its place.
-    pub(super) fn ignore(&mut self) {
-        self.role = Role::Ignored;
-    }
-
-    fn remember(&mut self, value: &[u8]) {
-        if self.value.capacity() > KEPT_CAPACITY {
-            self.value = value.to_vec();
-        } else {
-            self.value.clear();
-            self.value.extend_from_slice(value);
+    /// Makes it of no account if it has this name, because a later one takes its
+    /// place: nginx sends both when a `uwsgi_param` follows an `include` that has
+    /// it.
+    pub(super) fn supersede(&mut self, vars: VarsRef<'_>, key: &[u8]) {
+        if vars.as_bytes()[self.key.clone()] == *key {
+            self.role = Role::Ignored;
         }
     }
 }
 
-/// How many shapes a slot remembers.
-const SHAPES: usize = 8;
+/// Returns where a key or a value of a packet stands in its block.
+fn place(vars: VarsRef<'_>, part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr() as usize - vars.as_bytes().as_ptr() as usize;
+    start..start + part.len()
+}
 
-/// A value that was longer than this does not keep its memory once it is
-/// replaced.
-const KEPT_CAPACITY: usize = 1024;
+/// Returns a number that packets with the same variables have in common, and few
+/// others.
+fn sum_of_keys(vars: VarsRef<'_>) -> u64 {
+    vars.iter().fold(0, |sum: u64, (key, _)| {
+        let last = key.last().copied().map_or(0, u64::from);
+        (sum.rotate_left(5) ^ (key.len() as u64) << 8 ^ last).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}
+
+/// How many shapes a slot remembers.
+const SHAPES: usize = 16;

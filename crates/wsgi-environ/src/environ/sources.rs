@@ -35,8 +35,8 @@ impl<'a> Sources<'a> {
     ) -> PyResult<()> {
         let py = environ.py();
         let (script_name, path_info) = paths(self.script_name, self.path_info, handling);
-        environ.set_item(intern!(py, "SCRIPT_NAME"), from_latin1(py, script_name))?;
-        environ.set_item(intern!(py, "PATH_INFO"), from_latin1(py, path_info))
+        environ.set_item(intern!(py, "SCRIPT_NAME"), from_latin1(py, script_name)?)?;
+        environ.set_item(intern!(py, "PATH_INFO"), from_latin1(py, path_info)?)
     }
 
     /// Sets `wsgi.url_scheme`.
