@@ -1,7 +1,93 @@
-//! wsgi-environ
+//! PEP 3333 between the uwsgi protocol and a Python application.
+//!
+//! [`EnvironBuilder`] makes the `environ` of the variables that
+//! [`uwsgi_codec`] decoded. [`Input`], [`Errors`], [`StartResponse`],
+//! [`Write`] and [`FileWrapper`] are the objects that an application meets.
+//! [`respond`] calls it and drives what it returns to its end; what is then left
+//! to do comes back as [`Completed`]: bytes to send, how the connection must end,
+//! and what there is to log.
+//!
+//! Nothing in here knows of sockets, tasks or clocks. The server implements
+//! [`Transport`] and decides what becomes of a [`Completed`]. What a client or an
+//! application can do wrong is a value or an exception, never a panic. The objects
+//! are safe for CPython without the GIL: no lock is held while a thread waits,
+//! attaches to the interpreter or runs Python code.
+//!
+//! # Examples
+//!
+//! One request, over a connection that takes everything at once:
+//!
+//! ```
+//! use std::io::{self, IoSlice};
+//! use std::sync::Arc;
+//!
+//! use pyo3::prelude::*;
+//! use uwsgi_codec::{Limits, VarsRef};
+//! use wsgi_environ::{
+//!     Body, EnvironBuilder, Errors, Exchange, ForwardedProto, Input, Method, ScriptName,
+//!     ServerInfo, Transport, respond,
+//! };
+//!
+//! struct Connection;
+//!
+//! impl Transport for Connection {
+//!     fn try_send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+//!         Ok(parts.iter().map(|part| part.len()).sum())
+//!     }
+//!     fn wait_writable(&self) -> io::Result<()> {
+//!         Ok(())
+//!     }
+//!     fn recv(&self, _: &mut [u8]) -> io::Result<usize> {
+//!         Ok(0)
+//!     }
+//!     fn interrupt(&self) {}
+//! }
+//!
+//! # fn main() -> PyResult<()> {
+//! let block = b"\x0e\x00REQUEST_METHOD\x03\x00GET\x09\x00PATH_INFO\x05\x00/tea/";
+//! let vars = VarsRef::decode(block, &Limits::default()).expect("written by hand");
+//!
+//! let completed = Python::attach(|py| {
+//!     let application = PyModule::from_code(py, c"
+//! def application(environ, start_response):
+//!     start_response('418 Teapot', [('Content-Type', 'text/plain')])
+//!     return [environ['PATH_INFO'].encode('latin-1')]
+//! ", c"teapot.py", c"teapot")?.getattr("application")?;
+//!
+//!     let server = ServerInfo {
+//!         multithread: true,
+//!         multiprocess: false,
+//!         server_name: "localhost".to_owned(),
+//!         server_port: 80,
+//!         forwarded_proto: ForwardedProto::Ignore,
+//!     };
+//!     let errors = Bound::new(py, Errors::new(|lines| assert!(lines.ends_with(b"\n"))))?;
+//!     let mut builder = EnvironBuilder::new(py, &server, errors.clone().unbind())?;
+//!
+//!     let input = Input::new(py, Body::empty())?;
+//!     let environ = builder.build(py, vars, ScriptName::AsSent, &input)?;
+//!     PyResult::Ok(respond(&application, Exchange {
+//!         environ,
+//!         input,
+//!         errors,
+//!         transport: Arc::new(Connection),
+//!         method: Method::of(vars),
+//!         out: Vec::new(),
+//!     }))
+//! })?;
+//!
+//! assert_eq!(completed.status, 418);
+//! assert_eq!(
+//!     completed.tail.out,
+//!     b"HTTP/1.1 418 Teapot\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n/tea/"
+//! );
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_debug_implementations)]
 
 mod completed;
+mod conclusion;
 mod decimal;
 mod environ;
 mod errors;
@@ -10,10 +96,12 @@ mod file_wrapper;
 mod head;
 mod input;
 mod lent;
+mod plain_reply;
 mod reason;
 mod reply;
 mod request;
 mod respond;
+mod sending;
 mod start_response;
 mod text;
 mod transport;
@@ -25,7 +113,8 @@ pub use crate::environ::{EnvironBuilder, ForwardedProto, ScriptName, ServerInfo}
 pub use crate::errors::Errors;
 pub use crate::file_wrapper::FileWrapper;
 pub use crate::input::{Body, Input, InputEnd, InputFailure};
-pub use crate::reason::{reason_phrase, write_plain_reply};
+pub use crate::plain_reply::write_plain_reply;
+pub use crate::reason::reason_phrase;
 pub use crate::request::{Method, RequestError, content_length};
 pub use crate::respond::{Exchange, respond};
 pub use crate::start_response::{StartResponse, Write};

@@ -69,17 +69,3 @@ pub fn reason_phrase(code: u16) -> &'static str {
         _ => "Unknown",
     }
 }
-
-/// Appends a whole reply of the server's own to `out`: this status, plain text,
-/// with its Content-Length.
-pub fn write_plain_reply(status: u16, text: &str, method: crate::Method, out: &mut Vec<u8>) {
-    let head = format!(
-        "HTTP/1.1 {status} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
-        reason_phrase(status),
-        text.len()
-    );
-    out.extend_from_slice(head.as_bytes());
-    if method != crate::Method::Head {
-        out.extend_from_slice(text.as_bytes());
-    }
-}

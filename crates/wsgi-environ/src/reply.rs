@@ -1,5 +1,4 @@
 use std::fmt;
-use std::io::{self, IoSlice};
 use std::mem;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use pyo3::types::PyBytes;
 
 use crate::decimal;
 use crate::head::Head;
+use crate::sending::{Lost, Sending};
 use crate::{Method, Note, Rest, Transport};
 
 /// The reply to one request as it stands: what `start_response`, `write` and
@@ -45,13 +45,6 @@ pub(crate) enum Appetite {
 pub(crate) enum SendError {
     NotStarted,
     Lost(Lost),
-}
-
-/// Why nothing can be sent any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    Gone,
-    Stalled,
 }
 
 impl Reply {
@@ -300,11 +293,7 @@ impl Reply {
     /// Sends what waits in `out` and then a part of the body.
     fn transmit(&mut self, py: Python<'_>, part: &[u8]) -> Result<(), Lost> {
         self.progress = Progress::Sent;
-        let mut sending = Sending {
-            head: &self.out,
-            part,
-            sent: 0,
-        };
+        let mut sending = Sending::new(&self.out, part);
         let transport = &*self.transport;
         if sending.is_done() {
             return Ok(());
@@ -317,7 +306,7 @@ impl Reply {
         if result.is_ok() && !sending.is_done() {
             result = py.detach(|| sending.finish(transport));
         }
-        let body = sending.sent.saturating_sub(self.out.len());
+        let body = sending.sent().saturating_sub(self.out.len());
         self.body_bytes += body as u64;
         self.out.clear();
         self.lost = result.err();
@@ -332,65 +321,6 @@ impl fmt::Debug for Reply {
             .field("progress", &self.progress)
             .field("body_bytes", &self.body_bytes)
             .finish_non_exhaustive()
-    }
-}
-
-/// Two pieces on their way to the client.
-struct Sending<'a> {
-    head: &'a [u8],
-    part: &'a [u8],
-    sent: usize,
-}
-
-impl Sending<'_> {
-    fn is_done(&self) -> bool {
-        self.sent == self.head.len() + self.part.len()
-    }
-
-    fn try_once(&mut self, transport: &dyn Transport) -> Result<(), Lost> {
-        let head = self.head.get(self.sent..).unwrap_or_default();
-        let part = &self.part[self.sent.saturating_sub(self.head.len())..];
-        let pieces = [IoSlice::new(head), IoSlice::new(part)];
-        let pieces = if head.is_empty() {
-            &pieces[1..]
-        } else {
-            &pieces[..]
-        };
-        match transport.try_send(pieces) {
-            Ok(0) => Err(Lost::Gone),
-            Ok(n) => {
-                let left = self.head.len() + self.part.len() - self.sent;
-                self.sent += n.min(left);
-                Ok(())
-            }
-            Err(error) => Lost::from_error(&error),
-        }
-    }
-
-    fn finish(&mut self, transport: &dyn Transport) -> Result<(), Lost> {
-        loop {
-            let before = self.sent;
-            self.try_once(transport)?;
-            if self.is_done() {
-                return Ok(());
-            }
-            if self.sent == before {
-                transport
-                    .wait_writable()
-                    .or_else(|error| Lost::from_error(&error))?;
-            }
-        }
-    }
-}
-
-impl Lost {
-    /// Tells the end of a connection from a reason to try again.
-    fn from_error(error: &io::Error) -> Result<(), Self> {
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
-            io::ErrorKind::TimedOut => Err(Self::Stalled),
-            _ => Err(Self::Gone),
-        }
     }
 }
 

@@ -4,13 +4,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use crate::conclusion::{conclude, without_reply};
 use crate::file_wrapper::FileRange;
-use crate::reason::{reason_phrase, write_plain_reply};
-use crate::reply::{Appetite, Lost, Reply, SendError};
+use crate::reply::{Appetite, Reply, SendError};
 use crate::text::type_name;
 use crate::{
-    Cause, Completed, End, Errors, Failure, Fault, FileWrapper, HeadState, Input, InputEnd,
-    InputFailure, Method, Rest, Stage, StartResponse, Tail, Transport, Violation,
+    Cause, Completed, Errors, FileWrapper, Input, Method, Rest, Stage, StartResponse, Transport,
+    Violation,
 };
 
 /// What [`respond`] needs to know about one request.
@@ -25,8 +25,8 @@ pub struct Exchange<'py> {
     pub transport: Arc<dyn Transport>,
     /// The method of the request.
     pub method: Method,
-    /// A buffer to build the head in. It comes back as [`Tail::out`], to be used
-    /// again; what it holds is discarded.
+    /// A buffer to build the head in; what it holds is discarded. It comes back
+    /// as [`Tail::out`](crate::Tail::out), to be used again.
     pub out: Vec<u8>,
 }
 
@@ -61,17 +61,32 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'py>) ->
         out,
     } = exchange;
     let reply = Reply::new(transport, method, out);
-    let (outcome, closing, reply) = match StartResponse::new(py, reply) {
-        Ok(start_response) => {
-            let driver = Driver {
-                py,
-                start_response: &start_response,
-            };
-            let (outcome, closing) = driver.run(application, environ);
-            (outcome, closing, start_response.get().finish(py))
+    let start_response = match StartResponse::new(py, reply) {
+        Ok(start_response) => start_response,
+        Err(error) => {
+            return without_reply(
+                Err(exception(Stage::Call, error)),
+                None,
+                input.get().finish(),
+            );
         }
-        Err(error) => (Err(exception(Stage::Call, error)), None, None),
     };
+
+    let driver = Driver {
+        py,
+        start_response: &start_response,
+    };
+    let (result, outcome) = match application.call1((environ, &start_response)) {
+        Ok(result) => {
+            let outcome = driver.send(&result);
+            (Some(result), outcome)
+        }
+        Err(error) => (None, Err(exception(Stage::Call, error))),
+    };
+    // Whatever still runs of the application, here or in a thread of its own,
+    // comes too late to change the reply.
+    let reply = start_response.get().finish(py);
+    let closing = result.and_then(|result| close(&result).err());
     let input = input.get().finish();
     errors.get().finish(py);
 
@@ -81,28 +96,14 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'py>) ->
     }
 }
 
+/// Gets the parts of the body out of what the application returned.
 struct Driver<'a, 'py> {
     py: Python<'py>,
     start_response: &'a Bound<'py, StartResponse>,
 }
 
 impl<'py> Driver<'_, 'py> {
-    /// Returns what is left to send, or why there is no more, and what went
-    /// wrong in `close()`.
-    fn run(
-        &self,
-        application: &Bound<'py, PyAny>,
-        environ: Bound<'py, PyDict>,
-    ) -> (Result<Rest, Cause>, Option<Cause>) {
-        match application.call1((environ, self.start_response)) {
-            Ok(result) => {
-                let outcome = self.send(&result);
-                (outcome, close(&result).err())
-            }
-            Err(error) => (Err(exception(Stage::Call, error)), None),
-        }
-    }
-
+    /// Sends what comes in parts and returns what is left to send.
     fn send(&self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
         if let Ok(list) = result.cast_exact::<PyList>() {
             return self.send_all(list.iter());
@@ -229,148 +230,6 @@ fn close(result: &Bound<'_, PyAny>) -> Result<(), Cause> {
         Err(error) => Err(error),
     }
     .map_err(|error| exception(Stage::Close, error))
-}
-
-/// Makes the answer to the request out of what became of it.
-fn conclude(
-    mut reply: Reply,
-    outcome: Result<Rest, Cause>,
-    closing: Option<Cause>,
-    input: InputEnd,
-    method: Method,
-) -> Completed {
-    let lost = reply.lost();
-    let (rest, cause) = match outcome {
-        Ok(rest) => (rest, None),
-        Err(cause) => (Rest::Nothing, Some(cause)),
-    };
-    let failed = cause.is_some();
-    let refusal = match (&cause, &input.failed) {
-        (Some(Cause::Exception { .. }), Some(failure)) => status_for(failure),
-        _ => None,
-    };
-    let missed = reply.missed_length().filter(|_| !failed && lost.is_none());
-    let sent = reply.body_bytes();
-
-    let fault = |peers: bool| {
-        if peers {
-            Fault::Peer
-        } else {
-            Fault::Application
-        }
-    };
-    let failures = [
-        cause.map(|cause| Failure {
-            cause,
-            fault: fault(lost.is_some() || refusal.is_some()),
-        }),
-        missed.map(|declared| Failure {
-            cause: Cause::Violation(Violation::BodyTooShort { declared, sent }),
-            fault: Fault::Application,
-        }),
-        closing.map(|cause| Failure {
-            cause,
-            fault: fault(lost.is_some()),
-        }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-
-    if failed && !reply.is_sealed() {
-        let out = reply.abandon_head();
-        return instead_of_reply(refusal.unwrap_or(500), method, out, failures, input);
-    }
-    let end = match lost {
-        Some(Lost::Gone) => End::PeerGone,
-        Some(Lost::Stalled) => End::PeerStalled,
-        None if missed.is_some() => End::CutShort,
-        None if failed && !reply.is_complete() => End::CutShort,
-        None => End::Complete,
-    };
-    let head = if reply.is_sent() {
-        HeadState::Sent
-    } else {
-        HeadState::InTail
-    };
-    let status = reply.status();
-    let (out, notes) = reply.into_parts();
-    Completed {
-        status,
-        head,
-        tail: Tail { out, rest },
-        body_bytes: sent,
-        end,
-        input,
-        failures,
-        notes,
-    }
-}
-
-/// Gives up on a request whose reply is gone: there was no memory for the
-/// objects, or a panic of this crate went through the application.
-fn without_reply(
-    outcome: Result<Rest, Cause>,
-    closing: Option<Cause>,
-    input: InputEnd,
-) -> Completed {
-    let causes = [outcome.err(), closing].into_iter().flatten();
-    Completed {
-        status: 500,
-        head: HeadState::Sent,
-        tail: Tail {
-            out: Vec::new(),
-            rest: Rest::Nothing,
-        },
-        body_bytes: 0,
-        end: End::CutShort,
-        input,
-        failures: causes
-            .map(|cause| Failure {
-                cause,
-                fault: Fault::Application,
-            })
-            .collect(),
-        notes: Vec::new(),
-    }
-}
-
-/// Answers in the place of an application that failed before its head left.
-fn instead_of_reply(
-    status: u16,
-    method: Method,
-    mut out: Vec<u8>,
-    failures: Vec<Failure>,
-    input: InputEnd,
-) -> Completed {
-    let text = format!("{}\n", reason_phrase(status));
-    write_plain_reply(status, &text, method, &mut out);
-    Completed {
-        status,
-        head: HeadState::InTail,
-        tail: Tail {
-            out,
-            rest: Rest::Nothing,
-        },
-        body_bytes: match method {
-            Method::Head => 0,
-            Method::Other => text.len() as u64,
-        },
-        end: End::Complete,
-        input,
-        failures,
-        notes: Vec::new(),
-    }
-}
-
-/// Returns the status for a request whose body the application could not read,
-/// if that is the peer's doing.
-fn status_for(failure: &InputFailure) -> Option<u16> {
-    match failure {
-        InputFailure::ShortBody { .. } | InputFailure::Lost { .. } => Some(400),
-        InputFailure::TimedOut { .. } => Some(408),
-        InputFailure::Spool { .. } => None,
-    }
 }
 
 fn into_bytes<'py>(item: Bound<'py, PyAny>, index: u64) -> Result<Bound<'py, PyBytes>, Cause> {

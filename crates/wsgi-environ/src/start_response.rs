@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTraceback, PyTuple};
 
 use crate::lent::{Absent, Lent};
-use crate::reply::{Lost, Reply, SendError};
+use crate::reply::{Reply, SendError};
+use crate::sending::Lost;
 use crate::text::type_name;
 
 /// `start_response`: takes status and headers and returns `write`.

@@ -307,3 +307,51 @@ def application(environ, start_response):
     answer.assert_wire("HTTP/1.1 200 OK\r\n\r\nloudlateend");
     assert_eq!(answer.seen, "[None, 'AssertionError', b'']");
 }
+
+#[test]
+fn close_comes_too_late_to_change_the_reply() {
+    let answer = Request::new().run(
+        "
+class Result(list):
+    def close(self):
+        try:
+            write(b'late')
+        except RuntimeError:
+            start_response('500 Late', [])
+def application(environ, start_response_):
+    global start_response, write
+    start_response = start_response_
+    write = start_response('200 OK', [])
+    return Result([b'in time'])
+",
+    );
+    assert_eq!(
+        answer.wire,
+        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nin time"
+    );
+    assert_eq!(
+        answer.failures,
+        ["Close application \
+          RuntimeError('start_response() called after the end of the request')"]
+    );
+}
+
+#[test]
+fn body_can_be_read_until_the_result_is_closed() {
+    let answer = Request::new().giving(5, [Give::Bytes(b"hello")]).run(
+        "
+seen = None
+class Result:
+    def __init__(self, input): self.input = input
+    def __iter__(self): return iter([b'x'])
+    def close(self):
+        global seen
+        seen = self.input.read()
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return Result(environ['wsgi.input'])
+",
+    );
+    assert_eq!(answer.seen, "b'hello'");
+    assert_eq!(answer.completed.input.unread, 0);
+}
