@@ -122,6 +122,10 @@ impl Input {
     /// call it when they are collected.
     fn close(&self) {}
 
+    /// Does nothing: there is nothing to be written. Wrappers from `io` call it
+    /// before they close.
+    fn flush(&self) {}
+
     /// Whether the request is over.
     #[getter]
     fn closed(&self) -> bool {

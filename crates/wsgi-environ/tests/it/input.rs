@@ -203,6 +203,11 @@ fn wrappers_of_io_can_wrap_it() {
             "(input.readable(), input.writable(), input.seekable(), input.closed)",
             "(True, False, False, False)",
         )],
+        &[
+            ("raised(io.BufferedReader(input).close)", "None"),
+            ("raised(io.TextIOWrapper(input, 'utf-8').close)", "None"),
+            ("input.read(3)", "b'one'"),
+        ],
         // A wrapper that is collected closes what it wraps. The next one reads on.
         &[
             ("io.BufferedReader(input, 4).read(4)", r"b'one\n'"),
