@@ -2,6 +2,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -49,6 +50,11 @@ impl FileWrapper {
             .bind(py)
             .call_method1(intern!(py, "read"), (self.blksize,))?;
         Ok(block.is_truthy()?.then_some(block))
+    }
+
+    /// The file is the application's, and may well refer to the wrapper.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.filelike)
     }
 
     /// Closes the file, if it can be closed.
