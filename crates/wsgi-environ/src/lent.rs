@@ -136,3 +136,64 @@ impl<T> Drop for Unwinding<'_, T> {
         self.0.wake(matches!(place, Place::Away { awaited: true }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{self, AssertUnwindSafe};
+    use std::sync::Arc;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn value_is_absent_while_it_is_worked_with() {
+        let lent = Lent::new(1);
+        let inner = lent.with(|value| {
+            *value += 1;
+            lent.with(|_| ())
+        });
+        assert_eq!(inner, Ok(Err(Absent::Away)));
+        assert_eq!(lent.with(|value| *value), Ok(2));
+    }
+
+    #[test]
+    fn value_taken_meanwhile_is_gone() {
+        let lent = Lent::new(1);
+        assert_eq!(lent.with(|_| lent.take()), Err(Absent::Gone));
+        assert!(lent.is_gone());
+        assert_eq!(lent.take(), Err(Absent::Gone));
+    }
+
+    #[test]
+    fn value_that_a_panic_took_along_is_gone() {
+        let lent = Lent::new(1);
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            lent.with(|_| panic::resume_unwind(Box::new("no message needed")))
+        }));
+        assert!(result.is_err());
+        assert_eq!(lent.with(|_| ()), Err(Absent::Gone));
+        Python::attach(|py| lent.wait(py));
+    }
+
+    #[test]
+    fn waiting_ends_when_the_value_is_back() {
+        let lent = Arc::new(Lent::new(1));
+        let worker = Arc::clone(&lent);
+        let (taken, is_taken) = mpsc::channel();
+        let working = thread::spawn(move || {
+            worker.with(|value| {
+                taken.send(()).unwrap();
+                // Until the waiting thread says that it waits.
+                while !matches!(*worker.lock(), Place::Away { awaited: true }) {
+                    thread::yield_now();
+                }
+                *value = 2;
+            })
+        });
+        is_taken.recv().unwrap();
+        Python::attach(|py| lent.wait(py));
+        assert_eq!(working.join().unwrap(), Ok(()));
+        assert_eq!(lent.take(), Ok(2));
+    }
+}
