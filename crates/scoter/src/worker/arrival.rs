@@ -3,7 +3,7 @@
 use std::io::{self, Seek};
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::sync::OwnedSemaphorePermit;
@@ -38,7 +38,8 @@ pub(crate) enum Part {
 
 /// What an arrival turned into.
 enum Arrived {
-    Request(Packet, Body),
+    /// A request, and whether there was more behind it.
+    Request(Packet, Body, bool),
     Ping([u8; 4]),
 }
 
@@ -53,11 +54,12 @@ impl Arrival {
     ) -> Option<(Departure, OwnedSemaphorePermit)> {
         let connection = Arc::clone(&self.connection);
         match self.receive(shared).await {
-            Ok(Arrived::Request(packet, body)) => {
+            Ok(Arrived::Request(packet, body, overrun)) => {
                 shared.ready.push(Request {
                     connection,
                     packet,
                     body,
+                    overrun,
                     permit: Some(permit),
                 });
                 None
@@ -86,18 +88,20 @@ impl Arrival {
                 let deadline = (connection.accepted() + shared.header_timeout).into();
                 match receive_packet(&peer, &mut buffer, deadline, shared).await? {
                     Stage::Body(missing) => missing,
-                    Stage::Whole(packet, body) => return Ok(Arrived::Request(packet, body)),
+                    Stage::Whole(packet, body) => {
+                        return Ok(Arrived::Request(packet, body, !buffer.is_empty()));
+                    }
                     Stage::Stream(packet, streamed) => {
                         let body = Body::streamed(streamed.prefix, streamed.remaining, connection);
-                        return Ok(Arrived::Request(packet, body));
+                        return Ok(Arrived::Request(packet, body, false));
                     }
                     Stage::Ping(answer) => return Ok(Arrived::Ping(answer)),
                     Stage::Packet => return Err(Refusal::PeerGone),
                 }
             }
         };
-        let body = receive_body(&peer, buffer, missing.length, shared).await?;
-        Ok(Arrived::Request(missing.packet, body))
+        let body = receive_body(&peer, &mut buffer, missing.length, shared).await?;
+        Ok(Arrived::Request(missing.packet, body, !buffer.is_empty()))
     }
 }
 
@@ -127,7 +131,7 @@ async fn receive_packet(
 
 async fn receive_body(
     peer: &Waiter<'_>,
-    mut buffer: BytesMut,
+    buffer: &mut BytesMut,
     length: u64,
     shared: &Shared,
 ) -> Result<Body, Refusal> {
@@ -139,15 +143,15 @@ async fn receive_body(
         // Memory follows what arrives, not what was announced.
         let missing = usize::try_from(length - received).unwrap_or(usize::MAX);
         buffer.reserve(missing.min(buffer.len().max(BODY_STEP)));
-        receive_more(peer, &mut buffer, received, length, shared).await?;
+        receive_more(peer, buffer, received, length, shared).await?;
     }
-    Ok(body_of(&mut buffer, length))
+    Ok(body_of(buffer, length))
 }
 
 /// Keeps a body beyond `--body-buffer` in a file that has no name and goes away by itself.
 async fn spool_body(
     peer: &Waiter<'_>,
-    mut buffer: BytesMut,
+    buffer: &mut BytesMut,
     length: u64,
     shared: &Shared,
 ) -> Result<Body, Refusal> {
@@ -162,13 +166,13 @@ async fn spool_body(
         file.write_all(&buffer[..part])
             .await
             .map_err(Refusal::Spool)?;
+        buffer.advance(part);
         spooled += part as u64;
         if spooled == length {
             break;
         }
-        buffer.clear();
         buffer.reserve(SPOOL_STEP);
-        receive_more(peer, &mut buffer, spooled, length, shared).await?;
+        receive_more(peer, buffer, spooled, length, shared).await?;
     }
     // Only a flush says whether the last write had room on the disk.
     file.flush().await.map_err(Refusal::Spool)?;

@@ -44,13 +44,18 @@ enum Ending {
 }
 
 impl Departure {
-    /// What is left of a response.
-    pub(crate) fn new(connection: Arc<Connection>, completed: Completed, entry: Entry) -> Self {
+    /// What is left of a response. After an `overrun` the peer may be sending still.
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        completed: Completed,
+        overrun: bool,
+        entry: Entry,
+    ) -> Self {
         let ending = match completed.end {
             End::PeerGone | End::PeerStalled => Ending::Close,
             End::CutShort => Ending::Abort,
             End::Complete if completed.input.busy => Ending::Interrupt,
-            End::Complete if completed.input.unread > 0 => Ending::Drain,
+            End::Complete if overrun || completed.input.unread > 0 => Ending::Drain,
             End::Complete if completed.head == HeadState::Sent => Ending::Shutdown,
             End::Complete => Ending::Close,
         };

@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) connection: Arc<Connection>,
     pub(crate) packet: Packet,
     pub(crate) body: Body,
+    /// Whether the peer has sent more than its request, and may be sending still.
+    pub(crate) overrun: bool,
     /// Held while the request waits in the ready queue, so that the queue is bounded.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
@@ -79,7 +81,6 @@ impl Intake {
         let length = wsgi_environ::content_length(packet.vars.as_ref())?.unwrap_or(0);
         let arrived = buffer.len() as u64;
         if length <= arrived {
-            // Bytes behind the body are never looked at: one request per connection.
             let body = body_of(buffer, length);
             return Ok(Stage::Whole(packet, body));
         }
@@ -94,7 +95,8 @@ impl Intake {
     }
 }
 
-/// Takes a complete body from the front of `buffer`.
+/// Takes a complete body from the front of `buffer`. Bytes behind it are never looked at:
+/// one request per connection.
 pub(crate) fn body_of(buffer: &mut BytesMut, length: u64) -> Body {
     if length == 0 {
         return Body::empty();

@@ -196,6 +196,7 @@ impl Slot {
             connection,
             packet,
             body,
+            overrun: !self.incoming.is_empty(),
             permit: None,
         })
     }
@@ -260,6 +261,7 @@ impl Slot {
             connection,
             packet,
             body,
+            overrun,
             permit,
         } = request;
         drop(permit);
@@ -288,7 +290,7 @@ impl Slot {
             completed.body_bytes,
             connection.accepted(),
         );
-        Ok(Departure::new(connection, completed, entry))
+        Ok(Departure::new(connection, completed, overrun, entry))
     }
 }
 
