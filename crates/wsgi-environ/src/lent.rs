@@ -108,6 +108,22 @@ impl<T> Lent<T> {
 }
 
 impl<T: Send> Lent<T> {
+    /// Takes the value for ever once it is not away. `None` if it is gone.
+    ///
+    /// Not for a thread that may have it itself.
+    pub(crate) fn reclaim(&self, py: Python<'_>) -> Option<T> {
+        loop {
+            let mut place = self.lock();
+            match mem::replace(&mut *place, Place::Gone) {
+                Place::Here(value) => return Some(value),
+                Place::Gone => return None,
+                away @ Place::Away { .. } => *place = away,
+            }
+            drop(place);
+            self.wait(py);
+        }
+    }
+
     /// Waits, detached, until the value is not away, without taking it.
     ///
     /// Not for a thread that may have it itself.

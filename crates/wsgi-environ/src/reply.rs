@@ -136,9 +136,6 @@ impl Reply {
         size: Option<u64>,
     ) -> Result<Appetite, SendError> {
         let part = part.as_bytes();
-        if let Some(lost) = self.lost {
-            return Err(SendError::Lost(lost));
-        }
         // PEP 3333: headers must not be sent "until there is actual body data
         // available".
         if part.is_empty() {
@@ -255,6 +252,9 @@ impl Reply {
     /// Finishes the head, adding the size of the body if it is known and may be
     /// added. Returns whether the reply has a body.
     fn seal(&mut self, size: Option<u64>) -> Result<bool, SendError> {
+        if let Some(lost) = self.lost {
+            return Err(SendError::Lost(lost));
+        }
         let head = self.head.as_mut().ok_or(SendError::NotStarted)?;
         if self.progress == Progress::Open {
             if let Some(size) = size.filter(|_| head.may_add_length()) {

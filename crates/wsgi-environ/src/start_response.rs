@@ -46,10 +46,10 @@ impl StartResponse {
         }
     }
 
-    /// Ends the request: takes the reply away for ever.
+    /// Ends the request: takes the reply away for ever. `None` if a panic did so
+    /// before.
     pub(crate) fn finish(&self, py: Python<'_>) -> Option<Reply> {
-        self.reply.wait(py);
-        self.reply.take().ok()
+        self.reply.reclaim(py)
     }
 }
 

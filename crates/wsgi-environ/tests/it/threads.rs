@@ -219,6 +219,49 @@ def application(environ, start_response):
 }
 
 #[test]
+fn thread_that_writes_for_ever_cannot_tear_the_reply() {
+    let gate = Arc::new(Gate::default());
+    gate.open();
+    let (completed, seen) = respond_over(
+        &gate,
+        "
+import threading
+seen = None
+written = threading.Event()
+def work(write):
+    global seen
+    while True:
+        try:
+            write(b'x')
+            written.set()
+        except RuntimeError as e:
+            if 'after the end' in str(e):
+                seen = 'stopped'
+                done.set()
+                return
+def application(environ, start_response):
+    global done
+    done = threading.Event()
+    write = start_response('200 OK', [])
+    threading.Thread(target=work, args=(write,)).start()
+    written.wait()
+    return Result([b'end'])
+class Result(list):
+    def close(self):
+        done.wait()
+",
+    );
+    assert_eq!(seen, "stopped");
+    assert_eq!(completed.end, End::Complete);
+    assert!(completed.failures.is_empty());
+    let sent = String::from_utf8(gate.lock().sent.clone()).unwrap();
+    let (_, body) = sent.split_once("\r\n\r\n").unwrap();
+    // A list that is a class of its own is sent as it is iterated over.
+    assert_eq!(body.matches("end").count(), 1);
+    assert_eq!(body.len() as u64, completed.body_bytes);
+}
+
+#[test]
 fn other_threads_run_while_one_waits_for_its_client() {
     let gate = Arc::new(Gate::default());
     let (completed, seen) = respond_over(

@@ -1,6 +1,6 @@
 use std::io::ErrorKind;
 
-use wsgi_environ::{End, HeadState};
+use wsgi_environ::{End, HeadState, Rest};
 
 use crate::harness::{Peer, Request, Take};
 
@@ -109,6 +109,35 @@ def application(environ, start_response):
         answer.failures,
         ["Call peer BrokenPipeError('the client went away')"]
     );
+}
+
+#[test]
+fn nothing_is_left_to_send_to_a_client_that_is_gone() {
+    for result in [
+        "[b'more', b'x' * 100_000]",
+        "iter([b'more'])",
+        "[]",
+        "environ['wsgi.file_wrapper'](open(__import__('os').__file__, 'rb'))",
+    ] {
+        let peer = Peer::taking([Take::Bytes(usize::MAX), Take::Error(ErrorKind::BrokenPipe)]);
+        let answer = Request::new().peer(&peer).run(&format!(
+            "
+def application(environ, start_response):
+    write = start_response('200 OK', [])
+    write(b'one')
+    try:
+        write(b'two')
+    except OSError:
+        return {result}
+"
+        ));
+        println!("{result}");
+        assert_eq!(answer.completed.end, End::PeerGone);
+        assert_eq!(answer.completed.body_bytes, 3);
+        assert_eq!(answer.completed.tail.out, b"");
+        assert!(matches!(answer.completed.tail.rest, Rest::Nothing));
+        assert_eq!(answer.failures, [""; 0]);
+    }
 }
 
 #[test]
