@@ -20,6 +20,7 @@ mod logs;
 mod malformed;
 mod methods;
 mod nginx_conf;
+mod nginx_errors;
 mod paths;
 mod processes;
 mod request_headers;
