@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use integration_tests::{Ending, Peer, Scoter, Site, get, post, until, with};
+use integration_tests::{Ending, Peer, Scoter, Site, get, post, with};
 
 /// Answers many requests and checks that none had to wait for a slow neighbour.
 #[track_caller]
