@@ -37,8 +37,15 @@ def terminates(environ, start_response):
     return plain(start_response, str(child.exitcode))
 
 
+def inherits(environ, start_response):
+    """Answers with the files that another program has from this process, besides the standard ones."""
+    command = ["sh", "-c", "for fd in /proc/$$/fd/*; do echo ${fd##*/} $(readlink $fd); done"]
+    listed = subprocess.run(command, close_fds=False, capture_output=True, text=True).stdout
+    return plain(start_response, "\n".join(line for line in listed.splitlines() if int(line.split()[0]) > 2))
+
+
 def quick(environ, start_response):
     return plain(start_response, "quick")
 
 
-application = by_path(forks, executes, terminates, quick)
+application = by_path(forks, executes, inherits, terminates, quick)

@@ -41,6 +41,25 @@ fn executed_children_do_not_keep_the_socket_alive() {
 }
 
 #[test]
+fn executed_children_inherit_no_file() {
+    let scoter = Scoter::serving("children");
+    let log = scoter.folder().join("access.log");
+    let scoter = scoter.args(["--access-log".into(), log]).start();
+    // Connections in every state there is.
+    let _silent = scoter.connect();
+    scoter.connect().send([0, 100]);
+    let mut pending = scoter.connect();
+    pending
+        .packet(&integration_tests::post("/quick", 10))
+        .send("part");
+    let inherited = scoter.connect().packet(&get("/inherits")).reply().text();
+    // What the tests were started with is none of the server's business: pipes, terminals.
+    for kind in ["socket:", "anon_inode:", "access.log"] {
+        assert!(!inherited.contains(kind), "{inherited}");
+    }
+}
+
+#[test]
 fn terminated_child_of_the_application_ends() {
     // Else multiprocessing's Process.terminate() and Pool.terminate() would hang.
     let scoter = Scoter::serving("children").start();
