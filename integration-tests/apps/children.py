@@ -4,26 +4,25 @@ import multiprocessing
 import os
 import subprocess
 
-from probe import FOLDER, by_path, event, plain, wait_at
+from probe import by_path, gate, plain, wait_at
 
 
 def forks(environ, start_response):
     """Leaves a copy of the process behind, with all its files."""
-    if os.fork() == 0:
-        try:
-            event("child")
-            wait_at("child")
-        finally:
-            os._exit(0)
+    with gate("child") as pipe:
+        if os.fork() == 0:
+            try:
+                pipe.read(1)
+            finally:
+                os._exit(0)
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield b"forked"
 
 
 def executes(environ, start_response):
     """Leaves another program behind, with every file that isn't closed on exec."""
-    command = ["cat", os.path.join(FOLDER, "gates", "child")]
-    subprocess.Popen(command, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    event("child")
+    with gate("child") as pipe:
+        subprocess.Popen(["cat"], close_fds=False, stdin=pipe, stdout=subprocess.DEVNULL)
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield b"executed"
 

@@ -11,9 +11,14 @@ def event(text):
         events.write(text + "\n")
 
 
-def wait_at(gate):
-    """Waits until the test opens the gate."""
-    with open(os.path.join(FOLDER, "gates", gate), "rb", buffering=0) as pipe:
+def gate(name):
+    """Returns the gate of that name: reading a byte from it waits until the test opens it, or is over."""
+    return open(os.path.join(FOLDER, "gates", name), "rb", buffering=0)
+
+
+def wait_at(name):
+    """Waits until the test opens the gate of that name."""
+    with gate(name) as pipe:
         pipe.read(1)
 
 

@@ -18,7 +18,6 @@ fn children_of_the_application_hold_no_connection() {
             (reply.header("Content-Length"), &*reply.text()),
             (None, expected)
         );
-        scoter.wait_for_event("child");
     }
     gate.open_for(2);
 }
