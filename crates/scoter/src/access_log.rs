@@ -36,7 +36,7 @@ impl Entry {
 
 /// Takes lines from any thread; a thread of its own writes them in batches.
 ///
-/// A line appears within [`BATCH_DELAY`]. Lines are lost, counted and reported only where
+/// A line appears within [`BATCH_DELAY`]. Lines are lost, and that is reported, only where
 /// the disk is full or the reader of a pipe stands still for a megabyte.
 #[derive(Debug)]
 pub(crate) struct AccessLog(Option<Arc<Shared>>);

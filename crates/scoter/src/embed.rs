@@ -26,9 +26,7 @@ pub fn main() -> ExitCode {
         eprintln!("scoter: {error}");
         return ExitCode::from(2);
     }
-    let arguments = std::env::args_os()
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect();
+    let arguments = std::env::args_os().collect();
     ExitCode::from(Python::attach(|py| server::run(py, arguments)))
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyList};
+use pyo3::types::{PyCFunction, PyDict, PyList, PyString};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tracing::{error, warn};
 
@@ -18,11 +18,16 @@ pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
             "format_exception",
             (error.get_type(py), error.value(py), error.traceback(py)),
         )?;
-        lines.extract::<Vec<String>>()
+        let mut text = String::new();
+        for line in lines.try_iter()? {
+            // A message may hold lone surrogates, such as those of a file name.
+            text.push_str(&line?.cast::<PyString>()?.to_string_lossy());
+        }
+        PyResult::Ok(text)
     };
     match formatted() {
-        Ok(lines) => format!("\n{}", lines.concat().trim_end()),
-        // Its own __str__ may be what fails.
+        Ok(text) => format!("\n{}", text.trim_end()),
+        // No memory, or an application that has replaced the module.
         Err(_) => format!("\n{}", error.get_type(py)),
     }
 }
@@ -136,7 +141,8 @@ pub(crate) fn run_exit_handlers(py: Python<'_>, patience: Duration) {
     }
 }
 
-/// What `threading._shutdown()` does, which has no deadline.
+/// What `threading._shutdown()` does, which has no deadline. Thread pools are waited for as
+/// long as their work takes; there `--graceful-timeout` is the end.
 fn end_threads(py: Python<'_>, patience: Duration) -> PyResult<()> {
     let deadline = Instant::now() + patience;
     let threading = py.import("threading")?;

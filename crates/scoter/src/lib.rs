@@ -21,6 +21,8 @@ mod worker;
 /// The extension module behind the `scoter` package.
 #[pyo3::pymodule]
 mod _scoter {
+    use std::ffi::OsString;
+
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -31,7 +33,7 @@ mod _scoter {
 
     /// Runs the command line `arguments`, the program's name first, and returns the exit code.
     #[pyfunction]
-    fn main(py: Python<'_>, arguments: Vec<String>) -> u8 {
+    fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
         crate::server::run(py, arguments)
     }
 }

@@ -1,5 +1,6 @@
 //! From the command line to the exit code.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ use crate::worker::{Shared, Slot, start_reactor};
 /// | 1 | a failure of the system |
 /// | 2 | arguments that are wrong, or a socket that cannot be had |
 /// | 3 | the application could not be loaded |
-pub(crate) fn run(py: Python<'_>, arguments: Vec<String>) -> u8 {
+pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     let options = match Options::try_parse_from(arguments) {
         Ok(options) => options,
         Err(message) => {

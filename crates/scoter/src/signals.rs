@@ -1,4 +1,4 @@
-//! TERM and INT: a graceful stop, a second one an immediate one.
+//! TERM and INT: a graceful stop, a second one an immediate one. HUP and USR1 are ignored.
 
 use std::io;
 use std::sync::Arc;
@@ -6,17 +6,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::log::say;
 use crate::process::{Disposition, exit_now};
 use crate::worker::Shared;
 
 /// The signals scoter acts on, from the moment it holds a socket.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Stream,
+    interrupt: Stream,
+    /// What other servers reload and reopen their logs on. Its default would kill this one.
+    hangup: Stream,
+    user1: Stream,
 }
 
 impl Signals {
@@ -25,37 +29,54 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
         })
     }
 
     /// Waits for a reason to stop, begins the stop, and enforces its deadline.
+    ///
+    /// It acts first and logs then, and never waits for the log for long: a standard error
+    /// that nobody reads must not keep the server from its end.
     pub(crate) async fn watch(mut self, shared: Arc<Shared>, graceful_timeout: Duration) {
         let signal = self.next().await;
+        shared.close_to_newcomers();
         if !shared.is_serving() {
-            info!(signal, "stopped before the application was loaded");
+            say(move || info!(signal, "stopped before the application was loaded")).await;
             leave(&shared);
         }
         let running = shared.running.load(Ordering::Relaxed);
-        info!(signal, running, "stopping: running requests are finished");
-        shared.close_to_newcomers();
         shared.stop.begin();
+        let deadline = tokio::time::Instant::now() + graceful_timeout;
+        say(move || info!(signal, running, "stopping: running requests are finished")).await;
         tokio::select! {
             signal = self.next() => {
                 let cut = shared.running.load(Ordering::Relaxed);
-                warn!(signal, cut, "stopping at once: a second signal came");
+                say(move || warn!(signal, cut, "stopping at once: a second signal came")).await;
             }
-            () = tokio::time::sleep(graceful_timeout) => {
+            () = tokio::time::sleep_until(deadline) => {
                 let cut = shared.running.load(Ordering::Relaxed);
-                warn!(cut, "stopping at once: --graceful-timeout is over");
+                say(move || warn!(cut, "stopping at once: --graceful-timeout is over")).await;
             }
         }
         leave(&shared);
     }
 
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "TERM",
-            _ = self.interrupt.recv() => "INT",
+        loop {
+            let ignored = tokio::select! {
+                _ = self.terminate.recv() => return "TERM",
+                _ = self.interrupt.recv() => return "INT",
+                _ = self.hangup.recv() => "HUP",
+                _ = self.user1.recv() => "USR1",
+            };
+            say(move || {
+                warn!(
+                    signal = ignored,
+                    "signal ignored: nothing is reloaded or reopened without a restart"
+                );
+            })
+            .await;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use integration_tests::{Scoter, Site, get, post, with};
+use nix::sys::signal::Signal;
 
 #[test]
 fn access_log_has_a_line_per_request() {
@@ -190,4 +191,52 @@ fn level_of_the_log_is_as_asked() {
     quiet.connect().packet(&get("/fine")).reply();
     let log = quiet.stop().stderr;
     assert!(log[before..].contains("DEBUG"), "{log}");
+}
+
+#[test]
+fn server_outlives_its_standard_error() {
+    let scoter = Scoter::serving("mute");
+    fs::write(
+        scoter.folder().join("mute.py"),
+        "import os\n\
+         from probe import plain\n\
+         def application(environ, start_response):\n    \
+             if environ['PATH_INFO'] == '/mute':\n        \
+                 reader, writer = os.pipe()\n        \
+                 os.close(reader)\n        \
+                 os.dup2(writer, 2)\n    \
+             if environ['PATH_INFO'] == '/fails':\n        \
+                 raise ValueError\n    \
+             return plain(start_response, 'served')\n",
+    )
+    .expect("the test's own folder");
+    let mut scoter = scoter.start();
+    let text = |path| {
+        scoter
+            .connect()
+            .packet(&get(path))
+            .reply()
+            .text()
+            .to_string()
+    };
+    assert_eq!(text("/mute"), "served");
+    scoter.connect().send([5, 0, 0, 0]).ending();
+    assert_eq!(text("/fails"), "Internal Server Error\n");
+    assert_eq!(text("/"), "served");
+    scoter.signal(Signal::SIGTERM);
+    assert_eq!(scoter.wait().code, Some(0));
+}
+
+#[test]
+fn traceback_of_a_message_that_is_not_unicode_is_whole() {
+    let scoter = Scoter::serving("surrogate");
+    fs::write(
+        scoter.folder().join("surrogate.py"),
+        "def application(environ, start_response):\n    raise ValueError('name \\udcff')\n",
+    )
+    .expect("the test's own folder");
+    let scoter = scoter.start();
+    scoter.connect().packet(&get("/")).reply();
+    scoter.wait_for_log("surrogate.py\", line 2, in application");
+    scoter.wait_for_log("ValueError: name ");
 }

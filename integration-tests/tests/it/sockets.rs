@@ -8,7 +8,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr as UnixSocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 
-use integration_tests::{Peer, Process, Scoter, ScoterBuilder, exchange, get, says_ready, until};
+use integration_tests::{
+    Peer, Process, Scoter, ScoterBuilder, exchange, get, says_ready, until, with,
+};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
 use tempfile::TempDir;
@@ -367,4 +369,33 @@ fn socket_is_there_only_when_it_is_served() {
     );
     process.signal(Signal::SIGTERM);
     assert_eq!(process.wait().code, Some(0));
+}
+
+#[test]
+fn busy_socket_does_not_starve_the_others() {
+    let scoter = Scoter::serving("streaming");
+    let own = scoter.folder().join("scoter.sock");
+    let other = scoter.folder().join("other.sock");
+    let scoter = scoter
+        .bind(format!("unix:{}", own.display()))
+        .bind(format!("unix:{}", other.display()))
+        .args(["--threads", "1"])
+        .start();
+    let gates = [scoter.gate("a"), scoter.gate("b")];
+    let waiting = |name| {
+        let mut peer = scoter.connect();
+        peer.packet(&with(get("/waits"), [("QUERY_STRING", name)]));
+        peer
+    };
+    let mut first = waiting("a");
+    scoter.wait_for_event("begun a");
+    let mut second = waiting("b");
+    let mut elsewhere = Peer::connect(&other);
+    elsewhere.packet(&get("/quick"));
+    gates[0].open();
+    assert_eq!(first.reply().text(), "waited at a");
+    // The next on the first socket waits at a gate that only opens later.
+    assert_eq!(elsewhere.reply().text(), "quick");
+    gates[1].open();
+    assert_eq!(second.reply().text(), "waited at b");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use integration_tests::{DEADLINE, Gate, Peer, Scoter, Site, get, post, until, with};
 use nix::sys::signal::Signal;
@@ -188,4 +188,42 @@ fn no_request_through_nginx_is_lost() {
     for line in log.lines().filter(|line| line.contains("[error]")) {
         assert!(line.contains("connect() to unix:"), "{line}");
     }
+}
+
+#[test]
+fn connections_in_the_kernels_queue_are_answered_however_long_it_takes() {
+    let mut scoter = Scoter::serving("streaming")
+        .args(["--threads", "1"])
+        .start();
+    let gate = scoter.gate("a");
+    let mut running = begin(&scoter, "a");
+    let mut queued: Vec<_> = (0..4).map(|_| scoter.connect()).collect();
+    for peer in &mut queued {
+        peer.packet(&get("/quick"));
+    }
+    send(&scoter, Signal::SIGTERM);
+    let stopping = Instant::now();
+    until("the stop has lasted", || {
+        (stopping.elapsed() > Duration::from_millis(1_500)).then_some(())
+    });
+    gate.open();
+    assert_eq!(running.reply().text(), "waited at a");
+    for peer in &mut queued {
+        assert_eq!(peer.reply().text(), "quick");
+    }
+    assert_eq!(scoter.wait().code, Some(0));
+}
+
+#[test]
+fn signals_that_reload_other_servers_do_not_end_this_one() {
+    let scoter = Scoter::serving("streaming").start();
+    for (signal, name) in [(Signal::SIGHUP, "HUP"), (Signal::SIGUSR1, "USR1")] {
+        scoter.signal(signal);
+        let line = scoter.wait_for_log(&format!("signal={name:?}"));
+        assert!(line.contains("signal ignored"), "{line}");
+    }
+    assert_eq!(
+        scoter.connect().packet(&get("/quick")).reply().text(),
+        "quick"
+    );
 }

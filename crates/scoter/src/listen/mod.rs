@@ -159,12 +159,13 @@ impl Listener {
     /// Lets nobody connect any more. Who has connected already can still be accepted, and
     /// the file of a Unix socket goes, if it is still the one this listener made.
     ///
-    /// A TCP socket has no such state: there only a close ends the queue.
+    /// A TCP socket has no such state: the same call resets whoever waits in its queue, so
+    /// it comes later, with [`Listener::close`].
     pub(crate) fn close_to_newcomers(&self) {
         if self.family() == Family::Unix {
             // unix_stream_connect() refuses (ECONNREFUSED) once the listener has shut down
             // its reading side; unix_accept() goes on until the queue is empty.
-            let _ = shutdown(&self.fd, Shutdown::Read);
+            self.close();
         }
         let removed = match &self.kind {
             Kind::Unix(file) => file.unlink(),
@@ -173,6 +174,13 @@ impl Listener {
         if let Err(error) = removed {
             warn!(%error, address = %self.address, "cannot remove the socket");
         }
+    }
+}
+
+impl Listener {
+    /// Ends the listening, also for copies of the socket that forked children hold.
+    pub(crate) fn close(&self) {
+        let _ = shutdown(&self.fd, Shutdown::Read);
     }
 }
 

@@ -17,6 +17,7 @@ use super::departure::Departure;
 use super::refusal::Refusal;
 use super::request::{Missing, Request, Stage, body_of};
 use super::waiter::{Waited, Waiter};
+use crate::log::say;
 
 /// A connection whose request is incomplete.
 #[derive(Debug)]
@@ -68,8 +69,9 @@ impl Arrival {
                 Some((Departure::reply(connection, answer.to_vec()), permit))
             }
             Err(refusal) => {
-                refusal.log();
-                Some((Departure::reply(connection, refusal.reply()), permit))
+                let departure = Departure::refusal(connection, &refusal);
+                say(move || refusal.log()).await;
+                Some((departure, permit))
             }
         }
     }

@@ -84,11 +84,24 @@ impl Connection {
     /// nginx does not take a broken response for a complete one.
     ///
     /// On a Unix socket only unread input makes the kernel report ECONNRESET
-    /// (`unix_release_sock`); there the unmet Content-Length has to tell.
+    /// (`unix_release_sock`); where there is none the unmet Content-Length has to tell.
     pub(crate) fn abort(&self) {
-        if self.family == Family::Tcp {
-            let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
+        match self.family {
+            Family::Tcp => {
+                let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
+            }
+            Family::Unix if self.has_input() => {}
+            Family::Unix => self.shutdown_write(),
         }
+    }
+
+    fn has_input(&self) -> bool {
+        let peeked = recv(
+            &self.fd,
+            &mut [0u8; 1],
+            RecvFlags::PEEK | RecvFlags::DONTWAIT,
+        );
+        peeked.is_ok_and(|(count, _)| count > 0)
     }
 
     fn wait(&self, events: PollFlags, patience: Duration) -> io::Result<()> {
@@ -162,4 +175,4 @@ impl Transport for Connection {
 }
 
 /// Buffers of one sendmsg(2): IOV_MAX is 1024 on Linux.
-const MOST_PARTS: usize = 1_024;
+pub(crate) const MOST_PARTS: usize = 1_024;

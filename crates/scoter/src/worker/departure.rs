@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, error, warn};
 use wsgi_environ::{Completed, End, HeadState, Transport};
 
 use super::Shared;
 use super::connection::Connection;
-use super::outgoing::{Outgoing, Progress};
+use super::outgoing::{Outgoing, Progress, SendError};
+use super::refusal::{Answer, Refusal};
 use super::waiter::{Waited, Waiter};
 use crate::access_log::Entry;
 
@@ -22,6 +23,9 @@ pub(crate) struct Departure {
     connection: Arc<Connection>,
     outgoing: Outgoing,
     ending: Ending,
+    /// Whether a thread of the application still waits for the request's body, and keeps
+    /// the connection with it.
+    held: bool,
     /// Logged when the last byte is out, or known never to be.
     entry: Option<Entry>,
 }
@@ -39,8 +43,6 @@ enum Ending {
     Drain,
     /// The response is broken, and the peer is to notice.
     Abort,
-    /// A thread of the application still waits for the request's body.
-    Interrupt,
 }
 
 impl Departure {
@@ -54,32 +56,40 @@ impl Departure {
         let ending = match completed.end {
             End::PeerGone | End::PeerStalled => Ending::Close,
             End::CutShort => Ending::Abort,
-            End::Complete if completed.input.busy => Ending::Interrupt,
             End::Complete if overrun || completed.input.unread > 0 => Ending::Drain,
             End::Complete if completed.head == HeadState::Sent => Ending::Shutdown,
             End::Complete => Ending::Close,
         };
         Self {
             connection,
-            outgoing: completed.tail.into(),
             ending,
+            held: completed.input.busy,
+            outgoing: completed.tail.into(),
             entry: Some(entry),
         }
     }
 
     /// A reply of the server's own; whatever the peer still sends is discarded.
     pub(crate) fn reply(connection: Arc<Connection>, bytes: Vec<u8>) -> Self {
-        let ending = if bytes.is_empty() {
-            Ending::Close
-        } else {
-            Ending::Drain
-        };
         Self {
             connection,
             outgoing: Outgoing::bytes(bytes),
-            ending,
+            ending: Ending::Drain,
+            held: false,
             entry: None,
         }
+    }
+
+    /// What a refused request is answered.
+    pub(crate) fn refusal(connection: Arc<Connection>, refusal: &Refusal) -> Self {
+        let mut departure = Self::reply(connection, refusal.reply());
+        departure.ending = match refusal {
+            // There is no room to wait for anybody.
+            Refusal::Overloaded => Ending::Shutdown,
+            refusal if refusal.answer() == Answer::Silence => Ending::Close,
+            _ => Ending::Drain,
+        };
+        departure
     }
 
     /// Sends what can be sent at once. What cannot goes to the reactor; the buffer of the
@@ -114,46 +124,40 @@ impl Departure {
         drop(permit);
     }
 
-    async fn send_rest(&mut self, shared: &Shared) -> io::Result<()> {
+    /// Every byte taken renews the deadline, as nginx's `send_timeout` does.
+    async fn send_rest(&mut self, shared: &Shared) -> Result<(), SendError> {
         if self.outgoing.left() == 0 {
             return Ok(());
         }
-        if self.outgoing.has_file() {
-            return self.send_file().await;
-        }
         let connection = Arc::clone(&self.connection);
-        let peer = Waiter::new(connection, Interest::WRITABLE, &shared.stop)?;
+        let peer =
+            Waiter::new(connection, Interest::WRITABLE, &shared.stop).map_err(SendError::Peer)?;
         loop {
             let deadline = Instant::now() + shared.patience.write;
-            let before = self.outgoing.left();
-            let outgoing = &mut self.outgoing;
-            // Every byte taken renews the deadline, as nginx's send_timeout does.
-            let waited = peer.wait(deadline, |peer| match outgoing.send(peer)? {
-                Progress::Blocked if outgoing.left() == before => {
-                    Err(io::ErrorKind::WouldBlock.into())
-                }
-                progress => Ok(progress),
-            });
-            match waited.await {
-                Waited::Done(Ok(Progress::Done)) => return Ok(()),
-                Waited::Done(Ok(Progress::Blocked)) => {}
-                Waited::Done(Err(error)) => return Err(error),
-                Waited::TimedOut | Waited::Stopping => return Err(io::ErrorKind::TimedOut.into()),
+            let mut room = peer.ready(deadline).await.ok_or(SendError::Stalled)?;
+            let progress = if self.outgoing.has_file() {
+                self.send_file().await?
+            } else {
+                self.outgoing.send(&self.connection)?
+            };
+            match progress {
+                Progress::Done => return Ok(()),
+                Progress::Blocked => room.clear_ready(),
             }
         }
     }
 
-    /// A file may have to be waited for as well, which must not hold up the reactor: a
-    /// thread of its own sends it.
-    async fn send_file(&mut self) -> io::Result<()> {
+    /// Reading a file may have to wait for a disk, which must not hold up the reactor:
+    /// another thread sends what the peer takes now.
+    async fn send_file(&mut self) -> Result<Progress, SendError> {
         let connection = Arc::clone(&self.connection);
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let (outgoing, sent) = tokio::task::spawn_blocking(move || {
-            let sent = send_waiting(&mut outgoing, &connection);
+            let sent = outgoing.send(&connection);
             (outgoing, sent)
         })
         .await
-        .map_err(io::Error::other)?;
+        .map_err(|panic| SendError::File(io::Error::other(panic)))?;
         self.outgoing = outgoing;
         sent
     }
@@ -170,21 +174,47 @@ impl Departure {
         {}
     }
 
-    /// The reactor has no room: the slot waits itself, with the same deadlines.
+    /// The reactor has no room: the slot waits itself, for the peer to take the response,
+    /// but not for input that nobody reads.
     fn finish_here(mut self, shared: &Shared) {
-        if let Err(error) = send_waiting(&mut self.outgoing, &self.connection) {
+        if let Err(error) = self.send_waiting() {
             self.lose(&error);
+        } else if self.ending == Ending::Drain {
+            self.connection.shutdown_write();
+            let mut scratch = vec![0; DRAIN_STEP];
+            let mut arrived = || self.connection.discard(&mut scratch);
+            for _ in 0..MOST_STEPS_HERE {
+                let Ok(1..) = arrived() else { break };
+            }
         }
         self.end(shared);
     }
 
+    fn send_waiting(&mut self) -> Result<(), SendError> {
+        while self.outgoing.send(&self.connection)? == Progress::Blocked {
+            self.connection
+                .wait_writable()
+                .map_err(|_| SendError::Stalled)?;
+        }
+        Ok(())
+    }
+
     /// A peer that went away is no error in anyone's log.
-    fn lose(&mut self, error: &io::Error) {
-        debug!(%error, unsent_bytes = self.outgoing.left(), "response not taken by the peer");
-        self.ending = if error.kind() == io::ErrorKind::UnexpectedEof {
-            Ending::Abort
-        } else {
-            Ending::Close
+    fn lose(&mut self, error: &SendError) {
+        let unsent_bytes = self.outgoing.left();
+        self.ending = match error {
+            SendError::Peer(_) => {
+                debug!(reason = %error, unsent_bytes, "response not taken");
+                Ending::Close
+            }
+            SendError::Stalled => {
+                warn!(reason = %error, unsent_bytes, "response cut");
+                Ending::Abort
+            }
+            SendError::File(_) => {
+                error!(reason = %error, unsent_bytes, "response cut");
+                Ending::Abort
+            }
         };
     }
 
@@ -194,24 +224,21 @@ impl Departure {
         }
         match self.ending {
             Ending::Abort => self.connection.abort(),
-            Ending::Interrupt => self.connection.interrupt(),
             Ending::Shutdown => self.connection.shutdown_write(),
             Ending::Close | Ending::Drain => {}
+        }
+        if self.held {
+            self.connection.interrupt();
         }
         self.outgoing.into_buffer()
     }
 }
 
-/// Sends everything, blocking with the write deadline.
-fn send_waiting(outgoing: &mut Outgoing, connection: &Connection) -> io::Result<()> {
-    while outgoing.send(connection)? == Progress::Blocked {
-        connection.wait_writable()?;
-    }
-    Ok(())
-}
-
 /// For how long input that nobody reads is discarded.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// How often a slot discards input itself.
+const MOST_STEPS_HERE: usize = 64;
 
 /// Bytes discarded at once.
 const DRAIN_STEP: usize = 16 * 1_024;

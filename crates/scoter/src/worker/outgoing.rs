@@ -6,9 +6,10 @@ use std::os::fd::OwnedFd;
 use pyo3::pybacked::PyBackedBytes;
 use rustix::fs::sendfile;
 use rustix::io::Errno;
+use thiserror::Error;
 use wsgi_environ::{Rest, Tail, Transport};
 
-use super::connection::Connection;
+use super::connection::{Connection, MOST_PARTS};
 
 /// Bytes, then perhaps a file, and how far they have been sent.
 ///
@@ -19,8 +20,12 @@ pub(crate) struct Outgoing {
     front: Vec<u8>,
     /// Larger pieces of the body.
     chunks: Vec<PyBackedBytes>,
-    /// Bytes sent of `front` and `chunks` together.
-    sent: usize,
+    /// The first piece that is not sent whole: 0 is `front`, then come the chunks.
+    piece: usize,
+    /// Bytes of it that have been sent.
+    offset: usize,
+    /// Bytes of `front` and `chunks` that have not been sent.
+    bytes_left: usize,
     file: Option<FilePart>,
 }
 
@@ -41,24 +46,39 @@ pub(crate) enum Progress {
     Blocked,
 }
 
+/// Why a response cannot be sent whole.
+#[derive(Debug, Error)]
+pub(crate) enum SendError {
+    /// The peer went away.
+    #[error("the peer went away: {0}")]
+    Peer(io::Error),
+    /// The peer took nothing until the write deadline.
+    #[error("the peer took nothing for --write-timeout")]
+    Stalled,
+    /// The file cannot be read, or is shorter than it was.
+    #[error("the file cannot be read to its end: {0}")]
+    File(io::Error),
+}
+
 impl Outgoing {
     /// Plain bytes, ready to send.
     pub(crate) fn bytes(front: Vec<u8>) -> Self {
         Self {
+            bytes_left: front.len(),
             front,
             ..Self::default()
         }
     }
 
     /// Sends as much as the peer takes now.
-    pub(crate) fn send(&mut self, connection: &Connection) -> io::Result<Progress> {
-        while self.bytes_left() > 0 {
+    pub(crate) fn send(&mut self, connection: &Connection) -> Result<Progress, SendError> {
+        while self.bytes_left > 0 {
             match self.send_bytes(connection) {
-                Ok(sent) => self.sent += sent,
+                Ok(sent) => self.advance(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Progress::Blocked);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(SendError::Peer(error)),
             }
         }
         match &mut self.file {
@@ -70,7 +90,7 @@ impl Outgoing {
     /// Bytes that have not been sent.
     pub(crate) fn left(&self) -> u64 {
         let file = self.file.as_ref().map_or(0, |part| part.left);
-        self.bytes_left() as u64 + file
+        self.bytes_left as u64 + file
     }
 
     /// Whether sending it may have to wait for a disk.
@@ -83,26 +103,34 @@ impl Outgoing {
         self.front
     }
 
-    fn bytes_left(&self) -> usize {
-        let chunks: usize = self.chunks.iter().map(|chunk| chunk.len()).sum();
-        self.front.len() + chunks - self.sent
+    fn piece(&self, index: usize) -> &[u8] {
+        match index.checked_sub(1) {
+            None => &self.front,
+            Some(chunk) => &self.chunks[chunk],
+        }
     }
 
     fn send_bytes(&self, connection: &Connection) -> io::Result<usize> {
-        if self.chunks.is_empty() {
-            return connection.try_send(&[IoSlice::new(&self.front[self.sent..])]);
+        let first = &self.piece(self.piece)[self.offset..];
+        let rest = self.piece + 1..=self.chunks.len();
+        if rest.is_empty() {
+            return connection.try_send(&[IoSlice::new(first)]);
         }
-        let mut skip = self.sent;
-        let mut parts = Vec::with_capacity(1 + self.chunks.len());
-        let chunks = self.chunks.iter().map(|chunk| &**chunk);
-        for part in std::iter::once(&self.front[..]).chain(chunks) {
-            let skipped = skip.min(part.len());
-            skip -= skipped;
-            if skipped < part.len() {
-                parts.push(IoSlice::new(&part[skipped..]));
-            }
-        }
+        let parts: Vec<_> = std::iter::once(first)
+            .chain(rest.map(|index| self.piece(index)))
+            .take(MOST_PARTS)
+            .map(IoSlice::new)
+            .collect();
         connection.try_send(&parts)
+    }
+
+    fn advance(&mut self, sent: usize) {
+        self.bytes_left -= sent;
+        self.offset += sent;
+        while self.piece < self.chunks.len() && self.offset >= self.piece(self.piece).len() {
+            self.offset -= self.piece(self.piece).len();
+            self.piece += 1;
+        }
     }
 }
 
@@ -111,7 +139,10 @@ impl From<Tail> for Outgoing {
         let mut outgoing = Self::bytes(tail.out);
         match tail.rest {
             Rest::Nothing => {}
-            Rest::Chunks(chunks) => outgoing.chunks = chunks,
+            Rest::Chunks(chunks) => {
+                outgoing.bytes_left += chunks.iter().map(|chunk| chunk.len()).sum::<usize>();
+                outgoing.chunks = chunks;
+            }
             Rest::File { file, offset, len } => {
                 outgoing.file = Some(FilePart {
                     file,
@@ -125,7 +156,7 @@ impl From<Tail> for Outgoing {
 }
 
 impl FilePart {
-    fn send(&mut self, connection: &Connection) -> io::Result<Progress> {
+    fn send(&mut self, connection: &Connection) -> Result<Progress, SendError> {
         while self.left > 0 {
             let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
             match sendfile(
@@ -134,13 +165,15 @@ impl FilePart {
                 Some(&mut self.offset),
                 wanted.min(LARGEST_SENDFILE),
             ) {
-                // The file has become shorter than it was: the missing bytes must not look
-                // like the end of the response.
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                // Shorter than it was: the missing bytes must not look like the end.
+                Ok(0) => return Err(SendError::File(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => self.left -= sent as u64,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(Progress::Blocked),
-                Err(errno) => return Err(errno.into()),
+                Err(errno @ (Errno::PIPE | Errno::CONNRESET)) => {
+                    return Err(SendError::Peer(errno.into()));
+                }
+                Err(errno) => return Err(SendError::File(errno.into())),
             }
         }
         Ok(Progress::Done)

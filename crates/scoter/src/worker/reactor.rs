@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Shared;
 use super::arrival::Arrival;
 use super::departure::Departure;
+use crate::listen::Listener;
 
 /// Where slots leave connections that have to wait.
 #[derive(Debug)]
@@ -52,6 +53,11 @@ impl Reactor {
             departures: Arc::new(Semaphore::new(capacity)),
         };
         (reactor, Handoffs(receiver))
+    }
+
+    /// Whether another incomplete request would be taken.
+    pub(crate) fn has_room(&self) -> bool {
+        self.arrivals.available_permits() > 0
     }
 
     /// Leaves an incomplete request to be completed, if there is room for it.
@@ -154,6 +160,7 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
             Handoff::SlotDrained => {
                 drained += 1;
                 if drained == slots {
+                    shared.listeners.iter().for_each(Listener::close);
                     arrivals.close();
                     let (arrivals, shared) = (arrivals.clone(), Arc::clone(&shared));
                     tokio::spawn(async move {

@@ -23,7 +23,14 @@ pub(super) fn completed(py: Python<'_>, vars: VarsRef<'_>, completed: &Completed
     match completed.end {
         End::Complete | End::CutShort => {}
         End::PeerGone => debug!("the peer went away before the response was complete"),
-        End::PeerStalled => debug!("the peer took nothing for --write-timeout"),
+        End::PeerStalled => {
+            let (method, uri) = (text(vars, "REQUEST_METHOD"), uri(vars));
+            warn!(
+                ?method,
+                ?uri,
+                "response cut: the peer took nothing for --write-timeout"
+            );
+        }
     }
 }
 

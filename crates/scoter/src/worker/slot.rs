@@ -25,6 +25,7 @@ use super::refusal::Refusal;
 use super::report;
 use super::request::{Request, Stage};
 use crate::access_log::Entry;
+use crate::listen::Family;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
 /// and a request that arrives whole never changes threads.
@@ -32,6 +33,8 @@ use crate::access_log::Entry;
 pub(crate) struct Slot {
     shared: Arc<Shared>,
     poller: Poller,
+    /// The listener that is asked first, so that a busy one does not starve the others.
+    next_listener: usize,
     application: Py<PyAny>,
     environ: EnvironBuilder,
     errors: Py<Errors>,
@@ -67,6 +70,7 @@ impl Slot {
         Ok(Self {
             poller: Poller::new(&shared, signals).map_err(io::Error::from)?,
             shared,
+            next_listener: 0,
             application,
             environ: EnvironBuilder::new(py, server, errors.clone_ref(py))?,
             errors,
@@ -113,11 +117,8 @@ impl Slot {
             }
             if self.poller.is_accepting() {
                 let stopping = shared.stop.begun_for();
-                let accepted = match stopping {
-                    Some(time) if time > LAST_CALL => None,
-                    _ => self.accept(),
-                };
-                if let Some(connection) = accepted {
+                let last_call_over = stopping.is_some_and(|time| time > LAST_CALL);
+                if let Some(connection) = self.accept(last_call_over) {
                     match self.receive(connection) {
                         Some(request) => return Next::Serve(Box::new(request)),
                         None => continue,
@@ -141,11 +142,22 @@ impl Slot {
         }
     }
 
-    fn accept(&self) -> Option<Connection> {
-        self.shared.listeners.iter().find_map(|listener| {
-            let fd = listener.accept()?;
-            Some(Connection::new(fd, listener.family(), self.shared.patience))
-        })
+    /// Takes the next connection, from each listener in turn.
+    fn accept(&mut self, last_call_over: bool) -> Option<Connection> {
+        let listeners = &self.shared.listeners;
+        for turn in 0..listeners.len() {
+            let index = (self.next_listener + turn) % listeners.len();
+            let listener = &listeners[index];
+            if last_call_over && listener.family() == Family::Tcp {
+                continue;
+            }
+            if let Some(fd) = listener.accept() {
+                self.next_listener = index + 1;
+                let patience = self.shared.patience;
+                return Some(Connection::new(fd, listener.family(), patience));
+            }
+        }
+        None
     }
 
     /// Receives once: all that most requests need. What takes longer goes to the reactor.
@@ -208,7 +220,12 @@ impl Slot {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             received => return received,
         }
-        match connection.wait_readable(FIRST_BYTES_PATIENCE) {
+        let patience = if self.shared.reactor.has_room() {
+            FIRST_BYTES_PATIENCE
+        } else {
+            LAST_PATIENCE
+        };
+        match connection.wait_readable(patience) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(io::ErrorKind::WouldBlock.into())
             }
@@ -232,7 +249,7 @@ impl Slot {
 
     fn refuse(&self, connection: Arc<Connection>, refusal: &Refusal) {
         refusal.log();
-        Departure::reply(connection, refusal.reply()).start(&self.shared);
+        Departure::refusal(connection, refusal).start(&self.shared);
     }
 
     /// Runs the application. A panic ends the request, not the slot.
@@ -297,8 +314,11 @@ impl Slot {
 /// Room for the largest packet, 4 + 65 535 bytes, and a body of medium size.
 const RECEIVE_BUFFER: usize = 128 * 1_024;
 
-/// For how long a stop takes what comes over TCP, whose queue cannot be closed to newcomers.
+/// For how long a stop takes what comes over TCP, whose queue stays open to newcomers.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// How long a slot waits for the first bytes of a connection.
 const FIRST_BYTES_PATIENCE: Duration = Duration::from_millis(1);
+
+/// How long it waits where the alternative is to refuse the connection.
+const LAST_PATIENCE: Duration = Duration::from_millis(100);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -60,6 +60,16 @@ impl<'a> Waiter<'a> {
             () = tokio::time::sleep_until(deadline) => Waited::TimedOut,
             () = self.stop_patience(), if self.interest.is_readable() => Waited::Stopping,
         }
+    }
+
+    /// Waits until the connection is ready; `None` when the deadline is over. Who finds it
+    /// not ready after all clears the guard.
+    pub(crate) async fn ready(
+        &self,
+        deadline: Instant,
+    ) -> Option<AsyncFdReadyGuard<'_, Arc<Connection>>> {
+        let ready = tokio::time::timeout_at(deadline, self.fd.ready(self.interest));
+        ready.await.ok()?.ok()
     }
 
     async fn stop_patience(&self) {
