@@ -247,6 +247,9 @@ fn is_missing(py: Python<'_>, error: &PyErr, name: &str) -> bool {
 }
 
 fn missing_module_hint(name: &str) -> String {
+    if name.ends_with(".ini") {
+        return "configuration files of uWSGI are not read: name the WSGI module".to_owned();
+    }
     let file = format!("{}.py", name.replace('.', "/"));
     match name.rsplit_once('.') {
         // `app.main` for `app/main.py` is right; `main.application` should have a colon.
@@ -345,7 +348,8 @@ fn what_there_is(module: &Bound<'_, PyModule>, module_name: &str) -> String {
     match names.as_slice() {
         [] => "the module defines nothing that can be called".to_owned(),
         names => format!(
-            "it has {}: name one behind a colon, as in {module_name}:{}",
+            "it has {}: name one behind a colon, as in {module_name}:{} (with --factory, if it \
+             makes the application)",
             names.join(", "),
             names[0]
         ),

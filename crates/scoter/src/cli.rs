@@ -15,7 +15,7 @@ use crate::units::{Size, Span};
 /// Serves a Python WSGI application to nginx `uwsgi_pass`.
 #[derive(Debug, Parser)]
 #[command(name = "scoter", version, max_term_width = 110)]
-#[command(after_help = "Example: scoter myproject.wsgi --bind unix:/run/myproject.sock")]
+#[command(after_help = "Example: scoter myproject.wsgi --bind unix:/run/myproject/scoter.sock")]
 pub(crate) struct Options {
     /// module[:callable] or path/to/file.py[:callable] [default callable: application, then app]
     #[arg(value_name = "APP")]
