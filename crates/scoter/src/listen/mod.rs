@@ -175,9 +175,7 @@ impl Listener {
             warn!(%error, address = %self.address, "cannot remove the socket");
         }
     }
-}
 
-impl Listener {
     /// Ends the listening, also for copies of the socket that forked children hold.
     pub(crate) fn close(&self) {
         let _ = shutdown(&self.fd, Shutdown::Read);

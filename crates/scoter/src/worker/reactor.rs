@@ -6,7 +6,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
-use std::thread::JoinHandle;
 
 use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -116,7 +115,7 @@ pub(crate) fn start<F>(
     handoffs: Handoffs,
     slots: usize,
     companion: impl FnOnce() -> io::Result<F>,
-) -> io::Result<JoinHandle<()>>
+) -> io::Result<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -136,7 +135,8 @@ where
                 tokio::spawn(companion);
                 run(shared, handoffs, slots).await;
             });
-        })
+        })?;
+    Ok(())
 }
 
 async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize) {
@@ -181,5 +181,6 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
     }
 }
 
-/// Files that can be on their way to slow readers at the same time; more of them queue.
+/// Threads that may wait for a disk, or for standard error, at the same time. None of them
+/// waits for a peer.
 const FILE_THREADS: usize = 128;

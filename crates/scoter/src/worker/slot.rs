@@ -254,11 +254,10 @@ impl Slot {
 
     /// Runs the application. A panic ends the request, not the slot.
     fn serve(&mut self, py: Python<'_>, request: Request) -> Option<Departure> {
-        let shared = Arc::clone(&self.shared);
-        shared.running.fetch_add(1, Ordering::Relaxed);
+        self.shared.running.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::clone(&request.connection);
         let served = catch_unwind(AssertUnwindSafe(|| self.respond(py, request)));
-        shared.running.fetch_sub(1, Ordering::Relaxed);
+        self.shared.running.fetch_sub(1, Ordering::Relaxed);
         match served {
             Ok(Ok(departure)) => Some(departure),
             Ok(Err(failure)) => {
