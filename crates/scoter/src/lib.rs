@@ -13,6 +13,7 @@ mod interpreter;
 mod listen;
 mod log;
 mod process;
+mod scoreboard;
 mod server;
 mod signals;
 mod units;
