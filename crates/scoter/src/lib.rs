@@ -10,6 +10,7 @@ mod application;
 mod cli;
 pub mod embed;
 mod interpreter;
+mod line;
 mod listen;
 mod log;
 mod process;

@@ -386,10 +386,7 @@ mod tests {
         );
         cell.begin(Label::default(), Duration::ZERO);
         let seen = cell.read();
-        assert_eq!(
-            (&*seen.method, &*seen.uri, &*seen.request_id),
-            ("", "", "")
-        );
+        assert_eq!((&*seen.method, &*seen.uri, &*seen.request_id), ("", "", ""));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::log::say;
 use crate::process::{Disposition, exit_now};
-use crate::worker::Shared;
+use crate::worker::{Ending, Shared};
 
 /// The signals scoter acts on, from the moment it holds a socket.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Signals {
             leave(&shared);
         }
         let running = shared.running.load(Ordering::Relaxed);
-        shared.stop.begin();
+        shared.stop.begin(Ending::Drain);
         let deadline = tokio::time::Instant::now() + graceful_timeout;
         say(move || info!(signal, running, "stopping: running requests are finished")).await;
         tokio::select! {

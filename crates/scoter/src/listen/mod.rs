@@ -2,21 +2,24 @@
 
 mod address;
 mod allow;
+mod inherited;
 mod tcp;
 mod unix;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, accept_with, acceptfrom_with, shutdown};
+use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
 pub(crate) use address::Address;
 pub(crate) use allow::AllowList;
+pub(crate) use inherited::InheritedError;
 pub(crate) use tcp::TcpError;
 pub(crate) use unix::{Permissions, UnixError};
 
@@ -44,6 +47,23 @@ enum Kind {
     Unix(unix::SocketFile),
     Abstract,
     Tcp(AllowList),
+    /// Somebody else's, systemd's for instance, who keeps it when this server ends.
+    Inherited(Family, AllowList),
+}
+
+/// A listener as another process of ours gets to know it, next to the descriptor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Description {
+    address: String,
+    origin: Origin,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Origin {
+    Unix(unix::SocketFile),
+    Abstract,
+    Tcp,
+    Inherited,
 }
 
 /// What every socket is bound with.
@@ -66,6 +86,9 @@ pub(crate) enum BindError {
     /// A TCP socket.
     #[error(transparent)]
     Tcp(#[from] TcpError),
+    /// A socket that was passed to the process.
+    #[error(transparent)]
+    Inherited(#[from] InheritedError),
 }
 
 impl Listener {
@@ -93,6 +116,55 @@ impl Listener {
         }
     }
 
+    /// Takes a socket that was passed to the process as descriptor `number`.
+    ///
+    /// # Errors
+    ///
+    /// [`InheritedError`] says what is wrong with it.
+    pub(crate) fn inherit(number: RawFd, allow: &AllowList) -> Result<Self, InheritedError> {
+        let (fd, address, family) = inherited::take(number)?;
+        Ok(Self::new(
+            fd,
+            address,
+            Kind::Inherited(family, allow.clone()),
+        ))
+    }
+
+    /// Takes a listener over that another process of ours has bound.
+    ///
+    /// # Errors
+    ///
+    /// [`InheritedError`] where the descriptor is no listening socket.
+    pub(crate) fn adopt(
+        fd: OwnedFd,
+        description: Description,
+        allow: &AllowList,
+    ) -> Result<Self, InheritedError> {
+        let (address, family) = inherited::identify(&fd)?;
+        let kind = match description.origin {
+            Origin::Unix(file) => Kind::Unix(file),
+            Origin::Abstract => Kind::Abstract,
+            Origin::Tcp => Kind::Tcp(allow.clone()),
+            Origin::Inherited => Kind::Inherited(family, allow.clone()),
+        };
+        // The kernel knows a relative path as it was bound, the description as it was meant.
+        let address = description.address.parse().unwrap_or(address);
+        Ok(Self::new(fd, address, kind))
+    }
+
+    /// What another process of ours needs to know to adopt it.
+    pub(crate) fn describe(&self) -> Description {
+        Description {
+            address: self.address.to_string(),
+            origin: match &self.kind {
+                Kind::Unix(file) => Origin::Unix(file.clone()),
+                Kind::Abstract => Origin::Abstract,
+                Kind::Tcp(_) => Origin::Tcp,
+                Kind::Inherited(..) => Origin::Inherited,
+            },
+        }
+    }
+
     fn new(fd: OwnedFd, address: Address, kind: Kind) -> Self {
         Self {
             fd,
@@ -112,6 +184,15 @@ impl Listener {
         match self.kind {
             Kind::Unix(_) | Kind::Abstract => Family::Unix,
             Kind::Tcp(_) => Family::Tcp,
+            Kind::Inherited(family, _) => family,
+        }
+    }
+
+    /// Whether others can go on connecting after [`Listener::close_to_newcomers`].
+    pub(crate) fn stays_open(&self) -> bool {
+        match self.kind {
+            Kind::Unix(_) | Kind::Abstract => false,
+            Kind::Tcp(_) | Kind::Inherited(..) => true,
         }
     }
 
@@ -143,7 +224,7 @@ impl Listener {
 
     fn accept_once(&self) -> Result<OwnedFd, Errno> {
         const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
-        let Kind::Tcp(allow) = &self.kind else {
+        let (Kind::Tcp(allow) | Kind::Inherited(Family::Tcp, allow)) = &self.kind else {
             return accept_with(&self.fd, FLAGS);
         };
         let (fd, peer) = acceptfrom_with(&self.fd, FLAGS)?;
@@ -162,23 +243,26 @@ impl Listener {
     /// A TCP socket has no such state: the same call resets whoever waits in its queue, so
     /// it comes later, with [`Listener::close`].
     pub(crate) fn close_to_newcomers(&self) {
-        if self.family() == Family::Unix {
+        if !self.stays_open() {
             // unix_stream_connect() refuses (ECONNREFUSED) once the listener has shut down
             // its reading side; unix_accept() goes on until the queue is empty.
             self.close();
         }
         let removed = match &self.kind {
             Kind::Unix(file) => file.unlink(),
-            Kind::Abstract | Kind::Tcp(_) => Ok(()),
+            Kind::Abstract | Kind::Tcp(_) | Kind::Inherited(..) => Ok(()),
         };
         if let Err(error) = removed {
             warn!(%error, address = %self.address, "cannot remove the socket");
         }
     }
 
-    /// Ends the listening, also for copies of the socket that forked children hold.
+    /// Ends the listening, also for copies of the socket that forked children hold. A socket
+    /// that was passed to the process stays as it is: its owner keeps the queue.
     pub(crate) fn close(&self) {
-        let _ = shutdown(&self.fd, Shutdown::Read);
+        if !matches!(self.kind, Kind::Inherited(..)) {
+            let _ = shutdown(&self.fd, Shutdown::Read);
+        }
     }
 }
 
@@ -193,6 +277,7 @@ impl fmt::Display for Listener {
         self.address.fmt(f)?;
         match &self.kind {
             Kind::Unix(file) => write!(f, " (mode {:o})", file.mode()),
+            Kind::Inherited(..) => f.write_str(" (passed to scoter)"),
             Kind::Abstract | Kind::Tcp(_) => Ok(()),
         }
     }

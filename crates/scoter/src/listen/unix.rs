@@ -15,6 +15,8 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::reason;
 
 /// Who may connect to a Unix socket.
@@ -118,7 +120,7 @@ pub(crate) enum UnixError {
 }
 
 /// The file of a bound socket, known by its identity.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SocketFile {
     path: PathBuf,
     device: u64,

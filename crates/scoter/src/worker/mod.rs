@@ -31,6 +31,7 @@ use crate::cli::Options;
 use crate::listen::Listener;
 use reactor::{Handoffs, Reactor};
 use ready::ReadyQueue;
+pub(crate) use stop::Ending;
 use stop::Stop;
 
 /// What all threads of a worker share. None of it needs Python.

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::Shared;
 use super::arrival::Arrival;
 use super::departure::Departure;
+use super::stop::Ending;
 use crate::listen::Listener;
 
 /// Where slots leave connections that have to wait.
@@ -160,7 +161,9 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
             Handoff::SlotDrained => {
                 drained += 1;
                 if drained == slots {
-                    shared.listeners.iter().for_each(Listener::close);
+                    if shared.stop.ending() == Some(Ending::Drain) {
+                        shared.listeners.iter().for_each(Listener::close);
+                    }
                     arrivals.close();
                     let (arrivals, shared) = (arrivals.clone(), Arc::clone(&shared));
                     tokio::spawn(async move {

@@ -24,8 +24,8 @@ use super::ready::Popped;
 use super::refusal::Refusal;
 use super::report;
 use super::request::{Request, Stage};
+use super::stop::Ending;
 use crate::access_log::Entry;
-use crate::listen::Family;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
 /// and a request that arrives whole never changes threads.
@@ -116,15 +116,18 @@ impl Slot {
                 return Next::Serve(request);
             }
             if self.poller.is_accepting() {
-                let stopping = shared.stop.begun_for();
-                let last_call_over = stopping.is_some_and(|time| time > LAST_CALL);
-                if let Some(connection) = self.accept(last_call_over) {
+                let ending = shared.stop.ending();
+                if ending == Some(Ending::Retire) {
+                    self.leave_listeners();
+                    continue;
+                }
+                if let Some(connection) = self.accept() {
                     match self.receive(connection) {
                         Some(request) => return Next::Serve(Box::new(request)),
                         None => continue,
                     }
                 }
-                if stopping.is_some() {
+                if ending == Some(Ending::Drain) {
                     // Nobody waits in the kernel's queue. What the reactor has still comes.
                     self.poller.stop_accepting(&shared.listeners, &shared.stop);
                     shared.reactor.slot_drained();
@@ -142,13 +145,35 @@ impl Slot {
         }
     }
 
+    /// Leaves what comes from now on to other workers.
+    fn leave_listeners(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        self.poller.stop_accepting(&shared.listeners, &shared.stop);
+        // The kernel wakes one sleeper for a connection (EPOLLEXCLUSIVE). If it was this
+        // one, nobody else comes for it until the next connection arrives.
+        for _ in &shared.listeners {
+            let Some(connection) = self.accept() else {
+                break;
+            };
+            if let Some(request) = self.receive(connection) {
+                shared.ready.push(request);
+            }
+        }
+        shared.reactor.slot_drained();
+    }
+
     /// Takes the next connection, from each listener in turn.
-    fn accept(&mut self, last_call_over: bool) -> Option<Connection> {
+    fn accept(&mut self) -> Option<Connection> {
         let listeners = &self.shared.listeners;
+        let last_call_over = self
+            .shared
+            .stop
+            .begun_for()
+            .is_some_and(|time| time > LAST_CALL);
         for turn in 0..listeners.len() {
             let index = (self.next_listener + turn) % listeners.len();
             let listener = &listeners[index];
-            if last_call_over && listener.family() == Family::Tcp {
+            if last_call_over && listener.stays_open() {
                 continue;
             }
             if let Some(fd) = listener.accept() {
@@ -313,7 +338,7 @@ impl Slot {
 /// Room for the largest packet, 4 + 65 535 bytes, and a body of medium size.
 const RECEIVE_BUFFER: usize = 128 * 1_024;
 
-/// For how long a stop takes what comes over TCP, whose queue stays open to newcomers.
+/// For how long a stop takes what comes from a socket that stays open to newcomers.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// How long a slot waits for the first bytes of a connection.

@@ -11,9 +11,18 @@ use tokio_util::sync::CancellationToken;
 /// Seen by the slots through a descriptor that stays readable, by tasks through a token.
 #[derive(Debug)]
 pub(crate) struct Stop {
-    begun: OnceLock<Instant>,
+    begun: OnceLock<(Ending, Instant)>,
     token: CancellationToken,
     event: OwnedFd,
+}
+
+/// What becomes of the connections that nobody has accepted yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Other workers take them.
+    Retire,
+    /// There is nobody else: they are taken before the end.
+    Drain,
 }
 
 impl Stop {
@@ -26,8 +35,8 @@ impl Stop {
     }
 
     /// Begins the stop; more than once is no more than once.
-    pub(crate) fn begin(&self) {
-        let _ = self.begun.set(Instant::now());
+    pub(crate) fn begin(&self, ending: Ending) {
+        let _ = self.begun.set((ending, Instant::now()));
         self.token.cancel();
         // Nobody reads it, so the next waiters see it too.
         let _ = write(&self.event, &1u64.to_ne_bytes());
@@ -35,7 +44,12 @@ impl Stop {
 
     /// How long ago the stop began.
     pub(crate) fn begun_for(&self) -> Option<Duration> {
-        self.begun.get().map(Instant::elapsed)
+        self.begun.get().map(|(_, at)| at.elapsed())
+    }
+
+    /// How the worker ends, if it does.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        self.begun.get().map(|(ending, _)| *ending)
     }
 
     /// Completes when the stop begins.

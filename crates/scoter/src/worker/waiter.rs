@@ -9,7 +9,7 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::stop::Stop;
+use super::stop::{Ending, Stop};
 
 /// A connection that the reactor can wait on.
 #[derive(Debug)]
@@ -74,9 +74,16 @@ impl<'a> Waiter<'a> {
 
     async fn stop_patience(&self) {
         self.stop.begun().await;
-        tokio::time::sleep(STOP_PATIENCE).await;
+        let patience = match self.stop.ending() {
+            Some(Ending::Retire) => RETIRE_PATIENCE,
+            Some(Ending::Drain) | None => STOP_PATIENCE,
+        };
+        tokio::time::sleep(patience).await;
     }
 }
 
 /// How long a stop waits for the next bytes of a request that has begun to arrive.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a worker does that is replaced by another one: nobody is in a hurry then.
+const RETIRE_PATIENCE: Duration = Duration::from_secs(3);

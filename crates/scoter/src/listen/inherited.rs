@@ -1,0 +1,86 @@
+//! Sockets that were passed to the process: by systemd's socket activation, or as `fd://N`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getsockname, sockopt};
+
+use super::{Address, Family, reason};
+
+/// Why a socket that was passed cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InheritedError {
+    /// Nobody passed it.
+    #[error(
+        "cannot listen on fd://{number}: there is no such descriptor\nhint: whoever starts scoter \
+         has to pass it open"
+    )]
+    NotOpen {
+        /// The number of the descriptor.
+        number: RawFd,
+    },
+    /// It is no socket, one of another kind, or one that does not listen.
+    #[error(
+        "cannot listen on fd://{number}: it is no listening stream socket\nhint: systemd passes \
+         one for ListenStream= with Accept=no"
+    )]
+    NotListening {
+        /// The number of the descriptor.
+        number: RawFd,
+    },
+    /// Anything else.
+    #[error("cannot listen on a socket that was passed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Takes descriptor `number`. The process keeps the original too, but its children do not.
+pub(super) fn take(number: RawFd) -> Result<(OwnedFd, Address, Family), InheritedError> {
+    let not_open = |_| InheritedError::NotOpen { number };
+    #[expect(unsafe_code, reason = "the descriptor comes from outside")]
+    // SAFETY: it is borrowed for two calls that fail with EBADF where nothing is open, and
+    // nothing else runs yet that could close it.
+    let original = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_getfd(original).map_err(not_open)?;
+    fcntl_setfd(original, FdFlags::CLOEXEC).map_err(not_open)?;
+    let fd = fcntl_dupfd_cloexec(original, 3).map_err(not_open)?;
+    if !is_listening(fd.as_fd()) {
+        return Err(InheritedError::NotListening { number });
+    }
+    // systemd passes blocking sockets unless told otherwise (NonBlocking=, systemd.socket(5)).
+    let flags = fcntl_getfl(&fd).map_err(reason)?;
+    fcntl_setfl(&fd, flags | OFlags::NONBLOCK).map_err(reason)?;
+    let (address, family) = identify(&fd)?;
+    Ok((fd, address, family))
+}
+
+/// Finds out where a socket listens.
+pub(super) fn identify(fd: &OwnedFd) -> Result<(Address, Family), InheritedError> {
+    if sockopt::socket_domain(fd).map_err(reason)? == AddressFamily::UNIX {
+        let name = SocketAddrUnix::try_from(getsockname(fd).map_err(reason)?).map_err(reason)?;
+        return Ok((unix_address(&name), Family::Unix));
+    }
+    let name = SocketAddr::try_from(getsockname(fd).map_err(reason)?).map_err(reason)?;
+    Ok((Address::Tcp(name), Family::Tcp))
+}
+
+fn is_listening(fd: BorrowedFd<'_>) -> bool {
+    let listens = || {
+        let listens = sockopt::socket_acceptconn(fd)?;
+        Ok::<_, Errno>(listens && sockopt::socket_type(fd)? == SocketType::STREAM)
+    };
+    listens().unwrap_or(false)
+}
+
+fn unix_address(name: &SocketAddrUnix) -> Address {
+    match name.abstract_name() {
+        Some(name) => Address::Abstract(String::from_utf8_lossy(name).into_owned()),
+        None => {
+            let path = name.path_bytes().unwrap_or_default();
+            Address::Unix(PathBuf::from(String::from_utf8_lossy(path).into_owned()))
+        }
+    }
+}
