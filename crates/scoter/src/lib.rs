@@ -7,7 +7,7 @@
 
 mod access_log;
 mod application;
-mod cli;
+mod config;
 pub mod embed;
 mod interpreter;
 mod listen;
@@ -15,7 +15,6 @@ mod log;
 mod process;
 mod server;
 mod signals;
-mod units;
 mod worker;
 
 /// The extension module behind the `scoter` package.

@@ -2,6 +2,7 @@
 
 mod address;
 mod allow;
+mod inherited;
 mod tcp;
 mod unix;
 
@@ -17,6 +18,7 @@ use tracing::{debug, warn};
 
 pub(crate) use address::Address;
 pub(crate) use allow::AllowList;
+pub(crate) use inherited::InheritError;
 pub(crate) use tcp::TcpError;
 pub(crate) use unix::{Permissions, UnixError};
 
@@ -42,7 +44,8 @@ pub(crate) enum Family {
 #[derive(Debug)]
 enum Kind {
     Unix(unix::SocketFile),
-    Abstract,
+    /// One without a file, or with a file that is somebody else's to remove.
+    UnixWithoutFile,
     Tcp(AllowList),
 }
 
@@ -66,10 +69,13 @@ pub(crate) enum BindError {
     /// A TCP socket.
     #[error(transparent)]
     Tcp(#[from] TcpError),
+    /// A socket bound by somebody else.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
 }
 
 impl Listener {
-    /// Binds `address` and starts listening.
+    /// Binds `address` and starts listening, or takes a socket that does so already.
     ///
     /// # Errors
     ///
@@ -83,12 +89,20 @@ impl Listener {
             }
             Address::Abstract(name) => {
                 let fd = unix::bind_abstract(name, backlog)?;
-                Ok(Self::new(fd, address.clone(), Kind::Abstract))
+                Ok(Self::new(fd, address.clone(), Kind::UnixWithoutFile))
             }
             Address::Tcp(wanted) => {
                 let (fd, bound) = tcp::bind(*wanted, &settings.allow, backlog)?;
                 let kind = Kind::Tcp(settings.allow.clone());
                 Ok(Self::new(fd, Address::Tcp(bound), kind))
+            }
+            Address::Inherited(number) => {
+                let (fd, bound) = inherited::take(*number, &settings.allow)?;
+                let kind = match bound {
+                    Address::Tcp(_) => Kind::Tcp(settings.allow.clone()),
+                    _ => Kind::UnixWithoutFile,
+                };
+                Ok(Self::new(fd, bound, kind))
             }
         }
     }
@@ -110,7 +124,7 @@ impl Listener {
     /// What connections of this listener arrive over.
     pub(crate) fn family(&self) -> Family {
         match self.kind {
-            Kind::Unix(_) | Kind::Abstract => Family::Unix,
+            Kind::Unix(_) | Kind::UnixWithoutFile => Family::Unix,
             Kind::Tcp(_) => Family::Tcp,
         }
     }
@@ -169,7 +183,7 @@ impl Listener {
         }
         let removed = match &self.kind {
             Kind::Unix(file) => file.unlink(),
-            Kind::Abstract | Kind::Tcp(_) => Ok(()),
+            Kind::UnixWithoutFile | Kind::Tcp(_) => Ok(()),
         };
         if let Err(error) = removed {
             warn!(%error, address = %self.address, "cannot remove the socket");
@@ -193,7 +207,7 @@ impl fmt::Display for Listener {
         self.address.fmt(f)?;
         match &self.kind {
             Kind::Unix(file) => write!(f, " (mode {:o})", file.mode()),
-            Kind::Abstract | Kind::Tcp(_) => Ok(()),
+            Kind::UnixWithoutFile | Kind::Tcp(_) => Ok(()),
         }
     }
 }
