@@ -11,7 +11,7 @@ use jiff::{Timestamp, Zoned};
 use tracing::{error, warn};
 use uwsgi_codec::{Packet, VarsRef};
 
-use crate::cli::AccessLogTo;
+use crate::config::AccessLogTo;
 
 /// What a line tells about one request.
 #[derive(Debug)]
@@ -68,6 +68,7 @@ impl AccessLog {
         let file = match to {
             AccessLogTo::Off => return Ok(Self(None)),
             AccessLogTo::Stdout => File::from(io::stdout().as_fd().try_clone_to_owned()?),
+            AccessLogTo::Stderr => File::from(io::stderr().as_fd().try_clone_to_owned()?),
             AccessLogTo::File(path) => OpenOptions::new().append(true).create(true).open(path)?,
         };
         let shared = Arc::new(Shared::default());

@@ -134,6 +134,15 @@ pub(crate) struct Loaded {
 }
 
 impl Target {
+    /// The same application, with a relative file resolved against `folder`.
+    pub(crate) fn relocated(self, folder: &Path) -> Self {
+        let source = match self.source {
+            Source::File(path) => Source::File(folder.join(path)),
+            module @ Source::Module(_) => module,
+        };
+        Self { source, ..self }
+    }
+
     /// Imports the application.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 
 mod access_log;
 mod application;
-mod cli;
+mod config;
 pub mod embed;
 mod interpreter;
 mod line;
@@ -17,7 +17,6 @@ mod process;
 mod scoreboard;
 mod server;
 mod signals;
-mod units;
 mod worker;
 
 /// The extension module behind the `scoter` package.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::cli::LogLevel;
+use crate::config::LogLevel;
 
 /// Starts logging. A second call in the same process changes nothing.
 pub(crate) fn init(level: LogLevel) {

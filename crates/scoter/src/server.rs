@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 use thiserror::Error;
@@ -16,9 +15,9 @@ use wsgi_environ::{ForwardedProto, ServerInfo};
 
 use crate::access_log::AccessLog;
 use crate::application::{Kind, LoadError, Loaded, prepend_to_path};
-use crate::cli::{AccessLogTo, Options};
+use crate::config::{AccessLogTo, Options, Settings};
 use crate::interpreter::{self, SignalWakeups, traceback};
-use crate::listen::{Address, AllowList, BindError, Listener, Permissions, Settings};
+use crate::listen::{self, Address, AllowList, BindError, Listener, Permissions};
 use crate::log;
 use crate::process::exit_now;
 use crate::signals::{Dispositions, Signals};
@@ -34,11 +33,12 @@ use crate::worker::{Shared, Slot, start_reactor};
 /// | 2 | arguments that are wrong, or a socket that cannot be had |
 /// | 3 | the application could not be loaded |
 pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    let options = match Options::try_parse_from(arguments) {
+    let settings = Settings::read(&arguments);
+    let options = match settings.and_then(|settings| settings.options()) {
         Ok(options) => options,
-        Err(message) => {
-            let _ = message.print();
-            return u8::try_from(message.exit_code()).unwrap_or(2);
+        Err(error) => {
+            error.print();
+            return error.exit_code();
         }
     };
     log::init(options.log_level);
@@ -55,6 +55,8 @@ pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
 /// Why scoter did not serve.
 #[derive(Debug, Error)]
 enum StartError {
+    #[error("there is no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
+    NoAddress,
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("cannot change to {}: {error}\nhint: --chdir names a directory", path.display())]
@@ -73,7 +75,7 @@ impl StartError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::System(_) | Self::Python(_) => 1,
-            Self::Bind(_) | Self::Chdir { .. } | Self::AccessLog { .. } => 2,
+            Self::NoAddress | Self::Bind(_) | Self::Chdir { .. } | Self::AccessLog { .. } => 2,
             Self::Load(_) => 3,
         }
     }
@@ -82,6 +84,9 @@ impl StartError {
 fn serve(py: Python<'_>, options: &Options) -> Result<(), StartError> {
     let python = |error: PyErr| StartError::Python(traceback(py, &error));
 
+    if options.bind.is_empty() {
+        return Err(StartError::NoAddress);
+    }
     // Sockets first: two servers in one place are found out before anything is imported.
     let listeners = bind(options)?;
     let access_log = open_access_log(&options.access_log)?;
@@ -129,9 +134,9 @@ fn load_and_serve(
 }
 
 fn bind(options: &Options) -> Result<Vec<Listener>, BindError> {
-    let settings = Settings {
+    let settings = listen::Settings {
         permissions: Permissions::new(
-            options.socket_mode,
+            options.socket_mode.0,
             options.socket_owner.as_deref(),
             options.socket_group.as_deref(),
         )?,
@@ -159,7 +164,7 @@ fn open_access_log(to: &AccessLogTo) -> Result<AccessLog, StartError> {
             path: path.clone(),
             error,
         },
-        AccessLogTo::Stdout | AccessLogTo::Off => StartError::System(error),
+        AccessLogTo::Stdout | AccessLogTo::Stderr | AccessLogTo::Off => StartError::System(error),
     })
 }
 
@@ -213,7 +218,7 @@ fn server_info(options: &Options, shared: &Shared) -> ServerInfo {
         .iter()
         .find_map(|listener| match listener.address() {
             Address::Tcp(address) => Some(address),
-            Address::Unix(_) | Address::Abstract(_) => None,
+            Address::Unix(_) | Address::Abstract(_) | Address::Inherited(_) => None,
         });
     ServerInfo {
         multithread: options.threads > 1,

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// One `--bind`: `unix:/path`, `unix:@name` or `host:port`.
+/// One `--bind`: `unix:/path`, `unix:@name`, `host:port` or `fd://N`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
     /// A socket in the file system.
@@ -16,12 +17,17 @@ pub(crate) enum Address {
     Abstract(String),
     /// A TCP address; port 0 asks the kernel for a free one.
     Tcp(SocketAddr),
+    /// A descriptor that whoever started scoter has left open, bound and listening.
+    Inherited(RawFd),
 }
 
 impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        if let Some(number) = text.strip_prefix("fd://") {
+            return inherited(number);
+        }
         match text.strip_prefix("unix:") {
             Some("" | "@") => Err(AddressError::EmptyPath),
             Some(path) => unix(path),
@@ -39,6 +45,7 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Abstract(name) => write!(f, "unix:@{name}"),
             Self::Tcp(address) => address.fmt(f),
+            Self::Inherited(fd) => write!(f, "fd://{fd}"),
         }
     }
 }
@@ -61,8 +68,11 @@ pub(crate) enum AddressError {
         /// Bytes of the path or the name.
         length: usize,
     },
+    /// What follows `fd://` is no descriptor to listen on.
+    #[error("a descriptor from 3 up must follow `fd://`; 0, 1 and 2 are the standard streams")]
+    NoDescriptor,
     /// There is no port.
-    #[error("expected unix:/path, unix:@name or host:port")]
+    #[error("expected unix:/path, unix:@name, host:port or fd://N")]
     NoPort,
     /// The host has no address.
     #[error("cannot resolve it: {0}")]
@@ -80,6 +90,12 @@ fn unix(path: &str) -> Result<Address, AddressError> {
         Some(name) => Address::Abstract(name.to_owned()),
         None => Address::Unix(PathBuf::from(path)),
     })
+}
+
+fn inherited(number: &str) -> Result<Address, AddressError> {
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    let fd = number.parse().ok().filter(|fd| is_number && *fd > 2);
+    fd.map(Address::Inherited).ok_or(AddressError::NoDescriptor)
 }
 
 fn tcp(text: &str) -> Result<Address, AddressError> {
@@ -106,6 +122,7 @@ mod tests {
             "unix:@name",
             "127.0.0.1:8000",
             "[::1]:0",
+            "fd://3",
         ] {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
@@ -121,10 +138,21 @@ mod tests {
             ),
             ("@name", "write `unix:@name` for a Unix socket"),
             ("unix:", "a path or @name must follow `unix:`"),
-            ("localhost", "expected unix:/path, unix:@name or host:port"),
+            (
+                "localhost",
+                "expected unix:/path, unix:@name, host:port or fd://N",
+            ),
             (
                 "127.0.0.1:http",
-                "expected unix:/path, unix:@name or host:port",
+                "expected unix:/path, unix:@name, host:port or fd://N",
+            ),
+            (
+                "fd://2",
+                "a descriptor from 3 up must follow `fd://`; 0, 1 and 2 are the standard streams",
+            ),
+            (
+                "fd://+5",
+                "a descriptor from 3 up must follow `fd://`; 0, 1 and 2 are the standard streams",
             ),
         ] {
             assert_eq!(text.parse::<Address>().unwrap_err().to_string(), reason);

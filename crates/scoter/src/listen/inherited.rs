@@ -9,7 +9,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getsockname, sockopt};
 
-use super::{Address, Family, reason};
+use super::{Address, Family, TcpError, reason};
 
 /// Why a socket that was passed cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub(crate) enum InheritedError {
         /// The number of the descriptor.
         number: RawFd,
     },
+    /// Anybody could connect.
+    #[error(transparent)]
+    Tcp(#[from] TcpError),
     /// Anything else.
     #[error("cannot listen on a socket that was passed: {0}")]
     Io(#[from] io::Error),

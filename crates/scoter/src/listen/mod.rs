@@ -108,6 +108,7 @@ impl Listener {
                 let fd = unix::bind_abstract(name, backlog)?;
                 Ok(Self::new(fd, address.clone(), Kind::Abstract))
             }
+            Address::Inherited(number) => Ok(Self::inherit(*number, &settings.allow)?),
             Address::Tcp(wanted) => {
                 let (fd, bound) = tcp::bind(*wanted, &settings.allow, backlog)?;
                 let kind = Kind::Tcp(settings.allow.clone());
@@ -123,6 +124,9 @@ impl Listener {
     /// [`InheritedError`] says what is wrong with it.
     pub(crate) fn inherit(number: RawFd, allow: &AllowList) -> Result<Self, InheritedError> {
         let (fd, address, family) = inherited::take(number)?;
+        if let Address::Tcp(address) = address {
+            tcp::require_admission(address, allow)?;
+        }
         Ok(Self::new(
             fd,
             address,

@@ -48,9 +48,7 @@ pub(super) fn bind(
     allow: &AllowList,
     backlog: i32,
 ) -> Result<(OwnedFd, SocketAddr), TcpError> {
-    if !address.ip().to_canonical().is_loopback() && allow.is_empty() {
-        return Err(TcpError::NotLoopback { address });
-    }
+    require_admission(address, allow)?;
     try_bind(address, backlog).map_err(|errno| match errno {
         Errno::ADDRINUSE => TcpError::InUse { address },
         errno => TcpError::Io {
@@ -58,6 +56,14 @@ pub(super) fn bind(
             error: reason(errno),
         },
     })
+}
+
+/// Refuses an address that others reach where nobody said who may connect.
+pub(super) fn require_admission(address: SocketAddr, allow: &AllowList) -> Result<(), TcpError> {
+    if !address.ip().to_canonical().is_loopback() && allow.is_empty() {
+        return Err(TcpError::NotLoopback { address });
+    }
+    Ok(())
 }
 
 fn try_bind(address: SocketAddr, backlog: i32) -> Result<(OwnedFd, SocketAddr), Errno> {

@@ -27,7 +27,7 @@ pub(crate) use request::Intake;
 pub(crate) use slot::Slot;
 
 use crate::access_log::AccessLog;
-use crate::cli::Options;
+use crate::config::Options;
 use crate::listen::Listener;
 use reactor::{Handoffs, Reactor};
 use ready::ReadyQueue;

@@ -9,7 +9,7 @@ use wsgi_environ::Body;
 
 use super::connection::Connection;
 use super::refusal::Refusal;
-use crate::cli::BufferBody;
+use crate::config::BufferBody;
 
 /// A request whose packet is complete, and whose body is either complete or read as the
 /// application goes.

@@ -1,11 +1,12 @@
 //! Durations and sizes as an operator writes them.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// A span of time from the command line: `500ms`, `30s`, `5m`, `2h`; a bare number is seconds.
+/// A span of time: `500ms`, `30s`, `5m`, `2h`, `7d`; a bare number is seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span(pub(crate) Duration);
 
@@ -19,17 +20,18 @@ impl FromStr for Span {
             "" | "s" => 1_000,
             "m" | "min" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => {
                 return Err(UnitError::UnknownUnit {
                     unit: unit.to_owned(),
-                    known: "ms, s, m, h",
+                    known: "ms, s, m, h, d",
                 });
             }
         };
         let millis = number
             .checked_mul(millis_per_unit)
             .filter(|&millis| millis <= LONGEST.as_millis() as u64)
-            .ok_or(UnitError::TooLarge { limit: "24h" })?;
+            .ok_or(UnitError::TooLarge { limit: "30d" })?;
         if millis == 0 {
             return Err(UnitError::Zero);
         }
@@ -37,8 +39,8 @@ impl FromStr for Span {
     }
 }
 
-/// A number of bytes from the command line: `65536`, `64K`, `1M`, `2G` (powers of 1024).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A number of bytes: `65536`, `64K`, `1M`, `2G` (powers of 1024).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Size(pub(crate) usize);
 
 impl FromStr for Size {
@@ -66,7 +68,35 @@ impl FromStr for Size {
     }
 }
 
-/// Why a duration or a size could not be read.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0)
+    }
+}
+
+/// A share from `0%` to `100%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Percent(pub(crate) u8);
+
+impl FromStr for Percent {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        match split(text)? {
+            (number, "" | "%") => u8::try_from(number)
+                .ok()
+                .filter(|percent| *percent <= 100)
+                .map(Self)
+                .ok_or(UnitError::TooLarge { limit: "100%" }),
+            (_, unit) => Err(UnitError::UnknownUnit {
+                unit: unit.to_owned(),
+                known: "%",
+            }),
+        }
+    }
+}
+
+/// Why a duration, a size could not be read.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum UnitError {
     /// There are no digits at the front.
@@ -91,7 +121,7 @@ pub(crate) enum UnitError {
     Zero,
 }
 
-const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 fn split(text: &str) -> Result<(u64, &str), UnitError> {
     let text = text.trim();
@@ -118,6 +148,7 @@ mod tests {
             ("2 s", 2_000),
             ("5m", 300_000),
             ("24h", 86_400_000),
+            ("7d", 604_800_000),
         ] {
             assert_eq!(
                 text.parse(),
@@ -132,8 +163,11 @@ mod tests {
         for (text, reason) in [
             ("", "expected a number, perhaps followed by a unit"),
             ("-3s", "expected a number, perhaps followed by a unit"),
-            ("3 weeks", "unknown unit \"weeks\"; use one of ms, s, m, h"),
-            ("25h", "larger than 24h"),
+            (
+                "3 weeks",
+                "unknown unit \"weeks\"; use one of ms, s, m, h, d",
+            ),
+            ("31d", "larger than 30d"),
             ("0s", "must be more than zero"),
         ] {
             assert_eq!(

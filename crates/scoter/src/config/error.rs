@@ -1,0 +1,102 @@
+//! What can be wrong with a configuration.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::opt::Opt;
+use super::origin::Origin;
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub(crate) enum ConfigError {
+    /// The arguments are wrong, or ask for the help.
+    #[error("{}", .0.render().to_string().trim_end())]
+    Arguments(#[from] clap::Error),
+    /// Everything that one reading found, at least one.
+    #[error("{}", lines(.0))]
+    Problems(Vec<Problem>),
+}
+
+impl ConfigError {
+    /// Tells whoever started scoter: clap's help on standard output, mistakes on standard
+    /// error.
+    #[expect(
+        clippy::print_stderr,
+        reason = "there is no log before there is a level"
+    )]
+    pub(crate) fn print(&self) {
+        match self {
+            // Where nobody can be told, the exit code still says it.
+            Self::Arguments(error) => drop(error.print()),
+            Self::Problems(problems) => {
+                for problem in problems {
+                    eprintln!("error: {problem}");
+                }
+            }
+        }
+    }
+
+    /// 0 for `--help` and `--version`, else 2.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Arguments(error) => u8::try_from(error.exit_code()).unwrap_or(2),
+            Self::Problems(_) => 2,
+        }
+    }
+}
+
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
+        Self::Problems(vec![problem])
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Error)]
+pub(crate) enum Problem {
+    /// A value that the option does not take.
+    #[error("{written}: {reason}")]
+    Value {
+        /// Option and value as they were written, and where.
+        written: Written,
+        /// What is allowed.
+        reason: String,
+    },
+    /// No application was named.
+    #[error(
+        "there is no APP to serve\nhint: scoter module:callable, or app = \"module:callable\" in \
+         scoter.toml"
+    )]
+    NoApplication,
+}
+
+/// An option with its value, as its source spells it.
+#[derive(Debug)]
+pub(crate) struct Written(String);
+
+impl Written {
+    /// One of the texts of an option.
+    pub(super) fn new(opt: &Opt, text: &str, origin: &Origin) -> Self {
+        Self(match origin {
+            Origin::CommandLine | Origin::Default if opt.name == APP => format!("APP {text}"),
+            Origin::CommandLine | Origin::Default => format!("--{} {text}", opt.name),
+            Origin::Environment => format!("{}={text}", opt.variable()),
+            Origin::File(place) => format!("{place}: {} = {text:?}", opt.name),
+        })
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The option that the command line takes without a name.
+pub(super) const APP: &str = "app";
+
+fn lines(problems: &[Problem]) -> String {
+    let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,34 @@
+//! The configuration: one table of options, and the four places their values come from.
+//!
+//! [`TABLE`] is the only place that knows an option. The command line's parser and help, the
+//! keys of `scoter.toml`, the `SCOTER_*` variables, `--print-config` and the typed
+//! [`Options`] are all made from it. Texts are gathered into [`Settings`] first, each with
+//! its [`Origin`], and read as values afterwards, so that whatever is wrong can be named
+//! with the place it was written at.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "options are defined here before the processes that they are for"
+)]
+
+mod arguments;
+mod error;
+mod opt;
+mod origin;
+mod settings;
+mod table;
+mod text;
+mod units;
+mod values;
+
+pub(crate) use error::ConfigError;
+pub(crate) use opt::{Change, Opt};
+pub(crate) use origin::Origin;
+pub(crate) use settings::{Setting, Settings};
+pub(crate) use table::{Options, TABLE};
+pub(crate) use units::{Percent, Size, Span};
+pub(crate) use values::{
+    AccessLogFormat, AccessLogTo, BufferBody, Control, LogFormat, LogLevel, MaxRss, Mode, UriPath,
+    Workers,
+};

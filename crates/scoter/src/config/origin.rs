@@ -1,0 +1,34 @@
+//! Where a value was written.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The source of an option's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody gave one.
+    Default,
+    /// `scoter.toml`, or what `--config` names.
+    File(Place),
+    /// The variable `SCOTER_NAME`.
+    Environment,
+    /// An argument.
+    CommandLine,
+}
+
+/// A position in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The file, as the operator named it.
+    pub(crate) file: PathBuf,
+    /// Counted from 1.
+    pub(crate) line: usize,
+    /// In characters, counted from 1.
+    pub(crate) column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}

@@ -1,0 +1,270 @@
+//! From the texts of options to values.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::{Bound, RangeBounds};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use super::error::{APP, Problem, Written};
+use super::opt::OFF;
+use super::settings::{Setting, Settings};
+use super::units::{Percent, Size, Span};
+use super::values::{
+    AccessLogFormat, AccessLogTo, BufferBody, Control, LogFormat, LogLevel, MaxRss, Mode, UriPath,
+    Workers,
+};
+use crate::application::Target;
+use crate::listen::Address;
+
+/// A value that an option's text stands for.
+pub(super) trait FromText: Sized {
+    /// Reads it. The error says what is allowed.
+    fn from_text(text: &OsStr) -> Result<Self, String>;
+
+    /// The same text, with a relative path in it resolved against `folder`.
+    fn relocated(text: &OsStr, _folder: &Path) -> OsString {
+        text.to_owned()
+    }
+}
+
+macro_rules! from_str {
+    ($($type:ty),*) => {$(
+        impl FromText for $type {
+            fn from_text(text: &OsStr) -> Result<Self, String> {
+                utf8(text)?.parse().map_err(|error| format!("{error}"))
+            }
+        }
+    )*};
+}
+
+from_str!(
+    AccessLogFormat,
+    BufferBody,
+    LogFormat,
+    LogLevel,
+    MaxRss,
+    Mode,
+    Percent,
+    Size,
+    Span,
+    UriPath,
+    Workers
+);
+
+macro_rules! number {
+    ($($type:ty),*) => {$(
+        impl FromText for $type {
+            fn from_text(text: &OsStr) -> Result<Self, String> {
+                let text = utf8(text)?;
+                if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return Err("expected a whole number".to_owned());
+                }
+                text.parse().map_err(|_| format!("larger than {}", Self::MAX))
+            }
+        }
+    )*};
+}
+
+number!(u16, u32, u64, usize);
+
+impl FromText for bool {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        let value = text.to_str().and_then(|text| text.parse().ok());
+        value.ok_or_else(|| "expected true or false".to_owned())
+    }
+}
+
+impl FromText for String {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        match utf8(text)? {
+            "" => Err("expected a name".to_owned()),
+            text => Ok(text.to_owned()),
+        }
+    }
+}
+
+impl FromText for PathBuf {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("expected a path".to_owned());
+        }
+        Ok(Self::from(text))
+    }
+
+    fn relocated(text: &OsStr, folder: &Path) -> OsString {
+        if text.is_empty() {
+            return OsString::new();
+        }
+        folder.join(text).into_os_string()
+    }
+}
+
+impl FromText for AccessLogTo {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        Self::from_word(text).map_or_else(|| PathBuf::from_text(text).map(Self::File), Ok)
+    }
+
+    fn relocated(text: &OsStr, folder: &Path) -> OsString {
+        match Self::from_word(text) {
+            Some(_) => text.to_owned(),
+            None => PathBuf::relocated(text, folder),
+        }
+    }
+}
+
+impl FromText for Control {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        Self::from_word(text).map_or_else(|| PathBuf::from_text(text).map(Self::At), Ok)
+    }
+
+    fn relocated(text: &OsStr, folder: &Path) -> OsString {
+        match Self::from_word(text) {
+            Some(_) => text.to_owned(),
+            None => PathBuf::relocated(text, folder),
+        }
+    }
+}
+
+impl FromText for Address {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        let address = utf8(text)?.parse::<Self>();
+        address.map_err(|error| error.to_string())
+    }
+
+    fn relocated(text: &OsStr, folder: &Path) -> OsString {
+        let path = text.to_str().and_then(|text| text.strip_prefix("unix:"));
+        match path {
+            None | Some("") => text.to_owned(),
+            Some(name) if name.starts_with('@') => text.to_owned(),
+            Some(path) => {
+                let mut address = OsString::from("unix:");
+                address.push(folder.join(path));
+                address
+            }
+        }
+    }
+}
+
+impl FromText for Target {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        match utf8(text)? {
+            "" => Err("expected module:callable or path/to/file.py".to_owned()),
+            text => text.parse().map_err(|never| match never {}),
+        }
+    }
+
+    fn relocated(text: &OsStr, folder: &Path) -> OsString {
+        match Self::from_text(text) {
+            Ok(target) => target.relocated(folder).to_string().into(),
+            Err(_) => text.to_owned(),
+        }
+    }
+}
+
+impl FromText for IpNet {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        let text = utf8(text)?;
+        text.parse::<Self>()
+            .or_else(|_| text.parse::<IpAddr>().map(Self::from))
+            .map_err(|_| "expected a network such as 10.0.0.0/8 or one address".to_owned())
+    }
+}
+
+/// Reads options one by one, and keeps what is wrong with them.
+pub(super) struct Reader<'a> {
+    settings: &'a Settings,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    pub(super) fn required<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<T> {
+        let value = self.maybe(name, check)?;
+        if value.is_none() {
+            debug_assert_eq!(name, APP);
+            self.problems.push(Problem::NoApplication);
+        }
+        value
+    }
+
+    pub(super) fn one<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<T> {
+        self.maybe(name, check)?
+    }
+
+    pub(super) fn flag<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<T> {
+        self.maybe(name, check)?
+    }
+
+    pub(super) fn maybe<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<Option<T>> {
+        let setting = self.settings.get(name);
+        match setting.texts.first() {
+            None => Some(None),
+            Some(text) => self.read(setting, text, check).map(Some),
+        }
+    }
+
+    pub(super) fn off<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<Option<T>> {
+        if self.settings.get(name).texts.iter().all(|text| text == OFF) {
+            return Some(None);
+        }
+        self.maybe(name, check)
+    }
+
+    pub(super) fn many<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<Vec<T>> {
+        let setting = self.settings.get(name);
+        let values: Vec<_> = setting
+            .texts
+            .iter()
+            .map(|text| self.read(setting, text, check))
+            .collect();
+        values.into_iter().collect()
+    }
+
+    fn read<T: FromText>(&mut self, setting: &Setting, text: &OsStr, check: Check<T>) -> Option<T> {
+        let value = T::from_text(text).and_then(|value| check(&value).map(|()| value));
+        value
+            .map_err(|reason| {
+                let written = Written::new(setting.opt, &text.to_string_lossy(), &setting.origin);
+                self.problems.push(Problem::Value { written, reason });
+            })
+            .ok()
+    }
+}
+
+/// Whether an option takes a value that its type has.
+pub(super) type Check<T> = fn(&T) -> Result<(), String>;
+
+/// Checks a value against the limits of its option.
+pub(super) fn within<T: PartialOrd + Display>(
+    range: &impl RangeBounds<T>,
+    value: &T,
+) -> Result<(), String> {
+    if range.contains(value) {
+        return Ok(());
+    }
+    Err(match (range.start_bound(), range.end_bound()) {
+        (Bound::Included(least), Bound::Included(most)) => {
+            format!("must be from {least} to {most}")
+        }
+        (Bound::Included(least), _) => format!("must be at least {least}"),
+        (_, Bound::Included(most)) => format!("must be at most {most}"),
+        _ => "out of range".to_owned(),
+    })
+}
+
+fn utf8(text: &OsStr) -> Result<&str, String> {
+    text.to_str().ok_or_else(|| "is not UTF-8".to_owned())
+}
