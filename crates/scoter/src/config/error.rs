@@ -1,16 +1,18 @@
 //! What can be wrong with a configuration.
 
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
 use super::opt::Opt;
-use super::origin::Origin;
+use super::origin::{Origin, Place};
 
 /// Why there is no configuration.
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
-    /// The arguments are wrong, or ask for the help.
+    /// The arguments are wrong, or ask for a help text.
     #[error("{}", .0.render().to_string().trim_end())]
     Arguments(#[from] clap::Error),
     /// Everything that one reading found, at least one.
@@ -55,6 +57,61 @@ impl From<Problem> for ConfigError {
 /// One thing that is wrong.
 #[derive(Debug, Error)]
 pub(crate) enum Problem {
+    /// The file with the configuration cannot be read.
+    #[error("cannot read the configuration {}: {error}", path.display())]
+    Unreadable {
+        /// The file, as the operator named it.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// Where it stops to be.
+        place: Place,
+        /// What the parser said.
+        message: String,
+    },
+    /// A key of the file that is no option.
+    #[error("{place}: unknown key {name:?}{}", did_you_mean(suggestion.as_deref()))]
+    UnknownKey {
+        /// Where it stands.
+        place: Place,
+        /// The key.
+        name: String,
+        /// What may be meant.
+        suggestion: Option<&'static str>,
+    },
+    /// A table in the file.
+    #[error(
+        "{place}: unknown table {name:?}\nhint: options are not grouped: `option = value` at the \
+         top of the file"
+    )]
+    Table {
+        /// Where it stands.
+        place: Place,
+        /// Its name.
+        name: String,
+    },
+    /// A key with a kind of value that no option takes.
+    #[error("{place}: {name}: expected {expected}")]
+    WrongType {
+        /// Where the value stands.
+        place: Place,
+        /// The option.
+        name: &'static str,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// A variable that looks like one of ours.
+    #[error("unknown environment variable {name}{}", did_you_mean(suggestion.as_deref()))]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// What may be meant.
+        suggestion: Option<String>,
+    },
     /// A value that the option does not take.
     #[error("{written}: {reason}")]
     Value {
@@ -69,6 +126,27 @@ pub(crate) enum Problem {
          scoter.toml"
     )]
     NoApplication,
+    /// An option that one process alone cannot follow.
+    #[error("{written}: needs the master process, which --no-master leaves out")]
+    NeedsMaster {
+        /// Option and value as they were written, and where.
+        written: Written,
+    },
+    /// There is no server to ask.
+    #[error("no server answers at {}", path.display())]
+    NobodyAnswers {
+        /// The control socket.
+        path: PathBuf,
+    },
+    /// A running server cannot be asked, because nobody knows where.
+    #[error(
+        "there is no control socket to ask: {reason}\nhint: --control PATH, or --config FILE with \
+         what the server was started with"
+    )]
+    NoControl {
+        /// What is missing.
+        reason: &'static str,
+    },
 }
 
 /// An option with its value, as its source spells it.
@@ -99,4 +177,8 @@ pub(super) const APP: &str = "app";
 fn lines(problems: &[Problem]) -> String {
     let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
     lines.join("\n")
+}
+
+fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!("\nhint: did you mean {name}?"))
 }

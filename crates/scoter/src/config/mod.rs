@@ -13,22 +13,31 @@
 )]
 
 mod arguments;
+mod control;
+mod environment;
 mod error;
+mod file;
+mod json;
+mod master;
 mod opt;
 mod origin;
+mod print;
 mod settings;
+mod suggestion;
+mod surroundings;
 mod table;
 mod text;
 mod units;
 mod values;
 
-pub(crate) use error::ConfigError;
+pub(crate) use arguments::{Arguments, For, Wish, client_command, server_command};
+pub(crate) use control::{Control, control_path};
+pub(crate) use error::{ConfigError, Problem};
 pub(crate) use opt::{Change, Opt};
 pub(crate) use origin::Origin;
 pub(crate) use settings::{Setting, Settings};
 pub(crate) use table::{Options, TABLE};
 pub(crate) use units::{Percent, Size, Span};
 pub(crate) use values::{
-    AccessLogFormat, AccessLogTo, BufferBody, Control, LogFormat, LogLevel, MaxRss, Mode, UriPath,
-    Workers,
+    AccessLogFormat, AccessLogTo, BufferBody, LogFormat, LogLevel, MaxRss, Mode, UriPath, Workers,
 };

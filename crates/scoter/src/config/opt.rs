@@ -22,6 +22,15 @@ pub(crate) struct Opt {
     pub(super) relocate: fn(&OsStr, &Path) -> OsString,
 }
 
+impl PartialEq for Opt {
+    /// Names are unique.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Opt {}
+
 /// How many values an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arity {

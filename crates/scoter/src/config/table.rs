@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::Settings;
+use super::control::Control;
 use super::error::Problem;
 use super::opt::{Arity, Change, Opt, dashed, options};
 use super::text::{FromText, Reader, within};
 use super::units::{Percent, Size, Span};
 use super::values::{
-    AccessLogFormat, AccessLogTo, BufferBody, Control, LogFormat, LogLevel, MaxRss, Mode, UriPath,
-    Workers,
+    AccessLogFormat, AccessLogTo, BufferBody, LogFormat, LogLevel, MaxRss, Mode, UriPath, Workers,
 };
 use crate::application::Target;
 use crate::listen::Address;
@@ -120,5 +120,129 @@ options! {
             "Least severe message on stderr: trace, debug, info, warn or error";
         log_format: one LogFormat = "text", "FORMAT", reload,
             "Of those messages: text or json";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value() {
+        let settings = Settings::of(&["app"], &[], Path::new("/")).unwrap();
+        let options = settings.options().unwrap();
+        assert_eq!(options.threads, 4);
+        assert_eq!(options.body_buffer, Size(1 << 20));
+        assert_eq!(options.workers, Workers::Auto);
+        assert_eq!(options.request_timeout, None);
+    }
+
+    #[test]
+    fn names_are_unique_and_can_be_written_everywhere() {
+        for (index, opt) in TABLE.iter().enumerate() {
+            let is_fine = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+            assert!(opt.name.chars().all(is_fine), "{}", opt.name);
+            assert!(!TABLE[..index].contains(opt), "{}", opt.name);
+            assert!(!["config", "print-config", "help", "version"].contains(&opt.name));
+            assert_eq!(
+                opt.value_name.is_empty(),
+                opt.arity == Arity::Flag,
+                "{}",
+                opt.name
+            );
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        for (argument, reason) in [
+            ("--threads=0", "must be from 1 to 1024"),
+            ("--threads=1025", "must be from 1 to 1024"),
+            ("--threads=99999", "larger than 65535"),
+            ("--threads=many", "expected a whole number"),
+            ("--threads=-1", "expected a whole number"),
+            ("--threads=+1", "expected a whole number"),
+            ("--backlog=0", "must be from 1 to 2147483647"),
+            ("--max-vars=65536", "must be from 1 to 65535"),
+            ("--max-pending=0", "must be from 1 to 65536"),
+            ("--max-requests=0", "must be at least 1"),
+            ("--max-body=0", "must be at least 1 bytes"),
+            ("--max-rss=0", "must be more than zero; off sets no limit"),
+            ("--max-rss=0%", "must be more than zero; off sets no limit"),
+            ("--max-rss=101%", "larger than 100%"),
+            ("--recycle-jitter=101%", "larger than 100%"),
+            ("--request-grace=0", "must be more than zero"),
+            ("--slow-request=0s", "must be more than zero"),
+            ("--drain-delay=0", "must be more than zero"),
+            (
+                "--header-timeout=off",
+                "expected a number, perhaps followed by a unit",
+            ),
+            ("--max-lifetime=31d", "larger than 30d"),
+            (
+                "--socket-mode=1777",
+                "expected octal permissions such as 660",
+            ),
+            (
+                "--socket-mode=888",
+                "expected octal permissions such as 660",
+            ),
+            ("--umask=+22", "expected octal permissions such as 660"),
+            (
+                "--workers=0",
+                "expected auto, a number from 1 to 1024, or a range of them such as 2..8",
+            ),
+            (
+                "--workers=0..4",
+                "expected auto, a number from 1 to 1024, or a range of them such as 2..8",
+            ),
+            (
+                "--workers=8..2",
+                "the first number of the range is larger than the second",
+            ),
+            (
+                "--warm-up=health",
+                "expected a path of the application such as /health, percent-encoded, or off",
+            ),
+            ("--buffer-body=some", "expected auto or all"),
+            ("--log-format=xml", "expected text or json"),
+            ("--user=", "expected a name"),
+            ("--pid-file=", "expected a path"),
+            (
+                "--allow=everybody",
+                "expected a network such as 10.0.0.0/8 or one address",
+            ),
+        ] {
+            let settings = Settings::of(&["app", argument], &[], Path::new("/srv")).unwrap();
+            let error = settings.options().unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("{}: {reason}", argument.replacen('=', " ", 1))
+            );
+        }
+    }
+
+    #[test]
+    fn values_at_the_ends_of_ranges_are_taken() {
+        for argument in [
+            "--threads=1",
+            "--threads=1024",
+            "--workers=1024",
+            "--workers=1..1024",
+            "--workers=3..3",
+            "--max-rss=100%",
+            "--recycle-jitter=0%",
+            "--body-buffer=0",
+            "--max-lifetime=30d",
+            "--max-requests=off",
+            "--warm-up=off",
+            "--control=auto",
+            "--allow=10.1.2.3",
+        ] {
+            let settings = Settings::of(&["app", argument], &[], Path::new("/")).unwrap();
+            assert!(settings.options().is_ok(), "{argument}");
+        }
     }
 }

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use super::control::Control;
 use super::error::{APP, Problem, Written};
 use super::opt::OFF;
 use super::settings::{Setting, Settings};
 use super::units::{Percent, Size, Span};
 use super::values::{
-    AccessLogFormat, AccessLogTo, BufferBody, Control, LogFormat, LogLevel, MaxRss, Mode, UriPath,
-    Workers,
+    AccessLogFormat, AccessLogTo, BufferBody, LogFormat, LogLevel, MaxRss, Mode, UriPath, Workers,
 };
 use crate::application::Target;
 use crate::listen::Address;

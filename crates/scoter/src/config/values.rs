@@ -3,11 +3,10 @@
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::units::{Percent, Size};
-use crate::listen::Address;
 
 /// Makes an enum of words, each written as the text beside it.
 macro_rules! words {
@@ -151,6 +150,12 @@ impl FromStr for Mode {
     }
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:o}", self.0)
+    }
+}
+
 /// A path of the application, as it stands in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UriPath(pub(crate) String);
@@ -183,9 +188,9 @@ impl AccessLogTo {
     /// What a word means that is not the name of a file.
     pub(super) fn from_word(text: &OsStr) -> Option<Self> {
         match text.to_str()? {
-            "on" | "true" | "stdout" => Some(Self::Stdout),
+            "on" | "stdout" => Some(Self::Stdout),
             "stderr" => Some(Self::Stderr),
-            "off" | "false" => Some(Self::Off),
+            "off" => Some(Self::Off),
             _ => None,
         }
     }
@@ -211,51 +216,5 @@ impl FromStr for AccessLogFormat {
             "json" => Self::Json,
             template => Self::Template(template.to_owned()),
         })
-    }
-}
-
-/// Where the control socket is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Control {
-    /// Beside the first Unix socket that is served.
-    Beside,
-    /// There is none.
-    Off,
-    /// At this path.
-    At(PathBuf),
-}
-
-impl Control {
-    /// What a word means that is not a path.
-    pub(super) fn from_word(text: &OsStr) -> Option<Self> {
-        match text.to_str()? {
-            "auto" => Some(Self::Beside),
-            "off" | "false" => Some(Self::Off),
-            _ => None,
-        }
-    }
-
-    /// The path of the socket, where there is one, of a server of these addresses.
-    pub(crate) fn path(&self, bind: &[Address]) -> Option<PathBuf> {
-        match self {
-            Self::Off => None,
-            Self::At(path) => Some(path.clone()),
-            Self::Beside => bind.iter().find_map(|address| match address {
-                Address::Unix(path) => Some(beside(path)),
-                Address::Abstract(_) | Address::Tcp(_) | Address::Inherited(_) => None,
-            }),
-        }
-    }
-}
-
-fn beside(socket: &Path) -> PathBuf {
-    let mut path = socket.as_os_str().to_owned();
-    path.push(".control");
-    PathBuf::from(path)
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:o}", self.0)
     }
 }

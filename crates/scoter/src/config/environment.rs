@@ -1,0 +1,123 @@
+//! Options from `SCOTER_*` variables.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use super::error::Problem;
+use super::opt::{Arity, Opt};
+use super::origin::Origin;
+use super::settings::Setting;
+use super::suggestion::suggest;
+use super::surroundings::Surroundings;
+use super::table::TABLE;
+
+/// Reads every variable that begins with `SCOTER_`.
+///
+/// An empty one counts as not set: `docker compose` and unit files pass those on. The values
+/// of a repeatable option stand in one variable, separated by commas.
+pub(super) fn read(surroundings: &Surroundings, problems: &mut Vec<Problem>) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for (name, value) in &surroundings.variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+            continue;
+        };
+        if value.is_empty() || is_not_an_option(name, value) {
+            continue;
+        }
+        let Some(opt) = TABLE.iter().find(|opt| opt.variable() == name) else {
+            let meant = suggest(&name[PREFIX.len()..]);
+            problems.push(Problem::UnknownVariable {
+                name: name.to_owned(),
+                suggestion: meant.map(Opt::variable),
+            });
+            continue;
+        };
+        settings.push(Setting {
+            opt,
+            texts: texts(opt, value),
+            origin: Origin::Environment,
+        });
+    }
+    settings
+}
+
+const PREFIX: &str = "SCOTER_";
+
+/// Names the configuration file.
+pub(super) const CONFIG: &str = "SCOTER_CONFIG";
+
+/// Tells variables that stand for no option from misspelt ones.
+///
+/// A Kubernetes Service called `scoter` puts its addresses into every pod of its namespace,
+/// as `SCOTER_SERVICE_HOST`, `SCOTER_PORT=tcp://10.0.0.11:80`, `SCOTER_PORT_80_TCP_ADDR`, …
+/// (Kubernetes, "Service", "Environment variables").
+fn is_not_an_option(name: &str, value: &OsStr) -> bool {
+    match name {
+        CONFIG | "SCOTER_UPGRADE_FD" => true,
+        "SCOTER_PORT" => value.to_str().is_some_and(|value| value.contains("://")),
+        name => name.starts_with("SCOTER_SERVICE_") || name.starts_with("SCOTER_PORT_"),
+    }
+}
+
+fn texts(opt: &Opt, value: &OsStr) -> Vec<OsString> {
+    if opt.arity != Arity::Many {
+        return vec![value.to_owned()];
+    }
+    let values = value.as_bytes().split(|byte| *byte == b',');
+    values
+        .map(|value| OsStr::from_bytes(value.trim_ascii()).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Settings;
+
+    #[test]
+    fn misspelt_variables_are_refused() {
+        for (name, hint) in [
+            ("SCOTER_THREAD", "hint: did you mean SCOTER_THREADS?"),
+            (
+                "SCOTER_HARAKIRI",
+                "hint: did you mean SCOTER_REQUEST_TIMEOUT?",
+            ),
+            ("SCOTER_COLOUR", "SCOTER_COLOUR"),
+            ("SCOTER_PORT", "SCOTER_PORT"),
+            ("SCOTER_threads", "hint: did you mean SCOTER_THREADS?"),
+        ] {
+            let error = Settings::of(&["app"], &[(name, "1")], Path::new("/")).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(name) && error.ends_with(hint), "{error}");
+        }
+    }
+
+    #[test]
+    fn variables_of_others_are_left_alone() {
+        for (name, value) in [
+            ("SCOTER", "/usr/bin/scoter"),
+            ("MY_SCOTER_THREAD", "1"),
+            ("SCOTER_THREADS", ""),
+            ("SCOTER_THREAD", ""),
+            ("SCOTER_UPGRADE_FD", "5"),
+            ("SCOTER_PORT", "tcp://10.0.0.11:80"),
+            ("SCOTER_PORT_80_TCP_ADDR", "10.0.0.11"),
+            ("SCOTER_SERVICE_HOST", "10.0.0.11"),
+        ] {
+            let settings = Settings::of(&["app"], &[(name, value)], Path::new("/"));
+            let settings = settings.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(settings.options().unwrap().threads, 4, "{name}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_named_as_written() {
+        let variables = [("SCOTER_THREADS", "0")];
+        let settings = Settings::of(&["app"], &variables, Path::new("/")).unwrap();
+        assert_eq!(
+            settings.options().unwrap_err().to_string(),
+            "SCOTER_THREADS=0: must be from 1 to 1024"
+        );
+    }
+}

@@ -1,0 +1,287 @@
+//! Options from a TOML file.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::arguments::Arguments;
+use super::environment::CONFIG;
+use super::error::Problem;
+use super::opt::{Arity, Opt};
+use super::origin::{Origin, Place};
+use super::settings::Setting;
+use super::suggestion::suggest;
+use super::surroundings::Surroundings;
+use super::table::TABLE;
+
+/// The file that is read where nobody names one.
+const USUAL: &str = "scoter.toml";
+
+/// Reads the file that `--config` or `SCOTER_CONFIG` names, or, if there is one,
+/// `scoter.toml` in the working directory.
+pub(super) fn read(
+    arguments: &Arguments,
+    surroundings: &Surroundings,
+    problems: &mut Vec<Problem>,
+) -> Vec<Setting> {
+    let named = arguments
+        .config
+        .as_ref()
+        .or_else(|| surroundings.variable(CONFIG));
+    let path = named.map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
+    let absolute = surroundings.directory.join(&path);
+    match fs::read_to_string(&absolute) {
+        Ok(source) => {
+            let folder = absolute.parent().unwrap_or_else(|| Path::new("/"));
+            File {
+                path,
+                source: &source,
+                folder,
+            }
+            .settings(problems)
+        }
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            problems.push(Problem::Unreadable { path, error });
+            Vec::new()
+        }
+    }
+}
+
+struct File<'a> {
+    /// As the operator named it.
+    path: PathBuf,
+    source: &'a str,
+    /// Where its relative paths start.
+    folder: &'a Path,
+}
+
+impl File<'_> {
+    fn settings(&self, problems: &mut Vec<Problem>) -> Vec<Setting> {
+        let (table, errors) = DeTable::parse_recoverable(self.source);
+        if !errors.is_empty() {
+            problems.extend(errors.iter().map(|error| Problem::Syntax {
+                place: self.place(&error.span().unwrap_or_default()),
+                message: error.message().replace('\n', ", "),
+            }));
+            return Vec::new();
+        }
+        let mut entries: Vec<_> = table.get_ref().iter().collect();
+        // In the order of the file, not of the alphabet.
+        entries.sort_by_key(|(key, _)| key.span().start);
+        entries
+            .into_iter()
+            .filter_map(|(key, value)| {
+                let setting = self.setting(key.get_ref(), &key.span(), value);
+                setting.map_err(|problem| problems.push(problem)).ok()
+            })
+            .collect()
+    }
+
+    fn setting(
+        &self,
+        key: &str,
+        span: &Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Setting, Problem> {
+        let Some(opt) = TABLE.iter().find(|opt| opt.name == key) else {
+            return Err(self.unknown(key, span, value.get_ref()));
+        };
+        let place = self.place(&value.span());
+        match self.texts(opt, value.get_ref()) {
+            Ok(texts) => Ok(Setting {
+                opt,
+                texts,
+                origin: Origin::File(place),
+            }),
+            Err(expected) => Err(Problem::WrongType {
+                place,
+                name: opt.name,
+                expected,
+            }),
+        }
+    }
+
+    fn unknown(&self, key: &str, span: &Range<usize>, value: &DeValue<'_>) -> Problem {
+        let place = self.place(span);
+        if matches!(value, DeValue::Table(_)) {
+            return Problem::Table {
+                place,
+                name: key.to_owned(),
+            };
+        }
+        Problem::UnknownKey {
+            place,
+            name: key.to_owned(),
+            suggestion: suggest(key).map(|opt| opt.name),
+        }
+    }
+
+    fn texts(&self, opt: &Opt, value: &DeValue<'_>) -> Result<Vec<OsString>, &'static str> {
+        match value {
+            DeValue::Array(values) if opt.arity == Arity::Many => values
+                .iter()
+                .map(|value| self.text(opt, value.get_ref()))
+                .collect(),
+            value => Ok(vec![self.text(opt, value)?]),
+        }
+    }
+
+    fn text(&self, opt: &Opt, value: &DeValue<'_>) -> Result<OsString, &'static str> {
+        let text = match value {
+            DeValue::String(text) => text.to_string(),
+            // `0o660` keeps its prefix, which only permissions take.
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Boolean(value) if opt.arity == Arity::Flag => value.to_string(),
+            DeValue::Boolean(true) => "on".to_owned(),
+            DeValue::Boolean(false) => "off".to_owned(),
+            DeValue::Array(_) => return Err("one value: the option is not repeatable"),
+            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => {
+                return Err("a string, a whole number, true or false");
+            }
+        };
+        Ok((opt.relocate)(text.as_ref(), self.folder))
+    }
+
+    fn place(&self, span: &Range<usize>) -> Place {
+        let before = self.source.get(..span.start).unwrap_or(self.source);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Place {
+            file: self.path.clone(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Settings;
+
+    /// Reads `source` as `scoter.toml`, and its values.
+    fn errors(source: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("scoter.toml"), source).unwrap();
+        let settings = Settings::of(&["app"], &[], folder.path());
+        match settings.and_then(|settings| settings.options()) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (source, expected) in [
+            (
+                "threads = 2\nworker = 4\n",
+                "scoter.toml:2:1: unknown key \"worker\"\nhint: did you mean workers?",
+            ),
+            (
+                "socket_mode = 660\n\n  colour = 'red'\nharakiri = 30\n",
+                "scoter.toml:1:1: unknown key \"socket_mode\"\nhint: did you mean socket-mode?\n\
+                 scoter.toml:3:3: unknown key \"colour\"\n\
+                 scoter.toml:4:1: unknown key \"harakiri\"\nhint: did you mean request-timeout?",
+            ),
+            (
+                "[logging]\nlog-level = 'info'\n",
+                "scoter.toml:1:2: unknown table \"logging\"\nhint: options are not grouped: \
+                 `option = value` at the top of the file",
+            ),
+            (
+                "# café\nthreads = 0 # é\n",
+                "scoter.toml:2:11: threads = \"0\": must be from 1 to 1024",
+            ),
+            (
+                "threads = 0\nheader-timeout = 'soon'\n",
+                "scoter.toml:1:11: threads = \"0\": must be from 1 to 1024\n\
+                 scoter.toml:2:18: header-timeout = \"soon\": expected a number, perhaps followed \
+                 by a unit",
+            ),
+            (
+                "request-timeout = 1.5\n",
+                "scoter.toml:1:19: request-timeout: expected a string, a whole number, true or \
+                 false",
+            ),
+            (
+                "threads = [1, 2]\n",
+                "scoter.toml:1:11: threads: expected one value: the option is not repeatable",
+            ),
+            (
+                "preload = 1\n",
+                "scoter.toml:1:11: preload = \"1\": expected true or false",
+            ),
+            (
+                "socket-mode = 0x1ff\n",
+                "scoter.toml:1:15: socket-mode = \"0x1ff\": expected octal permissions such as 660",
+            ),
+        ] {
+            assert_eq!(errors(source), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_toml_is_named_with_its_place() {
+        for (source, place) in [
+            ("threads 4\n", "scoter.toml:1:"),
+            ("threads = 4\nthreads = 5\n", "scoter.toml:2:1:"),
+            ("app = 'x'\nbind = \"unix:/a\n", "scoter.toml:2:"),
+        ] {
+            let errors = errors(source);
+            assert!(errors.starts_with(place), "{source}: {errors}");
+            assert!(!errors.contains("unknown"), "{source}: {errors}");
+        }
+    }
+
+    #[test]
+    fn values_have_the_types_that_suit_them() {
+        let source = "app = 'x'\nworkers = 4\nthreads = '8'\nsocket-mode = 0o640\numask = 22\n\
+                      max-rss = '80%'\nmax-body = 1_000_000\nmax-requests = false\n\
+                      access-log = false\nrequest-timeout = 30\nuser = 1000\nbind = 'unix:/a'\n\
+                      allow = []\nfactory = true\n";
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("scoter.toml"), source).unwrap();
+        let settings = Settings::of(&[], &[], folder.path()).unwrap();
+        let printed = format!("{:?}", settings.options().unwrap());
+        for value in [
+            "workers: Fixed(4)",
+            "threads: 8",
+            "socket_mode: Mode(416)",
+            "umask: Some(Mode(18))",
+            "max_rss: Some(Percent(Percent(80)))",
+            "max_body: Some(Size(1000000))",
+            "max_requests: None",
+            "access_log: Off",
+            "request_timeout: Some(Span(30s))",
+            "user: Some(\"1000\")",
+            "bind: [Unix(\"/a\")]",
+            "allow: []",
+            "factory: true",
+        ] {
+            assert!(printed.contains(value), "{value} in {printed}");
+        }
+    }
+
+    #[test]
+    fn named_file_must_be_there() {
+        let folder = Path::new("/nonexistent");
+        assert!(Settings::of(&["app"], &[], folder).is_ok());
+        for (arguments, variables) in [
+            (&["--config", "mine.toml"][..], &[][..]),
+            (&[], &[("SCOTER_CONFIG", "mine.toml")]),
+        ] {
+            let error = Settings::of(arguments, variables, folder).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.starts_with("cannot read the configuration mine.toml: "),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `--print-config`: a file with every option, and where its value came from.
+
+use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
+
+use super::opt::Arity;
+use super::origin::Origin;
+use super::settings::{Setting, Settings};
+
+impl Settings {
+    /// All options as a file for `--config`, which gives the same values again.
+    pub(crate) fn print(&self) -> String {
+        let mut text = format!(
+            "# scoter {}: every option, with where its value came from\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        let mut section = "";
+        for setting in &self.0 {
+            if setting.opt.section != section {
+                section = setting.opt.section;
+                let _ = writeln!(text, "\n# {section}");
+            }
+            let assignment = Assignment(setting).to_string();
+            let _ = writeln!(text, "{assignment:ORIGINS$}  # {}", Source(setting));
+        }
+        text
+    }
+}
+
+/// The column of the origins, where the values leave room for it.
+const ORIGINS: usize = 36;
+
+/// `name = value`. An option without a value is a comment.
+struct Assignment<'a>(&'a Setting);
+
+impl fmt::Display for Assignment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setting { opt, texts, .. } = self.0;
+        let name = opt.name;
+        if texts.iter().any(|text| text.to_str().is_none()) {
+            return write!(f, "# {name} = {texts:?}: not UTF-8, which a file must be");
+        }
+        match (opt.arity, texts.as_slice()) {
+            (Arity::Many, texts) => {
+                write!(f, "{name} = [")?;
+                for (index, text) in texts.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{}", Text(text))?;
+                }
+                f.write_str("]")
+            }
+            (Arity::Flag, [text]) => write!(f, "{name} = {}", text.to_string_lossy()),
+            (_, [text, ..]) => write!(f, "{name} = {}", Text(text)),
+            (_, []) => write!(f, "# {name} = {:?}", opt.value_name),
+        }
+    }
+}
+
+/// A TOML value: a number where it reads back as the same text, else a string.
+struct Text<'a>(&'a OsStr);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string_lossy();
+        if text
+            .parse::<i64>()
+            .is_ok_and(|number| number.to_string() == text)
+        {
+            return f.write_str(&text);
+        }
+        // TOML, "Basic strings": quotation mark, backslash, and the control characters other
+        // than tab must be escaped.
+        f.write_char('"')?;
+        for letter in text.chars() {
+            match letter {
+                '"' | '\\' => write!(f, "\\{letter}")?,
+                letter if letter.is_ascii_control() => write!(f, "\\u{:04X}", u32::from(letter))?,
+                letter => f.write_char(letter)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// Where a value came from.
+struct Source<'a>(&'a Setting);
+
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.origin {
+            Origin::Default if self.0.texts.is_empty() => f.write_str("default: none"),
+            Origin::Default => f.write_str("default"),
+            Origin::CommandLine => f.write_str("command line"),
+            Origin::Environment => f.write_str(&self.0.opt.variable()),
+            // The name of a file may hold a line break.
+            Origin::File(place) => write!(f, "{}", place.to_string().escape_debug()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn printed_settings_read_back_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let all_different = [
+            "site.wsgi:make",
+            "--bind=unix:a b.sock",
+            "--bind=127.0.0.1:0",
+            "--allow=10.0.0.0/8",
+            "--preload",
+            "--workers=2..8",
+            "--threads=16",
+            "--socket-mode=0600",
+            "--user=1000",
+            "--max-rss=80%",
+            "--max-requests=5000",
+            "--request-timeout=500ms",
+            "--pid-file=quo\"te\\ and\ttab\nand line",
+            "--access-log-format=$status # \u{e9} \u{7f}",
+        ];
+        for arguments in [&[][..], &["app"], &all_different] {
+            let settings = Settings::of(arguments, &[], Path::new("/srv")).unwrap();
+            let printed = settings.print();
+            fs::write(folder.path().join("scoter.toml"), &printed).unwrap();
+            let again = Settings::of(&[], &[], folder.path());
+            let again = again.unwrap_or_else(|error| panic!("{error}\n{printed}"));
+            let changed = Settings::changed(&settings, &again);
+            assert!(changed.is_empty(), "{changed:?} in {printed}");
+        }
+    }
+
+    #[test]
+    fn every_line_says_where_its_value_came_from() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("scoter.toml"), "\nchdir = '/srv'\n").unwrap();
+        let variables = [("SCOTER_WORKERS", "4")];
+        let settings = Settings::of(&["app", "--preload"], &variables, folder.path()).unwrap();
+        let printed = settings.print();
+        let lines: Vec<_> = printed
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        for line in [
+            "app = \"app\" # command line",
+            "preload = true # command line",
+            "workers = 4 # SCOTER_WORKERS",
+            "chdir = \"/srv\" # scoter.toml:2:9",
+            "socket-mode = 660 # default",
+            "bind = [] # default: none",
+            "# user = \"USER\" # default: none",
+            "max-requests = \"off\" # default",
+        ] {
+            assert!(
+                lines.iter().any(|found| found == line),
+                "{line} in {printed}"
+            );
+        }
+    }
+}
