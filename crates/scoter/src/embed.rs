@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use pyo3::{Python, ffi};
 use thiserror::Error;
 
-use crate::server;
+use crate::command;
 
 /// Runs the command with the process's arguments.
 #[expect(
@@ -26,8 +26,8 @@ pub fn main() -> ExitCode {
         eprintln!("scoter: {error}");
         return ExitCode::from(2);
     }
-    let arguments = std::env::args_os().collect();
-    ExitCode::from(Python::attach(|py| server::run(py, arguments)))
+    let arguments: Vec<_> = std::env::args_os().collect();
+    ExitCode::from(Python::attach(|py| command::run(py, &arguments)))
 }
 
 /// Why Python could not be started.

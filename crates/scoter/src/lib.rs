@@ -7,6 +7,7 @@
 
 mod access_log;
 mod application;
+mod command;
 mod config;
 pub mod embed;
 mod interpreter;
@@ -35,6 +36,6 @@ mod _scoter {
     /// Runs the command line `arguments`, the program's name first, and returns the exit code.
     #[pyfunction]
     fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-        crate::server::run(py, arguments)
+        crate::command::run(py, &arguments)
     }
 }

@@ -1,6 +1,5 @@
-//! From the command line to the exit code.
+//! Serving, from the options to the exit code.
 
-use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +14,7 @@ use wsgi_environ::{ForwardedProto, ServerInfo};
 
 use crate::access_log::AccessLog;
 use crate::application::{Kind, LoadError, Loaded, prepend_to_path};
-use crate::config::{AccessLogTo, Options, Settings};
+use crate::config::{AccessLogTo, Options};
 use crate::interpreter::{self, SignalWakeups, traceback};
 use crate::listen::{self, Address, AllowList, BindError, Listener, Permissions};
 use crate::log;
@@ -23,27 +22,12 @@ use crate::process::exit_now;
 use crate::signals::{Dispositions, Signals};
 use crate::worker::{Shared, Slot, start_reactor};
 
-/// Runs the command, and returns its exit code where nothing had to be served or nothing
-/// could be. A server that was stopped leaves from within, with 0.
-///
-/// | code | meaning |
-/// |---|---|
-/// | 0 | stopped, or `--help` and `--version` |
-/// | 1 | a failure of the system |
-/// | 2 | arguments that are wrong, or a socket that cannot be had |
-/// | 3 | the application could not be loaded |
-pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    let settings = Settings::read(&arguments);
-    let options = match settings.and_then(|settings| settings.options()) {
-        Ok(options) => options,
-        Err(error) => {
-            error.print();
-            return error.exit_code();
-        }
-    };
+/// Serves, and returns the exit code where that was not possible. A server that was stopped
+/// leaves from within, with 0.
+pub(crate) fn run(py: Python<'_>, options: &Options) -> u8 {
     log::init(options.log_level);
     std::panic::set_hook(Box::new(|panic| error!(%panic, "bug in scoter")));
-    match serve(py, &options) {
+    match serve(py, options) {
         Ok(()) => 0,
         Err(failure) => {
             error!("{failure}");
@@ -54,7 +38,7 @@ pub(crate) fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
 
 /// Why scoter did not serve.
 #[derive(Debug, Error)]
-enum StartError {
+pub(crate) enum StartError {
     #[error("there is no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
     NoAddress,
     #[error(transparent)]
@@ -72,7 +56,8 @@ enum StartError {
 }
 
 impl StartError {
-    fn exit_code(&self) -> u8 {
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::System(_) | Self::Python(_) => 1,
             Self::NoAddress | Self::Bind(_) | Self::Chdir { .. } | Self::AccessLog { .. } => 2,
@@ -135,11 +120,7 @@ fn load_and_serve(
 
 fn bind(options: &Options) -> Result<Vec<Listener>, BindError> {
     let settings = listen::Settings {
-        permissions: Permissions::new(
-            options.socket_mode.0,
-            options.socket_owner.as_deref(),
-            options.socket_group.as_deref(),
-        )?,
+        permissions: permissions(options)?,
         backlog: options.backlog,
         allow: AllowList::new(options.allow.clone()),
     };
@@ -158,6 +139,13 @@ fn bind(options: &Options) -> Result<Vec<Listener>, BindError> {
     Ok(listeners)
 }
 
+/// Looks up who Unix sockets belong to.
+pub(crate) fn permissions(options: &Options) -> Result<Permissions, BindError> {
+    let owner = options.socket_owner.as_deref();
+    let group = options.socket_group.as_deref();
+    Ok(Permissions::new(options.socket_mode.0, owner, group)?)
+}
+
 fn open_access_log(to: &AccessLogTo) -> Result<AccessLog, StartError> {
     AccessLog::open(to).map_err(|error| match to {
         AccessLogTo::File(path) => StartError::AccessLog {
@@ -168,7 +156,8 @@ fn open_access_log(to: &AccessLogTo) -> Result<AccessLog, StartError> {
     })
 }
 
-fn load(py: Python<'_>, options: &Options) -> Result<Loaded, StartError> {
+/// Goes to the directory of the application, and imports it.
+pub(crate) fn load(py: Python<'_>, options: &Options) -> Result<Loaded, StartError> {
     if let Some(path) = &options.chdir {
         std::env::set_current_dir(path).map_err(|error| StartError::Chdir {
             path: path.clone(),

@@ -1,0 +1,359 @@
+//! From arguments to the exit code: what `scoter` is asked to do, and who does it.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use pyo3::prelude::*;
+
+use crate::config::{
+    Arguments, ConfigError, For, Options, Problem, Settings, Wish, client_command, control_path,
+    server_command,
+};
+use crate::interpreter::run_exit_handlers;
+use crate::process::exit_now;
+use crate::server::{self, StartError};
+
+/// What the arguments ask for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Print this help.
+    Help(Box<clap::Command>),
+    /// Print the configuration, as a file.
+    PrintConfig(Settings),
+    /// Serve.
+    Serve(Settings),
+    /// Say whether it could be served.
+    Check(Settings, Extent),
+    /// Have a running server do something, by its control socket.
+    Client(ClientCommand, PathBuf),
+}
+
+/// What `scoter check` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The options only.
+    Configuration,
+    /// The options and the application.
+    Everything,
+}
+
+/// A command for a running server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientCommand {
+    /// Print how things stand: for people, as JSON, or just whether it is ready.
+    Status { json: bool, ready: bool },
+    /// Put a new generation of the code in place, and with `upgrade` of the server too.
+    Reload { upgrade: bool },
+    /// Stop, and wait for the end.
+    Stop,
+    /// Keep this many workers.
+    Scale(u32),
+    /// Show how things stand until told to end.
+    Top,
+}
+
+/// Runs the command, and returns its exit code where there was nothing to serve, or it could
+/// not be served.
+///
+/// | code | meaning |
+/// |---|---|
+/// | 0 | stopped, or done |
+/// | 1 | a failure of the system, or a running server refused |
+/// | 2 | arguments, a configuration or a socket that are wrong, or nobody answers |
+/// | 3 | the application could not be loaded |
+pub(crate) fn run(py: Python<'_>, arguments: &[OsString]) -> u8 {
+    let done = parse(arguments).and_then(|command| match command {
+        Command::Help(mut command) => Ok(said(command.print_help())),
+        Command::PrintConfig(settings) => Ok(said(write!(io::stdout(), "{}", settings.print()))),
+        Command::Serve(settings) => Ok(server::run(py, &settings.options()?)),
+        Command::Check(settings, extent) => check(py, &settings.options()?, extent),
+        Command::Client(_, path) => Err(Problem::NobodyAnswers { path }.into()),
+    });
+    done.unwrap_or_else(|error| {
+        error.print();
+        error.exit_code()
+    })
+}
+
+/// Reads arguments, the program's name first.
+///
+/// `check`, `status`, … are commands as the first argument only. A module of such a name is
+/// served behind an option, or by its file.
+///
+/// # Errors
+///
+/// [`ConfigError`] with all that is wrong. It also carries the text of `--version`, and the
+/// help of client commands.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ConfigError> {
+    match arguments.get(1).and_then(|first| first.to_str()) {
+        Some("check") => parse_check(&arguments[1..]),
+        Some("status") => parse_client(&arguments[1..], status(), |matches| {
+            let (json, ready) = (matches.get_flag("json"), matches.get_flag("ready"));
+            ClientCommand::Status { json, ready }
+        }),
+        Some("reload") => parse_client(&arguments[1..], reload(), |matches| {
+            let upgrade = matches.get_flag("upgrade");
+            ClientCommand::Reload { upgrade }
+        }),
+        Some("stop") => parse_client(&arguments[1..], stop(), |_| ClientCommand::Stop),
+        Some("scale") => parse_client(&arguments[1..], scale(), |matches| {
+            let workers = matches.get_one("N").copied();
+            ClientCommand::Scale(workers.expect("clap requires it"))
+        }),
+        Some("top") => parse_client(&arguments[1..], top(), |_| ClientCommand::Top),
+        _ => parse_server(arguments),
+    }
+}
+
+fn parse_server(arguments: &[OsString]) -> Result<Command, ConfigError> {
+    let given = Arguments::parse(arguments)?;
+    match given.wish {
+        Some(wish) => grant(wish, &given, server_command),
+        None => Ok(Command::Serve(Settings::with(&given)?)),
+    }
+}
+
+fn parse_check(arguments: &[OsString]) -> Result<Command, ConfigError> {
+    let (given, matches) = Arguments::parse_as(check_command(For::Parsing), arguments)?;
+    if let Some(wish) = given.wish {
+        return grant(wish, &given, check_command);
+    }
+    let extent = if matches.get_flag(CONFIGURATION_ONLY) {
+        Extent::Configuration
+    } else {
+        Extent::Everything
+    };
+    Ok(Command::Check(Settings::with(&given)?, extent))
+}
+
+fn grant(
+    wish: Wish,
+    given: &Arguments,
+    command: fn(For) -> clap::Command,
+) -> Result<Command, ConfigError> {
+    Ok(match wish {
+        Wish::ShortHelp => Command::Help(Box::new(command(For::ShortHelp))),
+        Wish::Help => Command::Help(Box::new(command(For::Help))),
+        Wish::PrintConfig => {
+            let settings = Settings::with(given)?;
+            settings.check_all_but_app()?;
+            Command::PrintConfig(settings)
+        }
+    })
+}
+
+/// Does what a start does before it serves, but for the sockets, which a running server may
+/// hold. Ends the process: the application may have started threads that never end.
+fn check(py: Python<'_>, options: &Options, extent: Extent) -> ! {
+    let names = server::permissions(options).map_err(StartError::from);
+    let checked = names.and_then(|_| match extent {
+        Extent::Configuration => Ok("the configuration is fine"),
+        Extent::Everything => {
+            server::load(py, options).map(|_| "configuration and application are fine")
+        }
+    });
+    let code = match checked {
+        Ok(message) => said(writeln!(io::stdout(), "{message}")),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            error.exit_code()
+        }
+    };
+    run_exit_handlers(py, THREADS_TIME);
+    exit_now(code)
+}
+
+/// The exit code of a command that had to write something.
+fn said(written: io::Result<()>) -> u8 {
+    u8::from(written.is_err())
+}
+
+fn check_command(purpose: For) -> clap::Command {
+    server_command(purpose)
+        .name("scoter check")
+        .about(
+            "Loads the configuration and the application as a start with the same options would, \
+             and says what is wrong.",
+        )
+        .override_usage("scoter check [OPTIONS] [APP]")
+        .after_help("Exit codes: 0 fine, 2 the configuration is wrong, 3 the application is.")
+        .arg(flag(CONFIGURATION_ONLY, "Leave the application alone").hide(true))
+}
+
+fn parse_client(
+    arguments: &[OsString],
+    command: clap::Command,
+    read: fn(&ArgMatches) -> ClientCommand,
+) -> Result<Command, ConfigError> {
+    let (given, matches) = Arguments::parse_as(client_command(command), arguments)?;
+    Ok(Command::Client(read(&matches), control_path(&given)?))
+}
+
+fn status() -> clap::Command {
+    client("scoter status")
+        .about("Shows the workers of a running server, what they do, and their rates.")
+        .arg(flag("json", "Print it as JSON"))
+        .arg(
+            flag(
+                "ready",
+                "Print nothing: exit code 0 if it is ready, 1 if not",
+            )
+            .conflicts_with("json"),
+        )
+}
+
+fn reload() -> clap::Command {
+    client("scoter reload")
+        .about(
+            "Starts new workers with the code and the configuration of now, and retires the old \
+             ones once the new are ready. If the new code fails, the old goes on serving.",
+        )
+        .arg(flag(
+            "upgrade",
+            "Replace the program of the server too, by the one installed now",
+        ))
+}
+
+fn stop() -> clap::Command {
+    client("scoter stop").about("Has a server finish what runs and stop, and waits.")
+}
+
+fn scale() -> clap::Command {
+    client("scoter scale")
+        .about("Sets the number of workers.")
+        .arg(
+            Arg::new("N")
+                .required(true)
+                .value_parser(value_parser!(u32).range(1..=1024))
+                .help("Workers, from 1 to 1024"),
+        )
+}
+
+fn top() -> clap::Command {
+    client("scoter top").about("Shows workers and running requests until interrupted.")
+}
+
+/// clap takes the name in its messages from the first argument, unless told.
+fn client(name: &'static str) -> clap::Command {
+    clap::Command::new(name).bin_name(name)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}
+
+/// How long a check waits for threads of the application to end.
+const THREADS_TIME: Duration = Duration::from_secs(1);
+
+const CONFIGURATION_ONLY: &str = "configuration-only";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, String> {
+        let arguments = ["scoter"].iter().chain(arguments).map(OsString::from);
+        parse(&arguments.collect::<Vec<_>>()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn commands_are_consistent() {
+        for command in [status(), reload(), stop(), scale(), top()] {
+            client_command(command).debug_assert();
+        }
+        check_command(For::Parsing).debug_assert();
+        check_command(For::Help).debug_assert();
+    }
+
+    #[test]
+    fn client_commands_are_the_first_argument() {
+        let status = |json, ready| ClientCommand::Status { json, ready };
+        for (arguments, expected) in [
+            (&["status"][..], status(false, false)),
+            (&["status", "--json"], status(true, false)),
+            (&["status", "--ready"], status(false, true)),
+            (&["reload"], ClientCommand::Reload { upgrade: false }),
+            (
+                &["reload", "--upgrade"],
+                ClientCommand::Reload { upgrade: true },
+            ),
+            (&["stop"], ClientCommand::Stop),
+            (&["scale", "3"], ClientCommand::Scale(3)),
+            (&["top"], ClientCommand::Top),
+        ] {
+            let arguments = [arguments, &["--control", "/c"]].concat();
+            match parsed(&arguments) {
+                Ok(Command::Client(command, path)) => {
+                    assert_eq!(command, expected, "{arguments:?}");
+                    assert_eq!(path, PathBuf::from("/c"), "{arguments:?}");
+                }
+                other => panic!("{arguments:?}: {other:?}"),
+            }
+        }
+        for arguments in [
+            &["--threads", "2", "status"][..],
+            &["--", "status"],
+            &["status.py"],
+        ] {
+            assert!(
+                matches!(parsed(arguments), Ok(Command::Serve(_))),
+                "{arguments:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn arguments_of_commands_are_checked() {
+        for (arguments, word) in [
+            (&["scale"][..], "<N>"),
+            (&["scale", "0"], "1..=1024"),
+            (&["status", "--jsn"], "--json"),
+            (&["status", "--json", "--ready"], "--ready"),
+            (&["stop", "now"], "now"),
+            (&["reload", "--threads", "4"], "--threads"),
+        ] {
+            let error = parsed(arguments).unwrap_err();
+            assert!(error.contains(word), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn check_takes_the_options_of_a_start() {
+        for (arguments, expected) in [
+            (&["check", "app", "--threads", "2"][..], Extent::Everything),
+            (
+                &["check", "--configuration-only", "app"],
+                Extent::Configuration,
+            ),
+        ] {
+            match parsed(arguments) {
+                Ok(Command::Check(settings, extent)) => {
+                    assert_eq!(extent, expected);
+                    assert_eq!(settings.get("app").texts, ["app"]);
+                }
+                other => panic!("{arguments:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn help_is_asked_for_before_anything_is_read() {
+        for arguments in [
+            &["-h"][..],
+            &["--help"],
+            &["check", "--help"],
+            &["--help", "--threads", "0", "--config", "/nonexistent"],
+        ] {
+            assert!(
+                matches!(parsed(arguments), Ok(Command::Help(_))),
+                "{arguments:?}"
+            );
+        }
+    }
+}
