@@ -102,6 +102,8 @@ impl AccessLog {
         }
     }
 
+    pub(crate) fn reopen(&self) {}
+
     /// Writes what is pending, unless that takes longer than [`CLOSE_PATIENCE`]. Lines that
     /// come later are lost.
     pub(crate) fn close(&self) {

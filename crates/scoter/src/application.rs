@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use thiserror::Error;
 
+use crate::config::Options;
+use crate::failure::Failure;
 use crate::interpreter::traceback;
 
 /// What `APP` names.
@@ -117,7 +119,7 @@ pub(crate) enum LoadError {
 
 /// Whether the callable is the application or makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+enum Kind {
     /// It takes `(environ, start_response)`.
     Application,
     /// It takes nothing and returns the application.
@@ -131,6 +133,35 @@ pub(crate) struct Loaded {
     pub(crate) application: Py<PyAny>,
     /// `module:callable`.
     pub(crate) name: String,
+}
+
+impl Loaded {
+    /// Goes to the application's directory, and imports it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] says what was looked for, and where.
+    pub(crate) fn load(py: Python<'_>, options: &Options) -> Result<Self, Failure> {
+        if let Some(path) = &options.chdir {
+            std::env::set_current_dir(path).map_err(|error| Failure::Chdir {
+                path: path.clone(),
+                error,
+            })?;
+        }
+        let here = std::env::current_dir()?;
+        let directories = std::iter::once(here.clone())
+            .chain(options.pythonpath.iter().rev().map(|path| here.join(path)));
+        for directory in directories {
+            prepend_to_path(py, &directory)
+                .map_err(|error| Failure::Python(traceback(py, &error)))?;
+        }
+        let kind = if options.factory {
+            Kind::Factory
+        } else {
+            Kind::Application
+        };
+        Ok(options.app.load(py, kind)?)
+    }
 }
 
 impl Target {
@@ -148,7 +179,7 @@ impl Target {
     /// # Errors
     ///
     /// [`LoadError`] says what was searched and what there is instead.
-    pub(crate) fn load(&self, py: Python<'_>, kind: Kind) -> Result<Loaded, LoadError> {
+    fn load(&self, py: Python<'_>, kind: Kind) -> Result<Loaded, LoadError> {
         let module = match &self.source {
             Source::Module(name) => import_module(py, name)?,
             Source::File(path) => import_file(py, path)?,
@@ -330,7 +361,7 @@ fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModu
 }
 
 /// Puts a directory in front of `sys.path`.
-pub(crate) fn prepend_to_path(py: Python<'_>, directory: &Path) -> PyResult<()> {
+fn prepend_to_path(py: Python<'_>, directory: &Path) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     path.insert(0, directory.as_os_str())
 }

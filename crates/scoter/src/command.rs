@@ -8,13 +8,16 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use pyo3::prelude::*;
 
+use crate::application::Loaded;
 use crate::config::{
     Arguments, ConfigError, For, Options, Problem, Settings, Wish, client_command, control_path,
     server_command,
 };
+use crate::control::{self, ClientCommand};
 use crate::interpreter::run_exit_handlers;
 use crate::process::exit_now;
-use crate::server::{self, StartError};
+use crate::program::Program;
+use crate::server;
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -40,21 +43,6 @@ pub(crate) enum Extent {
     Everything,
 }
 
-/// A command for a running server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClientCommand {
-    /// Print how things stand: for people, as JSON, or just whether it is ready.
-    Status { json: bool, ready: bool },
-    /// Put a new generation of the code in place, and with `upgrade` of the server too.
-    Reload { upgrade: bool },
-    /// Stop, and wait for the end.
-    Stop,
-    /// Keep this many workers.
-    Scale(u32),
-    /// Show how things stand until told to end.
-    Top,
-}
-
 /// Runs the command, and returns its exit code where there was nothing to serve, or it could
 /// not be served.
 ///
@@ -64,13 +52,16 @@ pub(crate) enum ClientCommand {
 /// | 1 | a failure of the system, or a running server refused |
 /// | 2 | arguments, a configuration or a socket that are wrong, or nobody answers |
 /// | 3 | the application could not be loaded |
-pub(crate) fn run(py: Python<'_>, arguments: &[OsString]) -> u8 {
+pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u8 {
     let done = parse(arguments).and_then(|command| match command {
         Command::Help(mut command) => Ok(said(command.print_help())),
         Command::PrintConfig(settings) => Ok(said(write!(io::stdout(), "{}", settings.print()))),
-        Command::Serve(settings) => Ok(server::run(py, &settings.options()?)),
+        Command::Serve(settings) => {
+            let options = settings.options()?;
+            Ok(server::run(py, program, arguments, settings, options))
+        }
         Command::Check(settings, extent) => check(py, &settings.options()?, extent),
-        Command::Client(_, path) => Err(Problem::NobodyAnswers { path }.into()),
+        Command::Client(command, path) => Ok(py.detach(|| control::run(command, &path))),
     });
     done.unwrap_or_else(|error| {
         error.print();
@@ -148,11 +139,11 @@ fn grant(
 /// Does what a start does before it serves, but for the sockets, which a running server may
 /// hold. Ends the process: the application may have started threads that never end.
 fn check(py: Python<'_>, options: &Options, extent: Extent) -> ! {
-    let names = server::permissions(options).map_err(StartError::from);
+    let names = server::permissions(options);
     let checked = names.and_then(|_| match extent {
         Extent::Configuration => Ok("the configuration is fine"),
         Extent::Everything => {
-            server::load(py, options).map(|_| "configuration and application are fine")
+            Loaded::load(py, options).map(|_| "configuration and application are fine")
         }
     });
     let code = match checked {

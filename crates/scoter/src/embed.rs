@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use pyo3::{Python, ffi};
 use thiserror::Error;
 
-use crate::command;
+use crate::program::{LAUNCHER, Program};
+use crate::{command, launcher};
 
 /// Runs the command with the process's arguments.
 #[expect(
@@ -27,7 +28,16 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let arguments: Vec<_> = std::env::args_os().collect();
-    ExitCode::from(Python::attach(|py| command::run(py, &arguments)))
+    if arguments.get(1).is_some_and(|first| first == LAUNCHER) {
+        return ExitCode::from(Python::attach(launcher::run));
+    }
+    match Program::embedded(&arguments) {
+        Ok(program) => ExitCode::from(Python::attach(|py| command::run(py, program, &arguments))),
+        Err(error) => {
+            eprintln!("scoter: its own file is not to be found: {error}");
+            ExitCode::from(1)
+        }
+    }
 }
 
 /// Why Python could not be started.

@@ -7,14 +7,22 @@
 
 mod access_log;
 mod application;
+mod banner;
 mod command;
 mod config;
+mod control;
 pub mod embed;
+mod failure;
+mod hooks;
 mod interpreter;
+mod jitter;
+mod launcher;
 mod line;
 mod listen;
 mod log;
+mod master;
 mod process;
+mod program;
 mod scoreboard;
 mod server;
 mod signals;
@@ -35,7 +43,20 @@ mod _scoter {
 
     /// Runs the command line `arguments`, the program's name first, and returns the exit code.
     #[pyfunction]
-    fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-        crate::command::run(py, &arguments)
+    fn main(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
+        let program = crate::program::Program::interpreter(py, &arguments)?;
+        Ok(crate::command::run(py, program, &arguments))
+    }
+
+    /// Runs a launcher, which a master has started, and returns the exit code.
+    #[pyfunction]
+    fn launch(py: Python<'_>) -> u8 {
+        crate::launcher::run(py)
+    }
+
+    /// The number of this worker among those that serve now, from 1; `None` elsewhere.
+    #[pyfunction]
+    fn worker_id() -> Option<u32> {
+        crate::hooks::worker_id()
     }
 }

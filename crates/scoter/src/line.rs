@@ -15,6 +15,8 @@ use rustix::net::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::listen::Description;
 
@@ -22,15 +24,21 @@ use crate::listen::Description;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToLauncher {
     /// First of all. With it come the listening sockets, in this order.
-    Configure {
-        /// The resolved configuration, as [`crate::config::Settings::to_json`] writes it.
-        settings: String,
-        listeners: Vec<Description>,
-        /// How many processes serve beside each other: `wsgi.multiprocess`.
-        several_workers: bool,
-    },
+    Configure(Configuration),
     /// Fork a worker. With it come its line to the master and its scoreboard.
     Fork { worker: u32, serial: u64 },
+    /// There will be nothing more to fork.
+    End,
+}
+
+/// What a generation of workers serves, and how.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Configuration {
+    /// The resolved configuration, as [`crate::config::Settings::to_json`] writes it.
+    pub(crate) settings: String,
+    pub(crate) listeners: Vec<Description>,
+    /// Whether several workers serve beside each other: `wsgi.multiprocess`.
+    pub(crate) several_workers: bool,
 }
 
 /// What a launcher tells the master.
@@ -66,6 +74,8 @@ pub(crate) enum ToWorker {
     Retire,
     /// Take what waits in the kernel's queues too, then end: nobody else will.
     Drain,
+    /// End now: what still runs is cut.
+    Leave,
     /// The files of the logs have been renamed.
     ReopenLogs,
 }
@@ -75,6 +85,7 @@ pub(crate) enum ToWorker {
 pub(crate) enum FromWorker {
     /// It serves.
     Ready {
+        pid: i32,
         /// `module:callable`.
         application: String,
         import_ms: u64,
@@ -118,6 +129,24 @@ impl Line {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (one, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         Ok((Self(one), Self(other)))
+    }
+
+    /// Another handle of the same end.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// Lets a runtime wait for messages. To be called within one.
+    ///
+    /// # Errors
+    ///
+    /// Those of registering it.
+    pub(crate) fn watch(self) -> io::Result<AsyncFd<Self>> {
+        #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
+        // SAFETY: a line owns its descriptor, keeps it until it is dropped and never
+        // exchanges it.
+        let watched = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
+        Ok(watched?)
     }
 
     /// Sends a message.

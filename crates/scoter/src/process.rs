@@ -1,10 +1,12 @@
 //! What the standard library does not offer of the process: leaving at once, and signal
 //! dispositions.
 
+use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 /// Ends the process now: no destructor, no exit handler, no other thread gets in the way.
 pub(crate) fn exit_now(code: u8) -> ! {
@@ -13,6 +15,43 @@ pub(crate) fn exit_now(code: u8) -> ! {
     unsafe {
         libc::_exit(i32::from(code))
     }
+}
+
+/// Takes a descriptor that another program has left open for this one.
+///
+/// # Errors
+///
+/// EBADF where there is none.
+pub(crate) fn own(number: RawFd) -> io::Result<OwnedFd> {
+    #[expect(unsafe_code, reason = "the descriptor comes from outside")]
+    // SAFETY: it is borrowed for one call, which fails where nothing is open.
+    let left = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_setfd(left, rustix::io::FdFlags::CLOEXEC)?;
+    #[expect(unsafe_code, reason = "the descriptor comes from outside")]
+    // SAFETY: it is open, and was left to this program: nobody else here owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Makes the process survive `signal` without ignoring it: programs that it starts get the
+/// default, as they would not if it were ignored (execve(2)).
+pub(crate) fn survive(signal: Signal) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let action = SigAction::new(
+        SigHandler::Handler(nothing),
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
+    #[expect(unsafe_code, reason = "a handler runs at any time")]
+    // SAFETY: it does nothing.
+    let _ = unsafe { sigaction(signal, &action) };
+}
+
+/// Gives `signal` its default back.
+pub(crate) fn reset(signal: Signal) {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    #[expect(unsafe_code, reason = "nix cannot know what a handler does")]
+    // SAFETY: there is no handler.
+    let _ = unsafe { sigaction(signal, &action) };
 }
 
 /// What a process does on a signal, as it was at some moment.

@@ -1,84 +1,88 @@
-//! TERM and INT: a graceful stop, a second one an immediate one. HUP and USR1 are ignored.
+//! The signals that scoter's processes act on, and those they must survive.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::log::say;
-use crate::process::{Disposition, exit_now};
-use crate::worker::{Ending, Shared};
+use crate::process::Disposition;
 
-/// The signals scoter acts on, from the moment it holds a socket.
+/// What the process at the top acts on.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Stream,
     interrupt: Stream,
-    /// What other servers reload and reopen their logs on. Its default would kill this one.
     hangup: Stream,
     user1: Stream,
+    user2: Stream,
+    more: Stream,
+    fewer: Stream,
 }
 
 impl Signals {
     /// Installs the handlers. To be called within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
     pub(crate) fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+            more: signal(raw(Signal::SIGTTIN))?,
+            fewer: signal(raw(Signal::SIGTTOU))?,
         })
     }
 
-    /// Waits for a reason to stop, begins the stop, and enforces its deadline.
+    /// Waits for the next one, and names it without its SIG.
     ///
-    /// It acts first and logs then, and never waits for the log for long: a standard error
-    /// that nobody reads must not keep the server from its end.
-    pub(crate) async fn watch(mut self, shared: Arc<Shared>, graceful_timeout: Duration) {
-        let signal = self.next().await;
-        shared.close_to_newcomers();
-        if !shared.is_serving() {
-            say(move || info!(signal, "stopped before the application was loaded")).await;
-            leave(&shared);
-        }
-        let running = shared.running.load(Ordering::Relaxed);
-        shared.stop.begin(Ending::Drain);
-        let deadline = tokio::time::Instant::now() + graceful_timeout;
-        say(move || info!(signal, running, "stopping: running requests are finished")).await;
+    /// # Cancel safety
+    ///
+    /// It can be dropped and called again at any time.
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
-            signal = self.next() => {
-                let cut = shared.running.load(Ordering::Relaxed);
-                say(move || warn!(signal, cut, "stopping at once: a second signal came")).await;
-            }
-            () = tokio::time::sleep_until(deadline) => {
-                let cut = shared.running.load(Ordering::Relaxed);
-                say(move || warn!(cut, "stopping at once: --graceful-timeout is over")).await;
-            }
+            _ = self.terminate.recv() => "TERM",
+            _ = self.interrupt.recv() => "INT",
+            _ = self.hangup.recv() => "HUP",
+            _ = self.user1.recv() => "USR1",
+            _ = self.user2.recv() => "USR2",
+            _ = self.more.recv() => "TTIN",
+            _ = self.fewer.recv() => "TTOU",
         }
-        leave(&shared);
+    }
+}
+
+/// What a worker under a master does: it survives what is sent to the whole group of
+/// processes (`systemctl kill`, Ctrl-C), and leaves it to the master to act.
+#[derive(Debug)]
+pub(crate) struct Quiet(Signals);
+
+impl Quiet {
+    /// Installs the handlers. To be called within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub(crate) fn install() -> io::Result<Self> {
+        Signals::install().map(Self)
     }
 
-    async fn next(&mut self) -> &'static str {
-        loop {
-            let ignored = tokio::select! {
-                _ = self.terminate.recv() => return "TERM",
-                _ = self.interrupt.recv() => return "INT",
-                _ = self.hangup.recv() => "HUP",
-                _ = self.user1.recv() => "USR1",
-            };
-            say(move || {
-                warn!(
-                    signal = ignored,
-                    "signal ignored: nothing is reloaded or reopened without a restart"
-                );
-            })
-            .await;
-        }
+    /// Waits for a TERM.
+    ///
+    /// # Cancel safety
+    ///
+    /// It can be dropped and called again at any time.
+    pub(crate) async fn terminated(&mut self) {
+        while self.0.next().await != "TERM" {}
     }
+}
+
+fn raw(signal: Signal) -> SignalKind {
+    SignalKind::from_raw(signal as i32)
 }
 
 /// Applications install handlers of their own while they are imported; one for TERM would
@@ -103,10 +107,4 @@ impl Dispositions {
             }
         }
     }
-}
-
-fn leave(shared: &Shared) -> ! {
-    shared.close_to_newcomers();
-    shared.access_log.close();
-    exit_now(0)
 }

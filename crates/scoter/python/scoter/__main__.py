@@ -2,7 +2,12 @@
 
 import sys
 
-from scoter._scoter import main as _main
+# Started by its path, as after an upgrade: the folder of a script comes first on the path,
+# and this one holds nothing to import.
+if not __package__ and not getattr(sys.flags, "safe_path", False):
+    sys.path.pop(0)
+
+from scoter._scoter import main as _main  # noqa: E402
 
 
 def main() -> int:

@@ -124,7 +124,7 @@ macro_rules! options {
         )*)*];
 
         /// The value of every option.
-        #[derive(Debug)]
+        #[derive(Debug, Clone)]
         pub(crate) struct Options {
             $($(
                 #[doc = $help]

@@ -21,7 +21,7 @@ pub(crate) use address::Address;
 pub(crate) use allow::AllowList;
 pub(crate) use inherited::InheritedError;
 pub(crate) use tcp::TcpError;
-pub(crate) use unix::{Permissions, UnixError};
+pub(crate) use unix::{Permissions, SocketFile, UnixError, bind_path};
 
 /// A socket that accepts connections, and the file that goes with it.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) enum Family {
 
 #[derive(Debug)]
 enum Kind {
-    Unix(unix::SocketFile),
+    Unix(SocketFile),
     Abstract,
     Tcp(AllowList),
     /// Somebody else's, systemd's for instance, who keeps it when this server ends.
@@ -60,7 +60,7 @@ pub(crate) struct Description {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Origin {
-    Unix(unix::SocketFile),
+    Unix(SocketFile),
     Abstract,
     Tcp,
     Inherited,

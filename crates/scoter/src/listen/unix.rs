@@ -1,14 +1,15 @@
 //! Unix sockets: stale files replaced, live ones respected, permissions set before anyone
 //! can connect.
 
-use std::fs::{self, File, Permissions as Mode};
+use std::fs::{self, File, Metadata, Permissions as Mode};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Group, Uid, User};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::net::{
@@ -43,6 +44,26 @@ impl Permissions {
             owner: owner.map(user_id).transpose()?,
             group: group.map(group_id).transpose()?,
         })
+    }
+
+    /// Admits nobody but `owner`, by default the user of this process, and root.
+    pub(crate) fn private(owner: Option<Uid>) -> Self {
+        Self {
+            mode: 0o600,
+            owner,
+            group: None,
+        }
+    }
+}
+
+impl Permissions {
+    /// The same, but owned by these where nobody was named.
+    pub(crate) fn or_owned_by(self, owner: Option<Uid>, group: Option<Gid>) -> Self {
+        Self {
+            owner: self.owner.or(owner),
+            group: self.group.or(group),
+            ..self
+        }
     }
 }
 
@@ -121,20 +142,60 @@ pub(crate) enum UnixError {
 
 /// The file of a bound socket, known by its identity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
     mode: u32,
+    owner: u32,
 }
 
 impl SocketFile {
+    /// Finds the file of a listening socket that this process has inherited: the one at
+    /// `path`, if connections to it arrive at `listener`.
+    ///
+    /// The connection that finds it out is left in the queue, and closed already.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when the file cannot be looked at.
+    pub(crate) fn of(listener: impl AsFd, path: &Path) -> io::Result<Option<Self>> {
+        let path = std::path::absolute(path)?;
+        let found = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
+        let connected = stream_socket().and_then(|probe| {
+            connect(&probe, &SocketAddrUnix::new(&path)?)?;
+            // unix_stream_connect() has queued it before it returns.
+            let mut queue = [PollFd::new(&listener, PollFlags::IN)];
+            poll(&mut queue, Some(&Timespec::default()))
+        });
+        let is_ours = connected.is_ok_and(|ready| ready > 0);
+        Ok(is_ours.then(|| Self::new(path, &found)))
+    }
+
+    fn new(path: PathBuf, metadata: &Metadata) -> Self {
+        Self {
+            path,
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            mode: metadata.mode() & 0o7777,
+            owner: metadata.uid(),
+        }
+    }
+
     pub(super) fn mode(&self) -> u32 {
         self.mode
     }
 
+    /// The user whom the file belongs to.
+    pub(crate) fn owner(&self) -> Uid {
+        Uid::from_raw(self.owner)
+    }
+
     /// Removes the file unless another server has put its own there meanwhile.
-    pub(super) fn unlink(&self) -> io::Result<()> {
+    pub(crate) fn unlink(&self) -> io::Result<()> {
         let found = match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             found => found?,
@@ -146,7 +207,12 @@ impl SocketFile {
     }
 }
 
-pub(super) fn bind_path(
+/// Binds a socket to `path`, in place of one that nobody answers on, and starts listening.
+///
+/// # Errors
+///
+/// [`UnixError`] says what is in the way and what to do about it.
+pub(crate) fn bind_path(
     path: &Path,
     permissions: &Permissions,
     backlog: i32,
@@ -267,12 +333,7 @@ fn hand_over(path: &Path, permissions: &Permissions) -> Result<SocketFile, UnixE
         },
     )?;
     let metadata = fs::symlink_metadata(path).map_err(|error| other(path, error))?;
-    Ok(SocketFile {
-        path: path.to_owned(),
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        mode: permissions.mode,
-    })
+    Ok(SocketFile::new(path.to_owned(), &metadata))
 }
 
 fn bind_error(path: &Path, errno: Errno) -> UnixError {

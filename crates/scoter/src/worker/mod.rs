@@ -3,8 +3,11 @@
 mod arrival;
 mod connection;
 mod departure;
+mod orders;
 mod outgoing;
+mod overseer;
 mod poller;
+mod process;
 mod reactor;
 mod ready;
 mod refusal;
@@ -16,22 +19,24 @@ mod waiter;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use uwsgi_codec::Limits;
 
-pub(crate) use connection::Patience;
-pub(crate) use reactor::start as start_reactor;
-pub(crate) use request::Intake;
-pub(crate) use slot::Slot;
+pub(crate) use overseer::Overseer;
+pub(crate) use process::{Duty, serve};
+pub(crate) use stop::Ending;
 
 use crate::access_log::AccessLog;
 use crate::config::Options;
 use crate::listen::Listener;
+use crate::scoreboard::{Phase, Scoreboard};
+use connection::Patience;
 use reactor::{Handoffs, Reactor};
 use ready::ReadyQueue;
-pub(crate) use stop::Ending;
+use request::Intake;
+use slot::Slot;
 use stop::Stop;
 
 /// What all threads of a worker share. None of it needs Python.
@@ -40,8 +45,8 @@ pub(crate) struct Shared {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) access_log: AccessLog,
     pub(crate) stop: Stop,
-    /// Requests that the application is running now.
-    pub(crate) running: AtomicUsize,
+    pub(crate) board: Arc<Scoreboard>,
+    pub(crate) overseer: Overseer,
     serving: AtomicBool,
     intake: Intake,
     header_timeout: Duration,
@@ -60,6 +65,8 @@ impl Shared {
         listeners: Vec<Listener>,
         access_log: AccessLog,
         options: &Options,
+        board: Arc<Scoreboard>,
+        overseer: Overseer,
     ) -> io::Result<(Arc<Self>, Handoffs)> {
         let (reactor, handoffs) =
             Reactor::new(options.max_pending as usize, usize::from(options.threads));
@@ -67,7 +74,8 @@ impl Shared {
             listeners,
             access_log,
             stop: Stop::new()?,
-            running: AtomicUsize::new(0),
+            board,
+            overseer,
             serving: AtomicBool::new(false),
             intake: Intake {
                 limits: Limits::default(),
@@ -88,6 +96,12 @@ impl Shared {
     /// Says that the slots run from now on, so that a stop has to wait for them.
     pub(crate) fn begin_serving(&self) {
         self.serving.store(true, Ordering::Release);
+    }
+
+    /// Requests that the application is running now.
+    pub(crate) fn running(&self) -> usize {
+        let cells = self.board.cells().iter();
+        cells.filter(|cell| cell.phase() != Phase::Idle).count()
     }
 
     pub(crate) fn is_serving(&self) -> bool {

@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -35,6 +34,7 @@ pub(crate) struct Slot {
     poller: Poller,
     /// The listener that is asked first, so that a busy one does not starve the others.
     next_listener: usize,
+    index: usize,
     application: Py<PyAny>,
     environ: EnvironBuilder,
     errors: Py<Errors>,
@@ -62,6 +62,7 @@ impl Slot {
     pub(crate) fn new(
         py: Python<'_>,
         shared: Arc<Shared>,
+        index: usize,
         application: Py<PyAny>,
         server: &ServerInfo,
         signals: Option<OwnedFd>,
@@ -71,6 +72,7 @@ impl Slot {
             poller: Poller::new(&shared, signals).map_err(io::Error::from)?,
             shared,
             next_listener: 0,
+            index,
             application,
             environ: EnvironBuilder::new(py, server, errors.clone_ref(py))?,
             errors,
@@ -279,10 +281,20 @@ impl Slot {
 
     /// Runs the application. A panic ends the request, not the slot.
     fn serve(&mut self, py: Python<'_>, request: Request) -> Option<Departure> {
-        self.shared.running.fetch_add(1, Ordering::Relaxed);
+        let cell = &Arc::clone(&self.shared.board);
+        let cell = &cell.cells()[self.index];
+        let vars = request.packet.vars.as_ref();
+        cell.begin(
+            crate::scoreboard::Label {
+                method: vars.get("REQUEST_METHOD").unwrap_or_default(),
+                uri: vars.get("REQUEST_URI").unwrap_or_default(),
+                request_id: b"",
+            },
+            Duration::ZERO,
+        );
         let connection = Arc::clone(&request.connection);
         let served = catch_unwind(AssertUnwindSafe(|| self.respond(py, request)));
-        self.shared.running.fetch_sub(1, Ordering::Relaxed);
+        cell.end(200);
         match served {
             Ok(Ok(departure)) => Some(departure),
             Ok(Err(failure)) => {

@@ -1,0 +1,35 @@
+//! What is said at the start.
+
+use pyo3::prelude::*;
+use tracing::info;
+
+use crate::listen::Listener;
+
+/// Introduces the server: version, Python, addresses.
+pub(crate) fn announce(listeners: &[Listener]) {
+    let (python, gil) = Python::attach(|py| {
+        let gil = py
+            .import("sys")
+            .and_then(|sys| sys.call_method0("_is_gil_enabled"))
+            .and_then(|enabled| enabled.extract())
+            .unwrap_or(true);
+        let version = Python::version_str().split(' ').next();
+        (version.unwrap_or_default(), gil)
+    });
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        python,
+        gil,
+        "scoter starts"
+    );
+    for listener in listeners.iter().take(MOST_ANNOUNCED) {
+        info!(address = %listener, "listening");
+    }
+    if let Some(more @ 1..) = listeners.len().checked_sub(MOST_ANNOUNCED) {
+        info!(more, "listening elsewhere too");
+    }
+}
+
+/// Addresses named at start, so that the whole of it stays within six lines.
+const MOST_ANNOUNCED: usize = 2;

@@ -1,0 +1,179 @@
+//! Why a command of the client has not done what it was to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hyper::StatusCode;
+use thiserror::Error;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub(super) enum ClientError {
+    /// There is no socket.
+    #[error(
+        "nobody answers at {}: there is no such socket\nhint: is scoter running? its control \
+         socket is the first Unix socket's path with .control behind it, or what --control says",
+        path.display()
+    )]
+    Missing { path: PathBuf },
+    /// There is a socket, and nobody behind it.
+    #[error(
+        "nobody answers at {}: the server that made this socket has ended\nhint: start scoter; it \
+         replaces the socket", path.display()
+    )]
+    Ended { path: PathBuf },
+    /// The file system does not let this user connect.
+    #[error(
+        "cannot connect to {}: permission denied\nhint: only root and the user who owns the socket \
+         may give orders; try sudo", path.display()
+    )]
+    Denied { path: PathBuf },
+    /// Somebody else listens there.
+    #[error(
+        "what answers at {} is not scoter's control socket{}\nhint: --control names the control \
+         socket, --bind the one for nginx", path.display(), said(answer)
+    )]
+    Stranger { path: PathBuf, answer: String },
+    /// It takes connections, and says nothing.
+    #[error(
+        "the server at {} does not answer\nhint: its log may say why; `kill -TERM` of its process \
+         stops it", path.display()
+    )]
+    Silent { path: PathBuf },
+    /// It ended, or replaced itself, in the middle.
+    #[error("the server ended before it answered\nhint: its log says why")]
+    Cut,
+    /// It answered that it does not do so.
+    #[error("{text}")]
+    Refused { text: String },
+    /// The user has pressed Ctrl-C.
+    #[error("interrupted{}", if *is_ordered { ": the server goes on with it" } else { "" })]
+    Interrupted { is_ordered: bool },
+    /// Anything else.
+    #[error("{path}: {error}", path = path.display())]
+    System { path: PathBuf, error: io::Error },
+}
+
+impl ClientError {
+    /// Sorts what connect(2) says.
+    pub(super) fn from_connect(path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing { path },
+            io::ErrorKind::ConnectionRefused => Self::Ended { path },
+            io::ErrorKind::PermissionDenied => Self::Denied { path },
+            // Its queue is full.
+            io::ErrorKind::WouldBlock => Self::Silent { path },
+            _ => Self::System { path, error },
+        }
+    }
+
+    /// A refusal in the server's own words.
+    pub(super) fn refused(status: StatusCode, text: &str) -> Self {
+        let text = text.trim_end();
+        let text = match text.is_empty() {
+            true => format!("refused: {status}"),
+            false => super::render::printable(text),
+        };
+        Self::Refused { text }
+    }
+
+    /// Puts `what` before the server's words.
+    pub(super) fn about(self, what: &str) -> Self {
+        match self {
+            Self::Refused { text } => Self::Refused {
+                text: format!("{what}{text}"),
+            },
+            other => other,
+        }
+    }
+
+    /// Whether there is no server any more.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Ended { .. })
+    }
+
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Missing { .. }
+            | Self::Ended { .. }
+            | Self::Denied { .. }
+            | Self::Stranger { .. }
+            | Self::Silent { .. }
+            | Self::System { .. } => 2,
+            Self::Cut | Self::Refused { .. } => 1,
+            // As a shell reports SIGINT.
+            Self::Interrupted { .. } => 130,
+        }
+    }
+}
+
+fn said(answer: &str) -> String {
+    let line = answer.lines().next().unwrap_or_default();
+    let line = super::render::printable(super::render::cut(line, LONGEST_ANSWER));
+    match line.is_empty() {
+        true => String::new(),
+        false => format!("; it says: {line}"),
+    }
+}
+
+/// Characters of a stranger's answer that are repeated.
+const LONGEST_ANSWER: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_connecting_say_what_to_check() {
+        for (kind, says, hints, code) in [
+            (
+                io::ErrorKind::NotFound,
+                "no such socket",
+                "is scoter running?",
+                2,
+            ),
+            (
+                io::ErrorKind::ConnectionRefused,
+                "has ended",
+                "start scoter",
+                2,
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                "permission denied",
+                "try sudo",
+                2,
+            ),
+            (io::ErrorKind::WouldBlock, "does not answer", "its log", 2),
+        ] {
+            let error = ClientError::from_connect(Path::new("/run/c"), kind.into());
+            let text = error.to_string();
+            let (first, hint) = text.split_once("\nhint: ").unwrap();
+            assert!(first.contains("/run/c") && first.contains(says), "{text}");
+            assert!(hint.contains(hints), "{text}");
+            assert_eq!(error.exit_code(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn refusal_is_in_the_words_of_the_server_without_escape_sequences() {
+        let error = ClientError::refused(StatusCode::CONFLICT, "busy\x1b[2J\nwait\n");
+        assert_eq!(error.to_string(), "busy?[2J\nwait");
+        assert_eq!(error.exit_code(), 1);
+        let error = ClientError::refused(StatusCode::BAD_GATEWAY, "").about("reload: ");
+        assert_eq!(error.to_string(), "reload: refused: 502 Bad Gateway");
+    }
+
+    #[test]
+    fn interruption_tells_whether_anything_goes_on() {
+        for (is_ordered, expected) in [
+            (true, "interrupted: the server goes on with it"),
+            (false, "interrupted"),
+        ] {
+            let error = ClientError::Interrupted { is_ordered };
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.exit_code(), 130);
+        }
+    }
+}

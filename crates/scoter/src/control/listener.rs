@@ -1,0 +1,239 @@
+//! The control socket itself, and who may use it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Uid, geteuid};
+use rustix::io::Errno;
+use rustix::io::ioctl_fionbio;
+use rustix::net::{Shutdown, listen, shutdown};
+use thiserror::Error;
+use tokio::net::UnixListener;
+
+use crate::listen::{Permissions, SocketFile, UnixError, bind_path};
+
+/// A bound control socket. Its file stays until [`ControlListener::close`]: a server that
+/// puts another one in its place leaves it to that one.
+#[derive(Debug)]
+pub(crate) struct ControlListener {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// Nothing where the file at the path is not this socket's any more.
+    file: Option<SocketFile>,
+}
+
+/// Why there is no control socket.
+#[derive(Debug, Error)]
+pub(crate) enum ControlError {
+    /// It could not be bound.
+    #[error("control socket: {0}\nhint: --control PATH moves it, --control off does without")]
+    Bind(#[from] UnixError),
+    /// What was handed over is no socket that listens.
+    #[error("control socket {}: cannot take it over: {error}", path.display())]
+    Inherited {
+        /// Where it is said to be.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl ControlListener {
+    /// Binds the socket with mode 600. It belongs to `owner`, by default the user of this
+    /// process, who may use it besides root and the user that the process has later on.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Bind`] with what is in the way: a live server, another kind of file,
+    /// permissions.
+    pub(crate) fn bind(path: &Path, owner: Option<Uid>) -> Result<Self, ControlError> {
+        let (fd, file) = bind_path(path, &Permissions::private(owner), BACKLOG)?;
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+            file: Some(file),
+        })
+    }
+
+    /// Takes over the socket that this process, or the one it replaces, has bound to `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Inherited`] when `fd` is no listening socket.
+    pub(crate) fn from_fd(fd: OwnedFd, path: &Path) -> Result<Self, ControlError> {
+        let take_over = || -> io::Result<Option<SocketFile>> {
+            ioctl_fionbio(&fd, true)?;
+            // unix_listen() notes who listens now: clients wait for the end of that process.
+            listen(&fd, BACKLOG)?;
+            SocketFile::of(&fd, path)
+        };
+        match take_over() {
+            Ok(file) => Ok(Self {
+                fd,
+                path: path.to_owned(),
+                file,
+            }),
+            Err(error) => Err(ControlError::Inherited {
+                path: path.to_owned(),
+                error,
+            }),
+        }
+    }
+
+    /// Lets nobody connect any more, and removes the file, if it is still this socket's.
+    ///
+    /// # Errors
+    ///
+    /// Those of removing the file.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        match shutdown(&self.fd, Shutdown::Read) {
+            Ok(()) | Err(Errno::NOTCONN) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        self.file.as_ref().map_or(Ok(()), SocketFile::unlink)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Who may use the socket, as far as this process can tell now.
+    pub(super) fn admitted(&self) -> Admitted {
+        Admitted {
+            ours: geteuid(),
+            owner: self.file.as_ref().map(SocketFile::owner),
+        }
+    }
+
+    /// A listener for the runtime that this is called in.
+    pub(super) fn register(&self) -> io::Result<UnixListener> {
+        UnixListener::from_std(StdListener::from(self.fd.try_clone()?))
+    }
+}
+
+impl AsFd for ControlListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The users who may give orders, besides root.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admitted {
+    /// Who could as well send us signals.
+    ours: Uid,
+    /// Who started the server, where that was somebody else.
+    owner: Option<Uid>,
+}
+
+impl Admitted {
+    pub(super) fn includes(self, peer: Uid) -> bool {
+        peer.is_root() || peer == self.ours || Some(peer) == self.owner
+    }
+}
+
+/// Clients that may wait while the master is busy with its own replacement.
+const BACKLOG: i32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn root_ourselves_and_the_owner_are_admitted() {
+        let uid = Uid::from_raw;
+        let admitted = Admitted {
+            ours: uid(33),
+            owner: Some(uid(1_000)),
+        };
+        for (peer, expected) in [
+            (0, true),
+            (33, true),
+            (1_000, true),
+            (1, false),
+            (34, false),
+        ] {
+            assert_eq!(admitted.includes(uid(peer)), expected, "{peer}");
+        }
+        let nobody_else = Admitted {
+            ours: uid(33),
+            owner: None,
+        };
+        assert!(!nobody_else.includes(uid(1_000)));
+    }
+
+    #[test]
+    fn socket_is_private_and_its_file_goes_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c");
+        let listener = ControlListener::bind(&path, None).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        UnixStream::connect(&path).unwrap();
+        listener.close().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn live_socket_is_refused_and_a_stale_one_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c");
+        let first = ControlListener::bind(&path, None).unwrap();
+        let error = ControlListener::bind(&path, None).unwrap_err().to_string();
+        assert!(
+            error.starts_with("control socket: cannot listen on unix:"),
+            "{error}"
+        );
+        assert!(error.contains("a running server answers there"), "{error}");
+        assert!(error.contains("--control off"), "{error}");
+        // As after a kill: the file stays.
+        drop(first);
+        ControlListener::bind(&path, None).unwrap();
+    }
+
+    #[test]
+    fn inherited_socket_serves_and_removes_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c");
+        let before = ControlListener::bind(&path, None).unwrap();
+        let fd = before.as_fd().try_clone_to_owned().unwrap();
+        drop(before);
+        let after = ControlListener::from_fd(fd, &path).unwrap();
+        assert_eq!(after.admitted().owner, Some(geteuid()));
+        UnixStream::connect(&path).unwrap();
+        after.close().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn file_of_another_server_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c");
+        let ours = ControlListener::bind(&path, None).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _theirs = ControlListener::bind(&path, None).unwrap();
+        let fd = ours.as_fd().try_clone_to_owned().unwrap();
+        let inherited = ControlListener::from_fd(fd, &path).unwrap();
+        ours.close().unwrap();
+        inherited.close().unwrap();
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn what_does_not_listen_is_not_taken_over() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        let error = ControlListener::from_fd(one.into(), Path::new("/run/c")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("control socket /run/c: cannot take it over")
+        );
+    }
+}

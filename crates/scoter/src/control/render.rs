@@ -1,0 +1,350 @@
+//! A [`Status`] for people: a table that fits 100 columns.
+
+use std::time::Duration;
+
+use super::Status;
+use super::status::{ReloadStatus, SlotStatus, WorkerStatus, millis};
+
+/// Renders what `scoter status` prints.
+pub(crate) fn render(status: &Status) -> String {
+    let mut lines = vec![headline(status)];
+    for listener in &status.listeners {
+        lines.push(format!("listening on {}", printable(&listener.address)));
+    }
+    if let Some(reload) = &status.last_reload {
+        lines.push(reload_line(reload, status));
+    }
+    let totals = &status.totals;
+    lines.push(format!(
+        "requests: {}, failed {}, refused {}, timeouts {}, peers gone {}",
+        totals.requests, totals.failed, totals.refused, totals.timeouts, totals.peers_gone
+    ));
+    lines.push(format!(
+        "workers: {}, crashed {}, replaced {}",
+        wanted(status),
+        totals.crashed,
+        totals.replaced
+    ));
+    lines.push(String::new());
+    lines.push(TABLE_HEAD.to_owned());
+    for worker in &status.workers {
+        lines.push(worker_line(worker));
+        let busy = worker.slots.iter().filter(|slot| slot.is_busy());
+        lines.extend(busy.map(|slot| request_line(&format!("slot {}", slot.slot), slot, WIDTH)));
+    }
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(cut(&line, WIDTH).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Who serves, and how it is.
+pub(super) fn headline(status: &Status) -> String {
+    let readiness = if status.ready { "ready" } else { "not ready" };
+    format!(
+        "scoter {}, pid {}, generation {}: {}, {readiness}, up {}",
+        printable(&status.version),
+        status.pid,
+        status.generation,
+        status.phase,
+        short(status.uptime_ms)
+    )
+}
+
+/// How many workers there are to be.
+pub(super) fn wanted(status: &Status) -> String {
+    match status.workers_range {
+        Some([least, most]) => format!("{} wanted ({least}..{most})", status.workers_wanted),
+        None => format!("{} wanted", status.workers_wanted),
+    }
+}
+
+pub(super) const TABLE_HEAD: &str =
+    "WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS";
+
+/// A worker's row under [`TABLE_HEAD`].
+pub(super) fn worker_line(worker: &WorkerStatus) -> String {
+    let busy = worker.slots.iter().filter(|slot| slot.is_busy()).count();
+    format!(
+        "{:>6} {:>8} {:>4} {:<8} {:>7} {:>11} {:>7} {:>8.1} {:>4.0}% {:>7} {:>9}",
+        worker.id,
+        worker.pid,
+        worker.generation,
+        worker.phase,
+        short(worker.age_ms),
+        worker.requests,
+        worker.failed,
+        worker.requests_per_second,
+        worker.busy_ratio * 100.0,
+        worker.rss_bytes.map_or_else(|| "-".to_owned(), size),
+        format!("{busy}/{}", worker.slots.len()),
+    )
+}
+
+/// A running request, `place` saying where it runs. A long URI is cut to let the rest fit.
+pub(super) fn request_line(place: &str, slot: &SlotStatus, width: usize) -> String {
+    let part = |text: &Option<String>| ascii(text.as_deref().unwrap_or_default());
+    let front = format!(
+        "{place:>15} {:<9} {:>7} {:<4} ",
+        slot.phase,
+        short(slot.age_ms.unwrap_or_default()),
+        part(&slot.method)
+    );
+    let id = part(&slot.request_id);
+    let id = cut(&id, LONGEST_ID);
+    let room = width.saturating_sub(front.len() + id.len() + 2);
+    let uri = part(&slot.uri);
+    let uri = cut(&uri, room.max(SHORTEST_URI));
+    format!("{front}{uri}  {id}")
+}
+
+fn reload_line(reload: &ReloadStatus, status: &Status) -> String {
+    // The server's clock, not the reader's.
+    let since_start = Duration::try_from(reload.at.duration_since(status.started_at));
+    let age = status
+        .uptime_ms
+        .saturating_sub(since_start.map(millis).unwrap_or_default());
+    let age = short(age);
+    if reload.ok {
+        return format!("last reload: {age} ago, generation {}", reload.generation);
+    }
+    // A traceback says what happened in its last line; all of it is in the log.
+    let error = reload.error.as_deref().unwrap_or_default();
+    let last = error.trim_end().lines().last().unwrap_or("no reason given");
+    format!("last reload: {age} ago, failed: {}", printable(last))
+}
+
+/// Milliseconds for people: two units at most.
+pub(super) fn short(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        0 => format!("{millis}ms"),
+        1..10 => format!("{seconds}.{}s", millis % 1_000 / 100),
+        10..60 => format!("{seconds}s"),
+        60..3_600 => format!("{minutes}m{:02}s", seconds % 60),
+        3_600..86_400 => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+/// Bytes for people, in powers of 1024 like the options take them.
+fn size(bytes: u64) -> String {
+    let mut unit = 'K';
+    let mut tenths = bytes.saturating_mul(10) / 1_024;
+    for larger in ['M', 'G', 'T'] {
+        // What would be rounded to 1024 of a unit is one of the next.
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1_024;
+        unit = larger;
+    }
+    match tenths {
+        0..1_000 => format!("{}.{}{unit}", tenths / 10, tenths % 10),
+        _ => format!("{}{unit}", tenths / 10),
+    }
+}
+
+/// Text from elsewhere, without what a terminal would obey. Lines stay lines.
+pub(super) fn printable(text: &str) -> String {
+    let harmless = |letter: char| match letter {
+        '\n' | '\t' => letter,
+        _ if letter.is_control() => '?',
+        _ => letter,
+    };
+    text.chars().map(harmless).collect()
+}
+
+/// What a client of the application has chosen: nothing that changes its neighbours' places.
+fn ascii(text: &str) -> String {
+    let harmless = |letter: char| match letter {
+        ' '..='~' => letter,
+        _ => '?',
+    };
+    text.chars().map(harmless).collect()
+}
+
+/// The beginning of `text`, as far as `width` characters go.
+pub(super) fn cut(text: &str, width: usize) -> &str {
+    match text.char_indices().nth(width) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
+const WIDTH: usize = 100;
+
+/// Characters of a request id that are shown: a UUID has 36.
+const LONGEST_ID: usize = 36;
+
+const SHORTEST_URI: usize = 10;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::control::{ListenerStatus, Phase, SlotPhase, Totals, WorkerPhase};
+
+    /// Two workers, one of them busy with two requests.
+    pub(in crate::control) fn busy_status() -> Status {
+        let running = SlotStatus {
+            slot: 1,
+            phase: SlotPhase::Running,
+            age_ms: Some(1_234),
+            method: Some("GET".to_owned()),
+            uri: Some("/report?month=11".to_owned()),
+            request_id: Some("5f3a".to_owned()),
+            requests: 9,
+        };
+        let timed_out = SlotStatus {
+            slot: 12,
+            phase: SlotPhase::TimedOut,
+            age_ms: Some(192_000),
+            method: Some("DELETE".to_owned()),
+            uri: Some(format!("/{}", "long/".repeat(60))),
+            request_id: Some("0f8fad5b-d9cb-469f-a165-70867728950e".to_owned()),
+            requests: 9,
+        };
+        Status {
+            version: "1.0.0".to_owned(),
+            pid: 4_242,
+            generation: 3,
+            phase: Phase::Running,
+            ready: true,
+            started_at: "2026-11-22T09:00:00Z".parse().unwrap(),
+            uptime_ms: 7_500_000,
+            workers_wanted: 2,
+            workers_range: Some([2, 8]),
+            last_reload: Some(ReloadStatus {
+                at: "2026-11-22T11:00:00Z".parse().unwrap(),
+                ok: true,
+                generation: 3,
+                error: None,
+            }),
+            listeners: vec![ListenerStatus {
+                address: "unix:/run/app.sock".to_owned(),
+            }],
+            workers: vec![
+                WorkerStatus {
+                    id: 1,
+                    pid: 4_243,
+                    generation: 3,
+                    phase: WorkerPhase::Ready,
+                    age_ms: 300_000,
+                    requests: 30_125,
+                    failed: 2,
+                    requests_per_second: 101.25,
+                    busy_ratio: 0.5,
+                    rss_bytes: Some(64 << 20),
+                    slots: vec![SlotStatus::default(), running, timed_out],
+                    ..WorkerStatus::default()
+                },
+                WorkerStatus {
+                    id: 2,
+                    pid: 4_250,
+                    generation: 4,
+                    ..WorkerStatus::default()
+                },
+            ],
+            totals: Totals {
+                requests: 123_456,
+                failed: 2,
+                refused: 3,
+                timeouts: 4,
+                peers_gone: 5,
+                crashed: 6,
+                replaced: 7,
+            },
+        }
+    }
+
+    #[test]
+    fn status_is_a_table_with_running_requests_under_their_worker() {
+        assert_eq!(
+            render(&busy_status()),
+            "\
+scoter 1.0.0, pid 4242, generation 3: running, ready, up 2h05m
+listening on unix:/run/app.sock
+last reload: 5m00s ago, generation 3
+requests: 123456, failed 2, refused 3, timeouts 4, peers gone 5
+workers: 2 wanted (2..8), crashed 6, replaced 7
+
+WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS
+     1     4243    3 ready      5m00s       30125       2    101.2   50%   64.0M       2/3
+         slot 1 running      1.2s GET  /report?month=11  5f3a
+        slot 12 timed-out   3m12s DELETE /long/long/long/l  0f8fad5b-d9cb-469f-a165-70867728950e
+     2     4250    4 starting     0ms           0       0      0.0    0%       -       0/0
+"
+        );
+    }
+
+    #[test]
+    fn nothing_is_wider_than_100_columns() {
+        let mut status = busy_status();
+        status.listeners[0].address = "unix:/".to_owned() + &"x".repeat(200);
+        status.totals.requests = u64::MAX;
+        status.workers[0].requests = u64::MAX;
+        for line in render(&status).lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+
+    #[test]
+    fn failed_reload_shows_the_last_line_of_its_traceback() {
+        let mut status = busy_status();
+        let reload = status.last_reload.as_mut().unwrap();
+        reload.ok = false;
+        reload.error =
+            Some("Traceback:\n  File \"app.py\"\nNameError: name 'x' is not defined\n".to_owned());
+        let text = render(&status);
+        let line = "last reload: 5m00s ago, failed: NameError: name 'x' is not defined\n";
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn peers_cannot_write_to_the_terminal() {
+        let mut status = busy_status();
+        status.workers[0].slots[1].uri = Some("/\x1b[2J\r\u{9b}31m\u{202e}é".to_owned());
+        status.workers[0].slots[1].method = Some("G\x07".to_owned());
+        let text = render(&status);
+        assert!(text.contains("G?   /?[2J??31m??  5f3a"), "{text}");
+        assert!(text.is_ascii());
+        assert_eq!(printable("a\x1b[31m\n\té\u{9b}"), "a?[31m\n\té?");
+    }
+
+    #[test]
+    fn durations_are_short() {
+        for (millis, expected) in [
+            (0, "0ms"),
+            (999, "999ms"),
+            (1_000, "1.0s"),
+            (9_999, "9.9s"),
+            (10_000, "10s"),
+            (59_999, "59s"),
+            (192_000, "3m12s"),
+            (3_600_000, "1h00m"),
+            (86_399_999, "23h59m"),
+            (90_000_000, "1d01h"),
+            (u64::MAX, "213503982334d14h"),
+        ] {
+            assert_eq!(short(millis), expected, "{millis}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_three_digits() {
+        for (bytes, expected) in [
+            (0, "0.0K"),
+            (1_536, "1.5K"),
+            ((1 << 20) - 1, "1023K"),
+            (64 << 20, "64.0M"),
+            (512 << 20, "512M"),
+            (3 << 29, "1.5G"),
+            (u64::MAX, "1677721T"),
+        ] {
+            assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+}

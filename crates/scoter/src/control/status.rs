@@ -1,0 +1,426 @@
+//! How things stand, as the master tells it. Serialised, it is what `scoter status --json`
+//! prints and `GET /status` answers.
+//!
+//! Durations are in milliseconds, sizes in bytes, points in time in RFC 3339. Fields may be
+//! added in a later version; one that is missing reads as its default, so that a client
+//! understands a server of another version.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::scoreboard::{self, Snapshot};
+
+/// The server.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Status {
+    /// Of the server; a client may have another one.
+    pub(crate) version: String,
+    /// Of the master.
+    pub(crate) pid: i32,
+    /// Counts the starts of the code: 1, and one more with each reload.
+    pub(crate) generation: u32,
+    pub(crate) phase: Phase,
+    /// Whether new requests are welcome: what a readiness probe asks for.
+    pub(crate) ready: bool,
+    #[serde(serialize_with = "to_the_millisecond")]
+    pub(crate) started_at: Timestamp,
+    pub(crate) uptime_ms: u64,
+    pub(crate) workers_wanted: u32,
+    /// The least and the most, where the number follows the load.
+    pub(crate) workers_range: Option<[u32; 2]>,
+    /// Nothing until the first one has ended, in either way.
+    pub(crate) last_reload: Option<ReloadStatus>,
+    pub(crate) listeners: Vec<ListenerStatus>,
+    pub(crate) workers: Vec<WorkerStatus>,
+    pub(crate) totals: Totals,
+}
+
+/// A listening socket.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ListenerStatus {
+    /// As `--bind` takes it.
+    pub(crate) address: String,
+}
+
+/// A reload that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ReloadStatus {
+    #[serde(serialize_with = "to_the_millisecond")]
+    pub(crate) at: Timestamp,
+    /// Whether the new generation serves. If not, the old one does.
+    pub(crate) ok: bool,
+    /// The generation that was started.
+    pub(crate) generation: u32,
+    /// Why it does not serve: a traceback, perhaps.
+    pub(crate) error: Option<String>,
+}
+
+/// A worker that lives.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct WorkerStatus {
+    /// Its place, which a successor takes over.
+    pub(crate) id: u32,
+    pub(crate) pid: i32,
+    /// Of the code that it runs.
+    pub(crate) generation: u32,
+    pub(crate) phase: WorkerPhase,
+    pub(crate) age_ms: u64,
+    /// Requests begun.
+    pub(crate) requests: u64,
+    /// Requests answered with a status of 500 or more.
+    pub(crate) failed: u64,
+    /// Of late.
+    pub(crate) requests_per_second: f64,
+    /// The part of its slots' time that requests took, of late: 0 to 1.
+    pub(crate) busy_ratio: f64,
+    /// Resident memory, nothing where the system does not tell.
+    pub(crate) rss_bytes: Option<u64>,
+    /// Requests that ran into `--request-timeout`.
+    pub(crate) timeouts: u64,
+    /// Peers that went away before their response was complete.
+    pub(crate) peers_gone: u64,
+    /// Connections that were refused with a reply of the server's own.
+    pub(crate) refused: u64,
+    pub(crate) slots: Vec<SlotStatus>,
+}
+
+/// A slot of a worker. The request is there while one runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SlotStatus {
+    /// Its number within the worker, from 0.
+    pub(crate) slot: u32,
+    pub(crate) phase: SlotPhase,
+    /// How long the application has been running.
+    pub(crate) age_ms: Option<u64>,
+    pub(crate) method: Option<String>,
+    /// Of a long one only the beginning.
+    pub(crate) uri: Option<String>,
+    pub(crate) request_id: Option<String>,
+    /// Requests begun.
+    pub(crate) requests: u64,
+}
+
+/// Sums over all workers since the start, those included that are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Totals {
+    /// Requests begun.
+    pub(crate) requests: u64,
+    /// Requests answered with a status of 500 or more.
+    pub(crate) failed: u64,
+    /// Connections that were refused with a reply of the server's own.
+    pub(crate) refused: u64,
+    /// Requests that ran into `--request-timeout`.
+    pub(crate) timeouts: u64,
+    /// Peers that went away before their response was complete.
+    pub(crate) peers_gone: u64,
+    /// Workers that ended without having been asked to.
+    pub(crate) crashed: u64,
+    /// Workers that were replaced because of a limit: age, requests, memory, a stuck request.
+    pub(crate) replaced: u64,
+}
+
+/// What the server as a whole does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Phase {
+    /// No worker has been ready yet.
+    #[default]
+    Starting,
+    Running,
+    /// A new generation is on its way; the old one serves.
+    Reloading,
+    /// `--drain-delay` runs: it serves, but readiness is off.
+    Draining,
+    /// What has been accepted is finished.
+    Stopping,
+}
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WorkerPhase {
+    /// It loads the application.
+    #[default]
+    Starting,
+    Ready,
+    /// It finishes what it has, and ends.
+    Retiring,
+    /// A request that cannot be ended keeps it from serving.
+    Stuck,
+}
+
+/// What a slot does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SlotPhase {
+    /// It waits for a request.
+    #[default]
+    Idle,
+    Running,
+    /// The application runs on, after its client was told that it took too long.
+    TimedOut,
+}
+
+impl Status {
+    /// Whether there is a worker that answers requests: what a liveness probe asks for.
+    pub(crate) fn is_serving(&self) -> bool {
+        let serves = |worker: &WorkerStatus| {
+            matches!(worker.phase, WorkerPhase::Ready | WorkerPhase::Retiring)
+        };
+        self.workers.iter().any(serves)
+    }
+
+    /// How many slots run a request, and how many there are.
+    pub(super) fn busy_slots(&self) -> (usize, usize) {
+        let slots = || self.workers.iter().flat_map(|worker| &worker.slots);
+        (
+            slots().filter(|slot| slot.is_busy()).count(),
+            slots().count(),
+        )
+    }
+}
+
+impl SlotStatus {
+    /// Describes a cell of a worker's scoreboard.
+    pub(crate) fn new(slot: u32, cell: Snapshot) -> Self {
+        let phase = SlotPhase::from(cell.phase);
+        let is_busy = phase != SlotPhase::Idle;
+        Self {
+            slot,
+            phase,
+            age_ms: is_busy.then(|| millis(cell.age)),
+            method: is_busy.then_some(cell.method),
+            uri: is_busy.then_some(cell.uri),
+            request_id: is_busy.then_some(cell.request_id),
+            requests: cell.requests,
+        }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.phase != SlotPhase::Idle
+    }
+}
+
+impl From<scoreboard::Phase> for SlotPhase {
+    fn from(phase: scoreboard::Phase) -> Self {
+        match phase {
+            scoreboard::Phase::Idle => Self::Idle,
+            scoreboard::Phase::Running => Self::Running,
+            scoreboard::Phase::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Reloading => "reloading",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+        })
+    }
+}
+
+impl fmt::Display for WorkerPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Retiring => "retiring",
+            Self::Stuck => "stuck",
+        })
+    }
+}
+
+impl fmt::Display for SlotPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Idle => "idle",
+            Self::Running => "running",
+            Self::TimedOut => "timed-out",
+        })
+    }
+}
+
+/// A duration as the JSON has it.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn to_the_millisecond<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{at:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scoreboard::{Label, Scoreboard};
+
+    #[test]
+    fn json_has_the_documented_keys_and_units() {
+        let board = Scoreboard::create(2).unwrap();
+        let label = Label {
+            method: b"GET",
+            uri: b"/slow",
+            request_id: b"r1",
+        };
+        board.cells()[1].begin(label, Duration::ZERO);
+        board.cells()[1].time_out();
+        let mut slot = SlotStatus::new(1, board.cells()[1].read());
+        assert!(slot.age_ms.is_some());
+        slot.age_ms = Some(1_500);
+        let status = Status {
+            version: "1.2.3".to_owned(),
+            pid: 42,
+            generation: 2,
+            phase: Phase::Running,
+            ready: true,
+            started_at: "2026-11-22T09:00:00.1234567Z".parse().unwrap(),
+            uptime_ms: 61_000,
+            workers_wanted: 1,
+            workers_range: Some([1, 4]),
+            last_reload: Some(ReloadStatus {
+                at: "2026-11-22T09:01:00Z".parse().unwrap(),
+                ok: false,
+                generation: 3,
+                error: Some("SyntaxError: invalid syntax".to_owned()),
+            }),
+            listeners: vec![ListenerStatus {
+                address: "unix:/run/app.sock".to_owned(),
+            }],
+            workers: vec![WorkerStatus {
+                id: 1,
+                pid: 43,
+                generation: 2,
+                phase: WorkerPhase::Ready,
+                age_ms: 60_000,
+                requests: 5,
+                failed: 1,
+                requests_per_second: 0.5,
+                busy_ratio: 0.25,
+                rss_bytes: Some(1 << 20),
+                timeouts: 1,
+                peers_gone: 2,
+                refused: 3,
+                slots: vec![SlotStatus::new(0, board.cells()[0].read()), slot],
+            }],
+            totals: Totals {
+                requests: 7,
+                failed: 1,
+                refused: 3,
+                timeouts: 1,
+                peers_gone: 2,
+                crashed: 4,
+                replaced: 5,
+            },
+        };
+        let value = serde_json::to_value(&status).unwrap();
+        assert_eq!(
+            value,
+            json!({
+                "version": "1.2.3",
+                "pid": 42,
+                "generation": 2,
+                "phase": "running",
+                "ready": true,
+                "started_at": "2026-11-22T09:00:00.123Z",
+                "uptime_ms": 61_000,
+                "workers_wanted": 1,
+                "workers_range": [1, 4],
+                "last_reload": {
+                    "at": "2026-11-22T09:01:00.000Z",
+                    "ok": false,
+                    "generation": 3,
+                    "error": "SyntaxError: invalid syntax",
+                },
+                "listeners": [{ "address": "unix:/run/app.sock" }],
+                "workers": [{
+                    "id": 1,
+                    "pid": 43,
+                    "generation": 2,
+                    "phase": "ready",
+                    "age_ms": 60_000,
+                    "requests": 5,
+                    "failed": 1,
+                    "requests_per_second": 0.5,
+                    "busy_ratio": 0.25,
+                    "rss_bytes": 1_048_576,
+                    "timeouts": 1,
+                    "peers_gone": 2,
+                    "refused": 3,
+                    "slots": [
+                        {
+                            "slot": 0,
+                            "phase": "idle",
+                            "age_ms": null,
+                            "method": null,
+                            "uri": null,
+                            "request_id": null,
+                            "requests": 0,
+                        },
+                        {
+                            "slot": 1,
+                            "phase": "timed-out",
+                            "age_ms": 1_500,
+                            "method": "GET",
+                            "uri": "/slow",
+                            "request_id": "r1",
+                            "requests": 1,
+                        },
+                    ],
+                }],
+                "totals": {
+                    "requests": 7,
+                    "failed": 1,
+                    "refused": 3,
+                    "timeouts": 1,
+                    "peers_gone": 2,
+                    "crashed": 4,
+                    "replaced": 5,
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn status_of_another_version_is_understood() {
+        let text = r#"{"version": "9.0.0", "phase": "draining", "tomorrow": {"x": 1}}"#;
+        let status: Status = serde_json::from_str(text).unwrap();
+        assert_eq!(status.version, "9.0.0");
+        assert_eq!(status.phase, Phase::Draining);
+        assert_eq!(status.workers, []);
+    }
+
+    #[test]
+    fn only_workers_that_answer_count_as_serving() {
+        for (phase, expected) in [
+            (WorkerPhase::Starting, false),
+            (WorkerPhase::Ready, true),
+            (WorkerPhase::Retiring, true),
+            (WorkerPhase::Stuck, false),
+        ] {
+            let status = Status {
+                workers: vec![WorkerStatus {
+                    phase,
+                    ..WorkerStatus::default()
+                }],
+                ..Status::default()
+            };
+            assert_eq!(status.is_serving(), expected, "{phase}");
+        }
+        assert!(!Status::default().is_serving());
+    }
+}

@@ -1,0 +1,80 @@
+//! Why scoter does not serve.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::application::LoadError;
+use crate::control::ControlError;
+use crate::line::Failed;
+use crate::listen::BindError;
+use crate::master::PrivilegeError;
+
+/// What ended a start. The exit code says whose turn it is.
+///
+/// | code | meaning |
+/// |---|---|
+/// | 1 | a failure of the system |
+/// | 2 | arguments or a configuration that are wrong, or a socket that cannot be had |
+/// | 3 | the application could not be loaded |
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// A socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// There is nothing to listen on.
+    #[error("there is no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
+    NoAddress,
+    /// The admin socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// `--user` and `--group`.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// `--pid-file`.
+    #[error("cannot write --pid-file {}: {error}", path.display())]
+    PidFile { path: PathBuf, error: io::Error },
+    /// `--chdir`.
+    #[error("cannot change to {}: {error}\nhint: --chdir names a directory", path.display())]
+    Chdir { path: PathBuf, error: io::Error },
+    /// `--access-log`.
+    #[error("cannot open the access log {}: {error}", path.display())]
+    AccessLog { path: PathBuf, error: io::Error },
+    /// The application.
+    #[error("cannot load the application: {0}")]
+    Load(#[from] LoadError),
+    /// A hook of the application.
+    #[error("a hook of the application failed: {event}{traceback}")]
+    Hook {
+        event: &'static str,
+        traceback: String,
+    },
+    /// The system.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    /// Python.
+    #[error("cannot start{0}")]
+    Python(String),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::System(_) | Self::Python(_) => 1,
+            Self::Bind(_)
+            | Self::NoAddress
+            | Self::Control(_)
+            | Self::Privileges(_)
+            | Self::PidFile { .. }
+            | Self::Chdir { .. }
+            | Self::AccessLog { .. } => 2,
+            Self::Load(_) | Self::Hook { .. } => 3,
+        }
+    }
+
+    /// What another process of ours is told.
+    pub(crate) fn report(&self) -> Failed {
+        Failed::new(self.exit_code(), &self.to_string())
+    }
+}

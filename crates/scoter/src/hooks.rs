@@ -1,0 +1,77 @@
+//! What the application wants to be done at the turns of a worker's life: `scoter.hooks`.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pyo3::prelude::*;
+use tracing::error;
+
+use crate::failure::Failure;
+use crate::interpreter::traceback;
+
+/// When hooks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// In a worker's process, once the application is there and before anything else.
+    PostFork,
+    /// Before the worker takes its first request.
+    WorkerStart,
+    /// After the worker's last request, before the exit handlers.
+    WorkerExit,
+}
+
+impl Event {
+    /// The name of the decorator.
+    fn name(self) -> &'static str {
+        match self {
+            Self::PostFork => "post_fork",
+            Self::WorkerStart => "on_worker_start",
+            Self::WorkerExit => "on_worker_exit",
+        }
+    }
+}
+
+/// Runs the hooks of an event, in the order they were registered.
+///
+/// # Errors
+///
+/// [`Failure::Hook`] for the first exception; hooks behind it do not run. At a worker's exit
+/// all of them do, and exceptions are only logged.
+pub(crate) fn run_hooks(py: Python<'_>, event: Event) -> Result<(), Failure> {
+    let failed = |error: PyErr| Failure::Hook {
+        event: event.name(),
+        traceback: traceback(py, &error),
+    };
+    for hook in registered(py, event).map_err(failed)? {
+        match hook.call0().map_err(failed) {
+            Err(failure) if event == Event::WorkerExit => error!("{failure}"),
+            outcome => drop(outcome?),
+        }
+    }
+    Ok(())
+}
+
+fn registered<'py>(py: Python<'py>, event: Event) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    // An application that has not imported the module has registered nothing.
+    let modules = py.import("sys")?.getattr("modules")?;
+    let module = modules.call_method1("get", ("scoter.hooks",))?;
+    if module.is_none() {
+        return Ok(Vec::new());
+    }
+    let hooks = module.getattr("_hooks")?.get_item(event.name())?;
+    hooks.try_iter()?.collect()
+}
+
+/// Notes which worker this process is.
+pub(crate) fn set_worker_id(id: u32) {
+    WORKER.store(id, Ordering::Relaxed);
+}
+
+/// The number of this worker among those that serve now, from 1; `None` in other processes.
+pub(crate) fn worker_id() -> Option<u32> {
+    match WORKER.load(Ordering::Relaxed) {
+        0 => None,
+        id => Some(id),
+    }
+}
+
+static WORKER: AtomicU32 = AtomicU32::new(0);

@@ -1,0 +1,369 @@
+//! The launcher: one process per generation of the code, which the workers are forked from.
+//!
+//! It is started by exec and has one thread, so that forking is safe. With `--preload` it
+//! imports the application first, and its workers share that memory. It ends with its last
+//! worker once its line to the master has ended.
+
+use std::collections::HashSet;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::time::TimeSpec;
+use pyo3::prelude::*;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::stdio::{dup2_stdin, stdin};
+use rustix::thread::set_name;
+use tracing::{error, warn};
+
+use crate::application::Loaded;
+use crate::config::{Options, Settings};
+use crate::failure::Failure;
+use crate::hooks::set_worker_id;
+use crate::interpreter::{self, traceback};
+use crate::line::{Configuration, FromLauncher, FromWorker, Line, Received, ToLauncher};
+use crate::listen::{AllowList, BindError, Description, Listener};
+use crate::log;
+use crate::process::{exit_now, reset, survive};
+use crate::scoreboard::Scoreboard;
+use crate::signals::Dispositions;
+use crate::worker::{Duty, Overseer, serve};
+
+/// Runs a launcher, whose line to the master is its standard input. Returns the exit code
+/// where it never came to fork.
+pub(crate) fn run(py: Python<'_>) -> u8 {
+    let Ok(line) = take_line() else {
+        return 2;
+    };
+    match prepare(py, &line) {
+        Ok(Some(launcher)) => launcher.with(line).run(py),
+        Ok(None) => 0,
+        Err(failure) => {
+            // The master says it; without one there is nobody to serve for.
+            let _ = line.send(&FromLauncher::Failed(failure.report()), &[]);
+            failure.exit_code()
+        }
+    }
+}
+
+/// Moves the line away from where the application would look for its standard input.
+fn take_line() -> io::Result<Line> {
+    let line = fcntl_dupfd_cloexec(stdin(), 3)?;
+    let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    dup2_stdin(&null)?;
+    Ok(Line::from(line))
+}
+
+/// Learns what to launch, and loads it if it is to be shared. `None`: the master has gone.
+fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
+    for signal in SURVIVED {
+        survive(signal);
+    }
+    line.send(
+        &FromLauncher::Hello {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        &[],
+    )?;
+    let Some((configuration, fds)) = py.detach(|| await_configuration(line))? else {
+        return Ok(None);
+    };
+    let options = Settings::from_json(&configuration.settings)
+        .map_err(|error| error.to_string())
+        .and_then(|settings| settings.options().map_err(|error| error.to_string()))
+        .map_err(io::Error::other)?;
+    log::init(options.log_level);
+    let preloaded = preload(py, &options)?;
+    Ok(Some(Prepared {
+        options,
+        listeners: configuration.listeners.into_iter().zip(fds).collect(),
+        several_workers: configuration.several_workers,
+        preloaded,
+    }))
+}
+
+fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<OwnedFd>)>> {
+    loop {
+        wait(Some(line), SigSet::empty())?;
+        match line.receive() {
+            Ok(Received::Message(ToLauncher::Configure(configuration), fds)) => {
+                return Ok(Some((configuration, fds)));
+            }
+            Ok(Received::Message(ToLauncher::Fork { .. }, _)) => {}
+            Ok(Received::Message(ToLauncher::End, _) | Received::End) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn preload(py: Python<'_>, options: &Options) -> Result<Option<Loaded>, Failure> {
+    if !options.preload {
+        return Ok(None);
+    }
+    // KeyboardInterrupt would cut the import; INT is the master's.
+    let dispositions = Dispositions::current();
+    let loaded = Loaded::load(py, options)?;
+    dispositions.restore();
+    freeze(py).map_err(|error| Failure::Python(traceback(py, &error)))?;
+    Ok(Some(loaded))
+}
+
+/// Moves what there is out of the collector's sight: a collection in a worker would write
+/// to the pages that it shares (gc.freeze in Python's documentation).
+fn freeze(py: Python<'_>) -> PyResult<()> {
+    let gc = py.import("gc")?;
+    gc.call_method0("collect")?;
+    gc.call_method0("freeze")?;
+    Ok(())
+}
+
+/// What every worker of this generation is given.
+struct Prepared {
+    options: Options,
+    listeners: Vec<(Description, OwnedFd)>,
+    several_workers: bool,
+    preloaded: Option<Loaded>,
+}
+
+impl Prepared {
+    fn with(self, line: Line) -> Launcher {
+        Launcher {
+            line,
+            given: self,
+            workers: HashSet::new(),
+        }
+    }
+
+    /// Removes the sockets: the master is gone, and cannot.
+    fn close_to_newcomers(&mut self) {
+        let allow = AllowList::new(Vec::new());
+        for (description, fd) in self.listeners.drain(..) {
+            if let Ok(listener) = Listener::adopt(fd, description, &allow) {
+                listener.close_to_newcomers();
+            }
+        }
+    }
+
+    fn into_duty(self, line: OwnedFd, board: OwnedFd) -> Result<Duty, Failure> {
+        let allow = AllowList::new(self.options.allow.clone());
+        let adopt = |(description, fd)| Listener::adopt(fd, description, &allow);
+        let listeners: Result<_, _> = self.listeners.into_iter().map(adopt).collect();
+        Ok(Duty {
+            listeners: listeners.map_err(BindError::from)?,
+            board: Scoreboard::attach(board)?,
+            overseer: Overseer::Master(Line::from(line)),
+            preloaded: self.preloaded,
+            several_workers: self.several_workers,
+            options: self.options,
+        })
+    }
+}
+
+struct Launcher {
+    line: Line,
+    given: Prepared,
+    workers: HashSet<Pid>,
+}
+
+/// A worker that has just been forked, in its own process.
+struct Newborn {
+    worker: u32,
+    line: OwnedFd,
+    board: OwnedFd,
+}
+
+impl Launcher {
+    /// Forks and reaps until the master is done with this generation, then ends the process.
+    fn run(mut self, py: Python<'_>) -> ! {
+        // A worker that ends between two looks must interrupt the wait behind them: CHLD is
+        // let through only while waiting.
+        survive(Signal::SIGCHLD);
+        let children = SigSet::from_iter([Signal::SIGCHLD]);
+        let mask = children
+            .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+            .unwrap_or_else(|_| SigSet::empty());
+        self.tell(&FromLauncher::Prepared);
+        let mut open = true;
+        while open || !self.workers.is_empty() {
+            self.reap();
+            let waited = py.detach(|| wait(open.then_some(&self.line), mask));
+            if let Err(error) = waited {
+                error!(%error, "the launcher cannot wait for orders");
+                break;
+            }
+            while open {
+                match self.line.receive() {
+                    Ok(Received::Message(ToLauncher::Fork { worker, serial }, fds)) => {
+                        let newborn = self.fork(py, worker, serial, fds);
+                        if let Some(newborn) = newborn {
+                            let _ = mask.thread_set_mask();
+                            become_worker(py, self, newborn);
+                        }
+                    }
+                    Ok(Received::Message(ToLauncher::Configure(_), _)) => {}
+                    Ok(Received::Message(ToLauncher::End, _)) => open = false,
+                    Ok(Received::End) => {
+                        open = false;
+                        self.given.close_to_newcomers();
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => error!(%error, "the master was not understood"),
+                }
+            }
+        }
+        if self.given.preloaded.is_some() {
+            interpreter::run_exit_handlers(py, EXIT_PATIENCE);
+        }
+        exit_now(0)
+    }
+
+    /// Forks a worker. In its process it comes back with what belongs to it.
+    fn fork(
+        &mut self,
+        py: Python<'_>,
+        worker: u32,
+        serial: u64,
+        fds: Vec<OwnedFd>,
+    ) -> Option<Newborn> {
+        let [line, board] = <[OwnedFd; 2]>::try_from(fds).ok()?;
+        self.warn_of_threads(py, worker);
+        // CPython's own fork: its hooks put locks and thread states right, and run what
+        // libraries registered with os.register_at_fork().
+        let fork = || py.import("os")?.call_method0("fork")?.extract::<i32>();
+        let message = match fork().map(Pid::from_raw) {
+            Ok(None) => {
+                return Some(Newborn {
+                    worker,
+                    line,
+                    board,
+                });
+            }
+            Ok(Some(pid)) => {
+                self.workers.insert(pid);
+                FromLauncher::Forked {
+                    serial,
+                    pid: pid.as_raw_pid(),
+                }
+            }
+            Err(error) => FromLauncher::ForkFailed {
+                serial,
+                error: traceback(py, &error),
+            },
+        };
+        self.tell(&message);
+        None
+    }
+
+    /// A lock that another thread holds during a fork stays locked in the child for ever.
+    fn warn_of_threads(&self, py: Python<'_>, worker: u32) {
+        if self.given.preloaded.is_none() {
+            return;
+        }
+        let names = live_threads(py).unwrap_or_default();
+        if !names.is_empty() {
+            let threads = names.join(", ");
+            warn!(
+                worker,
+                threads,
+                "--preload forks while threads of the application run: the worker has none of \
+                 them, and their locks stay locked (start them in scoter.hooks.post_fork)"
+            );
+        }
+    }
+
+    fn reap(&mut self) {
+        let ended: Vec<_> = self
+            .workers
+            .iter()
+            .filter_map(|&pid| match waitpid(Some(pid), WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => Some((pid, status.as_raw())),
+                _ => None,
+            })
+            .collect();
+        for (pid, status) in ended {
+            self.workers.remove(&pid);
+            self.tell(&FromLauncher::Exited {
+                pid: pid.as_raw_pid(),
+                status,
+            });
+        }
+    }
+
+    fn tell(&self, message: &FromLauncher) {
+        // A master that is gone is noticed by the end of the line.
+        let _ = self.line.send(message, &[]);
+    }
+}
+
+fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn) -> ! {
+    // The launcher's line must end with the launcher.
+    drop(launcher.line);
+    reset(Signal::SIGCHLD);
+    set_worker_id(newborn.worker);
+    let name = CString::new(format!("scoter-worker-{}", newborn.worker)).unwrap_or_default();
+    let _ = set_name(&name);
+    let report = newborn.line.try_clone().map(Line::from);
+    let served = launcher
+        .given
+        .into_duty(newborn.line, newborn.board)
+        .and_then(|duty| serve(py, duty));
+    let failure = match served {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    if let Ok(line) = report {
+        let _ = line.send(&FromWorker::Failed(failure.report()), &[]);
+    }
+    exit_now(failure.exit_code())
+}
+
+/// Waits for a message, for a worker's end, or for a moment.
+fn wait(line: Option<&Line>, mask: SigSet) -> io::Result<()> {
+    let mut fds: Vec<_> = line
+        .iter()
+        .map(|line| PollFd::new(line.as_fd(), PollFlags::POLLIN))
+        .collect();
+    // A thread that the application has started may receive CHLD instead.
+    let timeout = Some(TimeSpec::from_duration(LONGEST_WAIT));
+    match ppoll(&mut fds, timeout, Some(mask)) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn live_threads(py: Python<'_>) -> PyResult<Vec<String>> {
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?;
+    let mut names = Vec::new();
+    for thread in threading.call_method0("enumerate")?.try_iter()? {
+        let thread = thread?;
+        if !thread.is(&main) {
+            names.push(thread.getattr("name")?.to_string());
+        }
+    }
+    Ok(names)
+}
+
+/// Signals whose default would end or stop the process; they are the master's to act on.
+const SURVIVED: [Signal; 7] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+];
+
+/// How long a worker's end goes unnoticed at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// For the threads that a preloaded application has left running in the launcher.
+const EXIT_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,150 @@
+//! A generation: one state of the code and the configuration, and the launcher that forks
+//! its workers.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::{debug, warn};
+
+use super::backoff::Backoff;
+use super::event::Event;
+use crate::config::{Options, Settings};
+use crate::line::{Configuration, FromLauncher, Line, Received, ToLauncher};
+use crate::listen::Listener;
+use crate::program::Program;
+
+/// A generation, from its first launcher to its last worker.
+#[derive(Debug)]
+pub(super) struct Generation {
+    pub(super) number: u32,
+    pub(super) settings: Settings,
+    pub(super) options: Options,
+    pub(super) launcher: Option<Launcher>,
+    /// When the next launcher may be started, after one has died.
+    pub(super) backoff: Backoff,
+}
+
+/// The process that forks a generation's workers.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    pub(super) pid: Pid,
+    /// Whether it can fork: with `--preload` the application is loaded.
+    pub(super) prepared: bool,
+    pub(super) started: Instant,
+    line: Arc<AsyncFd<Line>>,
+    reader: JoinHandle<()>,
+}
+
+impl Launcher {
+    /// Starts a launcher, and tells it what to launch.
+    pub(super) fn start(
+        generation: u32,
+        program: &Program,
+        settings: &Settings,
+        listeners: &[Listener],
+        several_workers: bool,
+        events: mpsc::Sender<Event>,
+    ) -> io::Result<Self> {
+        let (ours, theirs) = Line::pair()?;
+        let mut command: Command = program.launcher();
+        // The line goes as standard input: no other descriptor survives the exec.
+        command.stdin(Stdio::from(OwnedFd::from(theirs)));
+        // A stop with Ctrl-C is the master's to spread.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        #[expect(
+            clippy::zombie_processes,
+            reason = "the master reaps whatever ends, strangers included"
+        )]
+        let child = command.spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        let configuration = Configuration {
+            settings: settings.to_json(),
+            listeners: listeners.iter().map(Listener::describe).collect(),
+            several_workers,
+        };
+        let sockets: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
+        ours.send(&ToLauncher::Configure(configuration), &sockets)?;
+        Self::adopt(generation, pid, ours, false, events)
+    }
+
+    /// Takes over a launcher that runs already.
+    pub(super) fn adopt(
+        generation: u32,
+        pid: Pid,
+        line: Line,
+        prepared: bool,
+        events: mpsc::Sender<Event>,
+    ) -> io::Result<Self> {
+        let line = Arc::new(line.watch()?);
+        let reader = tokio::spawn(read(generation, Arc::clone(&line), events));
+        Ok(Self {
+            pid,
+            prepared,
+            started: Instant::now(),
+            line,
+            reader,
+        })
+    }
+
+    /// Has a worker forked.
+    pub(super) fn fork(
+        &self,
+        worker: u32,
+        serial: u64,
+        ends: [BorrowedFd<'_>; 2],
+    ) -> io::Result<()> {
+        let order = ToLauncher::Fork { worker, serial };
+        self.line.get_ref().send(&order, &ends)
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Err(error) = kill(self.pid, signal) {
+            debug!(%error, pid = self.pid.as_raw(), "the launcher was not signalled");
+        }
+    }
+}
+
+impl AsFd for Launcher {
+    /// Its line.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.line.get_ref().as_fd()
+    }
+}
+
+impl Drop for Launcher {
+    /// Lets the launcher end with its last worker. A line that ends without a word means to
+    /// it that the whole server is gone.
+    fn drop(&mut self) {
+        self.reader.abort();
+        let _ = self.line.get_ref().send(&ToLauncher::End, &[]);
+    }
+}
+
+async fn read(generation: u32, line: Arc<AsyncFd<Line>>, events: mpsc::Sender<Event>) {
+    loop {
+        let received = line
+            .async_io(Interest::READABLE, Line::receive::<FromLauncher>)
+            .await;
+        let event = match received {
+            Ok(Received::Message(message, _)) => Event::Launcher(generation, message),
+            Ok(Received::End) => Event::LauncherGone(generation),
+            Err(error) => {
+                warn!(%error, generation, "a launcher was not understood");
+                continue;
+            }
+        };
+        let last = matches!(event, Event::LauncherGone(_));
+        if events.send(event).await.is_err() || last {
+            return;
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Why a process has died, as well as that can be known.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use nix::sys::signal::Signal;
+
+use super::cgroup::Cgroup;
+
+/// Tells a kill by the kernel for want of memory from others.
+#[derive(Debug)]
+pub(super) struct Coroner {
+    cgroup: Option<Cgroup>,
+    oom_kills: u64,
+}
+
+impl Coroner {
+    pub(super) fn new() -> Self {
+        let cgroup = Cgroup::of_this_process();
+        Self {
+            oom_kills: cgroup.as_ref().and_then(Cgroup::oom_kills).unwrap_or(0),
+            cgroup,
+        }
+    }
+
+    /// The memory that the server may use, if there is a limit.
+    pub(super) fn memory_limit(&self) -> Option<u64> {
+        self.cgroup.as_ref()?.memory_limit()
+    }
+
+    /// Describes an end, of a process that held `rss` bytes a moment before. The status is
+    /// that of wait(2), unknown where nobody was there to take it.
+    pub(super) fn describe(&mut self, status: Option<i32>, rss: u64) -> String {
+        let Some(status) = status.map(ExitStatus::from_raw) else {
+            return "it is gone, and its launcher too, which would know why".to_owned();
+        };
+        let Some(number) = status.signal() else {
+            let code = status.code().unwrap_or_default();
+            return format!(
+                "it ended by itself with exit code {code}: os._exit(), or a fatal error of an \
+                 extension"
+            );
+        };
+        let name = Signal::try_from(number).map_or_else(
+            |_| format!("signal {number}"),
+            |signal| signal.as_str().to_owned(),
+        );
+        if number == Signal::SIGKILL as i32 {
+            if let Some(text) = self.out_of_memory(rss) {
+                return text;
+            }
+        }
+        let core = if status.core_dumped() {
+            ", core dumped"
+        } else {
+            ""
+        };
+        let hint = match Signal::try_from(number) {
+            Ok(Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGABRT) => {
+                ": a fault of an extension module, most likely"
+            }
+            _ => "",
+        };
+        format!("it was killed by {name}{core}{hint}")
+    }
+
+    /// The counter is that of the whole group, so a kill that was somebody else's at the same
+    /// moment cannot be told apart.
+    fn out_of_memory(&mut self, rss: u64) -> Option<String> {
+        let kills = self.cgroup.as_ref()?.oom_kills()?;
+        if kills <= std::mem::replace(&mut self.oom_kills, kills) {
+            return None;
+        }
+        let limit = self
+            .memory_limit()
+            .map_or_else(String::new, |limit| format!(" of {} MiB", limit >> 20));
+        let held = rss >> 20;
+        Some(format!(
+            "the kernel killed it: the cgroup's memory{limit} was used up (oom_kill in \
+             memory.events); it held {held} MiB"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_told_apart() {
+        let mut coroner = Coroner {
+            cgroup: None,
+            oom_kills: 0,
+        };
+        for (status, expected) in [
+            (Some(9), "it was killed by SIGKILL"),
+            (
+                Some(11),
+                "it was killed by SIGSEGV: a fault of an extension module, most likely",
+            ),
+            (
+                Some(11 | 0x80),
+                "it was killed by SIGSEGV, core dumped: a fault of an extension module, most likely",
+            ),
+            (
+                Some(7 << 8),
+                "it ended by itself with exit code 7: os._exit(), or a fatal error of an extension",
+            ),
+            (
+                None,
+                "it is gone, and its launcher too, which would know why",
+            ),
+        ] {
+            assert_eq!(coroner.describe(status, 0), expected);
+        }
+    }
+}

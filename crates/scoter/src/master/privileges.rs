@@ -1,0 +1,157 @@
+//! `--user` and `--group`: from root to somebody who may do less, for good.
+
+use std::ffi::CString;
+use std::io;
+
+use nix::unistd::{
+    Gid, Group, Uid, User, getgroups, getresgid, getresuid, initgroups, setgroups, setresgid,
+    setresuid, setuid,
+};
+use thiserror::Error;
+use tracing::warn;
+
+use crate::config::Options;
+
+/// Who the server is once its sockets are bound.
+#[derive(Debug)]
+pub(super) struct Identity {
+    user: Option<(Uid, CString)>,
+    group: Option<Gid>,
+}
+
+/// Why the server could not become somebody else.
+#[derive(Debug, Error)]
+pub(crate) enum PrivilegeError {
+    /// No such user.
+    #[error("--user {name}: there is no such user")]
+    NoUser { name: String },
+    /// No such group.
+    #[error("--group {name}: there is no such group")]
+    NoGroup { name: String },
+    /// It takes root.
+    #[error("--user and --group need root: start scoter as root, or as that user without them")]
+    NotRoot,
+    /// A number without an entry in the user database has no groups of its own.
+    #[error("--user {uid} is in no user database: name its group with --group")]
+    GroupUnknown { uid: Uid },
+    /// The system said no.
+    #[error("cannot become --user and --group: {0}")]
+    Refused(io::Error),
+    /// The system said yes, and root is still there.
+    #[error("privileges were not given up for good: {what}")]
+    Kept { what: &'static str },
+}
+
+impl Identity {
+    /// Looks the names up, while that is still possible.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivilegeError`] names what does not exist, or who would have to start scoter.
+    pub(super) fn of(options: &Options) -> Result<Self, PrivilegeError> {
+        let user = options.user.as_deref().map(find_user).transpose()?;
+        let group = options.group.as_deref().map(find_group).transpose()?;
+        let group = match (&user, group) {
+            (_, Some(group)) => Some(group),
+            (Some((uid, None)), None) => return Err(PrivilegeError::GroupUnknown { uid: *uid }),
+            (Some((_, Some(user))), None) => Some(user.gid),
+            (None, None) => None,
+        };
+        let changes = user.is_some() || group.is_some();
+        if changes && !Uid::effective().is_root() && !already(&user, group) {
+            return Err(PrivilegeError::NotRoot);
+        }
+        let user = user.map(|(uid, entry)| {
+            let name = entry.map_or_else(|| uid.to_string(), |entry| entry.name);
+            (uid, CString::new(name).unwrap_or_default())
+        });
+        Ok(Self { user, group })
+    }
+
+    /// The user and group that files of the server should belong to.
+    pub(super) fn owner(&self) -> (Option<Uid>, Option<Gid>) {
+        (self.user.as_ref().map(|(uid, _)| *uid), self.group)
+    }
+
+    /// Becomes it, for good.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivilegeError`] for every step that did not do what it should.
+    pub(super) fn assume(&self) -> Result<(), PrivilegeError> {
+        let refused = |errno: nix::Error| PrivilegeError::Refused(errno.into());
+        if !Uid::effective().is_root() {
+            return Ok(());
+        }
+        if let Some(gid) = self.group {
+            match &self.user {
+                Some((_, name)) if !name.is_empty() => initgroups(name, gid).map_err(refused)?,
+                _ => setgroups(&[gid]).map_err(refused)?,
+            }
+            setresgid(gid, gid, gid).map_err(refused)?;
+        }
+        let Some((uid, _)) = self.user else {
+            warn!(
+                "running as root: whoever breaks into the application is root too (--user NAME \
+                 gives privileges up once the sockets are bound)"
+            );
+            return Ok(());
+        };
+        setresuid(uid, uid, uid).map_err(refused)?;
+        verify(uid, self.group)
+    }
+}
+
+/// Every identity is the new one, and there is no way back.
+fn verify(uid: Uid, gid: Option<Gid>) -> Result<(), PrivilegeError> {
+    let refused = |errno: nix::Error| PrivilegeError::Refused(errno.into());
+    let kept = |what| Err(PrivilegeError::Kept { what });
+    let ids = getresuid().map_err(refused)?;
+    if [ids.real, ids.effective, ids.saved] != [uid; 3] {
+        return kept("a user ID is still the old one");
+    }
+    if let Some(gid) = gid {
+        let ids = getresgid().map_err(refused)?;
+        if [ids.real, ids.effective, ids.saved] != [gid; 3] {
+            return kept("a group ID is still the old one");
+        }
+        let root = Gid::from_raw(0);
+        if gid != root && getgroups().map_err(refused)?.contains(&root) {
+            return kept("root's group is still among the supplementary groups");
+        }
+    }
+    if !uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
+        return kept("the way back to root is open");
+    }
+    Ok(())
+}
+
+fn already(user: &Option<(Uid, Option<User>)>, group: Option<Gid>) -> bool {
+    user.as_ref()
+        .is_none_or(|(uid, _)| *uid == Uid::effective())
+        && group.is_none_or(|gid| gid == Gid::effective())
+}
+
+fn find_user(name: &str) -> Result<(Uid, Option<User>), PrivilegeError> {
+    let missing = || PrivilegeError::NoUser {
+        name: name.to_owned(),
+    };
+    if let Ok(number) = name.parse() {
+        let uid = Uid::from_raw(number);
+        return Ok((uid, User::from_uid(uid).ok().flatten()));
+    }
+    let user = User::from_name(name).ok().flatten().ok_or_else(missing)?;
+    Ok((user.uid, Some(user)))
+}
+
+fn find_group(name: &str) -> Result<Gid, PrivilegeError> {
+    if let Ok(number) = name.parse() {
+        return Ok(Gid::from_raw(number));
+    }
+    let group = Group::from_name(name).ok().flatten();
+    group
+        .map(|group| group.gid)
+        .ok_or_else(|| PrivilegeError::NoGroup {
+            name: name.to_owned(),
+        })
+}

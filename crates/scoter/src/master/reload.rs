@@ -1,0 +1,220 @@
+//! Reload: a new generation is up and ready before anybody of the old one goes; one that
+//! does not get ready changes nothing.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use nix::sys::signal::Signal;
+use tokio::sync::oneshot::Sender;
+use tracing::{error, info, warn};
+
+use super::scaling::Scale;
+use super::supervisor::Supervisor;
+use super::touch::Touched;
+use super::worker::Phase;
+use crate::config::{Change, Settings};
+use crate::control::{ReloadError, ReloadStatus, Reloaded};
+
+/// A new generation on its way.
+#[derive(Debug)]
+pub(super) struct Rollout {
+    pub(super) generation: u32,
+    /// Whether one of its workers has been ready.
+    pub(super) proven: bool,
+    begun: Instant,
+    /// A new number of workers, from the moment the new code has proven itself.
+    pub(super) scale: Option<Scale>,
+    needs_restart: Vec<String>,
+    /// Where the outcome goes.
+    reply: Option<Reply>,
+    /// Whether somebody wanted another reload meanwhile: the code may have changed since.
+    again: bool,
+}
+
+pub(super) type Reply = Sender<Result<Reloaded, ReloadError>>;
+
+impl Rollout {
+    pub(super) fn answer(self, outcome: &Result<Reloaded, ReloadError>) {
+        if let Some(reply) = self.reply {
+            let _ = reply.send(outcome.clone());
+        }
+    }
+}
+
+impl Supervisor {
+    /// Reads the configuration again, and begins to put a new generation in place of the one
+    /// that serves.
+    pub(super) fn reload(&mut self, origin: &'static str, reply: Option<Reply>) {
+        if let Some(busy) = self.busy() {
+            return self.put_off(origin, busy, reply);
+        }
+        let read = Settings::read(&self.arguments)
+            .and_then(|settings| settings.options().map(|options| (settings, options)));
+        let (settings, options) = match read {
+            Ok(read) => read,
+            Err(problem) => return self.refuse(origin, problem.to_string(), reply),
+        };
+        let changed = Settings::changed(&self.settings, &settings);
+        let needs_restart: Vec<_> = changed
+            .iter()
+            .filter(|opt| opt.change == Change::Restart)
+            .map(|opt| opt.name.to_owned())
+            .collect();
+        if !needs_restart.is_empty() {
+            let options = needs_restart.join(", ");
+            warn!(options, "changed, but takes effect only after a restart");
+        }
+        let rescaled = changed.iter().any(|opt| opt.name == "workers");
+        let scale = rescaled.then(|| Scale::new(options.workers));
+        self.touched = Touched::watch(&options.reload_on_touch);
+        let generation = self.add_generation(settings.clone(), options.clone());
+        info!(origin, generation, "reloading");
+        self.systemd.reloading("loading new code");
+        self.systemd.extend(options.start_timeout.0);
+        self.settings = settings;
+        self.options = options;
+        self.rollout = Some(Rollout {
+            generation,
+            proven: false,
+            begun: Instant::now(),
+            scale,
+            needs_restart,
+            reply,
+            again: false,
+        });
+    }
+
+    /// Why there can be no reload now.
+    pub(super) fn busy(&self) -> Option<&'static str> {
+        if self.stopping.is_some() {
+            Some("the server stops")
+        } else if !self.started {
+            Some("the server has not started yet")
+        } else if self.rollout.is_some() {
+            Some("a reload is running already")
+        } else {
+            None
+        }
+    }
+
+    /// Somebody who waits for the answer can come again; a signal is not forgotten.
+    pub(super) fn put_off(&mut self, origin: &'static str, busy: &str, reply: Option<Reply>) {
+        match (reply, &mut self.rollout) {
+            (Some(reply), _) => {
+                let _ = reply.send(Err(ReloadError::Busy(busy.to_owned())));
+            }
+            (None, Some(rollout)) => {
+                info!(origin, "another reload follows this one");
+                rollout.again = true;
+            }
+            (None, None) => warn!(origin, "no reload: {busy}"),
+        }
+    }
+
+    /// The configuration is no good: nothing has changed.
+    fn refuse(&mut self, origin: &'static str, problem: String, reply: Option<Reply>) {
+        error!(origin, "reload refused, nothing has changed: {problem}");
+        self.last_reload = Some(ReloadStatus {
+            at: Timestamp::now(),
+            ok: false,
+            generation: self.next_generation,
+            error: Some(problem.clone()),
+        });
+        self.systemd.reloading("reload refused");
+        self.systemd.ready(&self.summary());
+        if let Some(reply) = reply {
+            let _ = reply.send(Err(ReloadError::Broken(problem)));
+        }
+    }
+
+    /// Forgets a rollout that has hardly begun, and returns who waits for its outcome.
+    pub(super) fn cancel_rollout(&mut self) -> Option<Reply> {
+        let rollout = self.rollout.take()?;
+        self.kill_generation(rollout.generation);
+        rollout.reply
+    }
+
+    /// None of its workers serves yet.
+    fn kill_generation(&mut self, number: u32) {
+        for worker in &mut self.workers {
+            if worker.generation == number {
+                worker.phase = Phase::Retiring;
+                worker.signal(Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// The new code is no good: the old generation serves on.
+    pub(super) fn fail_rollout(&mut self, problem: &str) {
+        let Some(rollout) = self.rollout.take() else {
+            return;
+        };
+        let generation = rollout.generation;
+        error!(
+            generation,
+            "reload failed, the old code serves on: {problem}"
+        );
+        self.kill_generation(generation);
+        if let Some(current) = self.generation(self.current) {
+            // Limits and times of the generation that serves hold again.
+            let (settings, options) = (current.settings.clone(), current.options.clone());
+            self.touched = Touched::watch(&options.reload_on_touch);
+            self.settings = settings;
+            self.options = options;
+        }
+        self.last_reload = Some(ReloadStatus {
+            at: Timestamp::now(),
+            ok: false,
+            generation,
+            error: Some(problem.to_owned()),
+        });
+        self.systemd.ready(&self.summary());
+        let again = rollout.again;
+        rollout.answer(&Err(ReloadError::Broken(problem.to_owned())));
+        if again {
+            self.reload("a signal during the last reload", None);
+        }
+    }
+
+    /// Notes that the new generation has taken over, once it has.
+    pub(super) fn finish_rollout(&mut self) {
+        let Some(rollout) = &self.rollout else {
+            return;
+        };
+        let generation = rollout.generation;
+        let is_new = |number: u32| number == generation;
+        let ready = self
+            .workers
+            .iter()
+            .filter(|worker| is_new(worker.generation) && worker.phase == Phase::Ready);
+        let complete = rollout.proven && ready.count() >= self.scale.wanted() as usize;
+        let old = |worker: &super::worker::Worker| !is_new(worker.generation) && worker.counts();
+        if !complete || self.workers.iter().any(old) {
+            return;
+        }
+        let Some(rollout) = self.rollout.take() else {
+            return;
+        };
+        self.current = generation;
+        let took_ms = u64::try_from(rollout.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(generation, took_ms, "reloaded");
+        self.last_reload = Some(ReloadStatus {
+            at: Timestamp::now(),
+            ok: true,
+            generation,
+            error: None,
+        });
+        self.systemd.ready(&self.summary());
+        let reloaded = Reloaded {
+            generation,
+            workers: self.scale.wanted(),
+            took_ms,
+            needs_restart: rollout.needs_restart.clone(),
+        };
+        let again = rollout.again;
+        rollout.answer(&Ok(reloaded));
+        if again {
+            self.reload("a signal during the last reload", None);
+        }
+    }
+}

@@ -1,0 +1,852 @@
+//! The master's loop: something happens, it is noted, and then what is missing is started
+//! and what is too much is retired.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::future::pending;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::Pid;
+use rustix::process::{WaitOptions, set_child_subreaper, wait};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::backoff::Backoff;
+use super::event::Event;
+use super::generation::{Generation, Launcher};
+use super::obituary::Coroner;
+use super::reload::Rollout;
+use super::scaling::Scale;
+use super::stopping::Stopping;
+use super::systemd::Systemd;
+use super::touch::Touched;
+use super::upgrade::{Preflight, State};
+use super::worker::{Phase, Worker};
+use crate::banner;
+use crate::config::{Options, Settings};
+use crate::control::{self, ControlListener, Order, ReloadStatus, Totals};
+use crate::failure::Failure;
+use crate::line::{Failed, FromLauncher, FromWorker, Line, ToWorker};
+use crate::listen::Listener;
+use crate::program::Program;
+use crate::scoreboard::Scoreboard;
+use crate::signals::Signals;
+
+/// Everything the master knows.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    pub(super) program: Program,
+    pub(super) arguments: Vec<OsString>,
+    /// As they were last read and accepted.
+    pub(super) settings: Settings,
+    pub(super) options: Options,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) control: Option<Arc<ControlListener>>,
+    pub(super) generations: Vec<Generation>,
+    pub(super) workers: Vec<Worker>,
+    /// The number of the generation that serves.
+    pub(super) current: u32,
+    pub(super) rollout: Option<Rollout>,
+    pub(super) scale: Scale,
+    /// The worker that is being replaced, by its serial.
+    pub(super) recycling: Option<u64>,
+    pub(super) stopping: Option<Stopping>,
+    /// Whether all workers have been ready once.
+    pub(super) started: bool,
+    pub(super) started_at: Timestamp,
+    /// Why the start failed.
+    pub(super) failure: Option<Failed>,
+    /// A look at what is installed now, before this program gives way to it.
+    pub(super) preflight: Option<Preflight>,
+    /// When this program took over from another one.
+    pub(super) resumed: Option<Instant>,
+    pub(super) systemd: Systemd,
+    pub(super) touched: Touched,
+    pub(super) coroner: Coroner,
+    /// Of workers that are gone.
+    pub(super) gone: Totals,
+    pub(super) last_reload: Option<ReloadStatus>,
+    pub(super) next_generation: u32,
+    pub(super) next_serial: u64,
+    pub(super) events: mpsc::Sender<Event>,
+    /// What the workers' places have been through, by their numbers.
+    places: HashMap<u32, Backoff>,
+    pub(super) incoming: mpsc::Receiver<Event>,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        program: Program,
+        arguments: Vec<OsString>,
+        settings: Settings,
+        options: Options,
+        listeners: Vec<Listener>,
+        control: Option<ControlListener>,
+    ) -> Self {
+        let (events, incoming) = mpsc::channel(EVENTS);
+        Self {
+            program,
+            arguments,
+            listeners,
+            control: control.map(Arc::new),
+            generations: Vec::new(),
+            workers: Vec::new(),
+            current: 1,
+            rollout: None,
+            scale: Scale::new(options.workers),
+            recycling: None,
+            stopping: None,
+            started: false,
+            started_at: Timestamp::now(),
+            failure: None,
+            preflight: None,
+            resumed: None,
+            systemd: Systemd::new(),
+            touched: Touched::watch(&options.reload_on_touch),
+            coroner: Coroner::new(),
+            gone: Totals::default(),
+            last_reload: None,
+            next_generation: 1,
+            next_serial: 1,
+            events,
+            places: HashMap::new(),
+            incoming,
+            settings,
+            options,
+        }
+    }
+
+    /// Supervises until there is nothing more to supervise. Returns the exit code.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when it has no descriptors or processes to give.
+    pub(super) async fn run(mut self, resumed: Option<State>) -> io::Result<u8> {
+        let mut signals = Signals::install()?;
+        let mut children = signal(SignalKind::child())?;
+        // Workers whose launcher is killed become children of the master.
+        set_child_subreaper(Some(rustix::process::getpid()))?;
+        let (sender, mut orders) = mpsc::channel(ORDERS);
+        let closing = CancellationToken::new();
+        let server = self.control.as_ref().map(|listener| {
+            tokio::spawn(control::serve(
+                Arc::clone(listener),
+                sender.clone(),
+                closing.clone(),
+            ))
+        });
+        // An upgrade leaves them blocked, so that none is lost in between.
+        let _ = SigSet::all().thread_unblock();
+        match resumed {
+            Some(state) => self.resume(state)?,
+            None => self.begin()?,
+        }
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut load = interval(LOAD_TICK);
+        load.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let code = loop {
+            if let Some(code) = self.reconcile() {
+                break code;
+            }
+            let next_deadline = self.next_deadline();
+            let deadline = async {
+                match next_deadline {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                Some(event) = self.incoming.recv() => self.on_event(event),
+                signal = signals.next() => self.on_signal(signal),
+                _ = children.recv() => self.reap(),
+                Some(order) = orders.recv() => self.on_order(order),
+                _ = tick.tick() => self.on_tick(),
+                _ = load.tick(), if self.scale.range().is_some() => self.follow_load(),
+                () = deadline => self.on_deadline(),
+            }
+        };
+        closing.cancel();
+        if let Some(server) = server {
+            let _ = tokio::time::timeout(LAST_ANSWERS, server).await;
+        }
+        if let Some(control) = &self.control {
+            if let Err(error) = control.close() {
+                warn!(%error, "the control socket was not removed");
+            }
+        }
+        self.listeners.iter().for_each(Listener::close_to_newcomers);
+        if code == 0 {
+            info!("stopped");
+        }
+        Ok(code)
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        banner::announce(&self.listeners);
+        self.systemd.status("loading the application");
+        self.systemd.extend(self.options.start_timeout.0);
+        self.current = self.add_generation(self.settings.clone(), self.options.clone());
+        Ok(())
+    }
+
+    /// Makes a generation, whose launcher is started when next there is time.
+    pub(super) fn add_generation(&mut self, settings: Settings, options: Options) -> u32 {
+        let number = self.next_generation;
+        self.next_generation += 1;
+        self.generations.push(Generation {
+            number,
+            settings,
+            options,
+            launcher: None,
+            backoff: Backoff::default(),
+        });
+        number
+    }
+
+    /// Brings what is closer to what should be. Returns the exit code when all is over.
+    fn reconcile(&mut self) -> Option<u8> {
+        if let Some(failed) = self.failure.take() {
+            error!("{}", failed.message);
+            self.kill_all();
+            return Some(failed.code);
+        }
+        if self.stopping.is_some() {
+            return self.advance_stop();
+        }
+        self.bury_generations();
+        self.start_launchers();
+        self.start_workers();
+        self.retire_surplus();
+        self.finish_rollout();
+        self.begin_recycling();
+        self.announce_start();
+        None
+    }
+
+    /// The generation that workers are started for.
+    pub(super) fn target(&self) -> u32 {
+        self.rollout
+            .as_ref()
+            .map_or(self.current, |rollout| rollout.generation)
+    }
+
+    fn bury_generations(&mut self) {
+        let (current, target) = (self.current, self.target());
+        let workers = &self.workers;
+        self.generations.retain(|generation| {
+            let number = generation.number;
+            let used = workers.iter().any(|worker| worker.generation == number);
+            used || number == current || number == target
+        });
+    }
+
+    fn start_launchers(&mut self) {
+        let (current, target) = (self.current, self.target());
+        let several = self.scale.most() > 1;
+        for generation in &mut self.generations {
+            let number = generation.number;
+            let needed = number == current || number == target;
+            if !needed || generation.launcher.is_some() || generation.backoff.until().is_some() {
+                continue;
+            }
+            let launcher = Launcher::start(
+                number,
+                &self.program,
+                &generation.settings,
+                &self.listeners,
+                several,
+                self.events.clone(),
+            );
+            match launcher {
+                Ok(launcher) => {
+                    debug!(
+                        generation = number,
+                        pid = launcher.pid.as_raw(),
+                        "launcher started"
+                    );
+                    generation.launcher = Some(launcher);
+                }
+                Err(error) => {
+                    error!(%error, "no launcher could be started");
+                    generation.backoff.failed(Duration::ZERO);
+                    if !self.started {
+                        let message = format!("cannot start: {error}");
+                        self.failure = Some(Failed::new(1, &message));
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_workers(&mut self) {
+        let wanted = self.scale.wanted() + u32::from(self.replacement_is_due());
+        let unproven = self.rollout.as_ref().filter(|rollout| !rollout.proven);
+        match unproven.map(|rollout| rollout.generation) {
+            // One worker shows whether the new code is any good; nothing else changes until
+            // it is ready.
+            Some(generation) => {
+                self.fill(self.current, wanted);
+                self.fill(generation, 1);
+            }
+            None => self.fill(self.target(), wanted),
+        }
+    }
+
+    fn fill(&mut self, generation: u32, wanted: u32) {
+        let is_held = |backoff: &Backoff| backoff.until().is_some();
+        let held = self.places.values().filter(|place| is_held(place)).count();
+        let there = self
+            .workers
+            .iter()
+            .filter(|worker| worker.generation == generation && worker.counts())
+            .count();
+        let missing = (wanted as usize).saturating_sub(there + held);
+        for _ in 0..missing {
+            if self.rollout.is_some() && self.workers.len() >= self.most_processes() {
+                return;
+            }
+            if !self.start_worker(generation) {
+                return;
+            }
+        }
+    }
+
+    /// While one generation replaces another there are more processes than otherwise, but
+    /// not twice as many: memory has its limits.
+    fn most_processes(&self) -> usize {
+        let wanted = self.scale.wanted() as usize;
+        wanted + wanted.div_ceil(2)
+    }
+
+    fn start_worker(&mut self, generation: u32) -> bool {
+        let id = self.free_id();
+        let Some(found) = self.generation(generation) else {
+            return false;
+        };
+        let Some(launcher) = found.launcher.as_ref().filter(|launcher| launcher.prepared) else {
+            return false;
+        };
+        let slots = usize::from(found.options.threads);
+        let timeout = found.options.start_timeout.0;
+        let serial = self.next_serial;
+        let fork = || {
+            let (ours, theirs) = Line::pair()?;
+            let board = Scoreboard::create(slots)?;
+            launcher.fork(id, serial, [theirs.as_fd(), board.as_fd()])?;
+            Worker::new(serial, id, generation, ours, board, self.events.clone())
+        };
+        match fork() {
+            Ok(mut worker) => {
+                worker.deadline = Some(Instant::now() + timeout);
+                self.workers.push(worker);
+                self.next_serial += 1;
+                true
+            }
+            Err(error) => {
+                error!(%error, worker = id, "no worker could be started");
+                self.places.entry(id).or_default().failed(Duration::ZERO);
+                false
+            }
+        }
+    }
+
+    /// The lowest number that no living worker has, and whose place is not kept empty.
+    fn free_id(&self) -> u32 {
+        let taken = |id: u32| {
+            let held = self
+                .places
+                .get(&id)
+                .is_some_and(|place| place.until().is_some());
+            held || self.workers.iter().any(|worker| worker.id == id)
+        };
+        (1..).find(|id| !taken(*id)).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn generation(&self, number: u32) -> Option<&Generation> {
+        let mut generations = self.generations.iter();
+        generations.find(|generation| generation.number == number)
+    }
+
+    fn generation_mut(&mut self, number: u32) -> Option<&mut Generation> {
+        let mut generations = self.generations.iter_mut();
+        generations.find(|generation| generation.number == number)
+    }
+
+    fn retire_surplus(&mut self) {
+        let is_ready = |worker: &&Worker| worker.phase == Phase::Ready;
+        let ready = self.workers.iter().filter(is_ready).count();
+        let surplus = ready.saturating_sub(self.scale.wanted() as usize);
+        let (target, recycling) = (self.target(), self.recycling);
+        for _ in 0..surplus {
+            // Old code goes first, then what is being replaced, then the idle, then the last.
+            let victim = self
+                .workers
+                .iter()
+                .enumerate()
+                .filter(|(_, worker)| worker.phase == Phase::Ready)
+                .max_by_key(|(_, worker)| {
+                    (
+                        worker.generation != target,
+                        Some(worker.serial) == recycling,
+                        worker.is_idle(),
+                        worker.id,
+                    )
+                })
+                .map(|(index, _)| index);
+            if let Some(index) = victim {
+                self.retire(index);
+            }
+        }
+    }
+
+    pub(super) fn retire(&mut self, index: usize) {
+        let patience = self.options.graceful_timeout.0 + OVERTIME;
+        let worker = &mut self.workers[index];
+        debug!(
+            worker = worker.id,
+            generation = worker.generation,
+            "worker retires"
+        );
+        worker.tell(ToWorker::Retire);
+        worker.phase = Phase::Retiring;
+        worker.deadline = Some(Instant::now() + patience);
+    }
+
+    fn announce_start(&mut self) {
+        let wanted = self.scale.wanted() as usize;
+        let ready = self.workers.iter().filter(|w| w.phase == Phase::Ready);
+        if self.started || ready.count() < wanted {
+            return;
+        }
+        self.started = true;
+        let (workers, threads) = (wanted, self.options.threads);
+        info!(workers, threads, "ready");
+        self.systemd.ready(&self.summary());
+    }
+
+    pub(super) fn summary(&self) -> String {
+        let (workers, generation) = (self.scale.wanted(), self.current);
+        format!("{workers} workers serve generation {generation}")
+    }
+
+    pub(super) fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Launcher(generation, message) => self.on_launcher(generation, message),
+            Event::LauncherGone(generation) => debug!(generation, "a launcher's line has ended"),
+            Event::Worker(serial, message) => self.on_worker(serial, message),
+            Event::WorkerGone(serial) => {
+                if let Some(worker) = self.worker_mut(serial) {
+                    worker.silent = Some(Instant::now());
+                }
+            }
+        }
+    }
+
+    fn on_launcher(&mut self, generation: u32, message: FromLauncher) {
+        match message {
+            FromLauncher::Hello { version } => {
+                if version != env!("CARGO_PKG_VERSION") {
+                    self.meet_other_version(generation, &version);
+                }
+            }
+            FromLauncher::Prepared => {
+                if let Some(generation) = self.generation_mut(generation) {
+                    if let Some(launcher) = &mut generation.launcher {
+                        launcher.prepared = true;
+                    }
+                }
+            }
+            FromLauncher::Failed(failed) => self.on_failed_start(generation, &failed),
+            FromLauncher::Forked { serial, pid } => {
+                if let Some(worker) = self.worker_mut(serial) {
+                    worker.pid = Some(Pid::from_raw(pid));
+                }
+            }
+            FromLauncher::ForkFailed { serial, error } => {
+                if let Some(index) = self.workers.iter().position(|w| w.serial == serial) {
+                    let worker = self.workers.remove(index);
+                    self.lose_place(&worker);
+                    let message = format!("cannot fork a worker: {error}");
+                    self.on_failed_start(generation, &Failed::new(1, &message));
+                }
+            }
+            FromLauncher::Exited { pid, status } => {
+                self.on_exit(Pid::from_raw(pid), Some(status));
+            }
+        }
+    }
+
+    fn on_worker(&mut self, serial: u64, message: FromWorker) {
+        let patience = self.options.graceful_timeout.0 + OVERTIME;
+        let stopping = self.stopping.is_some();
+        let lifetime = self.lifetime();
+        let Some(worker) = self.worker_mut(serial) else {
+            return;
+        };
+        let id = worker.id;
+        match message {
+            FromWorker::Ready {
+                pid,
+                application,
+                import_ms,
+            } => {
+                worker.pid = Some(Pid::from_raw(pid));
+                if stopping {
+                    return worker.tell(ToWorker::Leave);
+                }
+                let ready_ms = worker.started.elapsed().as_millis();
+                worker.phase = Phase::Ready;
+                worker.deadline = None;
+                worker.expires = lifetime.map(|lifetime| Instant::now() + lifetime);
+                let generation = worker.generation;
+                if self.started {
+                    info!(worker = id, pid, generation, ready_ms, "worker ready");
+                } else {
+                    debug!(worker = id, pid, ready_ms, "worker ready");
+                }
+                self.on_ready(generation, &application, import_ms);
+            }
+            FromWorker::Failed(failed) => worker.failed = Some(failed),
+            FromWorker::Replace { reason } => {
+                worker.replace.get_or_insert(reason);
+            }
+            FromWorker::Stuck { reason } => {
+                warn!(worker = id, reason, "worker is stuck: it is replaced");
+                worker.phase = Phase::Stuck;
+                worker.deadline = Some(Instant::now() + patience);
+                self.gone.replaced += 1;
+            }
+        }
+    }
+
+    fn on_ready(&mut self, generation: u32, application: &str, import_ms: u64) {
+        let first = self
+            .workers
+            .iter()
+            .filter(|worker| worker.generation == generation && worker.phase == Phase::Ready)
+            .count()
+            == 1;
+        if first && !self.started {
+            info!(name = application, import_ms, "application loaded");
+        }
+        if let Some(rollout) = &mut self.rollout {
+            if rollout.generation == generation && !rollout.proven {
+                rollout.proven = true;
+                if let Some(scale) = rollout.scale.take() {
+                    self.scale = scale;
+                }
+                info!(
+                    generation,
+                    name = application,
+                    import_ms,
+                    "new code is ready"
+                );
+            }
+        }
+    }
+
+    /// A launcher or a worker says why it cannot serve.
+    pub(super) fn on_failed_start(&mut self, generation: u32, failed: &Failed) {
+        if self.stopping.is_some() {
+            return;
+        }
+        if !self.started {
+            self.failure.get_or_insert_with(|| failed.clone());
+        } else if self.is_unproven(generation) {
+            self.fail_rollout(&failed.message);
+        } else {
+            error!(generation, "a worker could not start: {}", failed.message);
+        }
+    }
+
+    pub(super) fn is_unproven(&self, generation: u32) -> bool {
+        let rollout = self.rollout.as_ref();
+        rollout.is_some_and(|rollout| rollout.generation == generation && !rollout.proven)
+    }
+
+    fn worker_mut(&mut self, serial: u64) -> Option<&mut Worker> {
+        self.workers
+            .iter_mut()
+            .find(|worker| worker.serial == serial)
+    }
+
+    /// Takes the status of every child that has ended; as PID 1 also those of strangers,
+    /// which are nobody's business.
+    fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            self.on_exit(Pid::from_raw(pid.as_raw_pid()), Some(status.as_raw()));
+        }
+    }
+
+    pub(super) fn on_exit(&mut self, pid: Pid, status: Option<i32>) {
+        if let Some(index) = self.workers.iter().position(|w| w.pid == Some(pid)) {
+            let worker = self.workers.remove(index);
+            return self.on_worker_exit(worker, status);
+        }
+        if let Some(preflight) = self.preflight.take_if(|preflight| preflight.pid == pid) {
+            return self.after_preflight(preflight, status);
+        }
+        let mut generations = self.generations.iter_mut();
+        let launcher = generations.find_map(|generation| {
+            let number = generation.number;
+            let launcher = generation
+                .launcher
+                .take_if(|launcher| launcher.pid == pid)?;
+            let pause = generation.backoff.failed(launcher.started.elapsed());
+            Some((number, launcher, pause))
+        });
+        match launcher {
+            Some((generation, launcher, pause)) => {
+                self.on_launcher_exit(generation, &launcher, pause, status);
+            }
+            None => {
+                if let Some(stopping) = &mut self.stopping {
+                    stopping.launchers.retain(|launcher| *launcher != pid);
+                }
+            }
+        }
+    }
+
+    fn on_worker_exit(&mut self, worker: Worker, status: Option<i32>) {
+        self.bank(&worker);
+        if self.recycling == Some(worker.serial) {
+            self.recycling = None;
+            self.gone.replaced += 1;
+        }
+        let (id, generation) = (worker.id, worker.generation);
+        let pid = worker.pid.map(Pid::as_raw);
+        match worker.phase {
+            Phase::Retiring | Phase::Stuck => {
+                worker.report_lost();
+                return debug!(worker = id, pid, "worker ended");
+            }
+            Phase::Starting | Phase::Ready => {}
+        }
+        if self.stopping.is_some() {
+            return worker.report_lost();
+        }
+        let failed = worker.failed.clone();
+        let reason = match &failed {
+            Some(_) => "it could not load the application".to_owned(),
+            None => self.coroner.describe(status, worker.rss),
+        };
+        self.gone.crashed += 1;
+        self.lose_place(&worker);
+        if failed.is_none() && (self.started || worker.phase == Phase::Ready) {
+            error!(
+                worker = id,
+                pid, reason, "worker died: a new one is started"
+            );
+            worker.report_lost();
+        }
+        if worker.phase == Phase::Starting {
+            let failed = failed.unwrap_or_else(|| {
+                Failed::new(1, &format!("a worker died while it was starting: {reason}"))
+            });
+            self.on_failed_start(generation, &failed);
+        }
+    }
+
+    fn lose_place(&mut self, worker: &Worker) {
+        let place = self.places.entry(worker.id).or_default();
+        let pause = place.failed(worker.started.elapsed());
+        if !pause.is_zero() {
+            let pause_ms = pause.as_millis();
+            warn!(
+                worker = worker.id,
+                pause_ms, "it keeps dying: its place stays empty for a while"
+            );
+        }
+    }
+
+    fn on_launcher_exit(
+        &mut self,
+        generation: u32,
+        launcher: &Launcher,
+        pause: Duration,
+        status: Option<i32>,
+    ) {
+        if self.stopping.is_some() || self.failure.is_some() {
+            return;
+        }
+        let reason = self.coroner.describe(status, 0);
+        let pid = launcher.pid.as_raw();
+        // Whom it was about to fork nobody knows of.
+        let unborn = |worker: &Worker| worker.generation == generation && worker.pid.is_none();
+        self.workers.retain(|worker| !unborn(worker));
+        if !self.started {
+            let message = format!("cannot start: the launcher died: {reason}");
+            self.failure = Some(Failed::new(1, &message));
+        } else if self.is_unproven(generation) {
+            self.fail_rollout(&format!("the launcher died: {reason}"));
+        } else {
+            let pause_ms = pause.as_millis();
+            error!(
+                generation,
+                pid, reason, pause_ms, "launcher died: its workers serve on, a new one is started"
+            );
+        }
+    }
+
+    /// Keeps the counts of a worker that is gone.
+    fn bank(&mut self, worker: &Worker) {
+        for cell in worker.board.cells() {
+            let cell = cell.read();
+            self.gone.requests += cell.requests;
+            self.gone.failed += cell.failed;
+        }
+        let (refused, timeouts, peers_gone) = worker.totals();
+        self.gone.refused += refused;
+        self.gone.timeouts += timeouts;
+        self.gone.peers_gone += peers_gone;
+    }
+
+    fn on_signal(&mut self, signal: &'static str) {
+        match signal {
+            "TERM" | "INT" => self.stop(signal),
+            "HUP" => self.reload(signal, None),
+            "USR1" => {
+                info!(signal, "logs are reopened");
+                self.tell_all(ToWorker::ReopenLogs);
+            }
+            "USR2" => self.begin_upgrade(signal, None),
+            "TTIN" => self.step(1),
+            "TTOU" => self.step(-1),
+            _ => {}
+        }
+    }
+
+    fn on_order(&mut self, order: Order) {
+        match order {
+            Order::Status(reply) => drop(reply.send(self.status())),
+            Order::Reload { upgrade, reply } if upgrade => {
+                self.begin_upgrade("scoter reload --upgrade", Some(reply));
+            }
+            Order::Reload { reply, .. } => self.reload("scoter reload", Some(reply)),
+            Order::Stop(reply) => {
+                self.stop("scoter stop");
+                let _ = reply.send(());
+            }
+            Order::Scale { workers, reply } => drop(reply.send(self.scale_to(workers))),
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.reap();
+        self.find_vanished();
+        self.limit_preflight();
+        for worker in &mut self.workers {
+            worker.measure();
+        }
+        if self.stopping.is_some() {
+            return;
+        }
+        self.look_for_recycling();
+        if let Some(path) = self.touched.next() {
+            info!(path = %path.display(), "touched");
+            self.reload("--reload-on-touch", None);
+        }
+        if self.makes_progress() {
+            self.systemd.feed();
+        }
+    }
+
+    /// Workers whose launcher was killed together with the news of their end.
+    fn find_vanished(&mut self) {
+        let vanished: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|worker| worker.silent.is_some_and(|since| since.elapsed() > TICK))
+            .filter_map(|worker| worker.pid)
+            .filter(|pid| nix::sys::signal::kill(*pid, None).is_err())
+            .collect();
+        for pid in vanished {
+            self.on_exit(pid, None);
+        }
+    }
+
+    /// Whether a watchdog may be content: some worker is idle, or finishes requests, and its
+    /// reactor runs.
+    fn makes_progress(&self) -> bool {
+        let Some(patience) = self.systemd.patience() else {
+            return false;
+        };
+        !self.started || self.workers.iter().any(|worker| worker.gets_on(patience))
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let workers = self.workers.iter().filter_map(|worker| worker.deadline);
+        let places = self.places.values().filter_map(Backoff::until);
+        let launchers = self.generations.iter();
+        let launchers = launchers.filter_map(|generation| generation.backoff.until());
+        let stop = self.stopping.as_ref().and_then(Stopping::deadline);
+        workers.chain(places).chain(launchers).chain(stop).min()
+    }
+
+    fn on_deadline(&mut self) {
+        let now = Instant::now();
+        for worker in &mut self.workers {
+            if worker.deadline.is_none_or(|deadline| deadline > now) {
+                continue;
+            }
+            worker.deadline = None;
+            let id = worker.id;
+            match worker.phase {
+                Phase::Starting => {
+                    worker.failed = Some(Failed::new(
+                        3,
+                        "the application was not ready within --start-timeout",
+                    ));
+                }
+                _ => warn!(
+                    worker = id,
+                    "worker does not end within --graceful-timeout: killed"
+                ),
+            }
+            worker.signal(Signal::SIGKILL);
+        }
+    }
+
+    pub(super) fn tell_all(&self, message: ToWorker) {
+        for worker in &self.workers {
+            worker.tell(message);
+        }
+    }
+
+    /// Ends everything at once, and waits for nobody.
+    fn kill_all(&mut self) {
+        for worker in &self.workers {
+            worker.signal(Signal::SIGKILL);
+        }
+        for generation in &mut self.generations {
+            if let Some(launcher) = &generation.launcher {
+                launcher.signal(Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+/// How often the master looks around.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How often it looks at the load, where that decides the number of workers.
+const LOAD_TICK: Duration = Duration::from_millis(100);
+
+/// What a worker that ends gets beyond `--graceful-timeout`, which it enforces itself.
+pub(super) const OVERTIME: Duration = Duration::from_secs(5);
+
+/// For clients of the control socket to get their last answer.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Events and orders that may wait to be dealt with.
+const EVENTS: usize = 1_024;
+const ORDERS: usize = 16;

@@ -1,0 +1,108 @@
+//! How this program is started again: as a launcher, or as itself after an upgrade.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+
+use pyo3::prelude::*;
+
+/// The program and what leads to its entry points.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    executable: PathBuf,
+    /// What comes before scoter's own arguments.
+    leading: Vec<OsString>,
+    launcher: OsString,
+    /// scoter's own, without the program's name.
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// The wheel: the interpreter that runs now, with the same options, and files of the
+    /// installed package. They are found by their path, so that no directory comes onto
+    /// `sys.path` that would not be there otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Those of Python, for a package that was taken apart.
+    pub(crate) fn interpreter(py: Python<'_>, arguments: &[OsString]) -> PyResult<Self> {
+        let executable = py.import("sys")?.getattr("executable")?.extract()?;
+        let flags = py
+            .import("subprocess")?
+            .call_method0("_args_from_interpreter_flags")?;
+        let package: PathBuf = py
+            .import("scoter")?
+            .getattr("__file__")?
+            .extract::<PathBuf>()?;
+        let file = |name: &str| package.with_file_name(name).into_os_string();
+        let flags: Vec<OsString> = flags.extract()?;
+        Ok(Self {
+            executable,
+            launcher: file("launcher.py"),
+            leading: flags.into_iter().chain([file("__main__.py")]).collect(),
+            arguments: arguments[1..].to_vec(),
+        })
+    }
+
+    /// The program that embeds Python.
+    ///
+    /// # Errors
+    ///
+    /// Those of finding its file.
+    pub(crate) fn embedded(arguments: &[OsString]) -> io::Result<Self> {
+        Ok(Self {
+            executable: std::env::current_exe()?,
+            leading: Vec::new(),
+            launcher: LAUNCHER.into(),
+            arguments: arguments[1..].to_vec(),
+        })
+    }
+
+    /// A launcher, with no trace of who watches over the master.
+    pub(crate) fn launcher(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        if let Some((_, flags)) = self.leading.split_last() {
+            command.args(flags);
+        }
+        command.arg(&self.launcher);
+        for name in SUPERVISION {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// The command as it was given.
+    pub(crate) fn again(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        command.args(&self.leading).args(&self.arguments);
+        command
+    }
+
+    /// The same, but only to find out whether it would start.
+    pub(crate) fn preflight(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        command
+            .args(&self.leading)
+            .args(["check", "--configuration-only"])
+            .args(&self.arguments);
+        for name in SUPERVISION {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+/// The only argument of an embedding program that is to be a launcher.
+pub(crate) const LAUNCHER: &str = "--launcher";
+
+/// What systemd tells a service, and nobody behind it.
+const SUPERVISION: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    super::master::RESUME,
+];

@@ -1,0 +1,189 @@
+//! What a worker is told from outside: by the master over its line, or by signals where
+//! there is no master.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use super::{Ending, Overseer, Shared};
+use crate::line::{FromWorker, Line, Received, ToWorker};
+use crate::log::say;
+use crate::process::exit_now;
+use crate::scoreboard::{Phase, Snapshot};
+use crate::signals::{Quiet, Signals};
+
+/// Where a worker's orders come from.
+#[derive(Debug)]
+pub(crate) enum Orders {
+    Master {
+        /// Nothing once the master is gone.
+        line: Option<AsyncFd<Line>>,
+        quiet: Quiet,
+    },
+    Signals(Signals),
+}
+
+/// An order, wherever it came from.
+#[derive(Debug)]
+enum Order {
+    /// End in this way.
+    End(Ending, &'static str),
+    /// End now.
+    Leave(&'static str),
+}
+
+impl Orders {
+    /// Begins to listen. To be called within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when it has no descriptors to give.
+    pub(crate) fn of(overseer: &Overseer) -> io::Result<Self> {
+        Ok(match overseer {
+            Overseer::Master(line) => Self::Master {
+                line: Some(line.try_clone()?.watch()?),
+                quiet: Quiet::install()?,
+            },
+            Overseer::Nobody => Self::Signals(Signals::install()?),
+        })
+    }
+
+    /// Follows the orders until one is to end, and enforces the deadline of the end.
+    ///
+    /// It acts first and logs then, and never waits for the log for long: a standard error
+    /// that nobody reads must not keep the server from its end.
+    pub(crate) async fn follow(mut self, shared: Arc<Shared>, graceful_timeout: Duration) {
+        let (ending, reason) = match self.next(&shared).await {
+            Order::End(ending, reason) => (ending, reason),
+            Order::Leave(reason) => match leave(&shared, reason).await {},
+        };
+        if ending == Ending::Drain {
+            shared.close_to_newcomers();
+        }
+        if !shared.is_serving() {
+            say(move || info!(reason, "stopped before the application was loaded")).await;
+            exit(&shared);
+        }
+        let deadline = Instant::now() + graceful_timeout;
+        let running = shared.running();
+        shared.stop.begin(ending);
+        match self {
+            Self::Master { .. } => {
+                say(move || debug!(reason, running, "ending: running requests are finished")).await;
+            }
+            Self::Signals(_) => {
+                say(move || info!(reason, running, "stopping: running requests are finished"))
+                    .await;
+            }
+        }
+        let reason = tokio::select! {
+            reason = self.until_leave(&shared) => reason,
+            () = tokio::time::sleep_until(deadline) => "--graceful-timeout is over",
+        };
+        match leave(&shared, reason).await {}
+    }
+
+    async fn until_leave(&mut self, shared: &Shared) -> &'static str {
+        loop {
+            match self.next(shared).await {
+                Order::Leave(reason) => return reason,
+                // Those whose sockets they were have gone meanwhile.
+                Order::End(Ending::Drain, _) => shared.close_to_newcomers(),
+                Order::End(Ending::Retire, _) => {}
+            }
+        }
+    }
+
+    async fn next(&mut self, shared: &Shared) -> Order {
+        match self {
+            Self::Master { line, quiet } => loop {
+                tokio::select! {
+                    message = next_message(line) => match message {
+                        ToWorker::Retire => return Order::End(Ending::Retire, "retired"),
+                        ToWorker::Drain => return Order::End(Ending::Drain, "stopped"),
+                        ToWorker::Leave => return Order::Leave("the master said so"),
+                        ToWorker::ReopenLogs => shared.access_log.reopen(),
+                    },
+                    // systemd and people signal processes one by one: the master replaces it.
+                    () = quiet.terminated() => shared.overseer.say(&FromWorker::Replace {
+                        reason: "TERM".to_owned(),
+                    }),
+                }
+            },
+            Self::Signals(signals) => loop {
+                match signals.next().await {
+                    signal @ ("TERM" | "INT") if shared.stop.ending().is_none() => {
+                        return Order::End(Ending::Drain, signal);
+                    }
+                    "TERM" | "INT" => return Order::Leave("a second signal came"),
+                    "USR1" => shared.access_log.reopen(),
+                    signal => {
+                        let ignored = move || warn!(signal, "signal ignored: --no-master is set");
+                        say(ignored).await;
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// Waits for a message. That the master is gone is one too, once: nobody else is there to
+/// stop the worker, to end it, or to remove the sockets.
+async fn next_message(line: &mut Option<AsyncFd<Line>>) -> ToWorker {
+    loop {
+        let Some(open) = line else {
+            return std::future::pending().await;
+        };
+        match open.async_io(Interest::READABLE, Line::receive).await {
+            Ok(Received::Message(message, _)) => return message,
+            Ok(Received::End) => {
+                *line = None;
+                return ToWorker::Drain;
+            }
+            Err(error) => error!(%error, "the master was not understood"),
+        }
+    }
+}
+
+/// Ends the process now, and says which requests it costs.
+async fn leave(shared: &Shared, reason: &'static str) -> Infallible {
+    let running: Vec<_> = shared
+        .board
+        .cells()
+        .iter()
+        .map(|cell| cell.read())
+        .filter(|cell| cell.phase != Phase::Idle)
+        .collect();
+    let cut = running.len();
+    say(move || {
+        warn!(reason, cut, "stopping at once");
+        running.iter().for_each(report_cut);
+    })
+    .await;
+    exit(shared)
+}
+
+fn report_cut(request: &Snapshot) {
+    let Snapshot {
+        method,
+        uri,
+        request_id,
+        ..
+    } = request;
+    let age_ms = request.age.as_millis();
+    warn!(?method, ?uri, ?request_id, age_ms, "request cut");
+}
+
+fn exit(shared: &Shared) -> ! {
+    if shared.stop.ending() != Some(Ending::Retire) {
+        shared.close_to_newcomers();
+    }
+    shared.access_log.close();
+    exit_now(0)
+}

@@ -1,0 +1,250 @@
+//! A worker's life in its process: from the import of the application to its exit handlers.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
+use tracing::{error, info};
+use wsgi_environ::{ForwardedProto, ServerInfo};
+
+use super::orders::Orders;
+use super::reactor::start as start_reactor;
+use super::{Overseer, Shared, Slot};
+use crate::access_log::AccessLog;
+use crate::application::Loaded;
+use crate::banner;
+use crate::config::{AccessLogTo, Options};
+use crate::failure::Failure;
+use crate::hooks::{Event, run_hooks};
+use crate::interpreter::{self, SignalWakeups, traceback};
+use crate::line::FromWorker;
+use crate::listen::{Address, Listener};
+use crate::process::exit_now;
+use crate::scoreboard::Scoreboard;
+use crate::signals::Dispositions;
+
+/// What a worker is given.
+#[derive(Debug)]
+pub(crate) struct Duty {
+    pub(crate) options: Options,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) board: Scoreboard,
+    pub(crate) overseer: Overseer,
+    /// The application, where it was loaded before the fork.
+    pub(crate) preloaded: Option<Loaded>,
+    /// Whether other workers serve beside this one.
+    pub(crate) several_workers: bool,
+}
+
+/// Serves until the worker is told to end, and ends the process then.
+///
+/// # Errors
+///
+/// [`Failure`] says why there is nothing to serve.
+pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
+    let Duty {
+        options,
+        listeners,
+        board,
+        overseer,
+        preloaded,
+        several_workers,
+    } = duty;
+    interpreter::leave_signals_to_us(py).map_err(python(py))?;
+    let access_log = open_access_log(&options)?;
+    let orders = |shared: &Arc<Shared>| Orders::of(&shared.overseer);
+    let (shared, handoffs) =
+        Shared::new(listeners, access_log, &options, Arc::new(board), overseer)?;
+    let timeout = options.graceful_timeout.0;
+    start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
+        Ok(orders(&shared)?.follow(Arc::clone(&shared), timeout))
+    })?;
+
+    let worker = Worker {
+        options: &options,
+        shared: &shared,
+        several_workers,
+    };
+    let served = worker.load_and_serve(py, preloaded);
+    // Python writes there until the end of the process.
+    let _wakeups = match served {
+        Ok(wakeups) => wakeups,
+        Err(failure) => {
+            worker.close();
+            return Err(failure);
+        }
+    };
+    if let Err(failure) = run_hooks(py, Event::WorkerExit) {
+        error!("{failure}");
+    }
+    worker.close();
+    if let Overseer::Nobody = shared.overseer {
+        info!("stopped");
+    }
+    // The reactor still enforces --graceful-timeout.
+    let spent = shared.stop.begun_for().unwrap_or_default();
+    interpreter::run_exit_handlers(py, timeout.saturating_sub(spent + EXIT_HANDLERS_TIME));
+    // The interpreter's teardown and daemon threads get in each other's way.
+    exit_now(0)
+}
+
+/// A worker on its way.
+struct Worker<'a> {
+    options: &'a Options,
+    shared: &'a Arc<Shared>,
+    several_workers: bool,
+}
+
+impl Worker<'_> {
+    fn load_and_serve(
+        &self,
+        py: Python<'_>,
+        preloaded: Option<Loaded>,
+    ) -> Result<SignalWakeups, Failure> {
+        let dispositions = Dispositions::current();
+        let started = Instant::now();
+        let loaded = match preloaded {
+            Some(loaded) => loaded,
+            None => Loaded::load(py, self.options)?,
+        };
+        let import_time = started.elapsed();
+        run_hooks(py, Event::PostFork)?;
+        run_hooks(py, Event::WorkerStart)?;
+        dispositions.restore();
+
+        let wakeups = SignalWakeups::install(py).map_err(python(py))?;
+        let slots = self.make_slots(py, &loaded, &wakeups).map_err(python(py))?;
+        self.announce(py, &loaded, import_time);
+        self.shared.begin_serving();
+        run_slots(py, slots).map_err(python(py))?;
+        py.detach(|| self.shared.wait_for_departures());
+        Ok(wakeups)
+    }
+
+    fn make_slots(
+        &self,
+        py: Python<'_>,
+        loaded: &Loaded,
+        wakeups: &SignalWakeups,
+    ) -> PyResult<Vec<Slot>> {
+        let server = self.server_info();
+        (0..slots(self.options))
+            .map(|index| {
+                // The first slot runs in the main thread, where Python runs signal handlers.
+                let signals = match index {
+                    0 => Some(wakeups.receiver()?),
+                    _ => None,
+                };
+                let application = loaded.application.clone_ref(py);
+                let shared = Arc::clone(self.shared);
+                Slot::new(py, shared, index, application, &server, signals)
+            })
+            .collect()
+    }
+
+    /// What requests are told where the front end says nothing.
+    fn server_info(&self) -> ServerInfo {
+        let tcp = self
+            .shared
+            .listeners
+            .iter()
+            .find_map(|listener| match listener.address() {
+                Address::Tcp(address) => Some(address),
+                _ => None,
+            });
+        ServerInfo {
+            multithread: self.options.threads > 1,
+            multiprocess: self.several_workers,
+            server_name: tcp.map_or_else(|| "localhost".to_owned(), |tcp| tcp.ip().to_string()),
+            server_port: tcp.map_or(80, SocketAddr::port),
+            forwarded_proto: if self.options.trust_forwarded_proto {
+                ForwardedProto::Trust
+            } else {
+                ForwardedProto::Ignore
+            },
+        }
+    }
+
+    fn announce(&self, py: Python<'_>, loaded: &Loaded, import_time: Duration) {
+        let import_ms = u64::try_from(import_time.as_millis()).unwrap_or(u64::MAX);
+        if let Overseer::Nobody = self.shared.overseer {
+            let listeners = &self.shared.listeners;
+            py.detach(|| banner::announce(listeners));
+            info!(name = loaded.name, import_ms, "application loaded");
+            info!(threads = self.options.threads, "ready");
+        }
+        self.shared.overseer.say(&FromWorker::Ready {
+            pid: rustix::process::getpid().as_raw_pid(),
+            application: loaded.name.clone(),
+            import_ms,
+        });
+    }
+
+    /// Ends what is not Python's. The sockets are the server's: they go with it alone.
+    fn close(&self) {
+        if let Overseer::Nobody = self.shared.overseer {
+            self.shared.close_to_newcomers();
+        }
+        self.shared.access_log.close();
+    }
+}
+
+/// Runs the slots until the worker stops: the first one here, the others in threads of
+/// Python, so that `threading` and everything built on it knows them.
+fn run_slots(py: Python<'_>, slots: Vec<Slot>) -> PyResult<()> {
+    let mut slots = slots.into_iter();
+    let Some(main) = slots.next() else {
+        return Ok(());
+    };
+    let class = py.import("threading")?.getattr("Thread")?;
+    let threads = (1..)
+        .zip(slots)
+        .map(|(index, slot)| {
+            let slot = Mutex::new(Some(slot));
+            let target = PyCFunction::new_closure(py, Some(c"slot"), None, move |args, _| {
+                let slot = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(slot) = slot {
+                    slot.run(args.py());
+                }
+            })?;
+            let arguments = PyDict::new(py);
+            arguments.set_item("target", target)?;
+            arguments.set_item("name", format!("scoter-slot-{index}"))?;
+            // A request that never ends must not keep the interpreter from its exit.
+            arguments.set_item("daemon", true)?;
+            let thread = class.call((), Some(&arguments))?;
+            thread.call_method0("start")?;
+            Ok(thread)
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    main.run(py);
+    for thread in threads {
+        thread.call_method0("join")?;
+    }
+    Ok(())
+}
+
+fn open_access_log(options: &Options) -> Result<AccessLog, Failure> {
+    AccessLog::open(&options.access_log).map_err(|error| match &options.access_log {
+        AccessLogTo::File(path) => Failure::AccessLog {
+            path: path.clone(),
+            error,
+        },
+        _ => Failure::System(error),
+    })
+}
+
+fn slots(options: &Options) -> usize {
+    usize::from(options.threads)
+}
+
+fn python(py: Python<'_>) -> impl Fn(PyErr) -> Failure {
+    move |error| Failure::Python(traceback(py, &error))
+}
+
+/// What is left of `--graceful-timeout` for exit handlers when threads do not end.
+const EXIT_HANDLERS_TIME: Duration = Duration::from_secs(1);
