@@ -18,6 +18,7 @@ use crate::interpreter::run_exit_handlers;
 use crate::process::exit_now;
 use crate::program::Program;
 use crate::server;
+use crate::start;
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ fn grant(
 /// Does what a start does before it serves, but for the sockets, which a running server may
 /// hold. Ends the process: the application may have started threads that never end.
 fn check(py: Python<'_>, options: &Options, extent: Extent) -> ! {
-    let names = server::permissions(options);
+    let names = start::permissions(options);
     let checked = names.and_then(|_| match extent {
         Extent::Configuration => Ok("the configuration is fine"),
         Extent::Everything => {

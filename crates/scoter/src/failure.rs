@@ -9,7 +9,7 @@ use crate::application::LoadError;
 use crate::control::ControlError;
 use crate::line::Failed;
 use crate::listen::BindError;
-use crate::master::PrivilegeError;
+use crate::start::IdentityError;
 
 /// What ended a start. The exit code says whose turn it is.
 ///
@@ -31,7 +31,7 @@ pub(crate) enum Failure {
     Control(#[from] ControlError),
     /// `--user` and `--group`.
     #[error(transparent)]
-    Privileges(#[from] PrivilegeError),
+    Identity(#[from] IdentityError),
     /// `--pid-file`.
     #[error("cannot write --pid-file {}: {error}", path.display())]
     PidFile { path: PathBuf, error: io::Error },
@@ -65,7 +65,7 @@ impl Failure {
             Self::Bind(_)
             | Self::NoAddress
             | Self::Control(_)
-            | Self::Privileges(_)
+            | Self::Identity(_)
             | Self::PidFile { .. }
             | Self::Chdir { .. }
             | Self::AccessLog { .. } => 2,

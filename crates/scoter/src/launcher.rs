@@ -62,6 +62,7 @@ fn take_line() -> io::Result<Line> {
 
 /// Learns what to launch, and loads it if it is to be shared. `None`: the master has gone.
 fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
+    let _ = set_name(c"scoter-launcher");
     for signal in SURVIVED {
         survive(signal);
     }
@@ -307,7 +308,7 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn) -> ! {
     drop(launcher.line);
     reset(Signal::SIGCHLD);
     set_worker_id(newborn.worker);
-    let name = CString::new(format!("scoter-worker-{}", newborn.worker)).unwrap_or_default();
+    let name = CString::new(format!("scoter-w{}", newborn.worker)).unwrap_or_default();
     let _ = set_name(&name);
     let report = newborn.line.try_clone().map(Line::from);
     let served = launcher

@@ -26,6 +26,7 @@ mod program;
 mod scoreboard;
 mod server;
 mod signals;
+mod start;
 mod worker;
 
 /// The extension module behind the `scoter` package.

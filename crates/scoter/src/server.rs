@@ -8,11 +8,11 @@ use tracing::error;
 
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
-use crate::listen::{BindError, Permissions};
 use crate::log;
 use crate::master;
 use crate::program::Program;
 use crate::scoreboard::Scoreboard;
+use crate::start;
 use crate::worker::{Duty, Overseer, serve};
 
 /// Serves until it is stopped, and returns the exit code. What keeps it from serving is said.
@@ -37,25 +37,14 @@ pub(crate) fn run(
 }
 
 fn serve_alone(py: Python<'_>, options: Options) -> Result<Infallible, Failure> {
-    let listeners = master::bind(&options, permissions(&options)?)?;
+    let opened = start::open(&options)?;
     let duty = Duty {
         board: Scoreboard::create(usize::from(options.threads))?,
-        listeners,
+        listeners: opened.listeners,
         overseer: Overseer::Nobody,
         preloaded: None,
         several_workers: false,
         options,
     };
     serve(py, duty)
-}
-
-/// Looks up who Unix sockets are to belong to.
-///
-/// # Errors
-///
-/// [`Failure::Bind`] where there is no such user or group.
-pub(crate) fn permissions(options: &Options) -> Result<Permissions, Failure> {
-    let owner = options.socket_owner.as_deref();
-    let group = options.socket_group.as_deref();
-    Ok(Permissions::new(options.socket_mode.0, owner, group).map_err(BindError::from)?)
 }

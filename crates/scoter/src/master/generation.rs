@@ -44,6 +44,15 @@ pub(super) struct Launcher {
     reader: JoinHandle<()>,
 }
 
+impl Generation {
+    /// When its launcher has to be prepared.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let launcher = self.launcher.as_ref();
+        let loading = launcher.filter(|launcher| !launcher.prepared)?;
+        Some(loading.started + self.options.start_timeout.0)
+    }
+}
+
 impl Launcher {
     /// Starts a launcher, and tells it what to launch.
     pub(super) fn start(
@@ -60,10 +69,7 @@ impl Launcher {
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
         // A stop with Ctrl-C is the master's to spread.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        #[expect(
-            clippy::zombie_processes,
-            reason = "the master reaps whatever ends, strangers included"
-        )]
+        // The master reaps whatever ends, strangers included.
         let child = command.spawn()?;
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
         let configuration = Configuration {

@@ -12,7 +12,8 @@ use crate::control::{
 impl Supervisor {
     pub(super) fn status(&self) -> Status {
         let phase = self.phase();
-        let workers: Vec<_> = self.workers.iter().map(describe).collect();
+        let mut workers: Vec<_> = self.workers.iter().map(describe).collect();
+        workers.sort_by_key(|worker| (worker.id, worker.generation));
         let uptime = Timestamp::now().duration_since(self.started_at);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -33,12 +33,12 @@ use super::worker::{Phase, Worker};
 use crate::banner;
 use crate::config::{Options, Settings};
 use crate::control::{self, ControlListener, Order, ReloadStatus, Totals};
-use crate::failure::Failure;
 use crate::line::{Failed, FromLauncher, FromWorker, Line, ToWorker};
 use crate::listen::Listener;
 use crate::program::Program;
 use crate::scoreboard::Scoreboard;
 use crate::signals::Signals;
+use crate::start::Opened;
 
 /// Everything the master knows.
 #[derive(Debug)]
@@ -77,8 +77,9 @@ pub(super) struct Supervisor {
     pub(super) next_generation: u32,
     pub(super) next_serial: u64,
     pub(super) events: mpsc::Sender<Event>,
-    /// What the workers' places have been through, by their numbers.
-    places: HashMap<u32, Backoff>,
+    /// What the workers' places have been through, by generation and number: that the old
+    /// code keeps dying says nothing of the new.
+    places: HashMap<(u32, u32), Backoff>,
     pub(super) incoming: mpsc::Receiver<Event>,
 }
 
@@ -88,15 +89,14 @@ impl Supervisor {
         arguments: Vec<OsString>,
         settings: Settings,
         options: Options,
-        listeners: Vec<Listener>,
-        control: Option<ControlListener>,
+        opened: Opened,
     ) -> Self {
         let (events, incoming) = mpsc::channel(EVENTS);
         Self {
             program,
             arguments,
-            listeners,
-            control: control.map(Arc::new),
+            listeners: opened.listeners,
+            control: opened.control.map(Arc::new),
             generations: Vec::new(),
             workers: Vec::new(),
             current: 1,
@@ -149,7 +149,8 @@ impl Supervisor {
             Some(state) => self.resume(state)?,
             None => self.begin()?,
         }
-        let mut tick = interval(TICK);
+        // A watchdog may have less patience than we.
+        let mut tick = interval(self.systemd.patience().map_or(TICK, |time| time.min(TICK)));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut load = interval(LOAD_TICK);
         load.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -247,6 +248,9 @@ impl Supervisor {
             let used = workers.iter().any(|worker| worker.generation == number);
             used || number == current || number == target
         });
+        let generations = &self.generations;
+        let exists = |number: u32| generations.iter().any(|one| one.number == number);
+        self.places.retain(|(generation, _), _| exists(*generation));
     }
 
     fn start_launchers(&mut self) {
@@ -302,8 +306,10 @@ impl Supervisor {
     }
 
     fn fill(&mut self, generation: u32, wanted: u32) {
-        let is_held = |backoff: &Backoff| backoff.until().is_some();
-        let held = self.places.values().filter(|place| is_held(place)).count();
+        let places = self.places.iter();
+        let held = places
+            .filter(|((of, _), place)| *of == generation && place.until().is_some())
+            .count();
         let there = self
             .workers
             .iter()
@@ -328,7 +334,7 @@ impl Supervisor {
     }
 
     fn start_worker(&mut self, generation: u32) -> bool {
-        let id = self.free_id();
+        let id = self.free_id(generation);
         let Some(found) = self.generation(generation) else {
             return false;
         };
@@ -353,18 +359,19 @@ impl Supervisor {
             }
             Err(error) => {
                 error!(%error, worker = id, "no worker could be started");
-                self.places.entry(id).or_default().failed(Duration::ZERO);
+                let place = self.places.entry((generation, id));
+                place.or_default().failed(Duration::ZERO);
                 false
             }
         }
     }
 
     /// The lowest number that no living worker has, and whose place is not kept empty.
-    fn free_id(&self) -> u32 {
+    fn free_id(&self, generation: u32) -> u32 {
         let taken = |id: u32| {
             let held = self
                 .places
-                .get(&id)
+                .get(&(generation, id))
                 .is_some_and(|place| place.until().is_some());
             held || self.workers.iter().any(|worker| worker.id == id)
         };
@@ -656,8 +663,24 @@ impl Supervisor {
         }
     }
 
+    /// `--preload` takes too long.
+    fn give_up_launcher(&mut self, number: u32) {
+        let Some(generation) = self.generation_mut(number) else {
+            return;
+        };
+        if let Some(launcher) = generation.launcher.take() {
+            generation.backoff.failed(launcher.started.elapsed());
+            launcher.signal(Signal::SIGKILL);
+        }
+        let message = "the application was not loaded within --start-timeout";
+        self.on_failed_start(number, &Failed::new(3, message));
+    }
+
     fn lose_place(&mut self, worker: &Worker) {
-        let place = self.places.entry(worker.id).or_default();
+        let place = self
+            .places
+            .entry((worker.generation, worker.id))
+            .or_default();
         let pause = place.failed(worker.started.elapsed());
         if !pause.is_zero() {
             let pause_ms = pause.as_millis();
@@ -789,11 +812,19 @@ impl Supervisor {
         let launchers = self.generations.iter();
         let launchers = launchers.filter_map(|generation| generation.backoff.until());
         let stop = self.stopping.as_ref().and_then(Stopping::deadline);
-        workers.chain(places).chain(launchers).chain(stop).min()
+        let loading = self.generations.iter().filter_map(Generation::deadline);
+        let all = workers.chain(places).chain(launchers).chain(stop);
+        all.chain(loading).min()
     }
 
     fn on_deadline(&mut self) {
         let now = Instant::now();
+        let late = |generation: &&Generation| generation.deadline().is_some_and(|at| at <= now);
+        let late: Vec<_> = self.generations.iter().filter(late).collect();
+        let late: Vec<_> = late.iter().map(|generation| generation.number).collect();
+        for generation in late {
+            self.give_up_launcher(generation);
+        }
         for worker in &mut self.workers {
             if worker.deadline.is_none_or(|deadline| deadline > now) {
                 continue;

@@ -31,6 +31,7 @@ use crate::line::Line;
 use crate::listen::{AllowList, BindError, Description, Listener};
 use crate::process::own;
 use crate::scoreboard::Scoreboard;
+use crate::start::Opened;
 
 /// The variable that names the descriptor with the [`State`].
 pub(crate) const RESUME: &str = "SCOTER_UPGRADE_FD";
@@ -115,10 +116,7 @@ impl State {
     /// # Errors
     ///
     /// [`Failure`] for a descriptor that is not what it should be.
-    pub(super) fn sockets(
-        &mut self,
-        options: &Options,
-    ) -> Result<(Vec<Listener>, Option<ControlListener>), Failure> {
+    pub(super) fn opened(&mut self, options: &Options) -> Result<Opened, Failure> {
         let allow = AllowList::new(options.allow.clone());
         let mut listeners = Vec::new();
         for (number, description) in self.listeners.drain(..) {
@@ -129,7 +127,7 @@ impl State {
             Some((number, path)) => Some(ControlListener::from_fd(own(number)?, &path)?),
             None => None,
         };
-        Ok((listeners, control))
+        Ok(Opened { listeners, control })
     }
 }
 
@@ -150,10 +148,7 @@ impl Supervisor {
                 .stdin(Stdio::null())
                 .stdout(output.try_clone()?)
                 .stderr(output.try_clone()?);
-            #[expect(
-                clippy::zombie_processes,
-                reason = "the master reaps whatever ends, strangers included"
-            )]
+            // The master reaps whatever ends, strangers included.
             let child = command.spawn()?;
             let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
             Ok((Pid::from_raw(pid), output))

@@ -1,7 +1,6 @@
 //! A worker's life in its process: from the import of the application to its exit handlers.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -21,7 +21,7 @@ pub(super) struct Identity {
 
 /// Why the server could not become somebody else.
 #[derive(Debug, Error)]
-pub(crate) enum PrivilegeError {
+pub(crate) enum IdentityError {
     /// No such user.
     #[error("--user {name}: there is no such user")]
     NoUser { name: String },
@@ -47,19 +47,19 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`PrivilegeError`] names what does not exist, or who would have to start scoter.
-    pub(super) fn of(options: &Options) -> Result<Self, PrivilegeError> {
+    /// [`IdentityError`] names what does not exist, or who would have to start scoter.
+    pub(super) fn of(options: &Options) -> Result<Self, IdentityError> {
         let user = options.user.as_deref().map(find_user).transpose()?;
         let group = options.group.as_deref().map(find_group).transpose()?;
         let group = match (&user, group) {
             (_, Some(group)) => Some(group),
-            (Some((uid, None)), None) => return Err(PrivilegeError::GroupUnknown { uid: *uid }),
+            (Some((uid, None)), None) => return Err(IdentityError::GroupUnknown { uid: *uid }),
             (Some((_, Some(user))), None) => Some(user.gid),
             (None, None) => None,
         };
         let changes = user.is_some() || group.is_some();
         if changes && !Uid::effective().is_root() && !already(&user, group) {
-            return Err(PrivilegeError::NotRoot);
+            return Err(IdentityError::NotRoot);
         }
         let user = user.map(|(uid, entry)| {
             let name = entry.map_or_else(|| uid.to_string(), |entry| entry.name);
@@ -77,9 +77,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`PrivilegeError`] for every step that did not do what it should.
-    pub(super) fn assume(&self) -> Result<(), PrivilegeError> {
-        let refused = |errno: nix::Error| PrivilegeError::Refused(errno.into());
+    /// [`IdentityError`] for every step that did not do what it should.
+    pub(super) fn assume(&self) -> Result<(), IdentityError> {
+        let refused = |errno: nix::Error| IdentityError::Refused(errno.into());
         if !Uid::effective().is_root() {
             return Ok(());
         }
@@ -103,9 +103,9 @@ impl Identity {
 }
 
 /// Every identity is the new one, and there is no way back.
-fn verify(uid: Uid, gid: Option<Gid>) -> Result<(), PrivilegeError> {
-    let refused = |errno: nix::Error| PrivilegeError::Refused(errno.into());
-    let kept = |what| Err(PrivilegeError::Kept { what });
+fn verify(uid: Uid, gid: Option<Gid>) -> Result<(), IdentityError> {
+    let refused = |errno: nix::Error| IdentityError::Refused(errno.into());
+    let kept = |what| Err(IdentityError::Kept { what });
     let ids = getresuid().map_err(refused)?;
     if [ids.real, ids.effective, ids.saved] != [uid; 3] {
         return kept("a user ID is still the old one");
@@ -132,8 +132,8 @@ fn already(user: &Option<(Uid, Option<User>)>, group: Option<Gid>) -> bool {
         && group.is_none_or(|gid| gid == Gid::effective())
 }
 
-fn find_user(name: &str) -> Result<(Uid, Option<User>), PrivilegeError> {
-    let missing = || PrivilegeError::NoUser {
+fn find_user(name: &str) -> Result<(Uid, Option<User>), IdentityError> {
+    let missing = || IdentityError::NoUser {
         name: name.to_owned(),
     };
     if let Ok(number) = name.parse() {
@@ -144,14 +144,14 @@ fn find_user(name: &str) -> Result<(Uid, Option<User>), PrivilegeError> {
     Ok((user.uid, Some(user)))
 }
 
-fn find_group(name: &str) -> Result<Gid, PrivilegeError> {
+fn find_group(name: &str) -> Result<Gid, IdentityError> {
     if let Ok(number) = name.parse() {
         return Ok(Gid::from_raw(number));
     }
     let group = Group::from_name(name).ok().flatten();
     group
         .map(|group| group.gid)
-        .ok_or_else(|| PrivilegeError::NoGroup {
+        .ok_or_else(|| IdentityError::NoGroup {
             name: name.to_owned(),
         })
 }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 /// A file with the master's process ID, removed when the master ends.
 #[derive(Debug)]
-pub(super) struct PidFile(Option<PathBuf>);
+pub(crate) struct PidFile(Option<PathBuf>);
 
 impl PidFile {
     /// Writes it, over whatever an earlier master has left.
@@ -16,7 +16,7 @@ impl PidFile {
     /// # Errors
     ///
     /// [`Failure::PidFile`] names the file.
-    pub(super) fn write(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn write(path: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = path {
             write(path).map_err(|error| Failure::PidFile {
                 path: path.to_owned(),

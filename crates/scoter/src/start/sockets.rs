@@ -1,0 +1,85 @@
+//! The sockets a server starts with: those it binds, those it is given, and its own.
+
+use std::env;
+
+use nix::unistd::Uid;
+use tracing::warn;
+
+use super::Opened;
+use super::identity::Identity;
+use crate::config::Options;
+use crate::control::ControlListener;
+use crate::failure::Failure;
+use crate::listen::{self, AllowList, BindError, Listener, Permissions};
+
+/// Opens all of them, or none.
+///
+/// # Errors
+///
+/// [`Failure`] names the socket that could not be had.
+pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Failure> {
+    let (user, group) = identity.owner();
+    let settings = listen::Settings {
+        permissions: permissions(options)?.or_owned_by(user, group),
+        backlog: options.backlog,
+        allow: AllowList::new(options.allow.clone()),
+    };
+    let mut opened = Opened {
+        listeners: Vec::new(),
+        control: None,
+    };
+    match fill(&mut opened, options, &settings, user) {
+        Ok(()) => Ok(opened),
+        Err(failure) => {
+            opened.close();
+            Err(failure)
+        }
+    }
+}
+
+fn fill(
+    opened: &mut Opened,
+    options: &Options,
+    settings: &listen::Settings,
+    user: Option<Uid>,
+) -> Result<(), Failure> {
+    let listeners = &mut opened.listeners;
+    for address in &options.bind {
+        listeners.push(Listener::bind(address, settings)?);
+    }
+    for number in activated() {
+        let listener = Listener::inherit(number, &settings.allow);
+        listeners.push(listener.map_err(BindError::from)?);
+    }
+    if listeners.is_empty() {
+        return Err(Failure::NoAddress);
+    }
+    let path = options.control.path(&options.bind);
+    if let Some(path) = path.filter(|_| !options.no_master) {
+        opened.control = Some(ControlListener::bind(&path, user)?);
+    }
+    Ok(())
+}
+
+/// Looks up who Unix sockets are to belong to.
+///
+/// # Errors
+///
+/// [`Failure::Bind`] where there is no such user or group.
+pub(crate) fn permissions(options: &Options) -> Result<Permissions, Failure> {
+    let owner = options.socket_owner.as_deref();
+    let group = options.socket_group.as_deref();
+    Ok(Permissions::new(options.socket_mode.0, owner, group).map_err(BindError::from)?)
+}
+
+/// Descriptors that systemd has passed: sd_listen_fds(3).
+fn activated() -> Vec<i32> {
+    match sd_notify::listen_fds() {
+        Ok(numbers) => numbers.collect(),
+        Err(error) => {
+            let (fds, pid) = (env::var("LISTEN_FDS"), env::var("LISTEN_PID"));
+            warn!(%error, ?fds, ?pid, "socket activation is not understood");
+            Vec::new()
+        }
+    }
+}
