@@ -101,7 +101,7 @@ impl Listener {
         let backlog = clamp_backlog(settings.backlog);
         match address {
             Address::Unix(path) => {
-                let (fd, file) = unix::bind_path(path, &settings.permissions, backlog)?;
+                let (fd, file) = bind_path(path, &settings.permissions, backlog)?;
                 Ok(Self::new(fd, address.clone(), Kind::Unix(file)))
             }
             Address::Abstract(name) => {
