@@ -191,7 +191,7 @@ fn status() -> clap::Command {
         .arg(
             flag(
                 "ready",
-                "Print nothing: exit code 0 if it is ready, 1 if not",
+                "Exit code 0 if it is ready; if not, 1 and why on stderr",
             )
             .conflicts_with("json"),
         )

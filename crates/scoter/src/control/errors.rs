@@ -46,6 +46,15 @@ pub(super) enum ClientError {
     /// It answered that it does not do so.
     #[error("{text}")]
     Refused { text: String },
+    /// It answered something else than this client expects.
+    #[error(
+        "cannot understand the server at {}: {error}\nhint: it may be of another version; `scoter \
+         status --json` shows what it says", path.display()
+    )]
+    Misread {
+        path: PathBuf,
+        error: serde_json::Error,
+    },
     /// The user has pressed Ctrl-C.
     #[error("interrupted{}", if *is_ordered { ": the server goes on with it" } else { "" })]
     Interrupted { is_ordered: bool },
@@ -101,7 +110,7 @@ impl ClientError {
             | Self::Stranger { .. }
             | Self::Silent { .. }
             | Self::System { .. } => 2,
-            Self::Cut | Self::Refused { .. } => 1,
+            Self::Cut | Self::Refused { .. } | Self::Misread { .. } => 1,
             // As a shell reports SIGINT.
             Self::Interrupted { .. } => 130,
         }

@@ -6,9 +6,8 @@ use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, geteuid};
-use rustix::io::Errno;
 use rustix::io::ioctl_fionbio;
-use rustix::net::{Shutdown, listen, shutdown};
+use rustix::net::listen;
 use thiserror::Error;
 use tokio::net::UnixListener;
 
@@ -82,16 +81,14 @@ impl ControlListener {
         }
     }
 
-    /// Lets nobody connect any more, and removes the file, if it is still this socket's.
+    /// Removes the file, if it is still this socket's: nobody connects any more. Who has
+    /// connected is answered for as long as [`serve`](super::serve) runs.
     ///
     /// # Errors
     ///
     /// Those of removing the file.
     pub(crate) fn close(&self) -> io::Result<()> {
-        match shutdown(&self.fd, Shutdown::Read) {
-            Ok(()) | Err(Errno::NOTCONN) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        // No shutdown(2): tokio would find a listener that is shut down ready for ever.
         self.file.as_ref().map_or(Ok(()), SocketFile::unlink)
     }
 

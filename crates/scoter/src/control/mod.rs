@@ -6,6 +6,7 @@
 
 mod call;
 mod client;
+mod commands;
 mod errors;
 mod listener;
 mod order;
@@ -16,12 +17,12 @@ mod status;
 mod top;
 mod wait;
 
-pub(crate) use client::{ClientCommand, run};
+pub(crate) use commands::{ClientCommand, run};
 pub(crate) use listener::{ControlError, ControlListener};
 pub(crate) use order::{Order, ReloadError, Reloaded, Scaled};
 pub(crate) use render::render;
 pub(crate) use server::serve;
 pub(crate) use status::{
-    ListenerStatus, Phase, ReloadStatus, SlotPhase, SlotStatus, Status, Totals, WorkerPhase,
-    WorkerStatus, millis,
+    ListenerStatus, Phase, ReloadStatus, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus,
+    millis,
 };

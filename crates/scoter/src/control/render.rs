@@ -185,7 +185,8 @@ const SHORTEST_URI: usize = 10;
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::control::{ListenerStatus, Phase, SlotPhase, Totals, WorkerPhase};
+    use crate::control::status::SlotPhase;
+    use crate::control::{ListenerStatus, Phase, Totals, WorkerPhase};
 
     /// Two workers, one of them busy with two requests.
     pub(in crate::control) fn busy_status() -> Status {
@@ -274,7 +275,7 @@ workers: 2 wanted (2..8), crashed 6, replaced 7
 WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS
      1     4243    3 ready      5m00s       30125       2    101.2   50%   64.0M       2/3
          slot 1 running      1.2s GET  /report?month=11  5f3a
-        slot 12 timed-out   3m12s DELETE /long/long/long/l  0f8fad5b-d9cb-469f-a165-70867728950e
+        slot 12 timed-out   3m12s DELETE /long/long/long/long/  0f8fad5b-d9cb-469f-a165-70867728950e
      2     4250    4 starting     0ms           0       0      0.0    0%       -       0/0
 "
         );

@@ -55,13 +55,14 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Columns and rows.
+    /// The columns and rows to fill. The last column is left free: behind a character there,
+    /// terminals do not agree where the cursor is.
     pub(super) fn size(&self) -> (usize, usize) {
         match tcgetwinsize(io::stdout()) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
-                (size.ws_col.into(), size.ws_row.into())
+                (usize::from(size.ws_col) - 1, size.ws_row.into())
             }
-            _ => (80, 24),
+            _ => (79, 24),
         }
     }
 

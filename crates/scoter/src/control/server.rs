@@ -37,7 +37,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let socket = listener.register()?;
     let mut connections = JoinSet::new();
-    let mut strangers = HashSet::new();
+    let mut strangers = Strangers::default();
     loop {
         tokio::select! {
             () = token.cancelled() => break,
@@ -50,7 +50,7 @@ pub(crate) async fn serve(
                 };
                 let peer = peer_of(&stream);
                 let is_admitted = peer.is_some_and(|peer| listener.admitted().includes(peer));
-                if !is_admitted && strangers.len() < MOST_STRANGERS && strangers.insert(peer) {
+                if !is_admitted && strangers.is_new(peer) {
                     let uid = peer.map(Uid::as_raw);
                     warn!(uid, "control: refused to a user who may not give orders");
                 }
@@ -64,6 +64,16 @@ pub(crate) async fn serve(
     })
     .await;
     Ok(())
+}
+
+/// The users who have been reported, so that each is once.
+#[derive(Debug, Default)]
+struct Strangers(HashSet<Option<Uid>>);
+
+impl Strangers {
+    fn is_new(&mut self, peer: Option<Uid>) -> bool {
+        self.0.len() < MOST_STRANGERS && self.0.insert(peer)
+    }
 }
 
 fn peer_of(stream: &UnixStream) -> Option<Uid> {
@@ -431,6 +441,16 @@ mod tests {
         assert_eq!(receive(client).await, (403, FORBIDDEN.to_owned()));
     }
 
+    #[test]
+    fn strangers_are_reported_once_and_not_without_end() {
+        let mut strangers = Strangers::default();
+        for uid in 1..=64 {
+            assert!(strangers.is_new(Some(Uid::from_raw(uid))), "{uid}");
+            assert!(!strangers.is_new(Some(Uid::from_raw(uid))), "{uid}");
+        }
+        assert!(!strangers.is_new(Some(Uid::from_raw(65))));
+    }
+
     #[tokio::test]
     async fn half_closed_connection_gets_its_answer() {
         let mut fixture = Fixture::new();
@@ -502,7 +522,7 @@ mod tests {
                 panic!("/status asks for the status");
             };
             // Far more than the kernel buffers.
-            let workers = vec![WorkerStatus::default(); 100_000];
+            let workers = vec![WorkerStatus::default(); 10_000];
             reply
                 .send(Status {
                     workers,
