@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::hooks::set_worker_id;
 use crate::interpreter::{self, traceback};
 use crate::line::{Configuration, FromLauncher, FromWorker, Line, Received, ToLauncher};
-use crate::listen::{AllowList, BindError, Description, Listener};
+use crate::listen::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::log;
 use crate::process::{exit_now, reset, survive};
 use crate::scoreboard::Scoreboard;
@@ -84,6 +84,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     Ok(Some(Prepared {
         options,
         listeners: configuration.listeners.into_iter().zip(fds).collect(),
+        control: configuration.control,
         several_workers: configuration.several_workers,
         preloaded,
     }))
@@ -129,6 +130,7 @@ fn freeze(py: Python<'_>) -> PyResult<()> {
 struct Prepared {
     options: Options,
     listeners: Vec<(Description, OwnedFd)>,
+    control: Option<SocketFile>,
     several_workers: bool,
     preloaded: Option<Loaded>,
 }
@@ -150,6 +152,9 @@ impl Prepared {
                 listener.close_to_newcomers();
             }
         }
+        if let Some(control) = &self.control {
+            let _ = control.unlink();
+        }
     }
 
     fn into_duty(self, line: OwnedFd, board: OwnedFd) -> Result<Duty, Failure> {
@@ -160,6 +165,7 @@ impl Prepared {
             listeners: listeners.map_err(BindError::from)?,
             board: Scoreboard::attach(board)?,
             overseer: Overseer::Master(Line::from(line)),
+            control: self.control,
             preloaded: self.preloaded,
             several_workers: self.several_workers,
             options: self.options,

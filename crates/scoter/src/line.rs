@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::listen::Description;
+use crate::listen::{Description, SocketFile};
 
 /// What the master tells a launcher.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub(crate) struct Configuration {
     /// The resolved configuration, as [`crate::config::Settings::to_json`] writes it.
     pub(crate) settings: String,
     pub(crate) listeners: Vec<Description>,
+    /// The file of the control socket, for whoever outlives the master.
+    pub(crate) control: Option<SocketFile>,
     /// Whether several workers serve beside each other: `wsgi.multiprocess`.
     pub(crate) several_workers: bool,
 }

@@ -8,6 +8,7 @@ use tracing::error;
 
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
+use crate::interpreter::{self, traceback};
 use crate::log;
 use crate::master;
 use crate::program::Program;
@@ -27,6 +28,8 @@ pub(crate) fn run(
     std::panic::set_hook(Box::new(|panic| error!(%panic, "bug in scoter")));
     let served = if options.no_master {
         serve_alone(py, options).map(|never| match never {})
+    } else if let Err(error) = interpreter::leave_signals_to_us(py) {
+        Err(Failure::Python(traceback(py, &error)))
     } else {
         py.detach(|| master::run(program, arguments.to_vec(), settings, options))
     };
@@ -42,6 +45,7 @@ fn serve_alone(py: Python<'_>, options: Options) -> Result<Infallible, Failure> 
         board: Scoreboard::create(usize::from(options.threads))?,
         listeners: opened.listeners,
         overseer: Overseer::Nobody,
+        control: None,
         preloaded: None,
         several_workers: false,
         options,

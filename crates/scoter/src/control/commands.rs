@@ -109,8 +109,12 @@ impl Client {
                 status.success()
             }
             ClientCommand::Status { .. } => Ok(render(&self.status().await?)),
-            ClientCommand::Reload { upgrade: false } => self.reload().await,
-            ClientCommand::Reload { upgrade: true } => self.upgrade().await,
+            ClientCommand::Reload { upgrade: false } => {
+                self.reload(Uri::from_static("/reload")).await
+            }
+            ClientCommand::Reload { upgrade: true } => {
+                self.reload(Uri::from_static("/reload?upgrade=1")).await
+            }
             ClientCommand::Stop => self.stop().await,
             ClientCommand::Scale(workers) => self.scale(workers).await,
             ClientCommand::Top => top::watch(self).await,
@@ -135,18 +139,11 @@ impl Client {
         ))
     }
 
-    async fn reload(&self) -> Result<String, ClientError> {
-        let answer = self.order_reload(Uri::from_static("/reload")).await?;
-        let reloaded: Reloaded = self.read(&answer.reloaded()?)?;
-        Ok(describe(&reloaded))
-    }
-
-    /// The server that carries it out may be gone before it can answer: then the one that
-    /// came in its place is asked.
-    async fn upgrade(&self) -> Result<String, ClientError> {
+    /// The server may give way to another release, and then cannot answer any more: the one
+    /// that came in its place is asked.
+    async fn reload(&self, uri: Uri) -> Result<String, ClientError> {
         let before = self.status().await?;
-        let ordered = self.order_reload(Uri::from_static("/reload?upgrade=1"));
-        match ordered.await {
+        match self.order_reload(uri).await {
             Ok(answer) => {
                 let reloaded: Reloaded = self.read(&answer.reloaded()?)?;
                 Ok(describe(&reloaded))

@@ -97,6 +97,11 @@ impl ControlListener {
         &self.path
     }
 
+    /// Its file, where that is still this socket's.
+    pub(crate) fn file(&self) -> Option<&SocketFile> {
+        self.file.as_ref()
+    }
+
     /// Who may use the socket, as far as this process can tell now.
     pub(super) fn admitted(&self) -> Admitted {
         Admitted {

@@ -19,7 +19,7 @@ use super::backoff::Backoff;
 use super::event::Event;
 use crate::config::{Options, Settings};
 use crate::line::{Configuration, FromLauncher, Line, Received, ToLauncher};
-use crate::listen::Listener;
+use crate::listen::{Listener, SocketFile};
 use crate::program::Program;
 
 /// A generation, from its first launcher to its last worker.
@@ -40,6 +40,10 @@ pub(super) struct Launcher {
     /// Whether it can fork: with `--preload` the application is loaded.
     pub(super) prepared: bool,
     pub(super) started: Instant,
+    /// Whether its line has ended.
+    pub(super) silent: bool,
+    /// When its process ended, and how, while its line may still have something to say.
+    pub(super) exited: Option<(Instant, Option<i32>)>,
     line: Arc<AsyncFd<Line>>,
     reader: JoinHandle<()>,
 }
@@ -60,6 +64,7 @@ impl Launcher {
         program: &Program,
         settings: &Settings,
         listeners: &[Listener],
+        control: Option<&SocketFile>,
         several_workers: bool,
         events: mpsc::Sender<Event>,
     ) -> io::Result<Self> {
@@ -75,6 +80,7 @@ impl Launcher {
         let configuration = Configuration {
             settings: settings.to_json(),
             listeners: listeners.iter().map(Listener::describe).collect(),
+            control: control.cloned(),
             several_workers,
         };
         let sockets: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
@@ -96,6 +102,8 @@ impl Launcher {
             pid,
             prepared,
             started: Instant::now(),
+            silent: false,
+            exited: None,
             line,
             reader,
         })

@@ -256,6 +256,7 @@ impl Supervisor {
     fn start_launchers(&mut self) {
         let (current, target) = (self.current, self.target());
         let several = self.scale.most() > 1;
+        let control = self.control.as_ref().and_then(|control| control.file());
         for generation in &mut self.generations {
             let number = generation.number;
             let needed = number == current || number == target;
@@ -267,6 +268,7 @@ impl Supervisor {
                 &self.program,
                 &generation.settings,
                 &self.listeners,
+                control,
                 several,
                 self.events.clone(),
             );
@@ -448,12 +450,19 @@ impl Supervisor {
     pub(super) fn on_event(&mut self, event: Event) {
         match event {
             Event::Launcher(generation, message) => self.on_launcher(generation, message),
-            Event::LauncherGone(generation) => debug!(generation, "a launcher's line has ended"),
+            Event::LauncherGone(generation) => {
+                let generation = self.generation_mut(generation);
+                if let Some(launcher) = generation.and_then(|one| one.launcher.as_mut()) {
+                    launcher.silent = true;
+                }
+                self.judge_exits();
+            }
             Event::Worker(serial, message) => self.on_worker(serial, message),
             Event::WorkerGone(serial) => {
                 if let Some(worker) = self.worker_mut(serial) {
                     worker.silent = Some(Instant::now());
                 }
+                self.judge_exits();
             }
         }
     }
@@ -595,31 +604,52 @@ impl Supervisor {
     }
 
     pub(super) fn on_exit(&mut self, pid: Pid, status: Option<i32>) {
-        if let Some(index) = self.workers.iter().position(|w| w.pid == Some(pid)) {
-            let worker = self.workers.remove(index);
-            return self.on_worker_exit(worker, status);
+        if let Some(worker) = self.workers.iter_mut().find(|w| w.pid == Some(pid)) {
+            worker.exited.get_or_insert((Instant::now(), status));
+            return self.judge_exits();
         }
         if let Some(preflight) = self.preflight.take_if(|preflight| preflight.pid == pid) {
             return self.after_preflight(preflight, status);
         }
-        let mut generations = self.generations.iter_mut();
-        let launcher = generations.find_map(|generation| {
-            let number = generation.number;
-            let launcher = generation
-                .launcher
-                .take_if(|launcher| launcher.pid == pid)?;
-            let pause = generation.backoff.failed(launcher.started.elapsed());
-            Some((number, launcher, pause))
-        });
-        match launcher {
-            Some((generation, launcher, pause)) => {
-                self.on_launcher_exit(generation, &launcher, pause, status);
+        let generations = self.generations.iter_mut();
+        let launcher = generations
+            .filter_map(|generation| generation.launcher.as_mut())
+            .find(|launcher| launcher.pid == pid);
+        if let Some(launcher) = launcher {
+            launcher.exited.get_or_insert((Instant::now(), status));
+            return self.judge_exits();
+        }
+        if let Some(stopping) = &mut self.stopping {
+            stopping.launchers.retain(|launcher| *launcher != pid);
+        }
+    }
+
+    /// Deals with processes that have ended. One that was starting may have said why over
+    /// its line, which is read on its own; a copy of the line that a child of it holds is
+    /// not waited for.
+    fn judge_exits(&mut self) {
+        let is_clear = |told: bool, exited: Option<(Instant, Option<i32>)>| {
+            exited.is_some_and(|(at, _)| told || at.elapsed() > TICK)
+        };
+        while let Some(index) = self.workers.iter().position(|worker| {
+            let told = worker.phase != Phase::Starting || worker.silent.is_some();
+            is_clear(told, worker.exited)
+        }) {
+            let worker = self.workers.remove(index);
+            let status = worker.exited.and_then(|(_, status)| status);
+            self.on_worker_exit(worker, status);
+        }
+        let mut ended = Vec::new();
+        for generation in &mut self.generations {
+            let launcher = &mut generation.launcher;
+            if let Some(launcher) = launcher.take_if(|one| is_clear(one.silent, one.exited)) {
+                let pause = generation.backoff.failed(launcher.started.elapsed());
+                ended.push((generation.number, launcher, pause));
             }
-            None => {
-                if let Some(stopping) = &mut self.stopping {
-                    stopping.launchers.retain(|launcher| *launcher != pid);
-                }
-            }
+        }
+        for (generation, launcher, pause) in ended {
+            let status = launcher.exited.and_then(|(_, status)| status);
+            self.on_launcher_exit(generation, &launcher, pause, status);
         }
     }
 
@@ -633,13 +663,19 @@ impl Supervisor {
         let pid = worker.pid.map(Pid::as_raw);
         match worker.phase {
             Phase::Retiring | Phase::Stuck => {
-                worker.report_lost();
+                // One that ends by itself has said what it cuts.
+                if is_killed(status) {
+                    worker.report_lost();
+                }
                 return debug!(worker = id, pid, "worker ended");
             }
             Phase::Starting | Phase::Ready => {}
         }
         if self.stopping.is_some() {
-            return worker.report_lost();
+            if is_killed(status) {
+                worker.report_lost();
+            }
+            return;
         }
         let failed = worker.failed.clone();
         let reason = match &failed {
@@ -766,6 +802,7 @@ impl Supervisor {
     fn on_tick(&mut self) {
         self.reap();
         self.find_vanished();
+        self.judge_exits();
         self.limit_preflight();
         for worker in &mut self.workers {
             worker.measure();
@@ -789,6 +826,7 @@ impl Supervisor {
             .workers
             .iter()
             .filter(|worker| worker.silent.is_some_and(|since| since.elapsed() > TICK))
+            .filter(|worker| worker.exited.is_none())
             .filter_map(|worker| worker.pid)
             .filter(|pid| nix::sys::signal::kill(*pid, None).is_err())
             .collect();
@@ -864,6 +902,11 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// Whether a status of wait(2) is that of a process killed by a signal, or unknown.
+fn is_killed(status: Option<i32>) -> bool {
+    status.is_none_or(|status| status & 0x7f != 0)
 }
 
 /// How often the master looks around.

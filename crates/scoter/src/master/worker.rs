@@ -40,6 +40,8 @@ pub(super) struct Worker {
     pub(super) failed: Option<Failed>,
     /// Since when its line has been silent for good.
     pub(super) silent: Option<Instant>,
+    /// When its process ended, and how, while its line may still have something to say.
+    pub(super) exited: Option<(Instant, Option<i32>)>,
     /// Memory in use when it was last looked at, in bytes.
     pub(super) rss: u64,
     pub(super) meter: Meter,
@@ -99,6 +101,7 @@ impl Worker {
             replace: None,
             failed: None,
             silent: None,
+            exited: None,
             rss: 0,
             meter: Meter::default(),
             board,

@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{Ending, Overseer, Shared};
 use crate::line::{FromWorker, Line, Received, ToWorker};
+use crate::listen::SocketFile;
 use crate::log::say;
 use crate::process::exit_now;
 use crate::scoreboard::{Phase, Snapshot};
@@ -24,6 +25,8 @@ pub(crate) enum Orders {
     Master {
         /// Nothing once the master is gone.
         line: Option<AsyncFd<Line>>,
+        /// The master's own socket.
+        control: Option<SocketFile>,
         quiet: Quiet,
     },
     Signals(Signals),
@@ -44,10 +47,11 @@ impl Orders {
     /// # Errors
     ///
     /// Those of the system, when it has no descriptors to give.
-    pub(crate) fn of(overseer: &Overseer) -> io::Result<Self> {
+    pub(crate) fn of(overseer: &Overseer, control: Option<SocketFile>) -> io::Result<Self> {
         Ok(match overseer {
             Overseer::Master(line) => Self::Master {
                 line: Some(line.try_clone()?.watch()?),
+                control,
                 quiet: Quiet::install()?,
             },
             Overseer::Nobody => Self::Signals(Signals::install()?),
@@ -102,13 +106,23 @@ impl Orders {
 
     async fn next(&mut self, shared: &Shared) -> Order {
         match self {
-            Self::Master { line, quiet } => loop {
+            Self::Master {
+                line,
+                control,
+                quiet,
+            } => loop {
                 tokio::select! {
                     message = next_message(line) => match message {
-                        ToWorker::Retire => return Order::End(Ending::Retire, "retired"),
-                        ToWorker::Drain => return Order::End(Ending::Drain, "stopped"),
-                        ToWorker::Leave => return Order::Leave("the master said so"),
-                        ToWorker::ReopenLogs => shared.access_log.reopen(),
+                        None => {
+                            if let Some(control) = control {
+                                let _ = control.unlink();
+                            }
+                            return Order::End(Ending::Drain, "the master is gone");
+                        }
+                        Some(ToWorker::Retire) => return Order::End(Ending::Retire, "retired"),
+                        Some(ToWorker::Drain) => return Order::End(Ending::Drain, "stopped"),
+                        Some(ToWorker::Leave) => return Order::Leave("the master said so"),
+                        Some(ToWorker::ReopenLogs) => shared.access_log.reopen(),
                     },
                     // systemd and people signal processes one by one: the master replaces it.
                     () = quiet.terminated() => shared.overseer.say(&FromWorker::Replace {
@@ -133,18 +147,18 @@ impl Orders {
     }
 }
 
-/// Waits for a message. That the master is gone is one too, once: nobody else is there to
+/// Waits for a message. `None`, once, says that the master is gone: nobody else is there to
 /// stop the worker, to end it, or to remove the sockets.
-async fn next_message(line: &mut Option<AsyncFd<Line>>) -> ToWorker {
+async fn next_message(line: &mut Option<AsyncFd<Line>>) -> Option<ToWorker> {
     loop {
         let Some(open) = line else {
             return std::future::pending().await;
         };
         match open.async_io(Interest::READABLE, Line::receive).await {
-            Ok(Received::Message(message, _)) => return message,
+            Ok(Received::Message(message, _)) => return Some(message),
             Ok(Received::End) => {
                 *line = None;
-                return ToWorker::Drain;
+                return None;
             }
             Err(error) => error!(%error, "the master was not understood"),
         }

@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::hooks::{Event, run_hooks};
 use crate::interpreter::{self, SignalWakeups, traceback};
 use crate::line::FromWorker;
-use crate::listen::{Address, Listener};
+use crate::listen::{Address, Listener, SocketFile};
 use crate::process::exit_now;
 use crate::scoreboard::Scoreboard;
 use crate::signals::Dispositions;
@@ -33,6 +33,8 @@ pub(crate) struct Duty {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) board: Scoreboard,
     pub(crate) overseer: Overseer,
+    /// The master's own socket, to be removed if that cannot do it any more.
+    pub(crate) control: Option<SocketFile>,
     /// The application, where it was loaded before the fork.
     pub(crate) preloaded: Option<Loaded>,
     /// Whether other workers serve beside this one.
@@ -50,17 +52,18 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
         listeners,
         board,
         overseer,
+        control,
         preloaded,
         several_workers,
     } = duty;
     interpreter::leave_signals_to_us(py).map_err(python(py))?;
     let access_log = open_access_log(&options)?;
-    let orders = |shared: &Arc<Shared>| Orders::of(&shared.overseer);
     let (shared, handoffs) =
         Shared::new(listeners, access_log, &options, Arc::new(board), overseer)?;
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
-        Ok(orders(&shared)?.follow(Arc::clone(&shared), timeout))
+        let orders = Orders::of(&shared.overseer, control)?;
+        Ok(orders.follow(Arc::clone(&shared), timeout))
     })?;
 
     let worker = Worker {
