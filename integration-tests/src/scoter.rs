@@ -24,7 +24,7 @@ pub struct Scoter {
 /// What to start a [`Scoter`] with.
 #[derive(Debug)]
 pub struct ScoterBuilder {
-    app: OsString,
+    app: Option<OsString>,
     args: Vec<OsString>,
     envs: Vec<(OsString, OsString)>,
     bind: bool,
@@ -49,15 +49,25 @@ impl Scoter {
     /// Prepares a server of `app`, which is `module:callable` with a module of `apps/`, or anything else that
     /// scoter takes. Unless told otherwise it listens on `scoter.sock` in its folder.
     pub fn serving(app: impl Into<OsString>) -> ScoterBuilder {
+        ScoterBuilder {
+            app: Some(app.into()),
+            bind: true,
+            ..Self::told_nothing()
+        }
+    }
+
+    /// Prepares a server that has no arguments but those of the test. It is expected to listen on `scoter.sock`
+    /// in its folder.
+    pub fn told_nothing() -> ScoterBuilder {
         let folder =
             TempDir::with_prefix("scoter-").expect("there is a folder for temporary files");
         fs::create_dir(folder.path().join("gates")).expect("just made");
         fs::write(folder.path().join("events"), "").expect("just made");
         ScoterBuilder {
-            app: app.into(),
+            app: None,
             args: Vec::new(),
             envs: Vec::new(),
-            bind: true,
+            bind: false,
             entry: Entry::Script,
             file_limit: None,
             folder,
@@ -273,11 +283,12 @@ impl ScoterBuilder {
         if self.bind {
             command.arg("--bind").arg(bind_address(&self.socket()));
         }
+        if self.app.is_some() {
+            command.arg("--pythonpath").arg(apps_folder());
+        }
         command
-            .arg("--pythonpath")
-            .arg(apps_folder())
             .args(&self.args)
-            .arg(&self.app)
+            .args(&self.app)
             .current_dir(self.folder.path())
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("TEST_FOLDER", self.folder.path())

@@ -7,6 +7,7 @@ mod accel;
 mod bodies;
 mod browser;
 mod concurrency;
+mod configuration;
 mod content_length;
 mod django;
 mod environ;

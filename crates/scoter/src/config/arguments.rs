@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 
 use clap::builder::OsStringValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::error::APP;
 use super::opt::{Arity, OFF, Opt};
 use super::origin::Origin;
 use super::settings::Setting;
+use super::suggestion::suggest;
 use super::table::TABLE;
 
 /// What the arguments say.
@@ -48,7 +50,9 @@ impl Arguments {
         command: Command,
         arguments: &[OsString],
     ) -> Result<(Self, ArgMatches), clap::Error> {
-        let mut matches = command.try_get_matches_from(arguments)?;
+        let mut matches = command
+            .try_get_matches_from(arguments)
+            .map_err(with_suggestion)?;
         let asks = |name| matches!(matches.try_get_one::<bool>(name), Ok(Some(true)));
         let wish = [
             (SHORT_HELP, Wish::ShortHelp),
@@ -67,6 +71,23 @@ impl Arguments {
         };
         Ok((this, matches))
     }
+}
+
+/// clap knows the spelling of names, but not what they are called elsewhere.
+fn with_suggestion(mut error: clap::Error) -> clap::Error {
+    let (ErrorKind::UnknownArgument, Some(ContextValue::String(unknown))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return error;
+    };
+    if let Some(opt) = unknown.strip_prefix("--").and_then(suggest) {
+        let name = match opt.name {
+            APP => "APP".to_owned(),
+            name => format!("--{name}"),
+        };
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(name));
+    }
+    error
 }
 
 fn given(matches: &mut ArgMatches, opt: &'static Opt) -> Option<Setting> {
@@ -246,6 +267,21 @@ fn help(opt: &Opt) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_options_are_suggested() {
+        for (argument, suggestion) in [
+            ("--thread", "'--threads'"),
+            ("--socket_mode=660", "'--socket-mode'"),
+            ("--harakiri=30", "'--request-timeout'"),
+            ("--processes", "'--workers'"),
+            ("--wsgi-file=app.py", "'APP'"),
+        ] {
+            let arguments = ["scoter", argument].map(OsString::from);
+            let error = Arguments::parse(&arguments).unwrap_err().to_string();
+            assert!(error.contains(suggestion), "{error}");
+        }
+    }
 
     #[test]
     fn definition_is_consistent() {

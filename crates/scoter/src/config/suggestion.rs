@@ -10,7 +10,7 @@ pub(super) fn suggest(name: &str) -> Option<&'static Opt> {
     if let Some((_, ours)) = of_another {
         return TABLE.iter().find(|opt| opt.name == *ours);
     }
-    let likeness = |opt: &Opt| strsim::jaro_winkler(opt.name, &name);
+    let likeness = |opt: &Opt| strsim::jaro(opt.name, &name);
     TABLE
         .iter()
         .map(|opt| (likeness(opt), opt))
@@ -19,8 +19,9 @@ pub(super) fn suggest(name: &str) -> Option<&'static Opt> {
         .map(|(_, opt)| opt)
 }
 
-/// Between "thread" and "threads" it is 0.97, between unrelated names of the table up to 0.8.
-const LEAST_LIKENESS: f64 = 0.85;
+/// A letter too few or too many leaves more than 0.9; what uWSGI and gunicorn have and scoter
+/// does not ("plugins", "buffer-size", "cheaper") stays below.
+const LEAST_LIKENESS: f64 = 0.8;
 
 /// Options of uWSGI and gunicorn that people bring along, by what they are called here.
 const OTHER_SERVERS: [(&str, &str); 26] = [
@@ -68,7 +69,11 @@ mod tests {
             ("harakiri", Some("request-timeout")),
             ("processes", Some("workers")),
             ("max-reqests", Some("max-requests")),
+            ("bnd", Some("bind")),
             ("colour", None),
+            ("buffer-size", None),
+            ("plugins", None),
+            ("cheaper", None),
             ("", None),
         ] {
             let found = suggest(name).map(|opt| opt.name);

@@ -168,7 +168,7 @@ mod tests {
             ("--max-vars=65536", "must be from 1 to 65535"),
             ("--max-pending=0", "must be from 1 to 65536"),
             ("--max-requests=0", "must be at least 1"),
-            ("--max-body=0", "must be at least 1 bytes"),
+            ("--max-body=0", "must be at least 1 byte"),
             ("--max-rss=0", "must be more than zero; off sets no limit"),
             ("--max-rss=0%", "must be more than zero; off sets no limit"),
             ("--max-rss=101%", "larger than 100%"),
