@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 
 use crate::application::Loaded;
 use crate::config::{
-    Arguments, ConfigError, For, Options, Problem, Settings, Wish, client_command, control_path,
+    Arguments, ConfigError, For, Options, Settings, Wish, client_command, control_path,
     server_command,
 };
 use crate::control::{self, ClientCommand};

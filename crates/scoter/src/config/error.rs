@@ -132,12 +132,6 @@ pub(crate) enum Problem {
         /// Option and value as they were written, and where.
         written: Written,
     },
-    /// There is no server to ask.
-    #[error("no server answers at {}", path.display())]
-    NobodyAnswers {
-        /// The control socket.
-        path: PathBuf,
-    },
     /// A running server cannot be asked, because nobody knows where.
     #[error(
         "there is no control socket to ask: {reason}\nhint: --control PATH, or --config FILE with \

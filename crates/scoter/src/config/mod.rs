@@ -6,12 +6,6 @@
 //! its [`Origin`], and read as values afterwards, so that whatever is wrong can be named
 //! with the place it was written at.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "options are defined here before the processes that they are for"
-)]
-
 mod arguments;
 mod control;
 mod environment;
@@ -31,13 +25,12 @@ mod units;
 mod values;
 
 pub(crate) use arguments::{Arguments, For, Wish, client_command, server_command};
-pub(crate) use control::{Control, control_path};
-pub(crate) use error::{ConfigError, Problem};
-pub(crate) use opt::{Change, Opt};
-pub(crate) use origin::Origin;
-pub(crate) use settings::{Setting, Settings};
-pub(crate) use table::{Options, TABLE};
-pub(crate) use units::{Percent, Size, Span};
+pub(crate) use control::control_path;
+pub(crate) use error::ConfigError;
+pub(crate) use opt::Change;
+pub(crate) use settings::Settings;
+pub(crate) use table::Options;
+pub(crate) use units::Percent;
 pub(crate) use values::{
-    AccessLogFormat, AccessLogTo, BufferBody, LogFormat, LogLevel, MaxRss, Mode, UriPath, Workers,
+    AccessLogFormat, AccessLogTo, BufferBody, LogFormat, LogLevel, MaxRss, Workers,
 };
