@@ -4,8 +4,10 @@
 mod backoff;
 mod cgroup;
 mod event;
+mod exits;
 mod generation;
 mod obituary;
+mod reconcile;
 mod recycling;
 mod reload;
 mod scaling;

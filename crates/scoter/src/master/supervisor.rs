@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::future::pending;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
-use rustix::process::{WaitOptions, set_child_subreaper, wait};
+use rustix::process::set_child_subreaper;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -21,7 +20,7 @@ use tracing::{debug, error, info, warn};
 
 use super::backoff::Backoff;
 use super::event::Event;
-use super::generation::{Generation, Launcher};
+use super::generation::Generation;
 use super::obituary::Coroner;
 use super::reload::Rollout;
 use super::scaling::Scale;
@@ -33,10 +32,9 @@ use super::worker::{Phase, Worker};
 use crate::banner;
 use crate::config::{Options, Settings};
 use crate::control::{self, ControlListener, Order, ReloadStatus, Totals};
-use crate::line::{Failed, FromLauncher, FromWorker, Line, ToWorker};
+use crate::line::{Failed, FromLauncher, FromWorker, ToWorker};
 use crate::listen::Listener;
 use crate::program::Program;
-use crate::scoreboard::Scoreboard;
 use crate::signals::Signals;
 use crate::start::Opened;
 
@@ -79,7 +77,7 @@ pub(super) struct Supervisor {
     pub(super) events: mpsc::Sender<Event>,
     /// What the workers' places have been through, by generation and number: that the old
     /// code keeps dying says nothing of the new.
-    places: HashMap<(u32, u32), Backoff>,
+    pub(super) places: HashMap<(u32, u32), Backoff>,
     pub(super) incoming: mpsc::Receiver<Event>,
 }
 
@@ -213,233 +211,14 @@ impl Supervisor {
         number
     }
 
-    /// Brings what is closer to what should be. Returns the exit code when all is over.
-    fn reconcile(&mut self) -> Option<u8> {
-        if let Some(failed) = self.failure.take() {
-            error!("{}", failed.message);
-            self.kill_all();
-            return Some(failed.code);
-        }
-        if self.stopping.is_some() {
-            return self.advance_stop();
-        }
-        self.bury_generations();
-        self.start_launchers();
-        self.start_workers();
-        self.retire_surplus();
-        self.finish_rollout();
-        self.begin_recycling();
-        self.announce_start();
-        None
-    }
-
-    /// The generation that workers are started for.
-    pub(super) fn target(&self) -> u32 {
-        self.rollout
-            .as_ref()
-            .map_or(self.current, |rollout| rollout.generation)
-    }
-
-    fn bury_generations(&mut self) {
-        let (current, target) = (self.current, self.target());
-        let workers = &self.workers;
-        self.generations.retain(|generation| {
-            let number = generation.number;
-            let used = workers.iter().any(|worker| worker.generation == number);
-            used || number == current || number == target
-        });
-        let generations = &self.generations;
-        let exists = |number: u32| generations.iter().any(|one| one.number == number);
-        self.places.retain(|(generation, _), _| exists(*generation));
-    }
-
-    fn start_launchers(&mut self) {
-        let (current, target) = (self.current, self.target());
-        let several = self.scale.most() > 1;
-        let control = self.control.as_ref().and_then(|control| control.file());
-        for generation in &mut self.generations {
-            let number = generation.number;
-            let needed = number == current || number == target;
-            if !needed || generation.launcher.is_some() || generation.backoff.until().is_some() {
-                continue;
-            }
-            let launcher = Launcher::start(
-                number,
-                &self.program,
-                &generation.settings,
-                &self.listeners,
-                control,
-                several,
-                self.events.clone(),
-            );
-            match launcher {
-                Ok(launcher) => {
-                    debug!(
-                        generation = number,
-                        pid = launcher.pid.as_raw(),
-                        "launcher started"
-                    );
-                    generation.launcher = Some(launcher);
-                }
-                Err(error) => {
-                    error!(%error, "no launcher could be started");
-                    generation.backoff.failed(Duration::ZERO);
-                    if !self.started {
-                        let message = format!("cannot start: {error}");
-                        self.failure = Some(Failed::new(1, &message));
-                    }
-                }
-            }
-        }
-    }
-
-    fn start_workers(&mut self) {
-        let wanted = self.scale.wanted() + u32::from(self.replacement_is_due());
-        let unproven = self.rollout.as_ref().filter(|rollout| !rollout.proven);
-        match unproven.map(|rollout| rollout.generation) {
-            // One worker shows whether the new code is any good; nothing else changes until
-            // it is ready.
-            Some(generation) => {
-                self.fill(self.current, wanted);
-                self.fill(generation, 1);
-            }
-            None => self.fill(self.target(), wanted),
-        }
-    }
-
-    fn fill(&mut self, generation: u32, wanted: u32) {
-        let places = self.places.iter();
-        let held = places
-            .filter(|((of, _), place)| *of == generation && place.until().is_some())
-            .count();
-        let there = self
-            .workers
-            .iter()
-            .filter(|worker| worker.generation == generation && worker.counts())
-            .count();
-        let missing = (wanted as usize).saturating_sub(there + held);
-        for _ in 0..missing {
-            if self.rollout.is_some() && self.workers.len() >= self.most_processes() {
-                return;
-            }
-            if !self.start_worker(generation) {
-                return;
-            }
-        }
-    }
-
-    /// While one generation replaces another there are more processes than otherwise, but
-    /// not twice as many: memory has its limits.
-    fn most_processes(&self) -> usize {
-        let wanted = self.scale.wanted() as usize;
-        wanted + wanted.div_ceil(2)
-    }
-
-    fn start_worker(&mut self, generation: u32) -> bool {
-        let id = self.free_id(generation);
-        let Some(found) = self.generation(generation) else {
-            return false;
-        };
-        let Some(launcher) = found.launcher.as_ref().filter(|launcher| launcher.prepared) else {
-            return false;
-        };
-        let slots = usize::from(found.options.threads);
-        let timeout = found.options.start_timeout.0;
-        let serial = self.next_serial;
-        let fork = || {
-            let (ours, theirs) = Line::pair()?;
-            let board = Scoreboard::create(slots)?;
-            launcher.fork(id, serial, [theirs.as_fd(), board.as_fd()])?;
-            Worker::new(serial, id, generation, ours, board, self.events.clone())
-        };
-        match fork() {
-            Ok(mut worker) => {
-                worker.deadline = Some(Instant::now() + timeout);
-                self.workers.push(worker);
-                self.next_serial += 1;
-                true
-            }
-            Err(error) => {
-                error!(%error, worker = id, "no worker could be started");
-                let place = self.places.entry((generation, id));
-                place.or_default().failed(Duration::ZERO);
-                false
-            }
-        }
-    }
-
-    /// The lowest number that no living worker has, and whose place is not kept empty.
-    fn free_id(&self, generation: u32) -> u32 {
-        let taken = |id: u32| {
-            let held = self
-                .places
-                .get(&(generation, id))
-                .is_some_and(|place| place.until().is_some());
-            held || self.workers.iter().any(|worker| worker.id == id)
-        };
-        (1..).find(|id| !taken(*id)).unwrap_or(u32::MAX)
-    }
-
     pub(super) fn generation(&self, number: u32) -> Option<&Generation> {
         let mut generations = self.generations.iter();
         generations.find(|generation| generation.number == number)
     }
 
-    fn generation_mut(&mut self, number: u32) -> Option<&mut Generation> {
+    pub(super) fn generation_mut(&mut self, number: u32) -> Option<&mut Generation> {
         let mut generations = self.generations.iter_mut();
         generations.find(|generation| generation.number == number)
-    }
-
-    fn retire_surplus(&mut self) {
-        let is_ready = |worker: &&Worker| worker.phase == Phase::Ready;
-        let ready = self.workers.iter().filter(is_ready).count();
-        let surplus = ready.saturating_sub(self.scale.wanted() as usize);
-        let (target, recycling) = (self.target(), self.recycling);
-        for _ in 0..surplus {
-            // Old code goes first, then what is being replaced, then the idle, then the last.
-            let victim = self
-                .workers
-                .iter()
-                .enumerate()
-                .filter(|(_, worker)| worker.phase == Phase::Ready)
-                .max_by_key(|(_, worker)| {
-                    (
-                        worker.generation != target,
-                        Some(worker.serial) == recycling,
-                        worker.is_idle(),
-                        worker.id,
-                    )
-                })
-                .map(|(index, _)| index);
-            if let Some(index) = victim {
-                self.retire(index);
-            }
-        }
-    }
-
-    pub(super) fn retire(&mut self, index: usize) {
-        let patience = self.options.graceful_timeout.0 + OVERTIME;
-        let worker = &mut self.workers[index];
-        debug!(
-            worker = worker.id,
-            generation = worker.generation,
-            "worker retires"
-        );
-        worker.tell(ToWorker::Retire);
-        worker.phase = Phase::Retiring;
-        worker.deadline = Some(Instant::now() + patience);
-    }
-
-    fn announce_start(&mut self) {
-        let wanted = self.scale.wanted() as usize;
-        let ready = self.workers.iter().filter(|w| w.phase == Phase::Ready);
-        if self.started || ready.count() < wanted {
-            return;
-        }
-        self.started = true;
-        let (workers, threads) = (wanted, self.options.threads);
-        info!(workers, threads, "ready");
-        self.systemd.ready(&self.summary());
     }
 
     pub(super) fn summary(&self) -> String {
@@ -589,184 +368,10 @@ impl Supervisor {
         rollout.is_some_and(|rollout| rollout.generation == generation && !rollout.proven)
     }
 
-    fn worker_mut(&mut self, serial: u64) -> Option<&mut Worker> {
+    pub(super) fn worker_mut(&mut self, serial: u64) -> Option<&mut Worker> {
         self.workers
             .iter_mut()
             .find(|worker| worker.serial == serial)
-    }
-
-    /// Takes the status of every child that has ended; as PID 1 also those of strangers,
-    /// which are nobody's business.
-    fn reap(&mut self) {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            self.on_exit(Pid::from_raw(pid.as_raw_pid()), Some(status.as_raw()));
-        }
-    }
-
-    pub(super) fn on_exit(&mut self, pid: Pid, status: Option<i32>) {
-        if let Some(worker) = self.workers.iter_mut().find(|w| w.pid == Some(pid)) {
-            worker.exited.get_or_insert((Instant::now(), status));
-            return self.judge_exits();
-        }
-        if let Some(preflight) = self.preflight.take_if(|preflight| preflight.pid == pid) {
-            return self.after_preflight(preflight, status);
-        }
-        let generations = self.generations.iter_mut();
-        let launcher = generations
-            .filter_map(|generation| generation.launcher.as_mut())
-            .find(|launcher| launcher.pid == pid);
-        if let Some(launcher) = launcher {
-            launcher.exited.get_or_insert((Instant::now(), status));
-            return self.judge_exits();
-        }
-        if let Some(stopping) = &mut self.stopping {
-            stopping.launchers.retain(|launcher| *launcher != pid);
-        }
-    }
-
-    /// Deals with processes that have ended. One that was starting may have said why over
-    /// its line, which is read on its own; a copy of the line that a child of it holds is
-    /// not waited for.
-    fn judge_exits(&mut self) {
-        let is_clear = |told: bool, exited: Option<(Instant, Option<i32>)>| {
-            exited.is_some_and(|(at, _)| told || at.elapsed() > TICK)
-        };
-        while let Some(index) = self.workers.iter().position(|worker| {
-            let told = worker.phase != Phase::Starting || worker.silent.is_some();
-            is_clear(told, worker.exited)
-        }) {
-            let worker = self.workers.remove(index);
-            let status = worker.exited.and_then(|(_, status)| status);
-            self.on_worker_exit(worker, status);
-        }
-        let mut ended = Vec::new();
-        for generation in &mut self.generations {
-            let launcher = &mut generation.launcher;
-            if let Some(launcher) = launcher.take_if(|one| is_clear(one.silent, one.exited)) {
-                let pause = generation.backoff.failed(launcher.started.elapsed());
-                ended.push((generation.number, launcher, pause));
-            }
-        }
-        for (generation, launcher, pause) in ended {
-            let status = launcher.exited.and_then(|(_, status)| status);
-            self.on_launcher_exit(generation, &launcher, pause, status);
-        }
-    }
-
-    fn on_worker_exit(&mut self, worker: Worker, status: Option<i32>) {
-        self.bank(&worker);
-        if self.recycling == Some(worker.serial) {
-            self.recycling = None;
-            self.gone.replaced += 1;
-        }
-        let (id, generation) = (worker.id, worker.generation);
-        let pid = worker.pid.map(Pid::as_raw);
-        match worker.phase {
-            Phase::Retiring | Phase::Stuck => {
-                // One that ends by itself has said what it cuts.
-                if is_killed(status) {
-                    worker.report_lost();
-                }
-                return debug!(worker = id, pid, "worker ended");
-            }
-            Phase::Starting | Phase::Ready => {}
-        }
-        if self.stopping.is_some() {
-            if is_killed(status) {
-                worker.report_lost();
-            }
-            return;
-        }
-        let failed = worker.failed.clone();
-        let reason = match &failed {
-            Some(_) => "it could not load the application".to_owned(),
-            None => self.coroner.describe(status, worker.rss),
-        };
-        self.gone.crashed += 1;
-        self.lose_place(&worker);
-        if failed.is_none() && (self.started || worker.phase == Phase::Ready) {
-            error!(
-                worker = id,
-                pid, reason, "worker died: a new one is started"
-            );
-            worker.report_lost();
-        }
-        if worker.phase == Phase::Starting {
-            let failed = failed.unwrap_or_else(|| {
-                Failed::new(1, &format!("a worker died while it was starting: {reason}"))
-            });
-            self.on_failed_start(generation, &failed);
-        }
-    }
-
-    /// `--preload` takes too long.
-    fn give_up_launcher(&mut self, number: u32) {
-        let Some(generation) = self.generation_mut(number) else {
-            return;
-        };
-        if let Some(launcher) = generation.launcher.take() {
-            generation.backoff.failed(launcher.started.elapsed());
-            launcher.signal(Signal::SIGKILL);
-        }
-        let message = "the application was not loaded within --start-timeout";
-        self.on_failed_start(number, &Failed::new(3, message));
-    }
-
-    fn lose_place(&mut self, worker: &Worker) {
-        let place = self
-            .places
-            .entry((worker.generation, worker.id))
-            .or_default();
-        let pause = place.failed(worker.started.elapsed());
-        if !pause.is_zero() {
-            let pause_ms = pause.as_millis();
-            warn!(
-                worker = worker.id,
-                pause_ms, "it keeps dying: its place stays empty for a while"
-            );
-        }
-    }
-
-    fn on_launcher_exit(
-        &mut self,
-        generation: u32,
-        launcher: &Launcher,
-        pause: Duration,
-        status: Option<i32>,
-    ) {
-        if self.stopping.is_some() || self.failure.is_some() {
-            return;
-        }
-        let reason = self.coroner.describe(status, 0);
-        let pid = launcher.pid.as_raw();
-        // Whom it was about to fork nobody knows of.
-        let unborn = |worker: &Worker| worker.generation == generation && worker.pid.is_none();
-        self.workers.retain(|worker| !unborn(worker));
-        if !self.started {
-            let message = format!("cannot start: the launcher died: {reason}");
-            self.failure = Some(Failed::new(1, &message));
-        } else if self.is_unproven(generation) {
-            self.fail_rollout(&format!("the launcher died: {reason}"));
-        } else {
-            let pause_ms = pause.as_millis();
-            error!(
-                generation,
-                pid, reason, pause_ms, "launcher died: its workers serve on, a new one is started"
-            );
-        }
-    }
-
-    /// Keeps the counts of a worker that is gone.
-    fn bank(&mut self, worker: &Worker) {
-        for cell in worker.board.cells() {
-            let cell = cell.read();
-            self.gone.requests += cell.requests;
-            self.gone.failed += cell.failed;
-        }
-        let (refused, timeouts, peers_gone) = worker.totals();
-        self.gone.refused += refused;
-        self.gone.timeouts += timeouts;
-        self.gone.peers_gone += peers_gone;
     }
 
     fn on_signal(&mut self, signal: &'static str) {
@@ -817,21 +422,6 @@ impl Supervisor {
         }
         if self.makes_progress() {
             self.systemd.feed();
-        }
-    }
-
-    /// Workers whose launcher was killed together with the news of their end.
-    fn find_vanished(&mut self) {
-        let vanished: Vec<_> = self
-            .workers
-            .iter()
-            .filter(|worker| worker.silent.is_some_and(|since| since.elapsed() > TICK))
-            .filter(|worker| worker.exited.is_none())
-            .filter_map(|worker| worker.pid)
-            .filter(|pid| nix::sys::signal::kill(*pid, None).is_err())
-            .collect();
-        for pid in vanished {
-            self.on_exit(pid, None);
         }
     }
 
@@ -892,7 +482,7 @@ impl Supervisor {
     }
 
     /// Ends everything at once, and waits for nobody.
-    fn kill_all(&mut self) {
+    pub(super) fn kill_all(&mut self) {
         for worker in &self.workers {
             worker.signal(Signal::SIGKILL);
         }
@@ -904,13 +494,8 @@ impl Supervisor {
     }
 }
 
-/// Whether a status of wait(2) is that of a process killed by a signal, or unknown.
-fn is_killed(status: Option<i32>) -> bool {
-    status.is_none_or(|status| status & 0x7f != 0)
-}
-
 /// How often the master looks around.
-const TICK: Duration = Duration::from_secs(1);
+pub(super) const TICK: Duration = Duration::from_secs(1);
 
 /// How often it looks at the load, where that decides the number of workers.
 const LOAD_TICK: Duration = Duration::from_millis(100);

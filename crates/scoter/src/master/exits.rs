@@ -1,0 +1,213 @@
+//! Processes that have ended: whose they were, why, and what follows from it.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use rustix::process::{WaitOptions, wait};
+use tracing::{debug, error, warn};
+
+use super::generation::Launcher;
+use super::supervisor::{Supervisor, TICK};
+use super::worker::{Phase, Worker};
+use crate::line::Failed;
+
+impl Supervisor {
+    /// Takes the status of every child that has ended; as PID 1 also those of strangers,
+    /// which are nobody's business.
+    pub(super) fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            self.on_exit(Pid::from_raw(pid.as_raw_pid()), Some(status.as_raw()));
+        }
+    }
+
+    pub(super) fn on_exit(&mut self, pid: Pid, status: Option<i32>) {
+        if let Some(worker) = self.workers.iter_mut().find(|w| w.pid == Some(pid)) {
+            worker
+                .exited
+                .get_or_insert_with(|| (Instant::now(), status));
+            return self.judge_exits();
+        }
+        if let Some(preflight) = self.preflight.take_if(|preflight| preflight.pid == pid) {
+            return self.after_preflight(preflight, status);
+        }
+        let generations = self.generations.iter_mut();
+        let launcher = generations
+            .filter_map(|generation| generation.launcher.as_mut())
+            .find(|launcher| launcher.pid == pid);
+        if let Some(launcher) = launcher {
+            launcher
+                .exited
+                .get_or_insert_with(|| (Instant::now(), status));
+            return self.judge_exits();
+        }
+        if let Some(stopping) = &mut self.stopping {
+            stopping.launchers.retain(|launcher| *launcher != pid);
+        }
+    }
+
+    /// Deals with processes that have ended. One that was starting may have said why over
+    /// its line, which is read on its own; a copy of the line that a child of it holds is
+    /// not waited for.
+    pub(super) fn judge_exits(&mut self) {
+        let is_clear = |told: bool, exited: Option<(Instant, Option<i32>)>| {
+            exited.is_some_and(|(at, _)| told || at.elapsed() > TICK)
+        };
+        while let Some(index) = self.workers.iter().position(|worker| {
+            let told = worker.phase != Phase::Starting || worker.silent.is_some();
+            is_clear(told, worker.exited)
+        }) {
+            let worker = self.workers.remove(index);
+            let status = worker.exited.and_then(|(_, status)| status);
+            self.on_worker_exit(worker, status);
+        }
+        let mut ended = Vec::new();
+        for generation in &mut self.generations {
+            let launcher = &mut generation.launcher;
+            if let Some(launcher) = launcher.take_if(|one| is_clear(one.silent, one.exited)) {
+                let pause = generation.backoff.failed(launcher.started.elapsed());
+                ended.push((generation.number, launcher, pause));
+            }
+        }
+        for (generation, launcher, pause) in ended {
+            let status = launcher.exited.and_then(|(_, status)| status);
+            self.on_launcher_exit(generation, &launcher, pause, status);
+        }
+    }
+
+    fn on_worker_exit(&mut self, worker: Worker, status: Option<i32>) {
+        self.bank(&worker);
+        if self.recycling == Some(worker.serial) {
+            self.recycling = None;
+            self.gone.replaced += 1;
+        }
+        let (id, generation) = (worker.id, worker.generation);
+        let pid = worker.pid.map(Pid::as_raw);
+        match worker.phase {
+            Phase::Retiring | Phase::Stuck => {
+                // One that ends by itself has said what it cuts.
+                if is_killed(status) {
+                    worker.report_lost();
+                }
+                return debug!(worker = id, pid, "worker ended");
+            }
+            Phase::Starting | Phase::Ready => {}
+        }
+        if self.stopping.is_some() {
+            if is_killed(status) {
+                worker.report_lost();
+            }
+            return;
+        }
+        let failed = worker.failed.clone();
+        let reason = match &failed {
+            Some(_) => "it could not load the application".to_owned(),
+            None => self.coroner.describe(status, worker.rss),
+        };
+        self.gone.crashed += 1;
+        self.lose_place(&worker);
+        if failed.is_none() && (self.started || worker.phase == Phase::Ready) {
+            error!(
+                worker = id,
+                pid, reason, "worker died: a new one is started"
+            );
+            worker.report_lost();
+        }
+        if worker.phase == Phase::Starting {
+            let failed = failed.unwrap_or_else(|| {
+                Failed::new(1, &format!("a worker died while it was starting: {reason}"))
+            });
+            self.on_failed_start(generation, &failed);
+        }
+    }
+
+    /// `--preload` takes too long.
+    pub(super) fn give_up_launcher(&mut self, number: u32) {
+        let Some(generation) = self.generation_mut(number) else {
+            return;
+        };
+        if let Some(launcher) = generation.launcher.take() {
+            generation.backoff.failed(launcher.started.elapsed());
+            launcher.signal(Signal::SIGKILL);
+        }
+        let message = "the application was not loaded within --start-timeout";
+        self.on_failed_start(number, &Failed::new(3, message));
+    }
+
+    pub(super) fn lose_place(&mut self, worker: &Worker) {
+        let place = self
+            .places
+            .entry((worker.generation, worker.id))
+            .or_default();
+        let pause = place.failed(worker.started.elapsed());
+        if !pause.is_zero() {
+            let pause_ms = pause.as_millis();
+            warn!(
+                worker = worker.id,
+                pause_ms, "it keeps dying: its place stays empty for a while"
+            );
+        }
+    }
+
+    fn on_launcher_exit(
+        &mut self,
+        generation: u32,
+        launcher: &Launcher,
+        pause: Duration,
+        status: Option<i32>,
+    ) {
+        if self.stopping.is_some() || self.failure.is_some() {
+            return;
+        }
+        let reason = self.coroner.describe(status, 0);
+        let pid = launcher.pid.as_raw();
+        // Whom it was about to fork nobody knows of.
+        let unborn = |worker: &Worker| worker.generation == generation && worker.pid.is_none();
+        self.workers.retain(|worker| !unborn(worker));
+        if !self.started {
+            let message = format!("cannot start: the launcher died: {reason}");
+            self.failure = Some(Failed::new(1, &message));
+        } else if self.is_unproven(generation) {
+            self.fail_rollout(&format!("the launcher died: {reason}"));
+        } else {
+            let pause_ms = pause.as_millis();
+            error!(
+                generation,
+                pid, reason, pause_ms, "launcher died: its workers serve on, a new one is started"
+            );
+        }
+    }
+
+    /// Keeps the counts of a worker that is gone.
+    fn bank(&mut self, worker: &Worker) {
+        for cell in worker.board.cells() {
+            let cell = cell.read();
+            self.gone.requests += cell.requests;
+            self.gone.failed += cell.failed;
+        }
+        let (refused, timeouts, peers_gone) = worker.totals();
+        self.gone.refused += refused;
+        self.gone.timeouts += timeouts;
+        self.gone.peers_gone += peers_gone;
+    }
+
+    /// Workers whose launcher was killed together with the news of their end.
+    pub(super) fn find_vanished(&mut self) {
+        let vanished: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|worker| worker.silent.is_some_and(|since| since.elapsed() > TICK))
+            .filter(|worker| worker.exited.is_none())
+            .filter_map(|worker| worker.pid)
+            .filter(|pid| nix::sys::signal::kill(*pid, None).is_err())
+            .collect();
+        for pid in vanished {
+            self.on_exit(pid, None);
+        }
+    }
+}
+
+/// Whether a status of wait(2) is that of a process killed by a signal, or unknown.
+fn is_killed(status: Option<i32>) -> bool {
+    status.is_none_or(|status| status & 0x7f != 0)
+}

@@ -1,0 +1,234 @@
+//! What is compared with what should be: launchers and workers that are missing are started,
+//! and what is too much is retired.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, error, info};
+
+use super::generation::Launcher;
+use super::supervisor::{OVERTIME, Supervisor};
+use super::worker::{Phase, Worker};
+use crate::line::{Failed, Line, ToWorker};
+use crate::scoreboard::Scoreboard;
+
+impl Supervisor {
+    /// Brings what is closer to what should be. Returns the exit code when all is over.
+    pub(super) fn reconcile(&mut self) -> Option<u8> {
+        if let Some(failed) = self.failure.take() {
+            error!("{}", failed.message);
+            self.kill_all();
+            return Some(failed.code);
+        }
+        if self.stopping.is_some() {
+            return self.advance_stop();
+        }
+        self.bury_generations();
+        self.start_launchers();
+        self.start_workers();
+        self.retire_surplus();
+        self.finish_rollout();
+        self.begin_recycling();
+        self.announce_start();
+        None
+    }
+
+    /// The generation that workers are started for.
+    pub(super) fn target(&self) -> u32 {
+        self.rollout
+            .as_ref()
+            .map_or(self.current, |rollout| rollout.generation)
+    }
+
+    fn bury_generations(&mut self) {
+        let (current, target) = (self.current, self.target());
+        let workers = &self.workers;
+        self.generations.retain(|generation| {
+            let number = generation.number;
+            let used = workers.iter().any(|worker| worker.generation == number);
+            used || number == current || number == target
+        });
+        let generations = &self.generations;
+        let exists = |number: u32| generations.iter().any(|one| one.number == number);
+        self.places.retain(|(generation, _), _| exists(*generation));
+    }
+
+    fn start_launchers(&mut self) {
+        let (current, target) = (self.current, self.target());
+        let several = self.scale.most() > 1;
+        let control = self.control.as_ref().and_then(|control| control.file());
+        for generation in &mut self.generations {
+            let number = generation.number;
+            let needed = number == current || number == target;
+            if !needed || generation.launcher.is_some() || generation.backoff.until().is_some() {
+                continue;
+            }
+            let launcher = Launcher::start(
+                number,
+                &self.program,
+                &generation.settings,
+                &self.listeners,
+                control,
+                several,
+                self.events.clone(),
+            );
+            match launcher {
+                Ok(launcher) => {
+                    debug!(
+                        generation = number,
+                        pid = launcher.pid.as_raw(),
+                        "launcher started"
+                    );
+                    generation.launcher = Some(launcher);
+                }
+                Err(error) => {
+                    error!(%error, "no launcher could be started");
+                    generation.backoff.failed(Duration::ZERO);
+                    if !self.started {
+                        let message = format!("cannot start: {error}");
+                        self.failure = Some(Failed::new(1, &message));
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_workers(&mut self) {
+        let wanted = self.scale.wanted() + u32::from(self.replacement_is_due());
+        let unproven = self.rollout.as_ref().filter(|rollout| !rollout.proven);
+        match unproven.map(|rollout| rollout.generation) {
+            // One worker shows whether the new code is any good; nothing else changes until
+            // it is ready.
+            Some(generation) => {
+                self.fill(self.current, wanted);
+                self.fill(generation, 1);
+            }
+            None => self.fill(self.target(), wanted),
+        }
+    }
+
+    fn fill(&mut self, generation: u32, wanted: u32) {
+        let places = self.places.iter();
+        let held = places
+            .filter(|((of, _), place)| *of == generation && place.until().is_some())
+            .count();
+        let there = self
+            .workers
+            .iter()
+            .filter(|worker| worker.generation == generation && worker.counts())
+            .count();
+        let missing = (wanted as usize).saturating_sub(there + held);
+        for _ in 0..missing {
+            if self.rollout.is_some() && self.workers.len() >= self.most_processes() {
+                return;
+            }
+            if !self.start_worker(generation) {
+                return;
+            }
+        }
+    }
+
+    /// While one generation replaces another there are more processes than otherwise, but
+    /// not twice as many: memory has its limits.
+    fn most_processes(&self) -> usize {
+        let wanted = self.scale.wanted() as usize;
+        wanted + wanted.div_ceil(2)
+    }
+
+    fn start_worker(&mut self, generation: u32) -> bool {
+        let id = self.free_id(generation);
+        let Some(found) = self.generation(generation) else {
+            return false;
+        };
+        let Some(launcher) = found.launcher.as_ref().filter(|launcher| launcher.prepared) else {
+            return false;
+        };
+        let slots = usize::from(found.options.threads);
+        let timeout = found.options.start_timeout.0;
+        let serial = self.next_serial;
+        let fork = || {
+            let (ours, theirs) = Line::pair()?;
+            let board = Scoreboard::create(slots)?;
+            launcher.fork(id, serial, [theirs.as_fd(), board.as_fd()])?;
+            Worker::new(serial, id, generation, ours, board, self.events.clone())
+        };
+        match fork() {
+            Ok(mut worker) => {
+                worker.deadline = Some(Instant::now() + timeout);
+                self.workers.push(worker);
+                self.next_serial += 1;
+                true
+            }
+            Err(error) => {
+                error!(%error, worker = id, "no worker could be started");
+                let place = self.places.entry((generation, id));
+                place.or_default().failed(Duration::ZERO);
+                false
+            }
+        }
+    }
+
+    /// The lowest number that no living worker has, and whose place is not kept empty.
+    fn free_id(&self, generation: u32) -> u32 {
+        let taken = |id: u32| {
+            let held = self
+                .places
+                .get(&(generation, id))
+                .is_some_and(|place| place.until().is_some());
+            held || self.workers.iter().any(|worker| worker.id == id)
+        };
+        (1..).find(|id| !taken(*id)).unwrap_or(u32::MAX)
+    }
+
+    fn retire_surplus(&mut self) {
+        let is_ready = |worker: &&Worker| worker.phase == Phase::Ready;
+        let ready = self.workers.iter().filter(is_ready).count();
+        let surplus = ready.saturating_sub(self.scale.wanted() as usize);
+        let (target, recycling) = (self.target(), self.recycling);
+        for _ in 0..surplus {
+            // Old code goes first, then what is being replaced, then the idle, then the last.
+            let victim = self
+                .workers
+                .iter()
+                .enumerate()
+                .filter(|(_, worker)| worker.phase == Phase::Ready)
+                .max_by_key(|(_, worker)| {
+                    (
+                        worker.generation != target,
+                        Some(worker.serial) == recycling,
+                        worker.is_idle(),
+                        worker.id,
+                    )
+                })
+                .map(|(index, _)| index);
+            if let Some(index) = victim {
+                self.retire(index);
+            }
+        }
+    }
+
+    fn retire(&mut self, index: usize) {
+        let patience = self.options.graceful_timeout.0 + OVERTIME;
+        let worker = &mut self.workers[index];
+        debug!(
+            worker = worker.id,
+            generation = worker.generation,
+            "worker retires"
+        );
+        worker.tell(ToWorker::Retire);
+        worker.phase = Phase::Retiring;
+        worker.deadline = Some(Instant::now() + patience);
+    }
+
+    fn announce_start(&mut self) {
+        let wanted = self.scale.wanted() as usize;
+        let ready = self.workers.iter().filter(|w| w.phase == Phase::Ready);
+        if self.started || ready.count() < wanted {
+            return;
+        }
+        self.started = true;
+        let (workers, threads) = (wanted, self.options.threads);
+        info!(workers, threads, "ready");
+        self.systemd.ready(&self.summary());
+    }
+}
