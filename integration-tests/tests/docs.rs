@@ -99,20 +99,19 @@ fn options_of_help(help: &str) -> BTreeMap<&str, Option<&str>> {
     let mut options = BTreeMap::new();
     let mut current = None;
     for line in help.lines().map(str::trim) {
-        let mut words = line.split_whitespace();
-        if let Some(name) = words
-            .find(|word| *word != "-h," && *word != "-V,")
-            .filter(|word| word.starts_with("--"))
-        {
-            options.insert(name, None);
-            current = Some(name);
+        let option = line.trim_start_matches("-h, ").trim_start_matches("-V, ");
+        if option.starts_with("--") {
+            current = option.split_whitespace().next();
+            options.extend(current.map(|name| (name, None)));
         }
         if let (Some(name), Some((_, rest))) = (current, line.split_once("[default: ")) {
             options.insert(name, rest.split_once(']').map(|(default, _)| default));
         }
     }
-    options.remove("--help");
-    options.remove("--version");
+    // Those of every command, and those that the text beside the table is about.
+    for name in ["--help", "--version", "--config", "--print-config"] {
+        options.remove(name);
+    }
     options
 }
 

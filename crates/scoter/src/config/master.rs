@@ -7,11 +7,14 @@ use super::origin::Origin;
 use super::settings::Settings;
 
 /// Options that the master process carries out.
-const NEED_IT: [&str; 8] = [
+const NEED_IT: [&str; 11] = [
     "preload",
     "workers",
+    "pid-file",
     "reload-on-touch",
     "control",
+    "start-timeout",
+    "drain-delay",
     "max-requests",
     "max-lifetime",
     "max-rss",

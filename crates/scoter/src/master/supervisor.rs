@@ -298,6 +298,10 @@ impl Supervisor {
                 if stopping {
                     return worker.tell(ToWorker::Leave);
                 }
+                // One that is to go may have been quicker than the word of it.
+                if worker.phase != Phase::Starting {
+                    return;
+                }
                 let ready_ms = worker.started.elapsed().as_millis();
                 worker.phase = Phase::Ready;
                 worker.deadline = None;
