@@ -311,6 +311,16 @@ mod tests {
             }
         }
 
+        /// A server that answers a reload like this.
+        fn reloading(answer: Result<Reloaded, ReloadError>) -> Self {
+            let mut answer = Some(answer);
+            Self::new(move |order| match order {
+                Order::Status(reply) => reply.send(busy_status()).unwrap(),
+                Order::Reload { reply, .. } => reply.send(answer.take().unwrap()).unwrap(),
+                other => panic!("unexpected {other:?}"),
+            })
+        }
+
         async fn perform(&self, command: ClientCommand) -> Result<String, ClientError> {
             self.client.perform(command).await
         }
@@ -369,17 +379,12 @@ mod tests {
 
     #[tokio::test]
     async fn reload_tells_the_generation_and_what_waits_for_a_restart() {
-        let fixture = Fixture::new(|order| {
-            if let Order::Reload { reply, .. } = order {
-                let reloaded = Reloaded {
-                    generation: 4,
-                    workers: 2,
-                    took_ms: 1_250,
-                    needs_restart: vec!["bind".to_owned(), "user".to_owned()],
-                };
-                reply.send(Ok(reloaded)).unwrap();
-            }
-        });
+        let fixture = Fixture::reloading(Ok(Reloaded {
+            generation: 4,
+            workers: 2,
+            took_ms: 1_250,
+            needs_restart: vec!["bind".to_owned(), "user".to_owned()],
+        }));
         assert_eq!(
             fixture.perform(RELOAD).await.unwrap(),
             "generation 4 serves with 2 workers, after 1.2s\n\
@@ -389,25 +394,21 @@ mod tests {
 
     #[tokio::test]
     async fn reload_that_fails_shows_the_traceback() {
-        let fixture = Fixture::new(|order| {
-            if let Order::Reload { reply, .. } = order {
-                let traceback = "Traceback (most recent call last):\nNameError: x\n";
-                let _ = reply.send(Err(ReloadError::Broken(traceback.to_owned())));
-            }
-        });
+        let traceback = "Traceback (most recent call last):\nNameError: x\n";
         let expected = "not reloaded, the old generation serves on:\n\
                         Traceback (most recent call last):\nNameError: x";
-        assert_eq!(fixture.refusal(RELOAD).await, (expected.to_owned(), 1));
+        for command in [RELOAD, UPGRADE] {
+            let broken = ReloadError::Broken(traceback.to_owned());
+            let fixture = Fixture::reloading(Err(broken));
+            let refused = fixture.refusal(command).await;
+            assert_eq!(refused, (expected.to_owned(), 1), "{command:?}");
+        }
     }
 
     #[tokio::test]
     async fn reload_beside_another_is_refused() {
-        let fixture = Fixture::new(|order| {
-            if let Order::Reload { reply, .. } = order {
-                let busy = ReloadError::Busy("another reload is running".to_owned());
-                let _ = reply.send(Err(busy));
-            }
-        });
+        let busy = ReloadError::Busy("another reload is running".to_owned());
+        let fixture = Fixture::reloading(Err(busy));
         let expected = ("not reloaded: another reload is running".to_owned(), 1);
         assert_eq!(fixture.refusal(RELOAD).await, expected);
     }
@@ -429,9 +430,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn upgrade_is_watched_to_its_end_by_asking_the_successor() {
-        for (ok, expected) in [
-            (true, Ok("scoter 2.0.0 serves with generation 4\n")),
+        // A reload that finds another release installed becomes an upgrade.
+        for (command, ok, expected) in [
+            (RELOAD, true, Ok("scoter 2.0.0 serves with generation 4\n")),
             (
+                UPGRADE,
                 false,
                 Err("not reloaded, the old generation serves on:\ncannot start the new one"),
             ),
@@ -450,7 +453,10 @@ mod tests {
                     };
                     reply.send(busy_status()).unwrap();
                     let order = orders.recv().await;
-                    assert!(matches!(order, Some(Order::Reload { upgrade: true, .. })));
+                    let asked = command == UPGRADE;
+                    assert!(
+                        matches!(order, Some(Order::Reload { upgrade, .. }) if upgrade == asked)
+                    );
                     token.cancel();
                     order
                 };
@@ -475,28 +481,11 @@ mod tests {
             };
             let client = Client::new(&path);
             let ended = tokio::select! {
-                ended = client.perform(UPGRADE) => ended.map_err(|error| error.to_string()),
+                ended = client.perform(command) => ended.map_err(|error| error.to_string()),
                 () = masters => panic!("masters go on"),
             };
             assert_eq!(ended.as_deref().map_err(|error| &**error), expected);
         }
-    }
-
-    #[tokio::test]
-    async fn upgrade_that_is_answered_needs_no_watching() {
-        let fixture = Fixture::new(|order| match order {
-            Order::Status(reply) => reply.send(busy_status()).unwrap(),
-            Order::Reload {
-                upgrade: true,
-                reply,
-            } => {
-                let broken = ReloadError::Broken("no such program".to_owned());
-                let _ = reply.send(Err(broken));
-            }
-            other => panic!("unexpected {other:?}"),
-        });
-        let expected = "not reloaded, the old generation serves on:\nno such program";
-        assert_eq!(fixture.refusal(UPGRADE).await, (expected.to_owned(), 1));
     }
 
     #[tokio::test]
@@ -555,7 +544,10 @@ mod tests {
 
     #[tokio::test]
     async fn server_that_ends_in_the_middle_is_reported() {
-        let fixture = Fixture::new(drop);
+        let fixture = Fixture::new(|order| match order {
+            Order::Status(reply) => reply.send(busy_status()).unwrap(),
+            other => drop(other),
+        });
         let (text, code) = fixture.refusal(RELOAD).await;
         assert_eq!(
             (&*text, code),
