@@ -104,9 +104,9 @@ impl Supervisor {
             Some(_) => "it could not load the application".to_owned(),
             None => self.coroner.describe(status, worker.rss),
         };
-        self.gone.crashed += 1;
         self.lose_place(&worker);
         if failed.is_none() && (self.started || worker.phase == Phase::Ready) {
+            self.gone.crashed += 1;
             error!(
                 worker = id,
                 pid, reason, "worker died: a new one is started"

@@ -173,6 +173,8 @@ impl Supervisor {
                 () = deadline => self.on_deadline(),
             }
         };
+        // Who still waits for an answer learns that there will be none.
+        drop(orders);
         closing.cancel();
         if let Some(server) = server {
             let _ = tokio::time::timeout(LAST_ANSWERS, server).await;
