@@ -99,26 +99,21 @@ impl Supervisor {
             }
             return;
         }
-        let failed = worker.failed.clone();
-        let reason = match &failed {
-            Some(_) => "it could not load the application".to_owned(),
-            None => self.coroner.describe(status, worker.rss),
-        };
         self.lose_place(&worker);
-        if failed.is_none() && (self.started || worker.phase == Phase::Ready) {
+        if worker.phase == Phase::Ready {
+            let reason = self.coroner.describe(status, worker.rss);
             self.gone.crashed += 1;
             error!(
                 worker = id,
                 pid, reason, "worker died: a new one is started"
             );
-            worker.report_lost();
+            return worker.report_lost();
         }
-        if worker.phase == Phase::Starting {
-            let failed = failed.unwrap_or_else(|| {
-                Failed::new(1, &format!("a worker died while it was starting: {reason}"))
-            });
-            self.on_failed_start(generation, &failed);
-        }
+        let failed = worker.failed.clone().unwrap_or_else(|| {
+            let reason = self.coroner.describe(status, worker.rss);
+            Failed::new(1, &format!("a worker died while it was starting: {reason}"))
+        });
+        self.on_failed_start(generation, &failed);
     }
 
     /// `--preload` takes too long.
