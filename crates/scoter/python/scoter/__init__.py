@@ -1,6 +1,6 @@
 """scoter: a WSGI application server for nginx ``uwsgi_pass``."""
 
 from scoter._scoter import VERSION as __version__
-from scoter._scoter import Errors, FileWrapper, Input, StartResponse, Write
+from scoter._scoter import Errors, FileWrapper, Input, StartResponse, Write, worker_id
 
-__all__ = ["Errors", "FileWrapper", "Input", "StartResponse", "Write", "__version__"]
+__all__ = ["Errors", "FileWrapper", "Input", "StartResponse", "Write", "__version__", "worker_id"]

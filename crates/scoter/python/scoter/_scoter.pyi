@@ -7,12 +7,28 @@ from typing import Final, Protocol, final
 from _typeshed import WriteableBuffer
 from typing_extensions import Self
 
-__all__ = ["Errors", "FileWrapper", "Input", "StartResponse", "VERSION", "Write", "main"]
+__all__ = [
+    "Errors",
+    "FileWrapper",
+    "Input",
+    "StartResponse",
+    "VERSION",
+    "Write",
+    "launch",
+    "main",
+    "worker_id",
+]
 
 VERSION: Final[str]
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line ``arguments``, the program's name first; return the exit code."""
+
+def launch() -> int:
+    """Run a launcher, which a master has started; return the exit code."""
+
+def worker_id() -> int | None:
+    """Return the number of this worker among those that serve now, from 1; ``None`` elsewhere."""
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
