@@ -123,7 +123,7 @@ fn options_of_table(markdown: &str) -> BTreeMap<&str, Option<&str>> {
             .trim_matches('|')
             .split('|')
             .map(|cell| cell.trim().trim_matches('`'));
-        let name = cells.next()?.split_whitespace().next()?;
+        let name = cells.next()?.split_whitespace().next()?.trim_matches('`');
         Some((name, cells.next()))
     })
     .collect()

@@ -140,7 +140,7 @@ fn grant(
 /// Does what a start does before it serves, but for the sockets, which a running server may
 /// hold. Ends the process: the application may have started threads that never end.
 fn check(py: Python<'_>, options: &Options, extent: Extent) -> ! {
-    let names = start::permissions(options);
+    let names = start::check_names(options);
     let checked = names.and_then(|_| match extent {
         Extent::Configuration => Ok("the configuration is fine"),
         Extent::Everything => {

@@ -25,7 +25,7 @@ mod units;
 mod values;
 
 pub(crate) use arguments::{Arguments, For, Wish, client_command, server_command};
-pub(crate) use control::control_path;
+pub(crate) use control::{Control, control_path};
 pub(crate) use error::ConfigError;
 pub(crate) use opt::Change;
 pub(crate) use settings::Settings;

@@ -49,6 +49,18 @@ impl Identity {
     ///
     /// [`IdentityError`] names what does not exist, or who would have to start scoter.
     pub(super) fn of(options: &Options) -> Result<Self, IdentityError> {
+        let identity = Self::look_up(options)?;
+        let (user, group) = identity.owner();
+        let is_already = user.is_none_or(|uid| uid == Uid::effective())
+            && group.is_none_or(|gid| gid == Gid::effective());
+        if !is_already && !Uid::effective().is_root() {
+            return Err(IdentityError::NotRoot);
+        }
+        Ok(identity)
+    }
+
+    /// The same, whoever we are.
+    pub(super) fn look_up(options: &Options) -> Result<Self, IdentityError> {
         let user = options.user.as_deref().map(find_user).transpose()?;
         let group = options.group.as_deref().map(find_group).transpose()?;
         let group = match (&user, group) {
@@ -57,10 +69,6 @@ impl Identity {
             (Some((_, Some(user))), None) => Some(user.gid),
             (None, None) => None,
         };
-        let changes = user.is_some() || group.is_some();
-        if changes && !Uid::effective().is_root() && !already(&user, group) {
-            return Err(IdentityError::NotRoot);
-        }
         let user = user.map(|(uid, entry)| {
             let name = entry.map_or_else(|| uid.to_string(), |entry| entry.name);
             (uid, CString::new(name).unwrap_or_default())
@@ -124,12 +132,6 @@ fn verify(uid: Uid, gid: Option<Gid>) -> Result<(), IdentityError> {
         return kept("the way back to root is open");
     }
     Ok(())
-}
-
-fn already(user: &Option<(Uid, Option<User>)>, group: Option<Gid>) -> bool {
-    user.as_ref()
-        .is_none_or(|(uid, _)| *uid == Uid::effective())
-        && group.is_none_or(|gid| gid == Gid::effective())
 }
 
 fn find_user(name: &str) -> Result<(Uid, Option<User>), IdentityError> {

@@ -14,7 +14,6 @@ use crate::listen::Listener;
 
 pub(crate) use identity::IdentityError;
 pub(crate) use pid_file::PidFile;
-pub(crate) use sockets::permissions;
 
 use identity::Identity;
 
@@ -23,6 +22,17 @@ use identity::Identity;
 pub(crate) struct Opened {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) control: Option<ControlListener>,
+}
+
+/// Looks up every user and group that is named, without becoming any of them.
+///
+/// # Errors
+///
+/// [`Failure`] names the one that does not exist.
+pub(crate) fn check_names(options: &Options) -> Result<(), Failure> {
+    sockets::permissions(options)?;
+    Identity::look_up(options)?;
+    Ok(())
 }
 
 /// Binds first, and becomes `--user` then: once and for good.

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::Opened;
 use super::identity::Identity;
-use crate::config::Options;
+use crate::config::{Control, Options};
 use crate::control::ControlListener;
 use crate::failure::Failure;
 use crate::listen::{self, AllowList, BindError, Listener, Permissions};
@@ -54,19 +54,30 @@ fn fill(
     if listeners.is_empty() {
         return Err(Failure::NoAddress);
     }
-    let path = options.control.path(&options.bind);
-    if let Some(path) = path.filter(|_| !options.no_master) {
-        opened.control = Some(ControlListener::bind(&path, user)?);
+    if options.no_master {
+        return Ok(());
+    }
+    match options.control.path(&options.bind) {
+        Some(path) if options.control == Control::Beside && path.as_os_str().len() > LONGEST => {
+            warn!(
+                "no control socket: the path beside the first Unix socket is too long (--control)"
+            );
+        }
+        Some(path) => opened.control = Some(ControlListener::bind(&path, user)?),
+        None => {}
     }
     Ok(())
 }
+
+/// Bytes of `sun_path` (unix(7)), less its closing NUL.
+const LONGEST: usize = 107;
 
 /// Looks up who Unix sockets are to belong to.
 ///
 /// # Errors
 ///
 /// [`Failure::Bind`] where there is no such user or group.
-pub(crate) fn permissions(options: &Options) -> Result<Permissions, Failure> {
+pub(super) fn permissions(options: &Options) -> Result<Permissions, Failure> {
     let owner = options.socket_owner.as_deref();
     let group = options.socket_group.as_deref();
     Ok(Permissions::new(options.socket_mode.0, owner, group).map_err(BindError::from)?)
