@@ -5,7 +5,6 @@
 //! extension module (`scoter` or `python -m scoter` in the application's own venv), or as a
 //! program that embeds Python. `crates/README.md` describes how the parts work together.
 
-mod access_log;
 mod application;
 mod banner;
 mod command;

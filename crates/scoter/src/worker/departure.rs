@@ -15,7 +15,7 @@ use super::connection::Connection;
 use super::outgoing::{Outgoing, Progress, SendError};
 use super::refusal::{Answer, Refusal};
 use super::waiter::{Waited, Waiter};
-use crate::access_log::Entry;
+use crate::log::Entry;
 
 /// A response that only has to be sent, and how its connection ends.
 #[derive(Debug)]

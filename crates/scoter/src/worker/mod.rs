@@ -28,9 +28,9 @@ pub(crate) use overseer::Overseer;
 pub(crate) use process::{Duty, serve};
 pub(crate) use stop::Ending;
 
-use crate::access_log::AccessLog;
 use crate::config::Options;
 use crate::listen::Listener;
+use crate::log::AccessLog;
 use crate::scoreboard::{Phase, Scoreboard};
 use connection::Patience;
 use reactor::{Handoffs, Reactor};

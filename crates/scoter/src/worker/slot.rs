@@ -24,7 +24,7 @@ use super::refusal::Refusal;
 use super::report;
 use super::request::{Request, Stage};
 use super::stop::Ending;
-use crate::access_log::Entry;
+use crate::log::Entry;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
 /// and a request that arrives whole never changes threads.
