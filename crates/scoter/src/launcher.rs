@@ -29,7 +29,7 @@ use crate::hooks::set_worker_id;
 use crate::interpreter::{self, traceback};
 use crate::line::{Configuration, FromLauncher, FromWorker, Line, Received, ToLauncher};
 use crate::listen::{AllowList, BindError, Description, Listener, SocketFile};
-use crate::log;
+use crate::log::{self, Identity};
 use crate::process::{exit_now, reset, survive};
 use crate::scoreboard::Scoreboard;
 use crate::signals::Dispositions;
@@ -79,7 +79,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         .map_err(|error| error.to_string())
         .and_then(|settings| settings.options().map_err(|error| error.to_string()))
         .map_err(io::Error::other)?;
-    log::init(options.log_level);
+    log::init(&options);
     let preloaded = preload(py, &options)?;
     Ok(Some(Prepared {
         options,
@@ -314,6 +314,7 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn) -> ! {
     drop(launcher.line);
     reset(Signal::SIGCHLD);
     set_worker_id(newborn.worker);
+    log::identify(Identity::Worker { id: newborn.worker });
     let name = CString::new(format!("scoter-w{}", newborn.worker)).unwrap_or_default();
     let _ = set_name(&name);
     let report = newborn.line.try_clone().map(Line::from);

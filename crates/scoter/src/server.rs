@@ -24,7 +24,7 @@ pub(crate) fn run(
     settings: Settings,
     options: Options,
 ) -> u8 {
-    log::init(options.log_level);
+    log::init(&options);
     std::panic::set_hook(Box::new(|panic| error!(%panic, "bug in scoter")));
     let served = if options.no_master {
         serve_alone(py, options).map(|never| match never {})

@@ -1,29 +1,57 @@
 //! The error log: `tracing` events on standard error, one write each.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{DefaultFields, Format, Full, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, reload};
 
-use crate::config::LogLevel;
+use super::identity::{self, Identity};
+use super::json_event::{Application, JsonEvent};
+use super::standard_error;
+use crate::config::{LogFormat, LogLevel, Options};
 
-/// Starts logging. A second call in the same process changes nothing.
-pub(crate) fn init(level: LogLevel) {
-    let level = match level {
-        LogLevel::Trace => Level::TRACE,
-        LogLevel::Debug => Level::DEBUG,
-        LogLevel::Info => Level::INFO,
-        LogLevel::Warn => Level::WARN,
-        LogLevel::Error => Level::ERROR,
+/// Starts logging, as `--log-level` and `--log-format` say. A later call changes both.
+pub(crate) fn init(options: &Options) {
+    let level = match options.log_level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
     };
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
+    AS_JSON.store(options.log_format == LogFormat::Json, Ordering::Relaxed);
+    if let Some(current) = LEVEL.get() {
+        let _ = current.reload(level);
+        return;
+    }
+    let (filter, handle) = reload::Layer::new(level);
+    let lines = tracing_subscriber::fmt::layer()
+        .event_format(Look {
+            text: Format::default().with_target(false),
+        })
+        .fmt_fields(Fields(DefaultFields::new()))
         .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
+        .with_writer(|| StandardError)
         // Where standard error is gone there is nobody to tell, and the attempt would panic.
-        .log_internal_errors(false)
+        .log_internal_errors(false);
+    let started = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
         .try_init();
+    if started.is_ok() {
+        let _ = LEVEL.set(handle);
+    }
 }
 
 /// Logs from a task: on a thread that may wait, and without waiting long for it. A standard
@@ -32,6 +60,75 @@ pub(crate) async fn say(log: impl FnOnce() + Send + 'static) {
     let logged = tokio::task::spawn_blocking(log);
     let _ = tokio::time::timeout(PATIENCE, logged).await;
 }
+
+/// Logs lines of `wsgi.errors`: as they are, or all of them as one JSON object.
+pub(crate) fn application_lines(lines: &[u8]) {
+    if !AS_JSON.load(Ordering::Relaxed) {
+        return standard_error::write_lines(lines);
+    }
+    let text = String::from_utf8_lossy(lines);
+    let mut object = Application { lines: &text }.to_string();
+    object.push('\n');
+    standard_error::write_lines(object.as_bytes());
+}
+
+/// How an event becomes a line.
+struct Look {
+    text: Format<Full>,
+}
+
+impl<S, N> FormatEvent<S, N> for Look
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if AS_JSON.load(Ordering::Relaxed) {
+            writeln!(writer, "{}", JsonEvent(event))
+        } else {
+            self.text.format_event(context, writer, event)
+        }
+    }
+}
+
+/// The usual fields, behind those that say which process it is.
+struct Fields(DefaultFields);
+
+impl<'writer> FormatFields<'writer> for Fields {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        if let Identity::Worker { id } = identity::current() {
+            write!(writer, "worker={id} pid={} ", std::process::id())?;
+        }
+        self.0.format_fields(writer, fields)
+    }
+}
+
+/// Gets each line whole.
+struct StandardError;
+
+impl io::Write for StandardError {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        standard_error::write_lines(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+
+static AS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// How long a task waits for its line to be taken.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -2,6 +2,11 @@
 
 mod access;
 mod error;
+mod identity;
+mod json_event;
+mod standard_error;
+mod turn;
 
 pub(crate) use access::{AccessLog, Entry};
-pub(crate) use error::{init, say};
+pub(crate) use error::{application_lines, init, say};
+pub(crate) use identity::{Identity, identify};

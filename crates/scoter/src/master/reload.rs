@@ -14,6 +14,7 @@ use super::touch::Touched;
 use super::worker::Phase;
 use crate::config::{Change, Settings};
 use crate::control::{ReloadError, ReloadStatus, Reloaded};
+use crate::log;
 
 /// A new generation on its way.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ impl Supervisor {
         info!(origin, generation, "reloading");
         self.systemd.reloading("loading new code");
         self.systemd.extend(options.start_timeout.0);
+        log::init(&options);
         self.settings = settings;
         self.options = options;
         self.rollout = Some(Rollout {
@@ -159,6 +161,7 @@ impl Supervisor {
             // Limits and times of the generation that serves hold again.
             let (settings, options) = (current.settings.clone(), current.options.clone());
             self.touched = Touched::watch(&options.reload_on_touch);
+            log::init(&options);
             self.settings = settings;
             self.options = options;
         }

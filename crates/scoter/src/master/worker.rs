@@ -153,11 +153,7 @@ impl Worker {
             let worker = self.id;
             warn!(
                 worker,
-                ?method,
-                ?uri,
-                ?request_id,
-                age_ms,
-                "request lost with its worker"
+                method, uri, request_id, age_ms, "request lost with its worker"
             );
         }
     }

@@ -191,7 +191,7 @@ fn report_cut(request: &Snapshot) {
         ..
     } = request;
     let age_ms = request.age.as_millis();
-    warn!(?method, ?uri, ?request_id, age_ms, "request cut");
+    warn!(method, uri, request_id, age_ms, "request cut");
 }
 
 fn exit(shared: &Shared) -> ! {

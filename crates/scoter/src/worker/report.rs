@@ -2,7 +2,6 @@
 //! even be called.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use pyo3::prelude::*;
@@ -44,12 +43,6 @@ pub(super) fn environ_failed(py: Python<'_>, failure: &PyErr) {
 pub(super) fn signal_handler_failed(py: Python<'_>, failure: &PyErr) {
     let traceback = traceback(py, failure);
     error!(%traceback, "a signal handler of the application raised an exception");
-}
-
-/// Writes a line of `wsgi.errors`.
-pub(super) fn application_line(line: &[u8]) {
-    // There is nobody to tell when standard error itself is gone.
-    let _ = io::stderr().lock().write_all(line);
 }
 
 /// The reply to a request that was lost by a fault of ours.

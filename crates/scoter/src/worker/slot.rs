@@ -24,7 +24,7 @@ use super::refusal::Refusal;
 use super::report;
 use super::request::{Request, Stage};
 use super::stop::Ending;
-use crate::log::Entry;
+use crate::log::{self, Entry};
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
 /// and a request that arrives whole never changes threads.
@@ -67,7 +67,7 @@ impl Slot {
         server: &ServerInfo,
         signals: Option<OwnedFd>,
     ) -> PyResult<Self> {
-        let errors = Py::new(py, Errors::new(report::application_line))?;
+        let errors = Py::new(py, Errors::new(log::application_lines))?;
         Ok(Self {
             poller: Poller::new(&shared, signals).map_err(io::Error::from)?,
             shared,

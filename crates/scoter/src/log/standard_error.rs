@@ -1,0 +1,148 @@
+//! Standard error, which may be a pipe that nobody reads.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::io::{Errno, write};
+use tracing::warn;
+
+use super::turn::{PIPE_BUF, Turn, is_stream, wait_writable};
+
+/// Writes whole lines in one piece, so that lines of other processes stay outside.
+///
+/// They are with the kernel when this returns: whatever ends the process then, they are not
+/// lost. Where nobody takes them for [`PATIENCE`] they are dropped, and so are, without any
+/// wait, those that follow, until somebody reads again; then a line says how many.
+pub(super) fn write_lines(lines: &[u8]) {
+    if let Some(lost @ 1..) = OUTLET.write(io::stderr().as_fd(), lines, PATIENCE) {
+        warn!(
+            lost,
+            "messages were lost: nobody had read standard error for a while"
+        );
+    }
+}
+
+static OUTLET: LazyLock<Outlet> = LazyLock::new(Outlet::default);
+
+#[derive(Debug, Default)]
+struct Outlet {
+    threads: Mutex<()>,
+    /// Writes that were given up since the last one that succeeded.
+    lost: AtomicU64,
+}
+
+impl Outlet {
+    /// Returns how many writes had been lost before this one, which was not.
+    fn write(&self, fd: BorrowedFd<'_>, lines: &[u8], patience: Duration) -> Option<u64> {
+        let patience = match self.lost.load(Ordering::Relaxed) {
+            0 => patience,
+            _ => Duration::ZERO,
+        };
+        match self.try_write(fd, lines, patience) {
+            Ok(()) => Some(self.lost.swap(0, Ordering::Relaxed)),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            // It is gone for good, and with it whoever could be told.
+            Err(_) => None,
+        }
+    }
+
+    fn try_write(&self, fd: BorrowedFd<'_>, lines: &[u8], patience: Duration) -> io::Result<()> {
+        // Looked at each time: the application may have put something else there.
+        let is_stream = is_stream(fd);
+        let _turn = if is_stream {
+            let turn = Turn::wait_until(fd, &self.threads, Instant::now() + patience);
+            Some(turn.ok_or(io::ErrorKind::TimedOut)?)
+        } else {
+            None
+        };
+        let longest = if is_stream { PIPE_BUF } else { usize::MAX };
+        let mut rest = lines;
+        while !rest.is_empty() {
+            // Where poll(2) says that there is room, a pipe takes PIPE_BUF bytes at once.
+            wait_writable(fd, Some(Instant::now() + patience))?;
+            match write(fd, &rest[..rest.len().min(longest)]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => rest = &rest[count..],
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long a thread waits for its lines to be taken.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+
+    use rustix::fs::{OFlags, fcntl_setfl};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(1);
+
+    /// Fills a pipe to the last byte.
+    fn fill(pipe: &OwnedFd) {
+        fcntl_setfl(pipe, OFlags::NONBLOCK).unwrap();
+        let mut file = std::fs::File::from(pipe.try_clone().unwrap());
+        while file.write(&[b'.'; PIPE_BUF]).is_ok() {}
+        fcntl_setfl(pipe, OFlags::empty()).unwrap();
+    }
+
+    #[test]
+    fn lines_that_nobody_reads_are_counted_and_told_of() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let writer = OwnedFd::from(writer);
+        let outlet = Outlet::default();
+        let write = |line: &[u8]| outlet.write(writer.as_fd(), line, SHORT);
+        assert_eq!(write(b"taken\n"), Some(0));
+        fill(&writer);
+        assert_eq!(write(b"lost\n"), None);
+        assert_eq!(write(b"lost too\n"), None);
+        let _ = reader.read(&mut vec![0; 1 << 20]).unwrap();
+        assert_eq!(write(b"taken again\n"), Some(2));
+        assert_eq!(write(b"and again\n"), Some(0));
+        let mut rest = vec![0; 1 << 20];
+        let count = reader.read(&mut rest).unwrap();
+        assert_eq!(&rest[..count], b"taken again\nand again\n");
+    }
+
+    #[test]
+    fn line_beyond_the_size_of_a_pipe_is_written_whole_while_somebody_reads() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let writer = OwnedFd::from(writer);
+        let line = [b"x".repeat(300_000), b"\n".to_vec()].concat();
+        let reading = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text).unwrap();
+            text
+        });
+        let patience = Duration::from_secs(60);
+        assert_eq!(
+            Outlet::default().write(writer.as_fd(), &line, patience),
+            Some(0)
+        );
+        drop(writer);
+        assert!(reading.join().unwrap() == line);
+    }
+
+    #[test]
+    fn end_of_the_reader_is_no_reason_to_count() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let outlet = Outlet::default();
+        let writer = OwnedFd::from(writer);
+        assert_eq!(outlet.write(writer.as_fd(), b"x\n", SHORT), None);
+        assert_eq!(outlet.lost.into_inner(), 0);
+    }
+}
