@@ -11,27 +11,18 @@ use jiff::{Timestamp, Zoned};
 use tracing::{error, warn};
 use uwsgi_codec::{Packet, VarsRef};
 
+use super::request_id::RequestId;
 use crate::config::AccessLogTo;
 
 /// What a line tells about one request.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    packet: Packet,
-    status: u16,
-    body_bytes: u64,
-    started: Instant,
-}
-
-impl Entry {
-    /// A response of `body_bytes` bytes behind the head, to a request accepted at `started`.
-    pub(crate) fn new(packet: Packet, status: u16, body_bytes: u64, started: Instant) -> Self {
-        Self {
-            packet,
-            status,
-            body_bytes,
-            started,
-        }
-    }
+    pub(crate) packet: Packet,
+    pub(crate) request_id: RequestId,
+    pub(crate) status: u16,
+    /// Bytes behind the head.
+    pub(crate) body_bytes: u64,
+    pub(crate) accepted: Instant,
 }
 
 /// Takes lines from any thread; a thread of its own writes them in batches.
@@ -86,7 +77,7 @@ impl AccessLog {
         let Some(shared) = &self.0 else {
             return;
         };
-        let elapsed = entry.started.elapsed();
+        let elapsed = entry.accepted.elapsed();
         let mut lines = shared.lock();
         if lines.bytes.len() >= MOST_PENDING {
             lines.lost += 1;
@@ -323,6 +314,7 @@ const PIPE_BUF: usize = 4_096;
 mod tests {
     use uwsgi_codec::PacketBuilder;
 
+    use super::super::request_id::RequestIds;
     use super::*;
 
     fn entry(vars: &[(&str, &str)], status: u16, body_bytes: u64) -> Entry {
@@ -330,7 +322,14 @@ mod tests {
         for (key, value) in vars {
             builder.var(key, value).unwrap();
         }
-        Entry::new(builder.build().unwrap(), status, body_bytes, Instant::now())
+        let packet = builder.build().unwrap();
+        Entry {
+            request_id: RequestIds::new().unwrap().of(&packet.vars),
+            packet,
+            status,
+            body_bytes,
+            accepted: Instant::now(),
+        }
     }
 
     fn line(entry: &Entry, unsent: u64) -> String {

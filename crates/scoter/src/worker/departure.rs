@@ -14,6 +14,7 @@ use super::Shared;
 use super::connection::Connection;
 use super::outgoing::{Outgoing, Progress, SendError};
 use super::refusal::{Answer, Refusal};
+use super::report::Subject;
 use super::waiter::{Waited, Waiter};
 use crate::log::Entry;
 
@@ -202,17 +203,35 @@ impl Departure {
     /// A peer that went away is no error in anyone's log.
     fn lose(&mut self, error: &SendError) {
         let unsent_bytes = self.outgoing.left();
+        let subject = self.entry.as_ref().map(Subject::from);
+        let method = || subject.map(Subject::method);
+        let uri = || subject.map(Subject::uri);
+        let request_id = subject.map(Subject::request_id);
         self.ending = match error {
             SendError::Peer(_) => {
-                debug!(reason = %error, unsent_bytes, "response not taken");
+                debug!(request_id, reason = %error, unsent_bytes, "response not taken");
                 Ending::Close
             }
             SendError::Stalled => {
-                warn!(reason = %error, unsent_bytes, "response cut");
+                warn!(
+                    method = method(),
+                    uri = uri(),
+                    request_id,
+                    reason = %error,
+                    unsent_bytes,
+                    "response cut"
+                );
                 Ending::Abort
             }
             SendError::File(_) => {
-                error!(reason = %error, unsent_bytes, "response cut");
+                error!(
+                    method = method(),
+                    uri = uri(),
+                    request_id,
+                    reason = %error,
+                    unsent_bytes,
+                    "response cut"
+                );
                 Ending::Abort
             }
         };

@@ -30,7 +30,7 @@ pub(crate) use stop::Ending;
 
 use crate::config::Options;
 use crate::listen::Listener;
-use crate::log::AccessLog;
+use crate::log::{AccessLog, RequestIds};
 use crate::scoreboard::{Phase, Scoreboard};
 use connection::Patience;
 use reactor::{Handoffs, Reactor};
@@ -47,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) stop: Stop,
     pub(crate) board: Arc<Scoreboard>,
     pub(crate) overseer: Overseer,
+    request_ids: RequestIds,
     serving: AtomicBool,
     intake: Intake,
     header_timeout: Duration,
@@ -76,6 +77,7 @@ impl Shared {
             stop: Stop::new()?,
             board,
             overseer,
+            request_ids: RequestIds::new()?,
             serving: AtomicBool::new(false),
             intake: Intake {
                 limits: Limits::default(),

@@ -10,39 +10,82 @@ use uwsgi_codec::VarsRef;
 use wsgi_environ::{Cause, Completed, End, Failure, Fault, Method, Note, Stage, write_plain_reply};
 
 use crate::interpreter::traceback;
+use crate::log::{Entry, RequestId};
+
+/// The request that a line is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) vars: VarsRef<'a>,
+    pub(super) request_id: &'a RequestId,
+}
+
+impl<'a> From<&'a Entry> for Subject<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self {
+            vars: entry.packet.vars.as_ref(),
+            request_id: &entry.request_id,
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn method(self) -> String {
+        text(self.vars.get("REQUEST_METHOD"))
+    }
+
+    pub(super) fn uri(self) -> String {
+        let sent = self.vars.get("REQUEST_URI");
+        text(sent.or_else(|| self.vars.get("PATH_INFO")))
+    }
+
+    pub(super) fn request_id(self) -> &'a str {
+        self.request_id.as_str()
+    }
+}
+
+fn text(value: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+}
 
 /// Logs what went wrong in a request, each thing once.
-pub(super) fn completed(py: Python<'_>, vars: VarsRef<'_>, completed: &Completed) {
+///
+/// Other threads of Python go on meanwhile: standard error may be slow.
+pub(super) fn completed(py: Python<'_>, request: Subject<'_>, completed: &Completed) {
     for failure in &completed.failures {
-        application_failed(py, vars, failure);
+        application_failed(py, request, failure);
     }
     for note in &completed.notes {
-        contract_bent(vars, note);
+        py.detach(|| contract_bent(request, note));
     }
     match completed.end {
         End::Complete | End::CutShort => {}
-        End::PeerGone => debug!("the peer went away before the response was complete"),
-        End::PeerStalled => {
-            let (method, uri) = (text(vars, "REQUEST_METHOD"), uri(vars));
+        End::PeerGone => py.detach(|| {
+            debug!(
+                request_id = request.request_id(),
+                "the peer went away before the response was complete"
+            );
+        }),
+        End::PeerStalled => py.detach(|| {
             warn!(
-                ?method,
-                ?uri,
+                method = request.method(),
+                uri = request.uri(),
+                request_id = request.request_id(),
                 "response cut: the peer took nothing for --write-timeout"
             );
-        }
+        }),
     }
 }
 
 /// Logs a request whose environ could not be built.
 pub(super) fn environ_failed(py: Python<'_>, failure: &PyErr) {
     let traceback = traceback(py, failure);
-    error!(%traceback, "a request was lost: its environ could not be built");
+    py.detach(|| error!(%traceback, "a request was lost: its environ could not be built"));
 }
 
 /// Logs an exception of a handler that the application set with `signal.signal`.
 pub(super) fn signal_handler_failed(py: Python<'_>, failure: &PyErr) {
     let traceback = traceback(py, failure);
-    error!(%traceback, "a signal handler of the application raised an exception");
+    py.detach(|| error!(%traceback, "a signal handler of the application raised an exception"));
 }
 
 /// The reply to a request that was lost by a fault of ours.
@@ -52,13 +95,13 @@ pub(super) fn internal_error() -> Vec<u8> {
     reply
 }
 
-fn application_failed(py: Python<'_>, vars: VarsRef<'_>, failure: &Failure) {
-    let method = text(vars, "REQUEST_METHOD");
-    let uri = uri(vars);
+fn application_failed(py: Python<'_>, request: Subject<'_>, failure: &Failure) {
+    let (method, uri) = (request.method(), request.uri());
+    let request_id = request.request_id();
     match &failure.cause {
-        Cause::Violation(violation) => {
-            error!(?method, ?uri, %violation, "the application broke PEP 3333");
-        }
+        Cause::Violation(violation) => py.detach(|| {
+            error!(method, uri, request_id, %violation, "the application broke PEP 3333");
+        }),
         Cause::Exception { stage, error } => {
             let place = match stage {
                 Stage::Call => "call",
@@ -66,30 +109,45 @@ fn application_failed(py: Python<'_>, vars: VarsRef<'_>, failure: &Failure) {
                 Stage::Close => "close()",
             };
             let traceback = traceback(py, error);
-            match failure.fault {
+            let fault = failure.fault;
+            py.detach(|| match fault {
                 Fault::Application => {
-                    error!(?method, ?uri, place, %traceback, "the application raised an exception");
+                    error!(
+                        method,
+                        uri,
+                        request_id,
+                        place,
+                        %traceback,
+                        "the application raised an exception"
+                    );
                 }
-                Fault::Peer => debug!(?method, ?uri, place, %traceback, "the peer went away"),
-            }
+                Fault::Peer => {
+                    debug!(method, uri, request_id, place, %traceback, "the peer went away");
+                }
+            });
         }
     }
 }
 
-fn contract_bent(vars: VarsRef<'_>, note: &Note) {
+fn contract_bent(request: Subject<'_>, note: &Note) {
     match note {
         Note::HeaderDropped { name } => {
             if first_time(name) {
                 warn!(
-                    ?name,
+                    name = name.as_str(),
                     "header left out: it concerns the connection, which is the server's \
                      (said once for each name)"
                 );
             }
         }
         Note::BodyCut { declared, excess } => {
-            let uri = uri(vars);
-            warn!(?uri, declared, excess, "response cut to its Content-Length");
+            warn!(
+                uri = request.uri(),
+                request_id = request.request_id(),
+                declared,
+                excess,
+                "response cut to its Content-Length"
+            );
         }
         Note::BodyDropped { status } => {
             debug!(
@@ -106,17 +164,6 @@ fn first_time(name: &str) -> bool {
     static REPORTED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
     let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
     reported.len() < MOST_REPORTED && reported.insert(name.to_ascii_lowercase())
-}
-
-fn uri(vars: VarsRef<'_>) -> String {
-    match vars.get("REQUEST_URI") {
-        Some(_) => text(vars, "REQUEST_URI"),
-        None => text(vars, "PATH_INFO"),
-    }
-}
-
-fn text(vars: VarsRef<'_>, key: &str) -> String {
-    String::from_utf8_lossy(vars.get(key).unwrap_or_default()).into_owned()
 }
 
 /// Header names remembered as reported; there are about ten that are left out.

@@ -21,7 +21,7 @@ use super::departure::Departure;
 use super::poller::{Poller, Wake};
 use super::ready::Popped;
 use super::refusal::Refusal;
-use super::report;
+use super::report::{self, Subject};
 use super::request::{Request, Stage};
 use super::stop::Ending;
 use crate::log::{self, Entry};
@@ -325,6 +325,8 @@ impl Slot {
             _ => ScriptName::AsSent,
         };
         let environ = self.environ.build(py, vars, script_name, &input)?;
+        let request_id = self.shared.request_ids.of(&packet.vars);
+        request_id.put_into(&environ)?;
         let completed = respond(
             self.application.bind(py),
             Exchange {
@@ -336,13 +338,18 @@ impl Slot {
                 out: std::mem::take(&mut self.outgoing),
             },
         );
-        report::completed(py, vars, &completed);
-        let entry = Entry::new(
+        let subject = Subject {
+            vars,
+            request_id: &request_id,
+        };
+        report::completed(py, subject, &completed);
+        let entry = Entry {
             packet,
-            completed.status,
-            completed.body_bytes,
-            connection.accepted(),
-        );
+            request_id,
+            status: completed.status,
+            body_bytes: completed.body_bytes,
+            accepted: connection.accepted(),
+        };
         Ok(Departure::new(connection, completed, overrun, entry))
     }
 }

@@ -1,0 +1,195 @@
+//! One id for a request in nginx's logs, in the application's and in ours.
+
+use std::io;
+use std::mem::size_of;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rustix::rand::{GetRandomFlags, getrandom};
+use uwsgi_codec::Vars;
+
+/// The id of one request: up to [`LONGEST`] visible ASCII characters, without quotes and
+/// backslashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequestId {
+    text: Bytes,
+    environ: Environ,
+}
+
+/// What the variables of the request make of the id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Environ {
+    /// The environ that is built of them has it.
+    Has,
+    /// It has none, an unusable one, or several.
+    Lacks,
+}
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+
+    /// Lets the application find the id in `HTTP_X_REQUEST_ID`.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub(crate) fn put_into(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        match self.environ {
+            Environ::Has => Ok(()),
+            Environ::Lacks => {
+                environ.set_item(intern!(environ.py(), "HTTP_X_REQUEST_ID"), self.as_str())
+            }
+        }
+    }
+}
+
+/// Gives requests their ids.
+///
+/// To be made in the process that uses it: a copy in a forked one would repeat them.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    /// Tells processes apart.
+    prefix: u64,
+    /// Where the counter began.
+    start: u64,
+    made: AtomicU64,
+}
+
+impl RequestIds {
+    /// # Errors
+    ///
+    /// Those of getrandom(2).
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            prefix: random()?,
+            start: random()?,
+            made: AtomicU64::new(0),
+        })
+    }
+
+    /// Takes the first id that the front end sent; where there is none, or one that would
+    /// not stay what it is in a log, makes a new one of 32 hexadecimal digits.
+    pub(crate) fn of(&self, vars: &Vars) -> RequestId {
+        let mut sent = vars.get_all("HTTP_X_REQUEST_ID");
+        match sent.next() {
+            Some(text) if is_usable(text) => RequestId {
+                text: vars.as_bytes().slice_ref(text),
+                environ: match sent.next() {
+                    None => Environ::Has,
+                    Some(_) => Environ::Lacks,
+                },
+            },
+            _ => RequestId {
+                text: self.make(),
+                environ: Environ::Lacks,
+            },
+        }
+    }
+
+    fn make(&self) -> Bytes {
+        let count = self.made.fetch_add(1, Ordering::Relaxed);
+        let digits = format!("{:016x}{:016x}", self.prefix, mix(self.start, count));
+        Bytes::from(digits)
+    }
+}
+
+/// SplitMix64: one number for each count, and no order to be seen in them.
+fn mix(start: u64, count: u64) -> u64 {
+    let mut mixed = start.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn is_usable(text: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    (1..=LONGEST).contains(&text.len()) && text.iter().all(is_plain)
+}
+
+fn random() -> io::Result<u64> {
+    let mut bytes = [0; size_of::<u64>()];
+    // Less than 256 bytes come whole (getrandom(2)).
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Bytes of an id that is kept.
+const LONGEST: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use uwsgi_codec::PacketBuilder;
+
+    use super::*;
+
+    fn vars<'a>(ids: impl IntoIterator<Item = &'a [u8]>) -> Vars {
+        let mut builder = PacketBuilder::new();
+        builder.var("REQUEST_METHOD", "GET").unwrap();
+        for id in ids {
+            builder.var("HTTP_X_REQUEST_ID", id).unwrap();
+        }
+        builder.build().unwrap().vars
+    }
+
+    #[test]
+    fn usable_ids_are_kept_and_shared_with_the_packet() {
+        let ids = RequestIds::new().unwrap();
+        for text in [
+            "a",
+            "0af7651916cd43dd8448eb211c80319c",
+            "Root=1-67-ab/;:,~",
+            &"x".repeat(128),
+        ] {
+            let vars = vars([text.as_bytes()]);
+            let id = ids.of(&vars);
+            assert_eq!(id.as_str(), text);
+            assert_eq!(id.environ, Environ::Has);
+            assert!(vars.as_bytes().as_ptr_range().contains(&id.text.as_ptr()));
+        }
+    }
+
+    #[test]
+    fn first_of_several_counts() {
+        let id = RequestIds::new().unwrap().of(&vars([&b"one"[..], b"two"]));
+        assert_eq!((id.as_str(), id.environ), ("one", Environ::Lacks));
+    }
+
+    #[test]
+    fn ids_that_could_harm_a_log_are_replaced() {
+        let ids = RequestIds::new().unwrap();
+        for text in [
+            &b""[..],
+            b"a b",
+            b"a\"b",
+            b"a'b",
+            b"a\\b",
+            b"a\nb",
+            b"a\x1bb",
+            b"a\x7fb",
+            b"caf\xc3\xa9",
+            &[b'x'; 129],
+        ] {
+            let id = ids.of(&vars([text]));
+            assert_eq!(id.environ, Environ::Lacks, "{text:?}");
+            assert_eq!(id.as_str().len(), 32, "{text:?}");
+            let is_digit = |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+            assert!(id.as_str().bytes().all(is_digit), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn made_ids_never_repeat() {
+        let sources = [RequestIds::new().unwrap(), RequestIds::new().unwrap()];
+        let made: HashSet<_> = (0..2_000)
+            .map(|count| sources[count % 2].of(&vars([])).text)
+            .collect();
+        assert_eq!(made.len(), 2_000);
+    }
+}
