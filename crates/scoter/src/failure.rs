@@ -9,6 +9,7 @@ use crate::application::LoadError;
 use crate::control::ControlError;
 use crate::line::Failed;
 use crate::listen::BindError;
+use crate::log::OpenError;
 use crate::start::IdentityError;
 
 /// What ended a start. The exit code says whose turn it is.
@@ -39,8 +40,8 @@ pub(crate) enum Failure {
     #[error("cannot change to {}: {error}\nhint: --chdir names a directory", path.display())]
     Chdir { path: PathBuf, error: io::Error },
     /// `--access-log`.
-    #[error("cannot open the access log {}: {error}", path.display())]
-    AccessLog { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    AccessLog(#[from] OpenError),
     /// The application.
     #[error("cannot load the application: {0}")]
     Load(#[from] LoadError),
@@ -68,7 +69,7 @@ impl Failure {
             | Self::Identity(_)
             | Self::PidFile { .. }
             | Self::Chdir { .. }
-            | Self::AccessLog { .. } => 2,
+            | Self::AccessLog(_) => 2,
             Self::Load(_) | Self::Hook { .. } => 3,
         }
     }

@@ -1,12 +1,12 @@
 //! The values that options take.
 
-use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::units::{Percent, Size};
+use crate::log::{Template, TemplateError};
 
 /// Makes an enum of words, each written as the text beside it.
 macro_rules! words {
@@ -204,17 +204,17 @@ pub(crate) enum AccessLogFormat {
     /// A JSON object.
     Json,
     /// A text with variables.
-    Template(String),
+    Template(Template),
 }
 
 impl FromStr for AccessLogFormat {
-    type Err = Infallible;
+    type Err = TemplateError;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
         Ok(match text {
             "combined" => Self::Combined,
             "json" => Self::Json,
-            template => Self::Template(template.to_owned()),
+            template => Self::Template(Template::parse(template)?),
         })
     }
 }

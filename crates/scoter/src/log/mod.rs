@@ -1,14 +1,22 @@
 //! What scoter writes: the error log on standard error, and the access log.
+//!
+//! The master, launchers and workers write to the same places. Each line, or several whole
+//! ones, is one write(2), which the kernel takes whole; on a pipe or a socket, where it does
+//! not do so with long ones, the processes take turns.
 
 mod access;
+mod clock;
+mod destination;
 mod error;
+mod format;
 mod identity;
 mod json_event;
 mod request_id;
 mod standard_error;
 mod turn;
 
-pub(crate) use access::{AccessLog, Entry};
+pub(crate) use access::{AccessLog, Entry, OpenError};
 pub(crate) use error::{application_lines, init, say};
+pub(crate) use format::{Template, TemplateError};
 pub(crate) use identity::{Identity, identify};
 pub(crate) use request_id::{RequestId, RequestIds};

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, write};
@@ -25,11 +25,16 @@ pub(super) fn write_lines(lines: &[u8]) {
     }
 }
 
+/// What threads that write to standard error have in common.
+pub(super) fn threads() -> Arc<Mutex<()>> {
+    Arc::clone(&OUTLET.threads)
+}
+
 static OUTLET: LazyLock<Outlet> = LazyLock::new(Outlet::default);
 
 #[derive(Debug, Default)]
 struct Outlet {
-    threads: Mutex<()>,
+    threads: Arc<Mutex<()>>,
     /// Writes that were given up since the last one that succeeded.
     lost: AtomicU64,
 }

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, FlockOperation, fcntl_lock, fstat};
+use rustix::fs::{FileType, FlockOperation, Stat, fcntl_lock, fstat};
 use rustix::io::Errno;
 
 /// The right to write to a pipe or a socket: one thread of one process has it at a time.
@@ -25,6 +25,18 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
+    /// Waits for the turn, however long that takes. `threads` is what the threads of this
+    /// process that write there have in common.
+    pub(super) fn wait(fd: BorrowedFd<'a>, threads: &'a Mutex<()>) -> Self {
+        let thread = threads.lock().unwrap_or_else(PoisonError::into_inner);
+        // Any other error: a line that may be torn is better than none.
+        while fcntl_lock(fd, FlockOperation::LockExclusive) == Err(Errno::INTR) {}
+        Self {
+            fd,
+            _thread: thread,
+        }
+    }
+
     /// Waits for the turn until `deadline`; `None` if it does not come.
     pub(super) fn wait_until(
         fd: BorrowedFd<'a>,
@@ -68,6 +80,15 @@ impl Drop for Turn<'_> {
 pub(super) fn is_stream(fd: impl AsFd) -> bool {
     let kind = fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
     matches!(kind, Ok(FileType::Fifo | FileType::Socket))
+}
+
+/// Whether two descriptors lead to one file, pipe or socket.
+pub(super) fn is_same(one: impl AsFd, other: impl AsFd) -> bool {
+    let place = |stat: Stat| (stat.st_dev, stat.st_ino);
+    match (fstat(one), fstat(other)) {
+        (Ok(one), Ok(other)) => place(one) == place(other),
+        _ => false,
+    }
 }
 
 /// Waits until something can be written, forever where there is no deadline.

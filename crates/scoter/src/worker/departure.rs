@@ -239,7 +239,10 @@ impl Departure {
 
     fn end(self, shared: &Shared) -> Vec<u8> {
         if let Some(entry) = self.entry {
-            shared.access_log.write(&entry, self.outgoing.left());
+            let elapsed = entry.accepted.elapsed();
+            shared
+                .access_log
+                .write(&entry, self.outgoing.left(), elapsed);
         }
         match self.ending {
             Ending::Abort => self.connection.abort(),

@@ -15,7 +15,7 @@ use super::reactor::start as start_reactor;
 use super::{Overseer, Shared, Slot};
 use crate::application::Loaded;
 use crate::banner;
-use crate::config::{AccessLogTo, Options};
+use crate::config::Options;
 use crate::failure::Failure;
 use crate::hooks::{Event, run_hooks};
 use crate::interpreter::{self, SignalWakeups, traceback};
@@ -57,7 +57,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
         several_workers,
     } = duty;
     interpreter::leave_signals_to_us(py).map_err(python(py))?;
-    let access_log = open_access_log(&options)?;
+    let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
     let (shared, handoffs) =
         Shared::new(listeners, access_log, &options, Arc::new(board), overseer)?;
     let timeout = options.graceful_timeout.0;
@@ -228,16 +228,6 @@ fn run_slots(py: Python<'_>, slots: Vec<Slot>) -> PyResult<()> {
         thread.call_method0("join")?;
     }
     Ok(())
-}
-
-fn open_access_log(options: &Options) -> Result<AccessLog, Failure> {
-    AccessLog::open(&options.access_log).map_err(|error| match &options.access_log {
-        AccessLogTo::File(path) => Failure::AccessLog {
-            path: path.clone(),
-            error,
-        },
-        _ => Failure::System(error),
-    })
 }
 
 fn slots(options: &Options) -> usize {

@@ -327,6 +327,7 @@ impl Slot {
         let environ = self.environ.build(py, vars, script_name, &input)?;
         let request_id = self.shared.request_ids.of(&packet.vars);
         request_id.put_into(&environ)?;
+        let queued = connection.accepted().elapsed();
         let completed = respond(
             self.application.bind(py),
             Exchange {
@@ -349,6 +350,8 @@ impl Slot {
             status: completed.status,
             body_bytes: completed.body_bytes,
             accepted: connection.accepted(),
+            queued: Some(queued),
+            slot: self.index,
         };
         Ok(Departure::new(connection, completed, overrun, entry))
     }

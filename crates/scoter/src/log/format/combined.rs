@@ -1,0 +1,72 @@
+use std::io::Write;
+
+use super::Record;
+use super::escape::escape;
+use super::vars::RequestVars;
+
+/// nginx's `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status
+/// $body_bytes_sent "$http_referer" "$http_user_agent"`, then the seconds it took.
+pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
+    let request = RequestVars::of(record.entry.packet.vars.as_ref());
+    escape(line, request.remote_addr);
+    line.extend_from_slice(b" - ");
+    escape(line, request.remote_user);
+    line.extend_from_slice(b" [");
+    line.extend_from_slice(record.now.common.as_bytes());
+    line.extend_from_slice(b"] \"");
+    request.write_request(line);
+    // Writing to a vector cannot fail.
+    let _ = write!(line, "\" {} {} \"", record.entry.status, record.body_bytes);
+    escape(line, request.referer);
+    line.extend_from_slice(b"\" \"");
+    escape(line, request.user_agent);
+    let _ = write!(
+        line,
+        "\" {}.{:03}",
+        record.elapsed.as_secs(),
+        record.elapsed.subsec_millis()
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{entry, line_of};
+    use super::*;
+
+    #[test]
+    fn line_has_the_combined_format_and_the_request_time() {
+        let entry = entry([
+            ("REQUEST_METHOD", "GET"),
+            ("REQUEST_URI", "/a?b=c"),
+            ("SERVER_PROTOCOL", "HTTP/1.1"),
+            ("REMOTE_ADDR", "10.0.0.1"),
+            ("REMOTE_USER", "ann"),
+            ("HTTP_REFERER", "http://example.com/"),
+            ("HTTP_USER_AGENT", "curl/8"),
+        ]);
+        assert_eq!(
+            line_of(&entry, write),
+            "10.0.0.1 - ann [22/Nov/2026:06:30:00 +0000] \"GET /a?b=c HTTP/1.1\" 200 10 \
+             \"http://example.com/\" \"curl/8\" 1.042"
+        );
+    }
+
+    #[test]
+    fn absent_vars_are_dashes_and_the_path_stands_in_for_the_uri() {
+        let entry = entry([
+            ("PATH_INFO", "/p"),
+            ("QUERY_STRING", "q"),
+            ("REMOTE_USER", ""),
+        ]);
+        assert_eq!(
+            line_of(&entry, write),
+            "- - - [22/Nov/2026:06:30:00 +0000] \"- /p?q -\" 200 10 \"-\" \"-\" 1.042"
+        );
+    }
+
+    #[test]
+    fn values_cannot_forge_lines_or_fields() {
+        let entry = entry([("HTTP_USER_AGENT", "a\"b\\c\nd\u{e9}")]);
+        assert!(line_of(&entry, write).contains("\"a\\x22b\\x5Cc\\x0Ad\\xC3\\xA9\" "));
+    }
+}

@@ -1,0 +1,52 @@
+//! One request for the tests of all formats.
+
+use std::time::{Duration, Instant};
+
+use uwsgi_codec::PacketBuilder;
+
+use super::super::access::Entry;
+use super::super::clock::Moment;
+use super::super::request_id::RequestIds;
+use super::{Process, Record};
+
+/// A request with these vars.
+pub(super) fn entry<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Entry
+where
+    K: AsRef<[u8]>,
+    V: AsRef<[u8]>,
+{
+    let mut builder = PacketBuilder::new();
+    builder.vars(vars).unwrap();
+    let packet = builder.build().unwrap();
+    Entry {
+        request_id: RequestIds::new().unwrap().of(&packet.vars),
+        packet,
+        status: 200,
+        body_bytes: 12,
+        accepted: Instant::now(),
+        queued: Some(Duration::from_micros(1_500)),
+        slot: 3,
+    }
+}
+
+/// What `write` makes of a response that took 1.042 s.
+pub(super) fn line_of(entry: &Entry, write: impl FnOnce(&mut Vec<u8>, &Record<'_>)) -> String {
+    let mut line = Vec::new();
+    let record = Record {
+        entry,
+        body_bytes: 10,
+        elapsed: Duration::from_micros(1_042_250),
+        now: Moment {
+            common: "22/Nov/2026:06:30:00 +0000",
+            date_time: "2026-11-22T06:30:00",
+            offset: "+00:00",
+            millis: 7,
+        },
+        process: Process {
+            pid: 4_242,
+            worker: Some(2),
+        },
+    };
+    write(&mut line, &record);
+    String::from_utf8(line).unwrap()
+}

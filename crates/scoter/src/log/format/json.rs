@@ -1,0 +1,214 @@
+//! One JSON object per line.
+//!
+//! | key | type | meaning |
+//! |---|---|---|
+//! | `time` | string | local time of the end of the response: RFC 3339 with milliseconds and offset |
+//! | `status` | number | of the response |
+//! | `bytes` | number | of the response's body, as far as they left |
+//! | `duration_ms` | number | from the accept to the last byte out, milliseconds |
+//! | `queue_ms` | number | of that, or before it, the wait until the application began |
+//! | `method`, `uri`, `protocol` | string | the request line; where there is no `REQUEST_URI`, path and query |
+//! | `host`, `referer`, `user_agent` | string | request headers |
+//! | `remote_addr`, `remote_user` | string | as the front end sent them |
+//! | `request_id` | string | `X-Request-ID`, sent or made |
+//! | `trace_id`, `span_id` | string | of a valid `traceparent` |
+//! | `worker` | number | the worker's number, where there are workers |
+//! | `pid`, `slot` | number | the process, and its thread from 0 |
+//!
+//! What is absent or empty is left out. Text that is not UTF-8 has U+FFFD in the place of
+//! each wrong sequence, so that the line is valid JSON whatever a client sends.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::trace::TraceContext;
+use super::vars::RequestVars;
+use super::{Record, millis};
+use crate::log::clock::Moment;
+
+pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
+    let vars = RequestVars::of(record.entry.packet.vars.as_ref());
+    let trace = vars.traceparent.and_then(TraceContext::parse);
+    let json = Line {
+        time: Rfc3339(record.now),
+        status: record.entry.status,
+        bytes: record.body_bytes,
+        duration_ms: millis(record.elapsed),
+        queue_ms: record.entry.queued.map(millis),
+        method: vars.method.map(Text),
+        uri: uri(&vars),
+        protocol: vars.protocol.map(Text),
+        host: vars.host.map(Text),
+        remote_addr: vars.remote_addr.map(Text),
+        remote_user: vars.remote_user.map(Text),
+        referer: vars.referer.map(Text),
+        user_agent: vars.user_agent.map(Text),
+        request_id: record.entry.request_id.as_str(),
+        trace_id: trace.map(|trace| trace.trace_id),
+        span_id: trace.map(|trace| trace.span_id),
+        worker: record.process.worker,
+        pid: record.process.pid,
+        slot: record.entry.slot,
+    };
+    // Neither writing to a vector nor these types can fail.
+    let _ = serde_json::to_writer(line, &json);
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    time: Rfc3339<'a>,
+    status: u16,
+    bytes: u64,
+    duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_addr: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_user: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referer: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<Text<'a>>,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<u32>,
+    pid: u32,
+    slot: usize,
+}
+
+fn uri<'a>(vars: &RequestVars<'a>) -> Option<Cow<'a, str>> {
+    let path = vars.uri.or(vars.path)?;
+    let path = String::from_utf8_lossy(path);
+    match vars.query {
+        Some(query) if vars.uri.is_none() => {
+            Some(format!("{path}?{}", String::from_utf8_lossy(query)).into())
+        }
+        _ => Some(path),
+    }
+}
+
+/// Bytes that are probably UTF-8.
+struct Text<'a>(&'a [u8]);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&String::from_utf8_lossy(self.0))
+    }
+}
+
+struct Rfc3339<'a>(Moment<'a>);
+
+impl fmt::Display for Rfc3339<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Moment {
+            date_time,
+            millis,
+            offset,
+            ..
+        } = self.0;
+        write!(f, "{date_time}.{millis:03}{offset}")
+    }
+}
+
+impl Serialize for Rfc3339<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::fixture::{entry, line_of};
+    use super::*;
+
+    #[test]
+    fn line_is_an_object_with_everything_known() {
+        let entry = entry([
+            ("REQUEST_METHOD", "GET"),
+            ("REQUEST_URI", "/a?b=c"),
+            ("SERVER_PROTOCOL", "HTTP/1.1"),
+            ("REMOTE_ADDR", "10.0.0.1"),
+            ("REMOTE_USER", "ann"),
+            ("HTTP_HOST", "example.com"),
+            ("HTTP_REFERER", "http://example.com/"),
+            ("HTTP_USER_AGENT", "curl/8"),
+            ("HTTP_X_REQUEST_ID", "abc-1"),
+            (
+                "HTTP_TRACEPARENT",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+        ]);
+        assert_eq!(
+            line_of(&entry, write),
+            "{\"time\":\"2026-11-22T06:30:00.007+00:00\",\"status\":200,\"bytes\":10,\
+             \"duration_ms\":1042.25,\"queue_ms\":1.5,\"method\":\"GET\",\"uri\":\"/a?b=c\",\
+             \"protocol\":\"HTTP/1.1\",\"host\":\"example.com\",\"remote_addr\":\"10.0.0.1\",\
+             \"remote_user\":\"ann\",\"referer\":\"http://example.com/\",\
+             \"user_agent\":\"curl/8\",\"request_id\":\"abc-1\",\
+             \"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\
+             \"span_id\":\"b7ad6b7169203331\",\"worker\":2,\"pid\":4242,\"slot\":3}"
+        );
+    }
+
+    #[test]
+    fn what_is_absent_or_empty_is_left_out() {
+        let entry = entry([
+            ("REMOTE_USER", ""),
+            ("PATH_INFO", "/p"),
+            ("QUERY_STRING", "q"),
+        ]);
+        let line: Value = serde_json::from_str(&line_of(&entry, write)).unwrap();
+        let keys: Vec<_> = line.as_object().unwrap().keys().collect();
+        let expected = [
+            "bytes",
+            "duration_ms",
+            "pid",
+            "queue_ms",
+            "request_id",
+            "slot",
+            "status",
+            "time",
+            "uri",
+            "worker",
+        ];
+        assert_eq!(keys, expected);
+        assert_eq!(line["uri"], "/p?q");
+    }
+
+    #[test]
+    fn any_bytes_make_valid_json() {
+        let every_byte: Vec<u8> = (0..=255).collect();
+        let entry = entry([
+            ("REQUEST_URI", &every_byte[..]),
+            (
+                "HTTP_USER_AGENT",
+                b"\xed\xa0\x80 \xf0\x9f\x98 caf\xc3\xa9\n\"\\",
+            ),
+            ("HTTP_TRACEPARENT", &every_byte),
+        ]);
+        let line = line_of(&entry, write);
+        assert!(!line.contains(|c: char| c.is_ascii_control() && c != '\x7f'));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert!(line["uri"].as_str().unwrap().starts_with("\0\u{1}\u{2}"));
+        let user_agent = line["user_agent"].as_str().unwrap();
+        assert!(user_agent.ends_with(" caf\u{e9}\n\"\\"), "{user_agent}");
+        assert!(line.get("trace_id").is_none());
+    }
+}

@@ -1,0 +1,55 @@
+//! How a line of the access log looks.
+
+mod combined;
+mod escape;
+mod json;
+mod template;
+mod trace;
+mod vars;
+
+use std::time::Duration;
+
+pub(crate) use template::{Template, TemplateError};
+
+use super::access::Entry;
+use super::clock::Moment;
+use crate::config::AccessLogFormat;
+
+/// Everything a line can tell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
+    pub(super) entry: &'a Entry,
+    /// Bytes of the body that left.
+    pub(super) body_bytes: u64,
+    /// From the accept to the last byte of the response.
+    pub(super) elapsed: Duration,
+    /// When the line is made.
+    pub(super) now: Moment<'a>,
+    pub(super) process: Process,
+}
+
+/// The process that served the request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    /// `None` where there is one process only.
+    pub(super) worker: Option<u32>,
+}
+
+/// Appends a line and its end.
+pub(super) fn write_line(line: &mut Vec<u8>, format: &AccessLogFormat, record: &Record<'_>) {
+    match format {
+        AccessLogFormat::Combined => combined::write(line, record),
+        AccessLogFormat::Json => json::write(line, record),
+        AccessLogFormat::Template(template) => template.write(line, record),
+    }
+    line.push(b'\n');
+}
+
+/// Milliseconds, as precise as microseconds.
+fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,400 @@
+//! Lines of the operator's own, as nginx's `log_format` describes them.
+
+mod variable;
+
+use std::io::Write;
+use std::time::Duration;
+
+use thiserror::Error;
+use uwsgi_codec::VarsRef;
+
+use super::Record;
+use super::escape::escape;
+use super::trace::TraceContext;
+use super::vars::RequestVars;
+use variable::{Known, Variable};
+
+/// Text with `$variables` in it; `${name}` where letters follow, `$$` for a dollar sign.
+///
+/// | variable | value |
+/// |---|---|
+/// | `$request` | method, URI and protocol |
+/// | `$request_uri` | as sent, or else path and query |
+/// | `$status`, `$body_bytes_sent` | of the response |
+/// | `$request_time` | seconds from the accept to the last byte out, `1.042` |
+/// | `$request_time_ms`, `$queue_time_ms` | milliseconds, `1042.250`; the wait until the application began |
+/// | `$time_local`, `$time_iso8601` | `22/Nov/2026:06:30:00 +0000`, `2026-11-22T06:30:00+00:00` |
+/// | `$request_id` | `X-Request-ID`, sent or made |
+/// | `$trace_id`, `$span_id` | of a valid `traceparent` |
+/// | `$worker`, `$pid`, `$slot` | who served the request |
+/// | `$http_NAME` | a request header, as nginx names it: `$http_x_forwarded_for` |
+/// | `$remote_addr`, `$server_name`, … | another variable of nginx's `uwsgi_params`, in lower case |
+/// | `$var_NAME` | any `uwsgi_param`, whatever its case |
+///
+/// What is absent or empty is a `-`. In values `"`, `\`, control characters and all bytes
+/// beyond ASCII are written `\xXX`, as nginx does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Template {
+    pieces: Vec<Piece>,
+    /// The names of the request variables that pieces refer to.
+    names: Vec<String>,
+    /// Whether a piece needs [`RequestVars`].
+    needs_request: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Known(Known),
+    /// The request variable with this index in the names.
+    Var(usize),
+}
+
+/// What is wrong with a template, and where; columns count characters from 1.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub(crate) enum TemplateError {
+    /// A name that stands for nothing.
+    #[error(
+        "column {column}: unknown variable ${name}\nhint: {}",
+        variable::hint(name)
+    )]
+    Unknown {
+        /// Of the dollar sign.
+        column: usize,
+        /// As written, without the dollar sign.
+        name: String,
+    },
+    /// A dollar sign with nothing that could be a name behind it.
+    #[error("column {column}: no name behind the dollar sign\nhint: $$ writes a dollar sign")]
+    NoName {
+        /// Of the dollar sign.
+        column: usize,
+    },
+    /// `${` without its end.
+    #[error("column {column}: no }} ends the name\nhint: as in ${{status}}")]
+    Unclosed {
+        /// Of the dollar sign.
+        column: usize,
+    },
+    /// Something that would end or break the line.
+    #[error("column {column}: control character {found:?}\nhint: a line ends by itself")]
+    Control {
+        /// Of the character.
+        column: usize,
+        /// The character.
+        found: char,
+    },
+    /// Every line would be the same.
+    #[error(
+        "no variable in {text:?}\nhint: combined, json, or a template such as \
+         '$remote_addr \"$request\" $status'"
+    )]
+    Constant {
+        /// The whole template.
+        text: String,
+    },
+    /// More than anybody can read.
+    #[error("more than {MOST_NAMES} request variables")]
+    TooMany,
+}
+
+impl Template {
+    /// Takes a template apart.
+    ///
+    /// # Errors
+    ///
+    /// All of [`TemplateError`], the first one from the left.
+    pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
+        let mut template = Self {
+            pieces: Vec::new(),
+            names: Vec::new(),
+            needs_request: false,
+        };
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let column = text[..text.len() - rest.len()].chars().count() + 1;
+            rest = match first {
+                '$' if rest.starts_with("$$") => {
+                    template.push_text('$');
+                    &rest[2..]
+                }
+                '$' => {
+                    let (name, behind) = split_name(&rest[1..], column)?;
+                    template.push_variable(name, column)?;
+                    behind
+                }
+                found if found.is_control() && found != '\t' => {
+                    return Err(TemplateError::Control { column, found });
+                }
+                other => {
+                    template.push_text(other);
+                    &rest[other.len_utf8()..]
+                }
+            };
+        }
+        let is_text = |piece: &Piece| matches!(piece, Piece::Text(_));
+        if template.pieces.iter().all(is_text) {
+            let text = text.to_owned();
+            return Err(TemplateError::Constant { text });
+        }
+        Ok(template)
+    }
+
+    fn push_text(&mut self, character: char) {
+        if let Some(Piece::Text(text)) = self.pieces.last_mut() {
+            text.push(character);
+        } else {
+            self.pieces.push(Piece::Text(character.to_string()));
+        }
+    }
+
+    fn push_variable(&mut self, name: &str, column: usize) -> Result<(), TemplateError> {
+        let piece = match Variable::of(name) {
+            Some(Variable::Known(known)) => {
+                self.needs_request |= known.needs_request();
+                Piece::Known(known)
+            }
+            Some(Variable::Var(name)) => Piece::Var(self.index_of(name)?),
+            None => {
+                let name = name.to_owned();
+                return Err(TemplateError::Unknown { column, name });
+            }
+        };
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    fn index_of(&mut self, name: &str) -> Result<usize, TemplateError> {
+        let is_name = |known: &String| known.eq_ignore_ascii_case(name);
+        if let Some(index) = self.names.iter().position(is_name) {
+            return Ok(index);
+        }
+        if self.names.len() == MOST_NAMES {
+            return Err(TemplateError::TooMany);
+        }
+        self.names.push(name.to_owned());
+        Ok(self.names.len() - 1)
+    }
+
+    /// Appends a line without its end.
+    pub(super) fn write(&self, line: &mut Vec<u8>, record: &Record<'_>) {
+        let vars = record.entry.packet.vars.as_ref();
+        let values = self.values(vars);
+        let request = if self.needs_request {
+            RequestVars::of(vars)
+        } else {
+            RequestVars::default()
+        };
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => line.extend_from_slice(text.as_bytes()),
+                Piece::Var(index) => escape(line, values[*index]),
+                Piece::Known(known) => write_known(line, *known, &request, record),
+            }
+        }
+    }
+
+    /// Finds the request variables in one pass. Of several with one name the last counts.
+    fn values<'a>(&self, vars: VarsRef<'a>) -> [Option<&'a [u8]>; MOST_NAMES] {
+        let mut values = [None; MOST_NAMES];
+        if self.names.is_empty() {
+            return values;
+        }
+        for (key, value) in vars {
+            let is_name = |name: &String| name.as_bytes().eq_ignore_ascii_case(key);
+            if let Some(index) = self.names.iter().position(is_name) {
+                values[index] = Some(value).filter(|value| !value.is_empty());
+            }
+        }
+        values
+    }
+}
+
+fn write_known(line: &mut Vec<u8>, known: Known, request: &RequestVars<'_>, record: &Record<'_>) {
+    let Record {
+        entry,
+        now,
+        process,
+        ..
+    } = record;
+    let trace = || request.traceparent.and_then(TraceContext::parse);
+    // Writing to a vector cannot fail.
+    let _ = match known {
+        Known::Request => return request.write_request(line),
+        Known::RequestUri => return request.write_uri(line),
+        Known::RequestId => return escape(line, Some(entry.request_id.as_str().as_bytes())),
+        Known::TraceId => return escape(line, trace().map(|trace| trace.trace_id.as_bytes())),
+        Known::SpanId => return escape(line, trace().map(|trace| trace.span_id.as_bytes())),
+        Known::Status => write!(line, "{}", entry.status),
+        Known::BodyBytesSent => write!(line, "{}", record.body_bytes),
+        Known::RequestTime => {
+            let (seconds, millis) = (record.elapsed.as_secs(), record.elapsed.subsec_millis());
+            write!(line, "{seconds}.{millis:03}")
+        }
+        Known::RequestTimeMs => return write_millis(line, Some(record.elapsed)),
+        Known::QueueTimeMs => return write_millis(line, entry.queued),
+        Known::TimeLocal => write!(line, "{}", now.common),
+        Known::TimeIso8601 => write!(line, "{}{}", now.date_time, now.offset),
+        Known::Pid => write!(line, "{}", process.pid),
+        Known::Slot => write!(line, "{}", entry.slot),
+        Known::Worker => match process.worker {
+            Some(worker) => write!(line, "{worker}"),
+            None => return escape(line, None),
+        },
+    };
+}
+
+fn write_millis(line: &mut Vec<u8>, duration: Option<Duration>) {
+    let Some(duration) = duration else {
+        return escape(line, None);
+    };
+    let micros = duration.as_micros();
+    let _ = write!(line, "{}.{:03}", micros / 1_000, micros % 1_000);
+}
+
+/// Splits the name of a variable off what stands behind its dollar sign.
+fn split_name(text: &str, column: usize) -> Result<(&str, &str), TemplateError> {
+    let (name, behind) = if let Some(braced) = text.strip_prefix('{') {
+        let end = braced.find('}').ok_or(TemplateError::Unclosed { column })?;
+        (&braced[..end], &braced[end + 1..])
+    } else {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let end = text.bytes().position(|byte| !is_part(byte));
+        text.split_at(end.unwrap_or(text.len()))
+    };
+    if name.is_empty() {
+        return Err(TemplateError::NoName { column });
+    }
+    Ok((name, behind))
+}
+
+/// Request variables in one template, all of nginx's stock ones three times over.
+const MOST_NAMES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{entry, line_of};
+    use super::*;
+
+    fn line(template: &str, vars: &[(&str, &str)]) -> String {
+        let template = Template::parse(template).unwrap();
+        line_of(&entry(vars.iter().copied()), |line, record| {
+            template.write(line, record);
+        })
+    }
+
+    #[test]
+    fn variables_are_replaced() {
+        let vars = [
+            ("REQUEST_METHOD", "GET"),
+            ("REQUEST_URI", "/a?b=c"),
+            ("SERVER_PROTOCOL", "HTTP/1.1"),
+            ("REMOTE_ADDR", "10.0.0.1"),
+            ("HTTP_X_FORWARDED_FOR", "192.0.2.7, 10.0.0.1"),
+            ("HTTP_X_REQUEST_ID", "abc-1"),
+            (
+                "HTTP_TRACEPARENT",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+            ("app_stage", "blue"),
+        ];
+        for (template, expected) in [
+            (
+                "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent",
+                "10.0.0.1 - - [22/Nov/2026:06:30:00 +0000] \"GET /a?b=c HTTP/1.1\" 200 10",
+            ),
+            (
+                "$request_method $request_uri $server_protocol",
+                "GET /a?b=c HTTP/1.1",
+            ),
+            (
+                "$request_time $request_time_ms $queue_time_ms",
+                "1.042 1042.250 1.500",
+            ),
+            ("$time_iso8601", "2026-11-22T06:30:00+00:00"),
+            (
+                "$request_id $trace_id $span_id",
+                "abc-1 0af7651916cd43dd8448eb211c80319c b7ad6b7169203331",
+            ),
+            ("$worker/$pid/$slot", "2/4242/3"),
+            ("$http_x_forwarded_for", "192.0.2.7, 10.0.0.1"),
+            ("$var_app_stage $var_APP_STAGE $var_other", "blue blue -"),
+            ("${status}ms costs $$5\t\u{e9}$$", "200ms costs $5\t\u{e9}$"),
+            ("$status$status", "200200"),
+        ] {
+            assert_eq!(line(template, &vars), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn path_and_query_stand_in_for_the_uri() {
+        let vars = [("PATH_INFO", "/p"), ("QUERY_STRING", "q")];
+        assert_eq!(line("$request_uri", &vars), "/p?q");
+        assert_eq!(line("$request", &vars), "- /p?q -");
+        assert_eq!(line("$request_uri $trace_id", &[("X", "")]), "- -");
+    }
+
+    #[test]
+    fn values_cannot_forge_lines_or_fields() {
+        let hostile = "a\"b\\c\nd\u{e9}\x1b$status";
+        let escaped = "a\\x22b\\x5Cc\\x0Ad\\xC3\\xA9\\x1B$status";
+        for (template, key) in [
+            ("$http_user_agent", "HTTP_USER_AGENT"),
+            ("$var_anything", "ANYTHING"),
+            ("$request_uri", "REQUEST_URI"),
+        ] {
+            assert_eq!(line(template, &[(key, hostile)]), escaped, "{template}");
+        }
+        let made = line("$request_id", &[("HTTP_X_REQUEST_ID", hostile)]);
+        assert_eq!(made.len(), 32, "{made}");
+    }
+
+    #[test]
+    fn mistakes_say_where_and_what_to_do() {
+        for (template, expected) in [
+            (
+                "$status $remote_adr",
+                "column 9: unknown variable $remote_adr\nhint: did you mean $remote_addr?",
+            ),
+            (
+                "\u{e9} ${Status}",
+                "column 3: unknown variable $Status\nhint: did you mean $status?",
+            ),
+            (
+                "$my_param",
+                "column 1: unknown variable $my_param\nhint: $var_my_param for a uwsgi_param \
+                 of your own, $http_my_param for a request header",
+            ),
+            (
+                "$status $",
+                "column 9: no name behind the dollar sign\nhint: $$ writes a dollar sign",
+            ),
+            (
+                "costs $-5",
+                "column 7: no name behind the dollar sign\nhint: $$ writes a dollar sign",
+            ),
+            (
+                "$status ${}",
+                "column 9: no name behind the dollar sign\nhint: $$ writes a dollar sign",
+            ),
+            (
+                "${status",
+                "column 1: no } ends the name\nhint: as in ${status}",
+            ),
+            (
+                "$status\n",
+                "column 8: control character '\\n'\nhint: a line ends by itself",
+            ),
+            (
+                "jsn",
+                "no variable in \"jsn\"\nhint: combined, json, or a template such as \
+                 '$remote_addr \"$request\" $status'",
+            ),
+        ] {
+            let error = Template::parse(template).unwrap_err();
+            assert_eq!(error.to_string(), expected, "{template}");
+        }
+        let many: String = (0..65).map(|index| format!("$var_{index} ")).collect();
+        assert_eq!(Template::parse(&many), Err(TemplateError::TooMany));
+    }
+}

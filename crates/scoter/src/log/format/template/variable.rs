@@ -1,0 +1,119 @@
+/// What a name in a template stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variable<'a> {
+    /// Something that scoter knows itself, or puts together.
+    Known(Known),
+    /// The request variable of this name, whatever its case.
+    Var(&'a str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    BodyBytesSent,
+    Pid,
+    QueueTimeMs,
+    Request,
+    RequestId,
+    RequestTime,
+    RequestTimeMs,
+    RequestUri,
+    Slot,
+    SpanId,
+    Status,
+    TimeIso8601,
+    TimeLocal,
+    TraceId,
+    Worker,
+}
+
+impl Known {
+    /// Whether it is made of the request's variables.
+    pub(super) fn needs_request(self) -> bool {
+        matches!(
+            self,
+            Self::Request | Self::RequestUri | Self::TraceId | Self::SpanId
+        )
+    }
+}
+
+impl<'a> Variable<'a> {
+    pub(super) fn of(name: &'a str) -> Option<Self> {
+        if let Some((_, known)) = KNOWN.iter().find(|(known, _)| *known == name) {
+            return Some(Self::Known(*known));
+        }
+        let is_header = |name: &str| {
+            let is_part = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+            !name.is_empty() && name.bytes().all(is_part)
+        };
+        match (name.strip_prefix("http_"), name.strip_prefix("var_")) {
+            (Some(header), _) if is_header(header) => Some(Self::Var(name)),
+            (_, Some(own)) if !own.is_empty() => Some(Self::Var(own)),
+            _ if PARAMS.contains(&name) => Some(Self::Var(name)),
+            _ => None,
+        }
+    }
+}
+
+/// What may have been meant.
+pub(super) fn hint(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let names = KNOWN.iter().map(|(name, _)| *name);
+    let closest = names
+        .chain(PARAMS.iter().copied())
+        .map(|known| (strsim::jaro_winkler(known, &lower), known))
+        .filter(|(likeness, _)| *likeness > LEAST_LIKENESS)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    match closest {
+        Some((_, known)) => format!("did you mean ${known}?"),
+        None if lower.starts_with("http_") => {
+            "headers are named in lower case, as in $http_user_agent".to_owned()
+        }
+        None => {
+            format!("$var_{name} for a uwsgi_param of your own, $http_{lower} for a request header")
+        }
+    }
+}
+
+/// Between "stats" and "status" it is 0.96, between unrelated names up to 0.8.
+const LEAST_LIKENESS: f64 = 0.85;
+
+const KNOWN: &[(&str, Known)] = &[
+    ("body_bytes_sent", Known::BodyBytesSent),
+    ("pid", Known::Pid),
+    ("queue_time_ms", Known::QueueTimeMs),
+    ("request", Known::Request),
+    ("request_id", Known::RequestId),
+    ("request_time", Known::RequestTime),
+    ("request_time_ms", Known::RequestTimeMs),
+    ("request_uri", Known::RequestUri),
+    ("slot", Known::Slot),
+    ("span_id", Known::SpanId),
+    ("status", Known::Status),
+    ("time_iso8601", Known::TimeIso8601),
+    ("time_local", Known::TimeLocal),
+    ("trace_id", Known::TraceId),
+    ("worker", Known::Worker),
+];
+
+/// What nginx's `uwsgi_params` send, and what CGI has besides.
+const PARAMS: &[&str] = &[
+    "auth_type",
+    "content_length",
+    "content_type",
+    "document_root",
+    "document_uri",
+    "https",
+    "path_info",
+    "query_string",
+    "remote_addr",
+    "remote_port",
+    "remote_user",
+    "request_method",
+    "request_scheme",
+    "script_name",
+    "server_addr",
+    "server_name",
+    "server_port",
+    "server_protocol",
+    "uwsgi_scheme",
+];
