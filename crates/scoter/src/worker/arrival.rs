@@ -69,6 +69,9 @@ impl Arrival {
                 Some((Departure::reply(connection, answer.to_vec()), permit))
             }
             Err(refusal) => {
+                if refusal.is_absence() {
+                    shared.peer_gone();
+                }
                 let departure = Departure::refusal(connection, &refusal);
                 say(move || refusal.log()).await;
                 Some((departure, permit))

@@ -14,7 +14,7 @@ use super::Shared;
 use super::connection::Connection;
 use super::outgoing::{Outgoing, Progress, SendError};
 use super::refusal::{Answer, Refusal};
-use super::report::Subject;
+use super::report::{self, Subject};
 use super::waiter::{Waited, Waiter};
 use crate::log::Entry;
 
@@ -103,7 +103,7 @@ impl Departure {
             Ok(Progress::Done) => return Some(self.end(shared)),
             Ok(Progress::Blocked) => {}
             Err(error) => {
-                self.lose(&error);
+                self.lose(&error, shared);
                 return Some(self.end(shared));
             }
         }
@@ -116,9 +116,10 @@ impl Departure {
     /// Sends the rest, discards what the peer still sends, and closes.
     pub(crate) async fn finish(mut self, shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
         if let Err(error) = self.send_rest(&shared).await {
-            self.lose(&error);
+            self.lose(&error, &shared);
         } else if self.ending == Ending::Drain {
             self.connection.shutdown_write();
+            self.record(&shared);
             self.drain(&shared).await;
         }
         self.end(&shared);
@@ -179,7 +180,7 @@ impl Departure {
     /// but not for input that nobody reads.
     fn finish_here(mut self, shared: &Shared) {
         if let Err(error) = self.send_waiting() {
-            self.lose(&error);
+            self.lose(&error, shared);
         } else if self.ending == Ending::Drain {
             self.connection.shutdown_write();
             let mut scratch = vec![0; DRAIN_STEP];
@@ -201,7 +202,7 @@ impl Departure {
     }
 
     /// A peer that went away is no error in anyone's log.
-    fn lose(&mut self, error: &SendError) {
+    fn lose(&mut self, error: &SendError, shared: &Shared) {
         let unsent_bytes = self.outgoing.left();
         let subject = self.entry.as_ref().map(Subject::from);
         let method = || subject.map(Subject::method);
@@ -209,6 +210,7 @@ impl Departure {
         let request_id = subject.map(Subject::request_id);
         self.ending = match error {
             SendError::Peer(_) => {
+                shared.peer_gone();
                 debug!(request_id, reason = %error, unsent_bytes, "response not taken");
                 Ending::Close
             }
@@ -237,13 +239,21 @@ impl Departure {
         };
     }
 
-    fn end(self, shared: &Shared) -> Vec<u8> {
-        if let Some(entry) = self.entry {
-            let elapsed = entry.accepted.elapsed();
-            shared
-                .access_log
-                .write(&entry, self.outgoing.left(), elapsed);
+    /// Logs the response, once, as soon as it is known how much of it left.
+    fn record(&mut self, shared: &Shared) {
+        let Some(entry) = self.entry.take() else {
+            return;
+        };
+        let elapsed = entry.accepted.elapsed();
+        let unsent = self.outgoing.left();
+        shared.access_log.write(&entry, unsent, elapsed);
+        if shared.slow_request.is_some_and(|limit| elapsed >= limit) {
+            report::slow(&entry, elapsed);
         }
+    }
+
+    fn end(mut self, shared: &Shared) -> Vec<u8> {
+        self.record(shared);
         match self.ending {
             Ending::Abort => self.connection.abort(),
             Ending::Shutdown => self.connection.shutdown_write(),

@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Scoreboard>,
     pub(crate) overseer: Overseer,
     request_ids: RequestIds,
+    slow_request: Option<Duration>,
     serving: AtomicBool,
     intake: Intake,
     header_timeout: Duration,
@@ -78,6 +79,7 @@ impl Shared {
             board,
             overseer,
             request_ids: RequestIds::new()?,
+            slow_request: options.slow_request.map(|time| time.0),
             serving: AtomicBool::new(false),
             intake: Intake {
                 limits: Limits::default(),
@@ -104,6 +106,12 @@ impl Shared {
     pub(crate) fn running(&self) -> usize {
         let cells = self.board.cells().iter();
         cells.filter(|cell| cell.phase() != Phase::Idle).count()
+    }
+
+    /// Counts a peer that went away. That is no error.
+    fn peer_gone(&self) {
+        let totals = self.board.totals();
+        totals.peers_gone.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn is_serving(&self) -> bool {

@@ -82,6 +82,11 @@ impl Refusal {
         }
     }
 
+    /// Whether it is only that the peer has gone.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::PeerGone | Self::Connection(_))
+    }
+
     /// Logs it once, as severe as it is for an operator.
     pub(crate) fn log(&self) {
         match self {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use tracing::{debug, error, warn};
@@ -74,6 +75,21 @@ pub(super) fn completed(py: Python<'_>, request: Subject<'_>, completed: &Comple
             );
         }),
     }
+}
+
+/// Logs a response that took `--slow-request` or longer.
+pub(super) fn slow(entry: &Entry, elapsed: Duration) {
+    let request = Subject::from(entry);
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    warn!(
+        method = request.method(),
+        uri = request.uri(),
+        request_id = request.request_id(),
+        status = entry.status,
+        duration_ms = millis(elapsed),
+        queue_ms = entry.queued.map(millis),
+        "slow request"
+    );
 }
 
 /// Logs a request whose environ could not be built.

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use tracing::error;
 use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, ServerInfo, respond,
+    Body, End, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, ServerInfo, respond,
 };
 
 use super::Shared;
@@ -276,6 +276,9 @@ impl Slot {
 
     fn refuse(&self, connection: Arc<Connection>, refusal: &Refusal) {
         refusal.log();
+        if refusal.is_absence() {
+            self.shared.peer_gone();
+        }
         Departure::refusal(connection, refusal).start(&self.shared);
     }
 
@@ -339,6 +342,9 @@ impl Slot {
                 out: std::mem::take(&mut self.outgoing),
             },
         );
+        if completed.end == End::PeerGone {
+            self.shared.peer_gone();
+        }
         let subject = Subject {
             vars,
             request_id: &request_id,
