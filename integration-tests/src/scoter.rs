@@ -308,7 +308,8 @@ impl ScoterBuilder {
 
 /// Tells whether a log has the last line of the banner.
 pub fn says_ready(log: &str) -> bool {
-    log.lines().any(|line| line.contains(" ready"))
+    log.lines()
+        .any(|line| line.contains(" ready") || line.contains("\"message\":\"ready\""))
 }
 
 /// Returns the server under test.

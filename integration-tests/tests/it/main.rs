@@ -4,6 +4,7 @@
 //! looked at through nginx where nginx's opinion counts, and at scoter's socket where every byte counts.
 
 mod accel;
+mod access_log;
 mod bodies;
 mod browser;
 mod concurrency;
@@ -11,6 +12,7 @@ mod configuration;
 mod content_length;
 mod django;
 mod environ;
+mod error_log;
 mod failures;
 mod file_wrapper;
 mod flask;
@@ -25,6 +27,7 @@ mod nginx_errors;
 mod paths;
 mod processes;
 mod request_headers;
+mod request_id;
 mod response_heads;
 mod slow_peers;
 mod sockets;

@@ -1,0 +1,270 @@
+//! What is told on standard error, and that telling it never stops the server.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use integration_tests::{Scoter, get, post, until, with};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+#[test]
+fn messages_are_json_if_asked_for() {
+    let scoter = Scoter::serving("speaks");
+    fs::write(
+        scoter.folder().join("speaks.py"),
+        "def application(environ, start_response):\n    \
+             environ['wsgi.errors'].write('first \"line\"\\nsecond caf\\xe9\\n')\n    \
+             raise ValueError('quote \" newline \\n control \\x01 lone \\udcff')\n",
+    )
+    .expect("the test's own folder");
+    let mut scoter = scoter.args(["--log-format", "json"]).start();
+    let vars = [
+        ("REQUEST_URI", &b"/x\"\n\xff"[..]),
+        ("HTTP_X_REQUEST_ID", b"given-1"),
+    ];
+    scoter.connect().packet(&with(get("/"), vars)).reply();
+    let log = scoter.stop().stderr;
+    let events: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    for event in &events {
+        let time = event["time"].as_str().expect("a time");
+        assert_eq!(time.len(), "2026-11-22T06:57:02.123Z".len(), "{event}");
+        assert!(event["message"].is_string(), "{event}");
+    }
+    let failed = events
+        .iter()
+        .find(|event| event["level"] == "error")
+        .unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(failed["message"], "the application raised an exception");
+    assert_eq!(failed["method"], "GET");
+    assert_eq!(failed["uri"], "/x\"\n\u{fffd}");
+    assert_eq!(failed["request_id"], "given-1");
+    let traceback = failed["traceback"].as_str().expect("text");
+    assert!(traceback.starts_with("Traceback (most"), "{traceback}");
+    assert!(traceback.contains("\nValueError: quote \" newline \n control \u{1}"));
+    let said = events.iter().find(|event| event["source"] == "wsgi.errors");
+    let said = said.unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(said["message"], "first \"line\"\nsecond caf\u{e9}");
+    assert!(said.get("level").is_none(), "{said}");
+}
+
+#[test]
+fn workers_name_themselves() {
+    for (args, expected) in [
+        (vec!["--workers", "1"], Some("worker=1 pid=")),
+        (vec!["--no-master"], None),
+    ] {
+        let mut scoter = Scoter::serving("failures").args(&args).start();
+        scoter.connect().packet(&get("/before_start")).reply();
+        let line = scoter.wait_for_log("the application raised an exception");
+        let (_, rest) = line.split_once(" ERROR ").expect("a level");
+        match expected {
+            Some(prefix) => assert!(rest.starts_with(prefix), "{line}"),
+            None => assert!(rest.starts_with("the application"), "{line}"),
+        }
+        let log = scoter.stop().stderr;
+        let of_master = |line: &&str| line.contains(" ready") || line.ends_with(" stopped");
+        for line in log.lines().filter(of_master) {
+            assert!(!line.contains(" worker="), "{line}");
+        }
+    }
+}
+
+#[test]
+fn level_and_format_follow_a_reload() {
+    let scoter = Scoter::serving("failures");
+    let file = scoter.folder().join("scoter.toml");
+    fs::write(&file, "workers = 1\n").expect("the test's own folder");
+    let mut scoter = scoter.args(["--config".into(), file.clone()]).start();
+    let before = scoter.stderr().len();
+    fs::write(
+        &file,
+        "workers = 1\nlog-format = 'json'\nlog-level = 'debug'\n",
+    )
+    .expect("there");
+    scoter.signal(Signal::SIGHUP);
+    scoter.wait_for_log("\"level\":\"debug\"");
+    until("the new worker serves", || {
+        scoter.connect().packet(&get("/before_start")).reply();
+        let log = scoter.stderr();
+        let mut lines = log[before..].lines();
+        lines
+            .any(|line| {
+                let event: Option<Value> = serde_json::from_str(line).ok();
+                event.is_some_and(|event| event["level"] == "error" && event["worker"].is_u64())
+            })
+            .then_some(())
+    });
+    let log = scoter.stop().stderr;
+    let last = log.lines().last().expect("the master's last word");
+    let last: Value = serde_json::from_str(last).expect("a JSON object");
+    assert_eq!(last["message"], "stopped");
+    assert!(last.get("worker").is_none(), "{last}");
+}
+
+#[test]
+fn peers_that_go_away_are_counted_and_no_error() {
+    let mut scoter = Scoter::serving("bodies").start();
+    let before = scoter.stderr().len();
+    let control = scoter.folder().join("scoter.sock.control");
+    let gone = || {
+        let status = Scoter::told_nothing()
+            .args(["status", "--json", "--control"])
+            .args([&control])
+            .run();
+        let status: Value = serde_json::from_str(&status.stdout).expect("a JSON object");
+        status["totals"]["peers_gone"].as_u64().expect("a number")
+    };
+    assert_eq!(gone(), 0);
+    for _ in 0..3 {
+        let mut leaving = scoter.connect();
+        leaving.packet(&post("/everything", 100)).send("part");
+    }
+    until("all three are counted", || (gone() == 3).then_some(()));
+    let log = scoter.stop().stderr.split_off(before);
+    assert!(!log.contains("ERROR") && !log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn slow_requests_are_logged_when_they_are_over() {
+    let mut scoter = Scoter::serving("streaming")
+        .args(["--slow-request", "50ms", "--access-log", "off"])
+        .start();
+    let gate = scoter.gate("open");
+    let vars = [
+        ("QUERY_STRING", "open"),
+        ("REQUEST_URI", "/slow?a"),
+        ("HTTP_X_REQUEST_ID", "given-1"),
+    ];
+    let mut peer = scoter.connect();
+    peer.packet(&with(get("/waits"), vars));
+    scoter.wait_for_event("begun open");
+    let begun = Instant::now();
+    until("the request is slow", || {
+        (begun.elapsed() > Duration::from_millis(60)).then_some(())
+    });
+    assert!(!scoter.stderr().contains("slow request"));
+    gate.open();
+    peer.reply();
+    let line = scoter.wait_for_log("slow request");
+    for part in [
+        " WARN worker=",
+        " slow request ",
+        "method=\"GET\"",
+        "uri=\"/slow?a\"",
+        "request_id=\"given-1\"",
+        "status=200",
+        "duration_ms=",
+        "queue_ms=",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    scoter.stop();
+}
+
+#[test]
+fn requests_that_are_not_slow_are_not_logged() {
+    let mut scoter = Scoter::serving("forms")
+        .args(["--slow-request", "1h"])
+        .start();
+    scoter.connect().packet(&get("/")).reply();
+    let log = scoter.stop().stderr;
+    assert!(!log.contains("slow request"), "{log}");
+}
+
+#[test]
+fn standard_error_that_nobody_reads_stops_nothing() {
+    let scoter = Scoter::serving("stuffed");
+    fs::write(
+        scoter.folder().join("stuffed.py"),
+        "import os\n\
+         from probe import plain\n\
+         reader, writer = os.pipe()\n\
+         os.set_blocking(reader, False)\n\
+         def drained():\n    \
+             try:\n        \
+                 while piece := os.read(reader, 65536):\n            \
+                     yield piece\n    \
+             except BlockingIOError:\n        \
+                 pass\n\
+         def application(environ, start_response):\n    \
+             if environ['PATH_INFO'] == '/stuff':\n        \
+                 os.set_blocking(writer, False)\n        \
+                 try:\n            \
+                     while os.write(writer, b'.' * 4096):\n                \
+                         pass\n        \
+                 except BlockingIOError:\n            \
+                     os.set_blocking(writer, True)\n        \
+                 os.dup2(writer, 2)\n    \
+             if environ['PATH_INFO'] == '/fails':\n        \
+                 raise ValueError('x' * 10_000)\n    \
+             if environ['PATH_INFO'] == '/drain':\n        \
+                 return plain(start_response, b''.join(drained()))\n    \
+             return plain(start_response, 'served')\n",
+    )
+    .expect("the test's own folder");
+    let mut scoter = scoter.args(["--workers", "1", "--threads", "2"]).start();
+    let ask = |path| scoter.connect().packet(&get(path)).reply();
+    assert_eq!(ask("/stuff").text(), "served");
+    for _ in 0..20 {
+        assert_eq!(ask("/fails").status, 500);
+    }
+    assert!(!ask("/drain").text().contains("ValueError"));
+    assert_eq!(ask("/fails").status, 500);
+    let log = ask("/drain").text();
+    assert_eq!(log.matches("ValueError: xxx").count(), 1, "{log}");
+    assert!(
+        log.contains("messages were lost: nobody had read standard error for a while lost=20"),
+        "{log}"
+    );
+    let served = scoter.stop().stdout;
+    assert_eq!(served.lines().count(), 24, "{served}");
+}
+
+#[test]
+fn long_messages_of_several_threads_stay_whole_in_a_pipe() {
+    let scoter = Scoter::serving("piped");
+    fs::write(
+        scoter.folder().join("piped.py"),
+        "import os, threading\n\
+         reader, writer = os.pipe()\n\
+         def copy():\n    \
+             with open(os.path.join(os.environ['TEST_FOLDER'], 'copy'), 'wb', 0) as log:\n        \
+                 while piece := os.read(reader, 65536):\n            \
+                     log.write(piece)\n\
+         threading.Thread(target=copy, daemon=True).start()\n\
+         def application(environ, start_response):\n    \
+             letter = environ['PATH_INFO'][1:]\n    \
+             if not letter:\n        \
+                 os.dup2(writer, 2)\n    \
+             environ['wsgi.errors'].write(letter * 20_000 + '\\n')\n    \
+             start_response('200 OK', [])\n    \
+             return []\n",
+    )
+    .expect("the test's own folder");
+    let copy = scoter.folder().join("copy");
+    let scoter = scoter.args(["--workers", "1", "--threads", "4"]).start();
+    scoter.connect().packet(&get("/")).reply();
+    thread::scope(|scope| {
+        for letter in ["a", "b", "c", "d"] {
+            let scoter = &scoter;
+            scope.spawn(move || {
+                for _ in 0..25 {
+                    let path = format!("/{letter}");
+                    scoter.connect().packet(&get(&path)).reply();
+                }
+            });
+        }
+    });
+    let is_message = |line: &&str| line.len() > 10_000;
+    let log = until("every line has been copied", || {
+        let log = fs::read_to_string(&copy).expect("made by the application");
+        (log.lines().filter(is_message).count() >= 100 && log.ends_with('\n')).then_some(log)
+    });
+    for line in log.lines().filter(is_message) {
+        assert_eq!(line, line[..1].repeat(20_000));
+    }
+}
