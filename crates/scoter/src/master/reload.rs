@@ -40,6 +40,11 @@ impl Rollout {
             let _ = reply.send(outcome.clone());
         }
     }
+
+    /// Who waits for the outcome.
+    pub(super) fn into_reply(self) -> Option<Reply> {
+        self.reply
+    }
 }
 
 impl Supervisor {
@@ -116,34 +121,41 @@ impl Supervisor {
     /// The configuration is no good: nothing has changed.
     fn refuse(&mut self, origin: &'static str, problem: String, reply: Option<Reply>) {
         error!(origin, "reload refused, nothing has changed: {problem}");
-        self.last_reload = Some(ReloadStatus {
-            at: Timestamp::now(),
-            ok: false,
-            generation: self.next_generation,
-            error: Some(problem.clone()),
-        });
+        // A manager that has asked for the reload waits for both.
         self.systemd.reloading("reload refused");
-        self.systemd.ready(&self.summary());
+        self.note_failed_reload(self.next_generation, &problem);
         if let Some(reply) = reply {
             let _ = reply.send(Err(ReloadError::Broken(problem)));
         }
     }
 
-    /// Forgets a rollout that has hardly begun, and returns who waits for its outcome.
-    pub(super) fn cancel_rollout(&mut self) -> Option<Reply> {
-        let rollout = self.rollout.take()?;
-        self.kill_generation(rollout.generation);
-        rollout.reply
-    }
-
-    /// None of its workers serves yet.
-    fn kill_generation(&mut self, number: u32) {
+    /// Forgets a generation of which nobody serves yet.
+    pub(super) fn undo(&mut self, number: u32) {
         for worker in &mut self.workers {
             if worker.generation == number {
                 worker.phase = Phase::Retiring;
                 worker.signal(Signal::SIGKILL);
             }
         }
+        if let Some(current) = self.generation(self.current) {
+            // Limits and times of the generation that serves hold again.
+            let (settings, options) = (current.settings.clone(), current.options.clone());
+            self.touched = Touched::watch(&options.reload_on_touch);
+            log::init(&options);
+            self.settings = settings;
+            self.options = options;
+        }
+    }
+
+    /// Nothing has changed, and whoever watches is to know.
+    pub(super) fn note_failed_reload(&mut self, generation: u32, problem: &str) {
+        self.last_reload = Some(ReloadStatus {
+            at: Timestamp::now(),
+            ok: false,
+            generation,
+            error: Some(problem.to_owned()),
+        });
+        self.systemd.ready(&self.summary());
     }
 
     /// The new code is no good: the old generation serves on.
@@ -156,22 +168,8 @@ impl Supervisor {
             generation,
             "reload failed, the old code serves on: {problem}"
         );
-        self.kill_generation(generation);
-        if let Some(current) = self.generation(self.current) {
-            // Limits and times of the generation that serves hold again.
-            let (settings, options) = (current.settings.clone(), current.options.clone());
-            self.touched = Touched::watch(&options.reload_on_touch);
-            log::init(&options);
-            self.settings = settings;
-            self.options = options;
-        }
-        self.last_reload = Some(ReloadStatus {
-            at: Timestamp::now(),
-            ok: false,
-            generation,
-            error: Some(problem.to_owned()),
-        });
-        self.systemd.ready(&self.summary());
+        self.undo(generation);
+        self.note_failed_reload(generation, problem);
         let again = rollout.again;
         rollout.answer(&Err(ReloadError::Broken(problem.to_owned())));
         if again {

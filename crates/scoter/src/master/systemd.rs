@@ -1,8 +1,14 @@
 //! What systemd is told, where it listens: sd_notify(3). Elsewhere nothing happens.
 
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-use sd_notify::{NotifyState, notify, watchdog_enabled};
+use sd_notify::{NotifyState, watchdog_enabled};
 use tracing::debug;
 
 /// The service manager, if there is one.
@@ -16,7 +22,10 @@ pub(super) struct Systemd {
 impl Systemd {
     pub(super) fn new() -> Self {
         Self {
-            watchdog: watchdog_enabled().map(|period| period / 2),
+            // 0 is "not valid" (sd_watchdog_enabled(3)), and so is what nobody could keep up.
+            watchdog: watchdog_enabled()
+                .filter(|period| *period >= SHORTEST_WATCHDOG)
+                .map(|period| period / 2),
             fed: Instant::now(),
         }
     }
@@ -72,7 +81,30 @@ impl Systemd {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = notify(states) {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let mut message = String::new();
+    for state in states {
+        // Writing to a string cannot fail.
+        let _ = writeln!(message, "{state}");
+    }
+    if let Err(error) = send(path.as_bytes(), message.as_bytes()) {
         debug!(%error, "systemd was not told");
     }
 }
+
+/// Not the crate's own way of sending: that waits for a service manager which does not read,
+/// and knows no abstract sockets (sd_notify(3): the name begins with "@").
+fn send(path: &[u8], message: &[u8]) -> io::Result<()> {
+    let address = match path.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(OsStr::from_bytes(path))?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(message, &address).map(drop)
+}
+
+/// A watchdog with less patience than this is a mistake.
+const SHORTEST_WATCHDOG: Duration = Duration::from_millis(100);

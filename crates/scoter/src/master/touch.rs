@@ -42,7 +42,7 @@ mod tests {
     fn a_touch_is_seen_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("touched");
-        let mut watched = Touched::watch(&[path.clone()]);
+        let mut watched = Touched::watch(std::slice::from_ref(&path));
         assert_eq!(watched.next(), None);
         fs::write(&path, "").unwrap();
         assert_eq!(watched.next(), Some(path.clone()));

@@ -195,6 +195,8 @@ impl Supervisor {
 
     fn refuse_upgrade(&mut self, origin: &'static str, problem: &str, reply: Option<Reply>) {
         error!(origin, "no upgrade, nothing has changed: {problem}");
+        self.systemd.reloading("upgrade refused");
+        self.note_failed_reload(self.next_generation, problem);
         if let Some(reply) = reply {
             let _ = reply.send(Err(ReloadError::Broken(problem.to_owned())));
         }
@@ -217,7 +219,10 @@ impl Supervisor {
             );
         }
         info!(version, "another release is installed now");
-        let reply = self.cancel_rollout();
+        let reply = self.rollout.take().and_then(|rollout| {
+            self.undo(rollout.generation);
+            rollout.into_reply()
+        });
         self.begin_upgrade("a new release", reply);
     }
 

@@ -64,6 +64,11 @@ fn fill(
             );
         }
         Some(path) => opened.control = Some(ControlListener::bind(&path, user)?),
+        None if options.control == Control::Beside => {
+            warn!(
+                "no control socket: there is no Unix socket of --bind to put it beside (--control)"
+            );
+        }
         None => {}
     }
     Ok(())

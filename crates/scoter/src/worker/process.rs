@@ -120,8 +120,9 @@ impl Worker<'_> {
 
         let wakeups = SignalWakeups::install(py).map_err(python(py))?;
         let slots = self.make_slots(py, &loaded, &wakeups).map_err(python(py))?;
-        self.announce(py, &loaded, import_time);
+        // First, for the master may have an end in mind as soon as it hears of it.
         self.shared.begin_serving();
+        self.announce(py, &loaded, import_time);
         run_slots(py, slots).map_err(python(py))?;
         py.detach(|| self.shared.wait_for_departures());
         Ok(wakeups)
