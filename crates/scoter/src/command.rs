@@ -14,7 +14,7 @@ use crate::config::{
     server_command,
 };
 use crate::control::{self, ClientCommand};
-use crate::interpreter::run_exit_handlers;
+use crate::interpreter::{leave_signals_to_us, run_exit_handlers};
 use crate::process::exit_now;
 use crate::program::Program;
 use crate::server;
@@ -62,7 +62,12 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
             Ok(server::run(py, program, arguments, settings, options))
         }
         Command::Check(settings, extent) => check(py, &settings.options()?, extent),
-        Command::Client(command, path) => Ok(py.detach(|| control::run(command, &path))),
+        Command::Client(command, path) => {
+            // Python's own handler for INT would have the last word.
+            let ours = leave_signals_to_us(py);
+            ours.unwrap_or_else(|error| error.print(py));
+            Ok(py.detach(|| control::run(command, &path)))
+        }
     });
     done.unwrap_or_else(|error| {
         error.print();

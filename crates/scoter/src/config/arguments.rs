@@ -144,15 +144,18 @@ pub(crate) fn server_command(purpose: For) -> Command {
 
 /// A command that asks a server which was started with the same configuration.
 pub(crate) fn client_command(command: Command) -> Command {
-    let control = TABLE.iter().filter(|opt| opt.name == "control");
+    let known = |opt: &'static Opt| {
+        let help = match opt.name {
+            "control" => "The server's control socket [default: what the configuration says]",
+            "bind" => "The Unix socket that the server serves: its control socket is beside it",
+            _ => return None,
+        };
+        Some(arg(opt, For::Help).help_heading(None).help(help))
+    };
     command
         .max_term_width(WIDTH)
         .arg(config())
-        .args(control.map(|opt| {
-            arg(opt, For::Help)
-                .help_heading(None)
-                .help("The server's control socket [default: what the configuration says]")
-        }))
+        .args(TABLE.iter().filter_map(known))
 }
 
 fn config() -> Arg {

@@ -119,7 +119,9 @@ impl Supervisor {
             .count();
         let missing = (wanted as usize).saturating_sub(there + held);
         for _ in 0..missing {
-            if self.rollout.is_some() && self.workers.len() >= self.most_processes() {
+            // The one that shows what new code is good for waits for nobody.
+            let proven = self.rollout.as_ref().is_some_and(|rollout| rollout.proven);
+            if proven && self.workers.len() >= self.most_processes() {
                 return;
             }
             if !self.start_worker(generation) {

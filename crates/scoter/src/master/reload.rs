@@ -23,7 +23,8 @@ pub(super) struct Rollout {
     /// Whether one of its workers has been ready.
     pub(super) proven: bool,
     begun: Instant,
-    /// A new number of workers, from the moment the new code has proven itself.
+    /// A new number of workers until the new code has proven itself, the old one from then
+    /// on, if they differ.
     pub(super) scale: Option<Scale>,
     needs_restart: Vec<String>,
     /// Where the outcome goes.
@@ -129,10 +130,16 @@ impl Supervisor {
         }
     }
 
-    /// Forgets a generation of which nobody serves yet.
-    pub(super) fn undo(&mut self, number: u32) {
+    /// Goes back to the generation that serves. Whoever serves of the other one does so until
+    /// the first is complete again.
+    pub(super) fn undo(&mut self, rollout: &mut Rollout) {
+        if rollout.proven {
+            if let Some(scale) = rollout.scale.take() {
+                self.scale = scale;
+            }
+        }
         for worker in &mut self.workers {
-            if worker.generation == number {
+            if worker.generation == rollout.generation && worker.phase == Phase::Starting {
                 worker.phase = Phase::Retiring;
                 worker.signal(Signal::SIGKILL);
             }
@@ -160,15 +167,22 @@ impl Supervisor {
 
     /// The new code is no good: the old generation serves on.
     pub(super) fn fail_rollout(&mut self, problem: &str) {
-        let Some(rollout) = self.rollout.take() else {
+        let Some(mut rollout) = self.rollout.take() else {
             return;
         };
         let generation = rollout.generation;
-        error!(
-            generation,
-            "reload failed, the old code serves on: {problem}"
-        );
-        self.undo(generation);
+        if rollout.proven {
+            error!(
+                generation,
+                "reload failed half-way, going back to the old generation: {problem}"
+            );
+        } else {
+            error!(
+                generation,
+                "reload failed, the old code serves on: {problem}"
+            );
+        }
+        self.undo(&mut rollout);
         self.note_failed_reload(generation, problem);
         let again = rollout.again;
         rollout.answer(&Err(ReloadError::Broken(problem.to_owned())));

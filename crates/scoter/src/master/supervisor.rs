@@ -342,8 +342,8 @@ impl Supervisor {
         if let Some(rollout) = &mut self.rollout {
             if rollout.generation == generation && !rollout.proven {
                 rollout.proven = true;
-                if let Some(scale) = rollout.scale.take() {
-                    self.scale = scale;
+                if let Some(scale) = &mut rollout.scale {
+                    std::mem::swap(&mut self.scale, scale);
                 }
                 info!(
                     generation,
@@ -362,7 +362,7 @@ impl Supervisor {
         }
         if !self.started {
             self.failure.get_or_insert_with(|| failed.clone());
-        } else if self.is_unproven(generation) {
+        } else if self.rollout.as_ref().map(|rollout| rollout.generation) == Some(generation) {
             self.fail_rollout(&failed.message);
         } else {
             error!(generation, "a worker could not start: {}", failed.message);

@@ -219,8 +219,8 @@ impl Supervisor {
             );
         }
         info!(version, "another release is installed now");
-        let reply = self.rollout.take().and_then(|rollout| {
-            self.undo(rollout.generation);
+        let reply = self.rollout.take().and_then(|mut rollout| {
+            self.undo(&mut rollout);
             rollout.into_reply()
         });
         self.begin_upgrade("a new release", reply);
