@@ -221,7 +221,14 @@ impl Launcher {
                         self.given.close_to_newcomers();
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => error!(%error, "the master was not understood"),
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                        error!(%error, "the master was not understood");
+                    }
+                    // An application that closes descriptors which are not its own.
+                    Err(error) => {
+                        error!(%error, "the launcher's line to the master is broken");
+                        exit_now(1);
+                    }
                 }
             }
         }
@@ -239,7 +246,13 @@ impl Launcher {
         serial: u64,
         fds: Vec<OwnedFd>,
     ) -> Option<Newborn> {
-        let [line, board] = <[OwnedFd; 2]>::try_from(fds).ok()?;
+        let Ok([line, board]) = <[OwnedFd; 2]>::try_from(fds) else {
+            self.tell(&FromLauncher::ForkFailed {
+                serial,
+                error: "its descriptors did not arrive".to_owned(),
+            });
+            return None;
+        };
         self.warn_of_threads(py, worker);
         // CPython's own fork: its hooks put locks and thread states right, and run what
         // libraries registered with os.register_at_fork().
@@ -326,8 +339,9 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn) -> ! {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
-    if let Ok(line) = report {
-        let _ = line.send(&FromWorker::Failed(failure.report()), &[]);
+    let told = report.and_then(|line| line.send(&FromWorker::Failed(failure.report()), &[]));
+    if told.is_err() {
+        error!("{failure}");
     }
     exit_now(failure.exit_code())
 }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::process::{WaitOptions, wait};
 use tracing::{debug, error, warn};
 
 use super::generation::Launcher;
-use super::supervisor::{Supervisor, TICK};
+use super::supervisor::{KILL_PATIENCE, Supervisor, TICK};
 use super::worker::{Phase, Worker};
 use crate::line::Failed;
 
@@ -41,9 +41,7 @@ impl Supervisor {
                 .get_or_insert_with(|| (Instant::now(), status));
             return self.judge_exits();
         }
-        if let Some(stopping) = &mut self.stopping {
-            stopping.launchers.retain(|launcher| *launcher != pid);
-        }
+        self.departing.retain(|launcher| launcher.pid != pid);
     }
 
     /// Deals with processes that have ended. One that was starting may have said why over
@@ -93,7 +91,7 @@ impl Supervisor {
             }
             Phase::Starting | Phase::Ready => {}
         }
-        if self.stopping.is_some() {
+        if self.is_ending() {
             if is_killed(status) {
                 worker.report_lost();
             }
@@ -114,6 +112,45 @@ impl Supervisor {
             Failed::new(1, &format!("a worker died while it was starting: {reason}"))
         });
         self.on_failed_start(generation, &failed);
+    }
+
+    /// A worker has not become ready, or not ended, in time. It is killed; if that is not
+    /// enough, its launcher is, which has not told of its birth or its end: the worker
+    /// then becomes the master's own child.
+    pub(super) fn end_late_worker(&mut self, index: usize) {
+        let worker = &mut self.workers[index];
+        let (id, generation) = (worker.id, worker.generation);
+        worker.kills += 1;
+        worker.deadline = Some(Instant::now() + KILL_PATIENCE);
+        if worker.kills == 1 {
+            match worker.phase {
+                Phase::Starting => {
+                    let message = "the application was not ready within --start-timeout";
+                    worker.failed = Some(Failed::new(3, message));
+                }
+                _ => warn!(
+                    worker = id,
+                    "worker does not end within --graceful-timeout: killed"
+                ),
+            }
+            worker.signal(Signal::SIGKILL);
+            if worker.pid.is_some() {
+                return;
+            }
+        }
+        let launcher = self.generation(generation);
+        if let Some(launcher) = launcher.and_then(|generation| generation.launcher.as_ref()) {
+            warn!(worker = id, generation, "launcher does not answer: killed");
+            return launcher.signal(Signal::SIGKILL);
+        }
+        if self.workers[index].kills > MOST_KILLS || self.workers[index].pid.is_none() {
+            error!(
+                worker = id,
+                "nothing is heard of the worker any more: given up"
+            );
+            let worker = self.workers.remove(index);
+            self.on_worker_exit(worker, None);
+        }
     }
 
     /// `--preload` takes too long.
@@ -151,14 +188,14 @@ impl Supervisor {
         pause: Duration,
         status: Option<i32>,
     ) {
-        if self.stopping.is_some() || self.failure.is_some() {
+        // Whom it was about to fork nobody knows of.
+        let unborn = |worker: &Worker| worker.generation == generation && worker.pid.is_none();
+        self.workers.retain(|worker| !unborn(worker));
+        if self.is_ending() || self.failure.is_some() {
             return;
         }
         let reason = self.coroner.describe(status, 0);
         let pid = launcher.pid.as_raw();
-        // Whom it was about to fork nobody knows of.
-        let unborn = |worker: &Worker| worker.generation == generation && worker.pid.is_none();
-        self.workers.retain(|worker| !unborn(worker));
         if !self.started {
             let message = format!("cannot start: the launcher died: {reason}");
             self.failure = Some(Failed::new(1, &message));
@@ -186,21 +223,23 @@ impl Supervisor {
         self.gone.peers_gone += peers_gone;
     }
 
-    /// Workers whose launcher was killed together with the news of their end.
+    /// Finds workers whose end nobody tells: their launcher was killed together with the news,
+    /// or never forked them.
     pub(super) fn find_vanished(&mut self) {
-        let vanished: Vec<_> = self
-            .workers
-            .iter()
-            .filter(|worker| worker.silent.is_some_and(|since| since.elapsed() > TICK))
-            .filter(|worker| worker.exited.is_none())
-            .filter_map(|worker| worker.pid)
-            .filter(|pid| nix::sys::signal::kill(*pid, None).is_err())
-            .collect();
-        for pid in vanished {
-            self.on_exit(pid, None);
+        let is_vanished = |worker: &Worker| {
+            let silent = worker.silent.is_some_and(|since| since.elapsed() > TICK);
+            let gone = |pid: Pid| kill(pid, None).is_err();
+            silent && worker.exited.is_none() && worker.pid.is_none_or(gone)
+        };
+        while let Some(index) = self.workers.iter().position(is_vanished) {
+            let worker = self.workers.remove(index);
+            self.on_worker_exit(worker, None);
         }
     }
 }
+
+/// How often a worker is killed before it is given up.
+const MOST_KILLS: u32 = 3;
 
 /// Whether a status of wait(2) is that of a process killed by a signal, or unknown.
 fn is_killed(status: Option<i32>) -> bool {

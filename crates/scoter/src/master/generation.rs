@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -46,6 +46,27 @@ pub(super) struct Launcher {
     pub(super) exited: Option<(Instant, Option<i32>)>,
     line: Arc<AsyncFd<Line>>,
     reader: JoinHandle<()>,
+}
+
+/// A launcher that is to end by itself, once its last worker has.
+#[derive(Debug)]
+pub(super) struct Departing {
+    pub(super) pid: Pid,
+    /// When it has to be gone.
+    pub(super) deadline: Instant,
+    pub(super) killed: bool,
+}
+
+impl Departing {
+    /// A launcher without workers, which has the exit handlers of a preloaded application
+    /// to run.
+    pub(super) fn new(pid: Pid) -> Self {
+        Self {
+            pid,
+            deadline: Instant::now() + EXIT_TIME,
+            killed: false,
+        }
+    }
 }
 
 impl Generation {
@@ -151,6 +172,10 @@ async fn read(generation: u32, line: Arc<AsyncFd<Line>>, events: mpsc::Sender<Ev
         let event = match received {
             Ok(Received::Message(message, _)) => Event::Launcher(generation, message),
             Ok(Received::End) => Event::LauncherGone(generation),
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+                warn!(%error, generation, "a launcher's line is broken");
+                Event::LauncherGone(generation)
+            }
             Err(error) => {
                 warn!(%error, generation, "a launcher was not understood");
                 continue;
@@ -162,3 +187,6 @@ async fn read(generation: u32, line: Arc<AsyncFd<Line>>, events: mpsc::Sender<Ev
         }
     }
 }
+
+/// For the exit handlers of a launcher.
+const EXIT_TIME: Duration = Duration::from_secs(3);

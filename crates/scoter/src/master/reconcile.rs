@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info};
 
-use super::generation::Launcher;
+use super::generation::{Departing, Generation, Launcher};
 use super::supervisor::{OVERTIME, Supervisor};
 use super::worker::{Phase, Worker};
 use crate::line::{Failed, Line, ToWorker};
@@ -20,13 +20,17 @@ impl Supervisor {
             self.kill_all();
             return Some(failed.code);
         }
-        if self.stopping.is_some() {
+        self.end_draining();
+        if self.is_ending() {
             return self.advance_stop();
         }
         self.bury_generations();
         self.start_launchers();
         self.start_workers();
         self.retire_surplus();
+        if self.stopping.is_some() {
+            return None;
+        }
         self.finish_rollout();
         self.begin_recycling();
         self.announce_start();
@@ -43,14 +47,28 @@ impl Supervisor {
     fn bury_generations(&mut self) {
         let (current, target) = (self.current, self.target());
         let workers = &self.workers;
-        self.generations.retain(|generation| {
+        let is_over = |generation: &Generation| {
             let number = generation.number;
             let used = workers.iter().any(|worker| worker.generation == number);
-            used || number == current || number == target
-        });
+            !used && number != current && number != target
+        };
+        let all = std::mem::take(&mut self.generations);
+        let (over, left): (Vec<_>, _) = all.into_iter().partition(is_over);
+        self.generations = left;
+        for generation in over {
+            self.let_go(generation);
+        }
         let generations = &self.generations;
         let exists = |number: u32| generations.iter().any(|one| one.number == number);
         self.places.retain(|(generation, _), _| exists(*generation));
+    }
+
+    /// Ends a generation that has no workers any more. Its launcher ends by itself, or is
+    /// ended later.
+    pub(super) fn let_go(&mut self, generation: Generation) {
+        if let Some(launcher) = generation.launcher {
+            self.departing.push(Departing::new(launcher.pid));
+        }
     }
 
     fn start_launchers(&mut self) {

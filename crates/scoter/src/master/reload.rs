@@ -29,8 +29,15 @@ pub(super) struct Rollout {
     needs_restart: Vec<String>,
     /// Where the outcome goes.
     reply: Option<Reply>,
-    /// Whether somebody wanted another reload meanwhile: the code may have changed since.
-    again: bool,
+    /// What a signal has asked for meanwhile: the code may have changed since.
+    again: Option<Again>,
+}
+
+/// What follows a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    Reload,
+    Upgrade,
 }
 
 pub(super) type Reply = Sender<Result<Reloaded, ReloadError>>;
@@ -53,7 +60,7 @@ impl Supervisor {
     /// that serves.
     pub(super) fn reload(&mut self, origin: &'static str, reply: Option<Reply>) {
         if let Some(busy) = self.busy() {
-            return self.put_off(origin, busy, reply);
+            return self.put_off(origin, busy, Again::Reload, reply);
         }
         let read = Settings::read(&self.arguments)
             .and_then(|settings| settings.options().map(|options| (settings, options)));
@@ -88,7 +95,7 @@ impl Supervisor {
             scale,
             needs_restart,
             reply,
-            again: false,
+            again: None,
         });
     }
 
@@ -106,16 +113,34 @@ impl Supervisor {
     }
 
     /// Somebody who waits for the answer can come again; a signal is not forgotten.
-    pub(super) fn put_off(&mut self, origin: &'static str, busy: &str, reply: Option<Reply>) {
+    pub(super) fn put_off(
+        &mut self,
+        origin: &'static str,
+        busy: &str,
+        what: Again,
+        reply: Option<Reply>,
+    ) {
         match (reply, &mut self.rollout) {
             (Some(reply), _) => {
                 let _ = reply.send(Err(ReloadError::Busy(busy.to_owned())));
             }
             (None, Some(rollout)) => {
                 info!(origin, "another reload follows this one");
-                rollout.again = true;
+                if rollout.again != Some(Again::Upgrade) {
+                    rollout.again = Some(what);
+                }
             }
             (None, None) => warn!(origin, "no reload: {busy}"),
+        }
+    }
+
+    /// Does what was put off.
+    fn follow(&mut self, again: Option<Again>) {
+        const ORIGIN: &str = "a signal during the last reload";
+        match again {
+            Some(Again::Reload) => self.reload(ORIGIN, None),
+            Some(Again::Upgrade) => self.begin_upgrade(ORIGIN, None),
+            None => {}
         }
     }
 
@@ -186,9 +211,7 @@ impl Supervisor {
         self.note_failed_reload(generation, problem);
         let again = rollout.again;
         rollout.answer(&Err(ReloadError::Broken(problem.to_owned())));
-        if again {
-            self.reload("a signal during the last reload", None);
-        }
+        self.follow(again);
     }
 
     /// Notes that the new generation has taken over, once it has.
@@ -228,8 +251,6 @@ impl Supervisor {
         };
         let again = rollout.again;
         rollout.answer(&Ok(reloaded));
-        if again {
-            self.reload("a signal during the last reload", None);
-        }
+        self.follow(again);
     }
 }

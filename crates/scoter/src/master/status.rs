@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
+use super::stopping::Stopping;
 use super::supervisor::Supervisor;
 use super::worker::{Phase as Doing, Worker};
 use crate::control::{
@@ -43,8 +44,8 @@ impl Supervisor {
     }
 
     fn phase(&self) -> Phase {
-        match &self.stopping {
-            Some(stopping) if stopping.is_draining() => Phase::Draining,
+        match self.stopping {
+            Some(Stopping::Draining(_)) => Phase::Draining,
             Some(_) => Phase::Stopping,
             None if !self.started => Phase::Starting,
             None if self.rollout.is_some() => Phase::Reloading,

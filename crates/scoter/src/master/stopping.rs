@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-use nix::unistd::Pid;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::supervisor::{OVERTIME, Supervisor};
 use super::worker::Phase;
@@ -13,35 +11,24 @@ use crate::line::ToWorker;
 use crate::listen::Listener;
 
 /// A stop on its way.
-#[derive(Debug)]
-pub(super) struct Stopping {
-    stage: Stage,
-    /// Launchers that have been let go.
-    pub(super) launchers: Vec<Pid>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stopping {
     /// `--drain-delay`: everything serves on, but whoever asks is told to go elsewhere.
     Draining(Instant),
     /// Requests are finished.
     Finishing,
     /// They are cut; who has not left by then is killed.
     Leaving(Instant),
-    /// The workers are gone; the launchers have until then.
-    Launchers(Instant),
+    /// Everybody has been killed, and has until then to be gone.
+    Killed(Instant),
 }
 
 impl Stopping {
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Draining(at) | Stage::Leaving(at) | Stage::Launchers(at) => Some(at),
-            Stage::Finishing => None,
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Draining(at) | Self::Leaving(at) | Self::Killed(at) => Some(at),
+            Self::Finishing => None,
         }
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        matches!(self.stage, Stage::Draining(_))
     }
 }
 
@@ -73,17 +60,26 @@ impl Supervisor {
                     origin,
                     running, delay_ms, "draining: not ready any more, but serving on"
                 );
-                self.stopping = Some(Stopping {
-                    stage: Stage::Draining(now + delay),
-                    launchers: Vec::new(),
-                });
+                self.stopping = Some(Stopping::Draining(now + delay));
             }
             None => {
                 info!(origin, running, "stopping: running requests are finished");
-                self.stopping = Some(Stopping {
-                    stage: Stage::Finishing,
-                    launchers: Vec::new(),
-                });
+                self.finish();
+            }
+        }
+    }
+
+    /// Whether nothing new is begun any more.
+    pub(super) fn is_ending(&self) -> bool {
+        let stopping = self.stopping.as_ref();
+        stopping.is_some_and(|stopping| !matches!(stopping, Stopping::Draining(_)))
+    }
+
+    /// Ends `--drain-delay` when it is over.
+    pub(super) fn end_draining(&mut self) {
+        if let Some(Stopping::Draining(until)) = self.stopping {
+            if Instant::now() >= until {
+                info!("stopping: running requests are finished");
                 self.finish();
             }
         }
@@ -92,47 +88,41 @@ impl Supervisor {
     /// Takes a stop as far as it goes now. Returns the exit code at its end.
     pub(super) fn advance_stop(&mut self) -> Option<u8> {
         let now = Instant::now();
-        let stage = self.stopping.as_ref()?.stage;
-        match stage {
-            Stage::Draining(until) if now >= until => {
-                info!("stopping: running requests are finished");
-                self.set_stage(Stage::Finishing);
-                self.finish();
+        if self.workers.is_empty() {
+            for generation in std::mem::take(&mut self.generations) {
+                self.let_go(generation);
             }
-            Stage::Leaving(until) if now >= until => {
-                for worker in &self.workers {
-                    worker.signal(Signal::SIGKILL);
-                }
-                self.set_stage(Stage::Leaving(now + Duration::from_secs(1)));
-            }
-            Stage::Launchers(until) if now >= until => {
-                for launcher in &self.stopping.as_ref()?.launchers {
-                    let _ = nix::sys::signal::kill(*launcher, Signal::SIGKILL);
-                }
+            if self.departing.is_empty() {
                 return Some(0);
             }
-            Stage::Launchers(_) => {
-                let launchers = &self.stopping.as_ref()?.launchers;
-                return launchers.is_empty().then_some(0);
-            }
-            Stage::Draining(_) | Stage::Finishing | Stage::Leaving(_) => {}
         }
-        if self.workers.is_empty() && !self.stopping.as_ref()?.is_draining() {
-            let launchers = self.generations.drain(..);
-            let launchers: Vec<_> = launchers.filter_map(|gone| gone.launcher).collect();
-            let pids = launchers.iter().map(|launcher| launcher.pid).collect();
-            if let Some(stopping) = &mut self.stopping {
-                stopping.launchers = pids;
-                stopping.stage = Stage::Launchers(now + LAUNCHER_PATIENCE);
+        match self.stopping? {
+            Stopping::Leaving(until) if now >= until => {
+                self.kill_all();
+                self.stopping = Some(Stopping::Killed(now + LEAVE_PATIENCE));
             }
-            return self.stopping.as_ref()?.launchers.is_empty().then_some(0);
+            Stopping::Killed(until) if now >= until => {
+                let left = self.workers.len() + self.departing.len();
+                error!(left, "processes were killed, and are not gone: left behind");
+                return Some(1);
+            }
+            _ => {}
         }
         None
     }
 
     /// Nobody can connect any more; who has is answered.
     fn finish(&mut self) {
+        self.stopping = Some(Stopping::Finishing);
         self.listeners.iter().for_each(Listener::close_to_newcomers);
+        if !self
+            .workers
+            .iter()
+            .any(|worker| worker.phase == Phase::Ready)
+            && self.started
+        {
+            warn!("no worker is left to answer who has connected");
+        }
         let deadline = Instant::now() + self.options.graceful_timeout.0 + OVERTIME;
         for worker in &mut self.workers {
             worker.tell(match worker.phase {
@@ -149,18 +139,9 @@ impl Supervisor {
     fn leave(&mut self) {
         self.listeners.iter().for_each(Listener::close_to_newcomers);
         self.tell_all(ToWorker::Leave);
-        self.set_stage(Stage::Leaving(Instant::now() + LEAVE_PATIENCE));
-    }
-
-    fn set_stage(&mut self, stage: Stage) {
-        if let Some(stopping) = &mut self.stopping {
-            stopping.stage = stage;
-        }
+        self.stopping = Some(Stopping::Leaving(Instant::now() + LEAVE_PATIENCE));
     }
 }
 
 /// For a worker to say what it cuts, and leave.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// For a launcher without workers to run the exit handlers of a preloaded application.
-const LAUNCHER_PATIENCE: Duration = Duration::from_secs(3);

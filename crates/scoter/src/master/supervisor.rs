@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use rustix::process::set_child_subreaper;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +20,7 @@ use tracing::{debug, error, info, warn};
 
 use super::backoff::Backoff;
 use super::event::Event;
-use super::generation::Generation;
+use super::generation::{Departing, Generation};
 use super::obituary::Coroner;
 use super::reload::Rollout;
 use super::scaling::Scale;
@@ -75,6 +75,8 @@ pub(super) struct Supervisor {
     pub(super) next_generation: u32,
     pub(super) next_serial: u64,
     pub(super) events: mpsc::Sender<Event>,
+    /// Launchers that have been let go.
+    pub(super) departing: Vec<Departing>,
     /// What the workers' places have been through, by generation and number: that the old
     /// code keeps dying says nothing of the new.
     pub(super) places: HashMap<(u32, u32), Backoff>,
@@ -115,6 +117,7 @@ impl Supervisor {
             next_generation: 1,
             next_serial: 1,
             events,
+            departing: Vec::new(),
             places: HashMap::new(),
             incoming,
             settings,
@@ -284,7 +287,7 @@ impl Supervisor {
 
     fn on_worker(&mut self, serial: u64, message: FromWorker) {
         let patience = self.options.graceful_timeout.0 + OVERTIME;
-        let stopping = self.stopping.is_some();
+        let ending = self.is_ending();
         let lifetime = self.lifetime();
         let Some(worker) = self.worker_mut(serial) else {
             return;
@@ -297,7 +300,7 @@ impl Supervisor {
                 import_ms,
             } => {
                 worker.pid = Some(Pid::from_raw(pid));
-                if stopping {
+                if ending {
                     return worker.tell(ToWorker::Leave);
                 }
                 // One that is to go may have been quicker than the word of it.
@@ -357,7 +360,7 @@ impl Supervisor {
 
     /// A launcher or a worker says why it cannot serve.
     pub(super) fn on_failed_start(&mut self, generation: u32, failed: &Failed) {
-        if self.stopping.is_some() {
+        if self.is_ending() {
             return;
         }
         if !self.started {
@@ -445,9 +448,14 @@ impl Supervisor {
         let places = self.places.values().filter_map(Backoff::until);
         let launchers = self.generations.iter();
         let launchers = launchers.filter_map(|generation| generation.backoff.until());
-        let stop = self.stopping.as_ref().and_then(Stopping::deadline);
+        let stop = self.stopping.and_then(Stopping::deadline);
+        let departing = self.departing.iter().map(|launcher| launcher.deadline);
         let loading = self.generations.iter().filter_map(Generation::deadline);
-        let all = workers.chain(places).chain(launchers).chain(stop);
+        let all = workers
+            .chain(places)
+            .chain(launchers)
+            .chain(stop)
+            .chain(departing);
         all.chain(loading).min()
     }
 
@@ -459,26 +467,27 @@ impl Supervisor {
         for generation in late {
             self.give_up_launcher(generation);
         }
-        for worker in &mut self.workers {
-            if worker.deadline.is_none_or(|deadline| deadline > now) {
-                continue;
+        for index in (0..self.workers.len()).rev() {
+            if self.workers[index]
+                .deadline
+                .is_some_and(|deadline| deadline <= now)
+            {
+                self.end_late_worker(index);
             }
-            worker.deadline = None;
-            let id = worker.id;
-            match worker.phase {
-                Phase::Starting => {
-                    worker.failed = Some(Failed::new(
-                        3,
-                        "the application was not ready within --start-timeout",
-                    ));
-                }
-                _ => warn!(
-                    worker = id,
-                    "worker does not end within --graceful-timeout: killed"
-                ),
-            }
-            worker.signal(Signal::SIGKILL);
         }
+        for launcher in &mut self.departing {
+            if launcher.deadline <= now && !launcher.killed {
+                warn!(
+                    pid = launcher.pid.as_raw(),
+                    "a launcher does not end: killed"
+                );
+                let _ = kill(launcher.pid, Signal::SIGKILL);
+                launcher.killed = true;
+                launcher.deadline = now + KILL_PATIENCE;
+            }
+        }
+        // What cannot be killed is not waited for.
+        self.departing.retain(|launcher| launcher.deadline > now);
     }
 
     pub(super) fn tell_all(&self, message: ToWorker) {
@@ -505,6 +514,9 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 
 /// How often it looks at the load, where that decides the number of workers.
 const LOAD_TICK: Duration = Duration::from_millis(100);
+
+/// How long the news of a killed process may take.
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a worker that ends gets beyond `--graceful-timeout`, which it enforces itself.
 pub(super) const OVERTIME: Duration = Duration::from_secs(5);

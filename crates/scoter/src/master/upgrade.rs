@@ -21,7 +21,7 @@ use tracing::{error, info};
 
 use super::backoff::Backoff;
 use super::generation::{Generation, Launcher};
-use super::reload::Reply;
+use super::reload::{Again, Reply};
 use super::supervisor::Supervisor;
 use super::worker::{Phase, Worker};
 use crate::config::{Options, Settings};
@@ -139,7 +139,7 @@ impl Supervisor {
             .as_ref()
             .map(|_| "an upgrade is running already");
         if let Some(busy) = self.busy().or(busy) {
-            return self.put_off(origin, busy, reply);
+            return self.put_off(origin, busy, Again::Upgrade, reply);
         }
         let preflight = || {
             let output = tempfile::tempfile()?;

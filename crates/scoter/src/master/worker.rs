@@ -40,6 +40,8 @@ pub(super) struct Worker {
     pub(super) failed: Option<Failed>,
     /// Since when its line has been silent for good.
     pub(super) silent: Option<Instant>,
+    /// How often it was killed.
+    pub(super) kills: u32,
     /// When its process ended, and how, while its line may still have something to say.
     pub(super) exited: Option<(Instant, Option<i32>)>,
     /// Memory in use when it was last looked at, in bytes.
@@ -101,6 +103,7 @@ impl Worker {
             replace: None,
             failed: None,
             silent: None,
+            kills: 0,
             exited: None,
             rss: 0,
             meter: Meter::default(),
@@ -232,6 +235,10 @@ async fn read(serial: u64, line: Arc<AsyncFd<Line>>, events: mpsc::Sender<Event>
         let event = match received {
             Ok(Received::Message(message, _)) => Event::Worker(serial, message),
             Ok(Received::End) => Event::WorkerGone(serial),
+            Err(error) if error.kind() != std::io::ErrorKind::InvalidData => {
+                warn!(%error, "a worker's line is broken");
+                Event::WorkerGone(serial)
+            }
             Err(error) => {
                 warn!(%error, "a worker was not understood");
                 continue;

@@ -195,7 +195,12 @@ fn report_cut(request: &Snapshot) {
 }
 
 fn exit(shared: &Shared) -> ! {
-    if shared.stop.ending() != Some(Ending::Retire) {
+    // Under a master the sockets are everybody's, unless it has said that they are not.
+    let are_ours = match shared.overseer {
+        Overseer::Master(_) => shared.stop.ending() == Some(Ending::Drain),
+        Overseer::Nobody => true,
+    };
+    if are_ours {
         shared.close_to_newcomers();
     }
     shared.access_log.close();
