@@ -45,6 +45,9 @@ pub(crate) enum Failure {
     /// The application.
     #[error("cannot load the application: {0}")]
     Load(#[from] LoadError),
+    /// `--warm-up`.
+    #[error("the application is loaded, but --warm-up failed: {0}")]
+    WarmUp(String),
     /// A hook of the application.
     #[error("a hook of the application failed: {event}{traceback}")]
     Hook {
@@ -70,7 +73,7 @@ impl Failure {
             | Self::PidFile { .. }
             | Self::Chdir { .. }
             | Self::AccessLog(_) => 2,
-            Self::Load(_) | Self::Hook { .. } => 3,
+            Self::Load(_) | Self::WarmUp(_) | Self::Hook { .. } => 3,
         }
     }
 

@@ -153,9 +153,11 @@ fn end_threads(py: Python<'_>, patience: Duration) -> PyResult<()> {
         }
     }
     let current = threading.call_method0("current_thread")?;
+    // Not the caller, where a request that never ends has it.
+    let main = threading.call_method0("main_thread")?;
     for thread in threading.call_method0("enumerate")?.try_iter()? {
         let thread = thread?;
-        if thread.is(&current) || thread.getattr("daemon")?.is_truthy()? {
+        if thread.is(&current) || thread.is(&main) || thread.getattr("daemon")?.is_truthy()? {
             continue;
         }
         let left = deadline.saturating_duration_since(Instant::now());

@@ -36,6 +36,9 @@ mod _scoter {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::worker::RequestTimeout;
+
+    #[pymodule_export]
     use wsgi_environ::{Errors, FileWrapper, Input, StartResponse, Write};
 
     #[pymodule_export]

@@ -54,6 +54,24 @@ pub(crate) fn reset(signal: Signal) {
     let _ = unsafe { sigaction(signal, &action) };
 }
 
+/// The exit code of a worker that leaves a request behind which cannot be ended (EX_SOFTWARE
+/// of sysexits.h). The master has been told before.
+pub(crate) const STUCK: u8 = 70;
+
+/// The real-time signal with the highest number.
+pub(crate) fn highest_signal() -> i32 {
+    libc::SIGRTMAX()
+}
+
+/// Runs the handler of `signal` on the calling thread, now.
+pub(crate) fn raise_here(signal: i32) {
+    #[expect(unsafe_code, reason = "nix does not know real-time signals")]
+    // SAFETY: raise(3) has no preconditions.
+    unsafe {
+        libc::raise(signal);
+    }
+}
+
 /// What a process does on a signal, as it was at some moment.
 pub(crate) struct Disposition {
     signal: Signal,

@@ -208,14 +208,15 @@ impl Cell {
         self.phase.store(Phase::Running as u32, Release);
     }
 
-    /// Notes that the application has ended, with this status.
-    pub(crate) fn end(&self, status: u16) {
+    /// Notes that the application has ended, with this status. Returns how long it ran.
+    pub(crate) fn end(&self, status: u16) -> Duration {
         let elapsed = now().saturating_sub(self.started.load(Relaxed));
         add(&self.busy, elapsed);
         if status >= 500 {
             add(&self.failed, 1);
         }
         self.phase.store(Phase::Idle as u32, Release);
+        Duration::from_nanos(elapsed)
     }
 
     /// Notes that the running request's client has been told that it took too long.

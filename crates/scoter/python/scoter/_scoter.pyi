@@ -11,6 +11,7 @@ __all__ = [
     "Errors",
     "FileWrapper",
     "Input",
+    "RequestTimeout",
     "StartResponse",
     "VERSION",
     "Write",
@@ -29,6 +30,14 @@ def launch() -> int:
 
 def worker_id() -> int | None:
     """Return the number of this worker among those that serve now, from 1; ``None`` elsewhere."""
+
+class RequestTimeout(BaseException):
+    """Raised in a request that has run for longer than ``--request-timeout``.
+
+    The client has been answered already, and nothing more is sent to it. The exception comes
+    at any line, like ``KeyboardInterrupt``, and like that it is no ``Exception``: clean up and
+    let it pass.
+    """
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...

@@ -58,9 +58,11 @@ impl Arrival {
             Ok(Arrived::Request(packet, body, overrun)) => {
                 shared.ready.push(Request {
                     connection,
+                    request_id: shared.request_ids.of(&packet.vars),
                     packet,
                     body,
                     overrun,
+                    since: std::time::Instant::now(),
                     permit: Some(permit),
                 });
                 None
@@ -69,9 +71,7 @@ impl Arrival {
                 Some((Departure::reply(connection, answer.to_vec()), permit))
             }
             Err(refusal) => {
-                if refusal.is_absence() {
-                    shared.peer_gone();
-                }
+                shared.count(&refusal);
                 let departure = Departure::refusal(connection, &refusal);
                 say(move || refusal.log()).await;
                 Some((departure, permit))

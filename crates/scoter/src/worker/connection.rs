@@ -8,10 +8,12 @@ use bytes::{BufMut, BytesMut};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown, sockopt,
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, connect_unspec, recv, send, sendmsg,
+    shutdown, sockopt,
 };
 use wsgi_environ::Transport;
 
+use super::author::Author;
 use crate::listen::Family;
 
 /// The longest waits on a connection.
@@ -30,6 +32,7 @@ pub(crate) struct Connection {
     family: Family,
     patience: Patience,
     accepted: Instant,
+    author: Author,
 }
 
 impl Connection {
@@ -39,11 +42,17 @@ impl Connection {
             family,
             patience,
             accepted: Instant::now(),
+            author: Author::default(),
         }
     }
 
     pub(crate) fn accepted(&self) -> Instant {
         self.accepted
+    }
+
+    /// Who writes the response.
+    pub(crate) fn author(&self) -> &Author {
+        &self.author
     }
 
     /// Appends what has arrived to `buffer`, as far as its capacity goes; 0 is the end.
@@ -74,6 +83,37 @@ impl Connection {
         self.wait(PollFlags::IN, patience)
     }
 
+    /// Whether the peer has closed its end. To have only said all it had to say is not that.
+    ///
+    /// Over TCP a close cannot be told from a half-close before something is sent.
+    pub(crate) fn peer_is_gone(&self) -> bool {
+        // poll(2) reports these two whatever is asked for.
+        let gone = PollFlags::HUP | PollFlags::ERR;
+        let mut fds = [PollFd::new(&self.fd, PollFlags::empty())];
+        poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().intersects(gone)
+    }
+
+    /// Sends what the kernel takes at once, whoever writes the response.
+    pub(crate) fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        // MSG_NOSIGNAL: an application may have given SIGPIPE back its deadly default.
+        const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+        loop {
+            let sent = match parts {
+                [part] => send(&self.fd, part, FLAGS),
+                parts => sendmsg(
+                    &self.fd,
+                    &parts[..parts.len().min(MOST_PARTS)],
+                    &mut SendAncillaryBuffer::default(),
+                    FLAGS,
+                ),
+            };
+            match sent {
+                Err(Errno::INTR) => {}
+                sent => return Ok(sent?),
+            }
+        }
+    }
+
     /// Says that the response has ended, while the peer may still be sending.
     pub(crate) fn shutdown_write(&self) {
         // ENOTCONN: the peer has gone, and nothing is left to say.
@@ -95,6 +135,19 @@ impl Connection {
         }
     }
 
+    /// Ends a response of which a part has been sent, under the hands of the slot that is
+    /// writing it: there nothing can be sent or received any more, and waits are over.
+    ///
+    /// A Unix socket has no reset, as in [`abort`](Self::abort): there an unmet
+    /// Content-Length has to tell.
+    pub(crate) fn cut(&self) {
+        let _ = match self.family {
+            // tcp_disconnect(): a reset, although the descriptor stays open.
+            Family::Tcp => connect_unspec(&self.fd),
+            Family::Unix => shutdown(&self.fd, Shutdown::Both),
+        };
+    }
+
     fn has_input(&self) -> bool {
         let peeked = recv(
             &self.fd,
@@ -107,10 +160,15 @@ impl Connection {
     fn wait(&self, events: PollFlags, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         loop {
+            if self.author.taken().is_some() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+            let timeout =
+                Timespec::try_from(left.min(WAIT_STEP)).map_err(|_| io::ErrorKind::InvalidInput)?;
             let mut fds = [PollFd::new(&self.fd, events)];
             match poll(&mut fds, Some(&timeout)) {
+                Ok(0) if left > WAIT_STEP => {}
                 Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
                 // Hang-ups and errors count as ready: the next call says what happened.
                 Ok(_) => return Ok(()),
@@ -135,23 +193,10 @@ impl AsFd for Connection {
 
 impl Transport for Connection {
     fn try_send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        // MSG_NOSIGNAL: an application may have given SIGPIPE back its deadly default.
-        const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
-        loop {
-            let sent = match parts {
-                [part] => send(&self.fd, part, FLAGS),
-                parts => sendmsg(
-                    &self.fd,
-                    &parts[..parts.len().min(MOST_PARTS)],
-                    &mut SendAncillaryBuffer::default(),
-                    FLAGS,
-                ),
-            };
-            match sent {
-                Err(Errno::INTR) => {}
-                sent => return Ok(sent?),
-            }
+        if !self.author.claim() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
+        self.send(parts)
     }
 
     fn wait_writable(&self) -> io::Result<()> {
@@ -160,6 +205,10 @@ impl Transport for Connection {
 
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            // What still comes is the reactor's, to be discarded.
+            if self.author.taken().is_some() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             match recv(&self.fd, &mut *buffer, RecvFlags::empty()) {
                 Ok((received, _)) => return Ok(received),
                 Err(Errno::INTR) => {}
@@ -173,6 +222,9 @@ impl Transport for Connection {
         let _ = shutdown(&self.fd, Shutdown::Both);
     }
 }
+
+/// How soon a slot that waits notices that the response has been taken away from it.
+const WAIT_STEP: Duration = Duration::from_millis(500);
 
 /// Buffers of one sendmsg(2): IOV_MAX is 1024 on Linux.
 pub(crate) const MOST_PARTS: usize = 1_024;

@@ -8,13 +8,16 @@ use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
-use wsgi_environ::{Completed, End, HeadState, Transport};
+use wsgi_environ::{
+    Completed, End, HeadState, Method, Transport, reason_phrase, write_plain_reply,
+};
 
 use super::Shared;
 use super::connection::Connection;
 use super::outgoing::{Outgoing, Progress, SendError};
 use super::refusal::{Answer, Refusal};
 use super::report::{self, Subject};
+use super::seat::Overdue;
 use super::waiter::{Waited, Waiter};
 use crate::log::Entry;
 
@@ -79,6 +82,29 @@ impl Departure {
             held: false,
             entry: None,
         }
+    }
+
+    /// A reply in the place of the application's, which has sent nothing.
+    pub(crate) fn instead(overdue: &Overdue, status: u16) -> Self {
+        let method = Method::of(overdue.packet.vars.as_ref());
+        let text = format!("{}\n", reason_phrase(status));
+        let mut reply = Vec::new();
+        write_plain_reply(status, &text, method, &mut reply);
+        let body_bytes = match method {
+            Method::Head => 0,
+            Method::Other => text.len() as u64,
+        };
+        let mut departure = Self::reply(Arc::clone(&overdue.connection), reply);
+        departure.entry = Some(Entry {
+            packet: overdue.packet.clone(),
+            request_id: overdue.request_id.clone(),
+            status,
+            body_bytes,
+            accepted: overdue.connection.accepted(),
+            queued: overdue.queued,
+            slot: overdue.slot,
+        });
+        departure
     }
 
     /// What a refused request is answered.

@@ -1,21 +1,32 @@
 //! A worker: slots that run the application, and a reactor that waits on their behalf.
 
+mod admission;
 mod arrival;
+mod author;
 mod connection;
 mod departure;
+mod glance;
 mod orders;
 mod outgoing;
 mod overseer;
 mod poller;
 mod process;
+mod quarantine;
 mod reactor;
 mod ready;
+mod recycling;
 mod refusal;
 mod report;
 mod request;
+mod request_timeout;
+mod seat;
 mod slot;
+mod stacks;
 mod stop;
+mod timeout;
 mod waiter;
+mod warm_up;
+mod watch;
 
 use std::io;
 use std::sync::Arc;
@@ -26,18 +37,23 @@ use uwsgi_codec::Limits;
 
 pub(crate) use overseer::Overseer;
 pub(crate) use process::{Duty, serve};
+pub(crate) use request_timeout::RequestTimeout;
 pub(crate) use stop::Ending;
 
 use crate::config::Options;
+use crate::jitter::enlarge;
 use crate::listen::Listener;
 use crate::log::{AccessLog, RequestIds};
 use crate::scoreboard::{Phase, Scoreboard};
+use admission::Admission;
 use connection::Patience;
 use reactor::{Handoffs, Reactor};
 use ready::ReadyQueue;
+use recycling::Recycling;
+use refusal::{Answer, Refusal};
 use request::Intake;
-use slot::Slot;
 use stop::Stop;
+use watch::{Timeouts, Watch};
 
 /// What all threads of a worker share. None of it needs Python.
 #[derive(Debug)]
@@ -45,12 +61,17 @@ pub(crate) struct Shared {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) access_log: AccessLog,
     pub(crate) stop: Stop,
+    /// What every slot is doing.
     pub(crate) board: Arc<Scoreboard>,
     pub(crate) overseer: Overseer,
     request_ids: RequestIds,
     slow_request: Option<Duration>,
     serving: AtomicBool,
+    graceful_timeout: Duration,
     intake: Intake,
+    admission: Admission,
+    recycling: Option<Recycling>,
+    watch: Watch,
     header_timeout: Duration,
     patience: Patience,
     ready: ReadyQueue,
@@ -70,8 +91,15 @@ impl Shared {
         board: Arc<Scoreboard>,
         overseer: Overseer,
     ) -> io::Result<(Arc<Self>, Handoffs)> {
-        let (reactor, handoffs) =
-            Reactor::new(options.max_pending as usize, usize::from(options.threads));
+        let slots = usize::from(options.threads);
+        let (reactor, handoffs) = Reactor::new(options.max_pending as usize, slots);
+        let timeouts = options.request_timeout.map(|request| Timeouts {
+            request: request.0,
+            grace: options.request_grace.0,
+        });
+        let recycling = options
+            .max_requests
+            .map(|number| Recycling::new(enlarge(number, options.recycle_jitter)));
         let shared = Self {
             listeners,
             access_log,
@@ -81,11 +109,16 @@ impl Shared {
             request_ids: RequestIds::new()?,
             slow_request: options.slow_request.map(|time| time.0),
             serving: AtomicBool::new(false),
+            graceful_timeout: options.graceful_timeout.0,
             intake: Intake {
-                limits: Limits::default(),
+                limits: Limits::default().with_max_vars(options.max_vars),
+                max_body: options.max_body.map_or(u64::MAX, |size| size.0 as u64),
                 body_buffer: options.body_buffer.0,
                 buffer_body: options.buffer_body,
             },
+            admission: Admission::new(options.queue_timeout.map(|longest| longest.0)),
+            recycling,
+            watch: Watch::new(slots, timeouts),
             header_timeout: options.header_timeout.0,
             patience: Patience {
                 body: options.body_timeout.0,
@@ -114,13 +147,32 @@ impl Shared {
         totals.peers_gone.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a connection that was not served.
+    fn count(&self, refusal: &Refusal) {
+        if refusal.is_absence() {
+            self.peer_gone();
+        } else if refusal.answer() != Answer::Silence {
+            let totals = self.board.totals();
+            totals.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn is_serving(&self) -> bool {
         self.serving.load(Ordering::Acquire)
     }
 
     /// Waits until every response has left. To be called when the slots have ended.
+    ///
+    /// It does not return where the process ends because of a request that did not: the
+    /// reactor sees to everything then.
     pub(crate) fn wait_for_departures(&self) {
+        while self.watch.is_quarantined() {
+            std::thread::park();
+        }
         self.reactor.wait_for_departures();
+        if let Some(late) = self.admission.take_late() {
+            late.log();
+        }
     }
 
     /// Lets nobody connect any more, and removes the files of the sockets.

@@ -7,7 +7,7 @@ use pyo3::pybacked::PyBackedBytes;
 use rustix::fs::sendfile;
 use rustix::io::Errno;
 use thiserror::Error;
-use wsgi_environ::{Rest, Tail, Transport};
+use wsgi_environ::{Rest, Tail};
 
 use super::connection::{Connection, MOST_PARTS};
 
@@ -114,14 +114,14 @@ impl Outgoing {
         let first = &self.piece(self.piece)[self.offset..];
         let rest = self.piece + 1..=self.chunks.len();
         if rest.is_empty() {
-            return connection.try_send(&[IoSlice::new(first)]);
+            return connection.send(&[IoSlice::new(first)]);
         }
         let parts: Vec<_> = std::iter::once(first)
             .chain(rest.map(|index| self.piece(index)))
             .take(MOST_PARTS)
             .map(IoSlice::new)
             .collect();
-        connection.try_send(&parts)
+        connection.send(&parts)
     }
 
     fn advance(&mut self, sent: usize) {

@@ -12,7 +12,9 @@ use wsgi_environ::{ForwardedProto, ServerInfo};
 
 use super::orders::Orders;
 use super::reactor::start as start_reactor;
-use super::{Overseer, Shared, Slot};
+use super::slot::{Service, Slot};
+use super::warm_up::warm_up;
+use super::{Overseer, Shared};
 use crate::application::Loaded;
 use crate::banner;
 use crate::config::Options;
@@ -119,7 +121,17 @@ impl Worker<'_> {
         dispositions.restore();
 
         let wakeups = SignalWakeups::install(py).map_err(python(py))?;
-        let slots = self.make_slots(py, &loaded, &wakeups).map_err(python(py))?;
+        let service = Service {
+            application: loaded.application.clone_ref(py),
+            server: self.server_info(),
+        };
+        if let Some(path) = &self.options.warm_up {
+            warm_up(py, &service, &path.0).map_err(Failure::WarmUp)?;
+        }
+        self.shared.watch.prepare(py);
+        let slots = self
+            .make_slots(py, &service, &wakeups)
+            .map_err(python(py))?;
         // First, for the master may have an end in mind as soon as it hears of it.
         self.shared.begin_serving();
         self.announce(py, &loaded, import_time);
@@ -131,10 +143,9 @@ impl Worker<'_> {
     fn make_slots(
         &self,
         py: Python<'_>,
-        loaded: &Loaded,
+        service: &Service,
         wakeups: &SignalWakeups,
     ) -> PyResult<Vec<Slot>> {
-        let server = self.server_info();
         (0..slots(self.options))
             .map(|index| {
                 // The first slot runs in the main thread, where Python runs signal handlers.
@@ -142,9 +153,7 @@ impl Worker<'_> {
                     0 => Some(wakeups.receiver()?),
                     _ => None,
                 };
-                let application = loaded.application.clone_ref(py);
-                let shared = Arc::clone(self.shared);
-                Slot::new(py, shared, index, application, &server, signals)
+                Slot::new(py, index, Arc::clone(self.shared), service, signals)
             })
             .collect()
     }

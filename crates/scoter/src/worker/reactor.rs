@@ -15,6 +15,7 @@ use super::Shared;
 use super::arrival::Arrival;
 use super::departure::Departure;
 use super::stop::Ending;
+use super::watch;
 use crate::listen::Listener;
 
 /// Where slots leave connections that have to wait.
@@ -35,8 +36,8 @@ pub(crate) struct Handoffs(mpsc::Receiver<Handoff>);
 enum Handoff {
     Arrival(Arrival, OwnedSemaphorePermit),
     Departure(Box<Departure>, OwnedSemaphorePermit),
-    /// A slot takes no more connections.
-    SlotDrained,
+    /// This slot takes no more connections.
+    SlotDrained(usize),
     /// The slots have ended; the answer goes out when the last departure has.
     SlotsEnded(blocking::Sender<()>),
 }
@@ -44,9 +45,9 @@ enum Handoff {
 impl Reactor {
     /// Makes the two ends; at most `capacity` connections wait in each direction.
     pub(crate) fn new(capacity: usize, slots: usize) -> (Self, Handoffs) {
-        // Room for every connection with a permit, for each slot's last word, and for the
-        // last word of all: a send never finds it full.
-        let (sender, receiver) = mpsc::channel(2 * capacity + slots + 1);
+        // Room for every connection with a permit, for each slot's last word, which may be
+        // said for it too, and for the last words of all: a send never finds it full.
+        let (sender, receiver) = mpsc::channel(2 * (capacity + slots + 1));
         let reactor = Self {
             handoffs: sender,
             arrivals: Arc::new(Semaphore::new(capacity)),
@@ -86,9 +87,9 @@ impl Reactor {
         Ok(())
     }
 
-    /// Says that the calling slot takes no more connections.
-    pub(crate) fn slot_drained(&self) {
-        self.hand_over(Handoff::SlotDrained);
+    /// Says that a slot takes no more connections. It may be said twice.
+    pub(crate) fn slot_drained(&self, slot: usize) {
+        self.hand_over(Handoff::SlotDrained(slot));
     }
 
     /// Waits until every response has left. To be called when the slots have ended.
@@ -134,6 +135,7 @@ where
         .spawn(move || {
             runtime.block_on(async move {
                 tokio::spawn(companion);
+                tokio::spawn(watch::keep(Arc::clone(&shared)));
                 run(shared, handoffs, slots).await;
             });
         })?;
@@ -143,7 +145,7 @@ where
 async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize) {
     let arrivals = TaskTracker::new();
     let departures = TaskTracker::new();
-    let mut drained = 0;
+    let mut drained = vec![false; slots];
     while let Some(handoff) = handoffs.recv().await {
         match handoff {
             Handoff::Arrival(arrival, permit) => {
@@ -158,9 +160,9 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
             Handoff::Departure(departure, permit) => {
                 departures.spawn(departure.finish(Arc::clone(&shared), permit));
             }
-            Handoff::SlotDrained => {
-                drained += 1;
-                if drained == slots {
+            Handoff::SlotDrained(slot) => {
+                let before = std::mem::replace(&mut drained[slot], true);
+                if !before && drained.iter().all(|&drained| drained) {
                     if shared.stop.ending() == Some(Ending::Drain) {
                         shared.listeners.iter().for_each(Listener::close);
                     }

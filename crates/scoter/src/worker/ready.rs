@@ -93,6 +93,11 @@ impl ReadyQueue {
         self.wake();
     }
 
+    /// Whether nothing will be pushed any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     fn wake(&self) {
         // Fails only when 2^64 wake-ups are outstanding.
         let _ = write(&self.wakeups, &1u64.to_ne_bytes());

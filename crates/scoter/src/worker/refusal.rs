@@ -12,7 +12,21 @@ use wsgi_environ::{Method, RequestError, reason_phrase, write_plain_reply};
 pub(crate) enum Refusal {
     /// The bytes are no packet.
     #[error(transparent)]
-    Packet(#[from] DecodeError),
+    Packet(DecodeError),
+    /// The packet holds more variables than are allowed.
+    #[error("more than {limit} vars, which is --max-vars")]
+    TooManyVars {
+        /// How many are.
+        limit: usize,
+    },
+    /// The body is longer than is allowed.
+    #[error("body of {length} bytes, --max-body is {limit}")]
+    BodyTooLong {
+        /// CONTENT_LENGTH.
+        length: u64,
+        /// The longest there may be.
+        limit: u64,
+    },
     /// The packet holds no request.
     #[error("empty var block")]
     EmptyBlock,
@@ -39,6 +53,15 @@ pub(crate) enum Refusal {
         /// CONTENT_LENGTH.
         length: u64,
     },
+    /// The request waited for too long.
+    #[error("the request waited {waited_ms} ms for its turn, longer than --queue-timeout")]
+    QueueTimeout {
+        /// How long.
+        waited_ms: u128,
+    },
+    /// The worker ends, and none of its slots can serve the request.
+    #[error("the worker ends before it could serve the request")]
+    NobodyLeft,
     /// The server stops, and the peer has stalled.
     #[error("stopping, and the peer has stalled")]
     Stopping,
@@ -70,14 +93,19 @@ impl Refusal {
     pub(crate) fn answer(&self) -> Answer {
         const BAD_REQUEST: Answer = Answer::Status(400);
         match self {
-            Self::Packet(_) | Self::EmptyBlock | Self::Modifier { .. } | Self::Request(_) => {
-                BAD_REQUEST
-            }
+            Self::Packet(_)
+            | Self::TooManyVars { .. }
+            | Self::EmptyBlock
+            | Self::Modifier { .. }
+            | Self::Request(_) => BAD_REQUEST,
+            Self::BodyTooLong { .. } => Answer::Status(413),
             Self::HeaderTimeout { received: 0 } | Self::PeerGone | Self::Connection(_) => {
                 Answer::Silence
             }
             Self::HeaderTimeout { .. } | Self::BodyTimeout { .. } => Answer::Status(408),
-            Self::Stopping | Self::Overloaded => Answer::Status(503),
+            Self::QueueTimeout { .. } | Self::NobodyLeft | Self::Stopping | Self::Overloaded => {
+                Answer::Status(503)
+            }
             Self::Spool(_) => Answer::Status(500),
         }
     }
@@ -92,6 +120,10 @@ impl Refusal {
         match self {
             Self::PeerGone | Self::Connection(_) | Self::HeaderTimeout { received: 0 } => {
                 debug!(reason = %self, "connection closed");
+            }
+            // Many at once, which the reactor reports together.
+            Self::QueueTimeout { .. } | Self::NobodyLeft => {
+                debug!(reason = %self, "request refused");
             }
             Self::Spool(_) => error!(reason = %self, "request refused"),
             _ => warn!(reason = %self, "request refused"),
@@ -109,10 +141,27 @@ impl Refusal {
                 _ => format!("{reason}: {self}\n"),
             };
             write_plain_reply(code, &text, Method::Other, &mut reply);
+            if code == 503 {
+                let head = reply.windows(2).position(|line_end| line_end == b"\r\n");
+                let at = head.map_or(0, |end| end + 2);
+                reply.splice(at..at, RETRY_AFTER.bytes());
+            }
         }
         reply
     }
 }
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::TooManyVars { limit } => Self::TooManyVars { limit },
+            error => Self::Packet(error),
+        }
+    }
+}
+
+/// Where there are several servers, another one may have room at once.
+const RETRY_AFTER: &str = "Retry-After: 1\r\n";
 
 #[cfg(test)]
 mod tests {
@@ -127,6 +176,16 @@ mod tests {
              Bad Request: plain HTTP request: this socket speaks uwsgi, use uwsgi_pass\n"
         );
         assert!(Refusal::PeerGone.reply().is_empty());
+    }
+
+    #[test]
+    fn who_is_refused_for_want_of_room_may_come_again() {
+        let reply = Refusal::Overloaded.reply();
+        let reply = String::from_utf8(reply).unwrap();
+        assert!(
+            reply.starts_with("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent"),
+            "{reply}"
+        );
     }
 
     #[test]

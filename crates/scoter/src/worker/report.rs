@@ -48,17 +48,34 @@ fn text(value: Option<&[u8]>) -> String {
     String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }
 
+/// Whether a request ended in its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timing {
+    InTime,
+    /// It had to be ended, which has been logged: what went wrong then follows from that.
+    TimedOut,
+}
+
 /// Logs what went wrong in a request, each thing once.
 ///
 /// Other threads of Python go on meanwhile: standard error may be slow.
-pub(super) fn completed(py: Python<'_>, request: Subject<'_>, completed: &Completed) {
+pub(super) fn completed(
+    py: Python<'_>,
+    request: Subject<'_>,
+    completed: &Completed,
+    timing: Timing,
+) {
     for failure in &completed.failures {
-        application_failed(py, request, failure);
+        match timing {
+            Timing::InTime => application_failed(py, request, failure),
+            Timing::TimedOut => application_ended(py, request, failure),
+        }
     }
     for note in &completed.notes {
         py.detach(|| contract_bent(request, note));
     }
     match completed.end {
+        _ if timing == Timing::TimedOut => {}
         End::Complete | End::CutShort => {}
         End::PeerGone => py.detach(|| {
             debug!(
@@ -143,6 +160,15 @@ fn application_failed(py: Python<'_>, request: Subject<'_>, failure: &Failure) {
             });
         }
     }
+}
+
+fn application_ended(py: Python<'_>, request: Subject<'_>, failure: &Failure) {
+    let reason = match &failure.cause {
+        Cause::Violation(violation) => violation.to_string(),
+        Cause::Exception { error, .. } => traceback(py, error),
+    };
+    let request_id = request.request_id();
+    py.detach(|| debug!(request_id, %reason, "the request that was timed out has ended"));
 }
 
 fn contract_bent(request: Subject<'_>, note: &Note) {

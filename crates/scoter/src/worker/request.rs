@@ -1,6 +1,7 @@
 //! From received bytes to a request that can be served.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
@@ -8,8 +9,10 @@ use uwsgi_codec::{Limits, Packet, modifier};
 use wsgi_environ::Body;
 
 use super::connection::Connection;
+use super::glance::front_end_age;
 use super::refusal::Refusal;
 use crate::config::BufferBody;
+use crate::log::RequestId;
 
 /// A request whose packet is complete, and whose body is either complete or read as the
 /// application goes.
@@ -17,17 +20,37 @@ use crate::config::BufferBody;
 pub(crate) struct Request {
     pub(crate) connection: Arc<Connection>,
     pub(crate) packet: Packet,
+    pub(crate) request_id: RequestId,
     pub(crate) body: Body,
     /// Whether the peer has sent more than its request, and may be sending still.
     pub(crate) overrun: bool,
+    /// When it was complete, and began to wait for a slot.
+    pub(crate) since: Instant,
     /// Held while the request waits in the ready queue, so that the queue is bounded.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
-/// How bytes are judged: the limits of a packet, and which bodies are completed first.
+impl Request {
+    /// How long it has waited by `now`, in the front end's queue and ours; the time that its
+    /// body took to arrive is nobody's wait.
+    pub(crate) fn waited(&self, now: Instant) -> Duration {
+        let here = now.saturating_duration_since(self.since);
+        let arriving = self
+            .since
+            .saturating_duration_since(self.connection.accepted());
+        match front_end_age(self.packet.vars.as_ref()) {
+            Some(age) => age.saturating_sub(arriving).max(here),
+            None => here,
+        }
+    }
+}
+
+/// How bytes are judged: the limits of a request, and which bodies are completed first.
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(crate) limits: Limits,
+    /// Bytes of the longest body.
+    pub(crate) max_body: u64,
     pub(crate) body_buffer: usize,
     pub(crate) buffer_body: BufferBody,
 }
@@ -79,6 +102,10 @@ impl Intake {
             return Err(Refusal::EmptyBlock);
         }
         let length = wsgi_environ::content_length(packet.vars.as_ref())?.unwrap_or(0);
+        if length > self.max_body {
+            let limit = self.max_body;
+            return Err(Refusal::BodyTooLong { length, limit });
+        }
         let arrived = buffer.len() as u64;
         if length <= arrived {
             let body = body_of(buffer, length);
@@ -107,13 +134,51 @@ pub(crate) fn body_of(buffer: &mut BytesMut, length: u64) -> Body {
 
 #[cfg(test)]
 mod tests {
-    use uwsgi_codec::PacketBuilder;
+    use std::time::SystemTime;
 
+    use uwsgi_codec::{PacketBuilder, Vars};
+
+    use super::super::connection::Patience;
+    use super::super::refusal::Answer;
     use super::*;
+    use crate::listen::Family;
+    use crate::log::RequestIds;
+
+    #[test]
+    fn time_that_a_body_takes_to_arrive_is_no_wait() {
+        let (fd, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let patience = Patience {
+            body: Duration::ZERO,
+            write: Duration::ZERO,
+        };
+        let connection = Arc::new(Connection::new(fd.into(), Family::Unix, patience));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let start = (now.unwrap() - Duration::from_secs(60))
+            .as_secs()
+            .to_string();
+        let mut packet = PacketBuilder::new();
+        packet.var("HTTP_X_REQUEST_START", start).unwrap();
+        let waited = |arriving| {
+            let request = Request {
+                since: connection.accepted() + Duration::from_secs(arriving),
+                connection: Arc::clone(&connection),
+                packet: packet.build().unwrap(),
+                request_id: RequestIds::new().unwrap().of(&Vars::default()),
+                body: Body::empty(),
+                overrun: false,
+                permit: None,
+            };
+            request.waited(Instant::now()).as_secs()
+        };
+        assert!((60..62).contains(&waited(0)));
+        assert!((20..22).contains(&waited(40)));
+        assert_eq!(waited(100), 0);
+    }
 
     fn intake(body_buffer: usize, buffer_body: BufferBody) -> Intake {
         Intake {
-            limits: Limits::default(),
+            limits: Limits::default().with_max_vars(2),
+            max_body: 1_000,
             body_buffer,
             buffer_body,
         }
@@ -158,6 +223,22 @@ mod tests {
                 "{name}: {stage:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_beyond_a_limit_is_refused_by_its_name() {
+        let refusal = |bytes: &mut BytesMut| match intake(8, BufferBody::Auto).examine(bytes) {
+            Err(refusal) => (refusal.answer(), refusal.to_string()),
+            Ok(stage) => panic!("{stage:?}"),
+        };
+        let (answer, text) = refusal(&mut received("1001", b""));
+        assert_eq!(answer, Answer::Status(413));
+        assert!(text.contains("--max-body"), "{text}");
+        let mut packet = PacketBuilder::new();
+        packet.vars([("a", ""), ("b", ""), ("c", "")]).unwrap();
+        let (answer, text) = refusal(&mut BytesMut::from(&*packet.to_vec().unwrap()));
+        assert_eq!(answer, Answer::Status(400));
+        assert!(text.contains("--max-vars"), "{text}");
     }
 
     #[test]

@@ -4,37 +4,46 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use pyo3::prelude::*;
-use tracing::error;
-use uwsgi_codec::modifier;
+use tracing::{debug, error};
+use uwsgi_codec::{Packet, modifier};
 use wsgi_environ::{
-    Body, End, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, ServerInfo, respond,
+    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, ServerInfo,
+    respond,
 };
 
 use super::Shared;
+use super::admission::Decision;
 use super::arrival::{Arrival, Part};
+use super::author::Taken;
 use super::connection::Connection;
 use super::departure::Departure;
+use super::glance::Glance;
 use super::poller::{Poller, Wake};
 use super::ready::Popped;
+use super::recycling::Recycling;
 use super::refusal::Refusal;
-use super::report::{self, Subject};
+use super::report::{self, Subject, Timing};
 use super::request::{Request, Stage};
+use super::request_timeout::PythonThread;
 use super::stop::Ending;
-use crate::log::{self, Entry};
+use crate::line::FromWorker;
+use crate::log::{self, Entry, RequestId};
+use crate::scoreboard::Cell;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
 /// and a request that arrives whole never changes threads.
 #[derive(Debug)]
 pub(crate) struct Slot {
+    /// Its number in the worker: which cell of the scoreboard it has.
+    index: usize,
     shared: Arc<Shared>,
     poller: Poller,
     /// The listener that is asked first, so that a busy one does not starve the others.
     next_listener: usize,
-    index: usize,
     application: Py<PyAny>,
     environ: EnvironBuilder,
     errors: Py<Errors>,
@@ -42,6 +51,16 @@ pub(crate) struct Slot {
     incoming: BytesMut,
     /// Where heads are written, used again from response to response.
     outgoing: Vec<u8>,
+    /// The longest run of a request since the kernel's queue was empty: what comes from
+    /// there may have waited as long.
+    longest_run: Duration,
+}
+
+/// What slots run.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) application: Py<PyAny>,
+    pub(crate) server: ServerInfo,
 }
 
 /// What a slot is to do next.
@@ -53,6 +72,15 @@ enum Next {
     End,
 }
 
+/// A request whose application is about to run.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    packet: &'a Packet,
+    request_id: &'a RequestId,
+    method: Method,
+    connection: &'a Arc<Connection>,
+}
+
 impl Slot {
     /// Prepares a slot. `signals` is Python's wake-up descriptor, for the main thread's slot.
     ///
@@ -61,28 +89,31 @@ impl Slot {
     /// Those of the system, when it has no descriptors to give, and those of Python.
     pub(crate) fn new(
         py: Python<'_>,
-        shared: Arc<Shared>,
         index: usize,
-        application: Py<PyAny>,
-        server: &ServerInfo,
+        shared: Arc<Shared>,
+        service: &Service,
         signals: Option<OwnedFd>,
     ) -> PyResult<Self> {
         let errors = Py::new(py, Errors::new(log::application_lines))?;
         Ok(Self {
+            index,
             poller: Poller::new(&shared, signals).map_err(io::Error::from)?,
             shared,
             next_listener: 0,
-            index,
-            application,
-            environ: EnvironBuilder::new(py, server, errors.clone_ref(py))?,
+            application: service.application.clone_ref(py),
+            environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,
             errors,
             incoming: BytesMut::new(),
             outgoing: Vec::new(),
+            longest_run: Duration::ZERO,
         })
     }
 
     /// Serves requests until the worker stops.
     pub(crate) fn run(mut self, py: Python<'_>) {
+        if let Some(seat) = self.shared.watch.seat(self.index) {
+            seat.take_place(PythonThread::current(py));
+        }
         let mut departure = None;
         loop {
             // The panic hook has said where and why; the connection is closed.
@@ -108,7 +139,61 @@ impl Slot {
             self.outgoing = departure.start(&self.shared).unwrap_or_default();
             self.outgoing.clear();
         }
-        self.next()
+        loop {
+            match self.next() {
+                Next::Serve(request) => {
+                    if let Some(request) = self.admit(request) {
+                        return Next::Serve(request);
+                    }
+                }
+                Next::End => {
+                    self.end();
+                    return Next::End;
+                }
+                Next::CheckSignals => return Next::CheckSignals,
+            }
+        }
+    }
+
+    fn end(&self) {
+        if let Some(seat) = self.shared.watch.seat(self.index) {
+            seat.end();
+        }
+    }
+
+    /// Takes a request in hand, unless nobody waits for it any more, or it has waited for too
+    /// long.
+    fn admit(&mut self, mut request: Box<Request>) -> Option<Box<Request>> {
+        let shared = &self.shared;
+        let now = Instant::now();
+        match shared.admission.decide(&request, now, self.longest_run) {
+            Decision::Run(waited) => {
+                request.since = now.checked_sub(waited).unwrap_or(request.since);
+            }
+            Decision::PeerGone => {
+                shared.peer_gone();
+                let request_id = request.request_id.as_str();
+                debug!(
+                    request_id,
+                    status = 499,
+                    "the peer went away before its turn"
+                );
+                return None;
+            }
+            Decision::Late(waited) => {
+                let waited_ms = waited.as_millis();
+                self.refuse(request.connection, &Refusal::QueueTimeout { waited_ms });
+                return None;
+            }
+        }
+        if shared.recycling.as_ref().is_some_and(Recycling::reach) {
+            let reason = "max-requests".to_owned();
+            shared.overseer.say(&FromWorker::Replace { reason });
+        }
+        if let Some(seat) = shared.watch.seat(self.index) {
+            seat.hold(&request);
+        }
+        Some(request)
     }
 
     fn next(&mut self) -> Next {
@@ -129,10 +214,11 @@ impl Slot {
                         None => continue,
                     }
                 }
+                self.longest_run = Duration::ZERO;
                 if ending == Some(Ending::Drain) {
                     // Nobody waits in the kernel's queue. What the reactor has still comes.
                     self.poller.stop_accepting(&shared.listeners, &shared.stop);
-                    shared.reactor.slot_drained();
+                    shared.reactor.slot_drained(self.index);
                 }
             }
             match self.poller.wait() {
@@ -161,7 +247,7 @@ impl Slot {
                 shared.ready.push(request);
             }
         }
-        shared.reactor.slot_drained();
+        shared.reactor.slot_drained(self.index);
     }
 
     /// Takes the next connection, from each listener in turn.
@@ -232,7 +318,9 @@ impl Slot {
             }
         };
         Some(Request {
+            since: connection.accepted(),
             connection,
+            request_id: self.shared.request_ids.of(&packet.vars),
             packet,
             body,
             overrun: !self.incoming.is_empty(),
@@ -276,80 +364,79 @@ impl Slot {
 
     fn refuse(&self, connection: Arc<Connection>, refusal: &Refusal) {
         refusal.log();
-        if refusal.is_absence() {
-            self.shared.peer_gone();
-        }
+        self.shared.count(refusal);
         Departure::refusal(connection, refusal).start(&self.shared);
     }
 
     /// Runs the application. A panic ends the request, not the slot.
     fn serve(&mut self, py: Python<'_>, request: Request) -> Option<Departure> {
-        let cell = &Arc::clone(&self.shared.board);
-        let cell = &cell.cells()[self.index];
-        let vars = request.packet.vars.as_ref();
-        cell.begin(
-            crate::scoreboard::Label {
-                method: vars.get("REQUEST_METHOD").unwrap_or_default(),
-                uri: vars.get("REQUEST_URI").unwrap_or_default(),
-                request_id: b"",
-            },
-            Duration::ZERO,
-        );
-        let connection = Arc::clone(&request.connection);
-        let served = catch_unwind(AssertUnwindSafe(|| self.respond(py, request)));
-        cell.end(200);
-        match served {
-            Ok(Ok(departure)) => Some(departure),
+        let Request {
+            connection,
+            packet,
+            request_id,
+            body,
+            overrun,
+            since,
+            permit,
+        } = request;
+        drop(permit);
+        // While this thread waited for the GIL, the worker may have come to its end.
+        if connection.author().taken().is_some() {
+            if let Some(seat) = self.shared.watch.seat(self.index) {
+                seat.let_go();
+            }
+            return None;
+        }
+        let glance = Glance::of(packet.vars.as_ref());
+        let queued = since.elapsed();
+        self.cell().begin(glance.label(request_id.as_str()), queued);
+        let run = Run {
+            packet: &packet,
+            request_id: &request_id,
+            method: glance.kind(),
+            connection: &connection,
+        };
+        let served = catch_unwind(AssertUnwindSafe(|| self.respond(py, run, body)));
+        let status = match &served {
+            Ok(Ok(completed)) => completed.status,
+            Ok(Err(_)) | Err(_) => 500,
+        };
+        let time = match self.shared.watch.seat(self.index) {
+            Some(seat) => seat.release(py, self.cell(), status),
+            None => self.cell().end(status),
+        };
+        self.longest_run = self.longest_run.max(time);
+
+        let taken = connection.author().taken();
+        let completed = match served {
+            Ok(Ok(completed)) => completed,
             Ok(Err(failure)) => {
                 report::environ_failed(py, &failure);
-                Some(Departure::reply(connection, report::internal_error()))
+                return internal_error(connection, taken);
             }
             Err(_) => {
                 // The panic hook has said where and why.
                 error!("a request was lost to a bug in scoter: please report it");
-                Some(Departure::reply(connection, report::internal_error()))
+                return internal_error(connection, taken);
             }
-        }
-    }
-
-    fn respond(&mut self, py: Python<'_>, request: Request) -> PyResult<Departure> {
-        let Request {
-            connection,
-            packet,
-            body,
-            overrun,
-            permit,
-        } = request;
-        drop(permit);
-        let vars = packet.vars.as_ref();
-        let input = Input::new(py, body)?;
-        let script_name = match packet.header.modifier1 {
-            modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
-            _ => ScriptName::AsSent,
         };
-        let environ = self.environ.build(py, vars, script_name, &input)?;
-        let request_id = self.shared.request_ids.of(&packet.vars);
-        request_id.put_into(&environ)?;
-        let queued = connection.accepted().elapsed();
-        let completed = respond(
-            self.application.bind(py),
-            Exchange {
-                environ,
-                input,
-                errors: self.errors.bind(py).clone(),
-                transport: Arc::clone(&connection) as _,
-                method: Method::of(vars),
-                out: std::mem::take(&mut self.outgoing),
-            },
-        );
-        if completed.end == End::PeerGone {
-            self.shared.peer_gone();
-        }
+        let timing = match taken {
+            None => Timing::InTime,
+            Some(_) => Timing::TimedOut,
+        };
         let subject = Subject {
-            vars,
+            vars: packet.vars.as_ref(),
             request_id: &request_id,
         };
-        report::completed(py, subject, &completed);
+        report::completed(py, subject, &completed, timing);
+        if taken == Some(Taken::Whole) {
+            // The reactor has answered, and ends the connection.
+            self.outgoing = completed.tail.out;
+            return None;
+        }
+        if completed.end == End::PeerGone && timing == Timing::InTime {
+            self.shared.peer_gone();
+        }
         let entry = Entry {
             packet,
             request_id,
@@ -359,7 +446,41 @@ impl Slot {
             queued: Some(queued),
             slot: self.index,
         };
-        Ok(Departure::new(connection, completed, overrun, entry))
+        Some(Departure::new(connection, completed, overrun, entry))
+    }
+
+    fn respond(&mut self, py: Python<'_>, run: Run<'_>, body: Body) -> PyResult<Completed> {
+        let input = Input::new(py, body)?;
+        let script_name = match run.packet.header.modifier1 {
+            modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
+            _ => ScriptName::AsSent,
+        };
+        let vars = run.packet.vars.as_ref();
+        let environ = self.environ.build(py, vars, script_name, &input)?;
+        run.request_id.put_into(&environ)?;
+        Ok(respond(
+            self.application.bind(py),
+            Exchange {
+                environ,
+                input,
+                errors: self.errors.bind(py).clone(),
+                transport: Arc::clone(run.connection) as _,
+                method: run.method,
+                out: std::mem::take(&mut self.outgoing),
+            },
+        ))
+    }
+
+    fn cell(&self) -> &Cell {
+        &self.shared.board.cells()[self.index]
+    }
+}
+
+/// The end of a request that was lost, unless it has been answered already.
+fn internal_error(connection: Arc<Connection>, taken: Option<Taken>) -> Option<Departure> {
+    match taken {
+        None => Some(Departure::reply(connection, report::internal_error())),
+        Some(_) => None,
     }
 }
 

@@ -1,0 +1,203 @@
+//! A request that cannot be ended: the worker takes no more, its other slots finish, and the
+//! process ends without waiting for it.
+//!
+//! C code that keeps the GIL, a system call that does not return, code that swallows the
+//! exception: nothing else gets rid of them.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use tracing::{error, info, warn};
+
+use super::connection::Connection;
+use super::departure::Departure;
+use super::ready::Popped;
+use super::refusal::Refusal;
+use super::seat::{Overdue, Seat};
+use super::timeout::{answer, in_a_thread};
+use super::{Ending, Overseer, Shared};
+use crate::hooks::{Event, run_hooks};
+use crate::interpreter::run_exit_handlers;
+use crate::line::FromWorker;
+use crate::log::say;
+use crate::process::{STUCK, exit_now};
+
+/// Begins the end of the worker, for a request that its slot is left with.
+pub(super) fn begin(shared: &Arc<Shared>, overdue: Overdue) {
+    let (method, uri) = (overdue.subject().method(), overdue.subject().uri());
+    let seconds = overdue.age.as_secs();
+    let reason = format!("request-timeout: {method:.16} {uri:.200} has run for {seconds} s");
+    shared.overseer.say(&FromWorker::Stuck { reason });
+    // It does so itself, should it come back.
+    shared.reactor.slot_drained(overdue.slot);
+    if shared.watch.begin_quarantine() {
+        let code = exit_code(shared);
+        match shared.overseer {
+            Overseer::Master(_) => shared.stop.begin(Ending::Retire),
+            Overseer::Nobody => {
+                shared.close_to_newcomers();
+                shared.stop.begin(Ending::Drain);
+            }
+        }
+        tokio::spawn(leave(Arc::clone(shared), code));
+    }
+    in_a_thread({
+        let shared = Arc::clone(shared);
+        move || report_stuck(&shared, &overdue)
+    });
+}
+
+fn report_stuck(shared: &Shared, overdue: &Overdue) {
+    let stacks = match (overdue.examined, shared.watch.last_resort()) {
+        (true, _) => "logged when it timed out".to_owned(),
+        (false, Some(last_resort)) => match last_resort.stacks() {
+            Ok(stacks) => stacks,
+            Err(error) => format!("not to be had: {error}"),
+        },
+        (false, None) => "not to be had while C code keeps the GIL".to_owned(),
+    };
+    let request = overdue.subject();
+    error!(
+        method = request.method(),
+        uri = request.uri(),
+        request_id = request.request_id(),
+        age_ms = overdue.age_ms(),
+        slot = overdue.slot,
+        %stacks,
+        "request cannot be ended: its worker ends instead"
+    );
+}
+
+/// What the process says to whoever started it. That a stop was asked for before is no
+/// failure of the server.
+fn exit_code(shared: &Shared) -> u8 {
+    match shared.overseer {
+        Overseer::Master(_) => STUCK,
+        Overseer::Nobody if shared.stop.ending().is_some() => 0,
+        Overseer::Nobody => 1,
+    }
+}
+
+/// Ends the process once the other slots have finished, or their time is over.
+async fn leave(shared: Arc<Shared>, code: u8) {
+    let begun = Instant::now();
+    let left = |shared: &Shared| patience(shared).saturating_sub(begun.elapsed());
+    while !is_finished(&shared) && !left(&shared).is_zero() {
+        tokio::time::sleep(STEP).await;
+    }
+    let refused = refuse_waiting(&shared);
+    let cut = cut_running(&shared);
+    say(move || {
+        cut.iter().for_each(report_cut);
+        if refused > 0 {
+            warn!(
+                refused,
+                "requests refused: no slot of the worker could serve them"
+            );
+        }
+    })
+    .await;
+    let departed = tokio::task::spawn_blocking({
+        let shared = Arc::clone(&shared);
+        move || shared.reactor.wait_for_departures()
+    });
+    let _ = tokio::time::timeout(left(&shared).max(LEAST), departed).await;
+    let left = left(&shared).max(LEAST);
+    let handled = tokio::task::spawn_blocking(move || try_exit_handlers(left));
+    let _ = handled.await;
+    if let Overseer::Nobody = shared.overseer {
+        say(|| info!("stopped")).await;
+    }
+    shared.access_log.close();
+    exit_now(code)
+}
+
+/// How long the other slots have. While the GIL is kept none of them gets on.
+fn patience(shared: &Shared) -> Duration {
+    match shared.watch.seats().iter().any(Seat::keeps_the_gil) {
+        true => LEAST,
+        false => shared.graceful_timeout,
+    }
+}
+
+/// Whether every slot has ended that can, and nothing is left to serve.
+fn is_finished(shared: &Shared) -> bool {
+    let over = |seat: &Seat| seat.has_ended() || seat.is_stuck();
+    shared.ready.is_closed() && shared.watch.seats().iter().all(over)
+}
+
+/// Answers the requests that no slot took: those that are complete, and, where no other
+/// worker takes them, those in the kernel's queues.
+fn refuse_waiting(shared: &Shared) -> usize {
+    let mut refused = 0;
+    let mut refuse = |connection| {
+        let refusal = Refusal::NobodyLeft;
+        shared.count(&refusal);
+        Departure::refusal(connection, &refusal).start(shared);
+        refused += 1;
+    };
+    while let Popped::Request(request) = shared.ready.pop() {
+        refuse(request.connection);
+    }
+    if let Overseer::Nobody = shared.overseer {
+        for listener in &shared.listeners {
+            for fd in std::iter::from_fn(|| listener.accept()).take(MOST_REFUSED) {
+                let connection = Connection::new(fd, listener.family(), shared.patience);
+                refuse(Arc::new(connection));
+            }
+        }
+    }
+    refused
+}
+
+/// Answers the requests that slots have in hand, and that had their time left.
+fn cut_running(shared: &Shared) -> Vec<Overdue> {
+    let seats = shared.watch.seats().iter().zip(shared.board.cells());
+    let cut: Vec<_> = seats
+        .filter_map(|(seat, cell)| seat.give_up(cell))
+        .collect();
+    for overdue in &cut {
+        answer(shared, overdue, 503);
+    }
+    cut
+}
+
+fn report_cut(overdue: &Overdue) {
+    let request = overdue.subject();
+    warn!(
+        method = request.method(),
+        uri = request.uri(),
+        request_id = request.request_id(),
+        age_ms = overdue.age_ms(),
+        "request cut"
+    );
+}
+
+/// Runs the hooks and handlers of an exit if Python is at hand. They have `patience`.
+fn try_exit_handlers(patience: Duration) {
+    let (progress, seen) = mpsc::channel();
+    in_a_thread(move || {
+        Python::attach(|py| {
+            let _ = progress.send(());
+            if let Err(failure) = run_hooks(py, Event::WorkerExit) {
+                error!("{failure}");
+            }
+            run_exit_handlers(py, patience);
+            let _ = progress.send(());
+        });
+    });
+    if seen.recv_timeout(LEAST).is_ok() {
+        let _ = seen.recv_timeout(patience);
+    }
+}
+
+/// Between looks at how far the others are.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Connections of a queue that are answered: as many as it holds by default.
+const MOST_REFUSED: usize = 1_024;
+
+/// The time that responses and exit handlers have in any case.
+const LEAST: Duration = Duration::from_secs(1);

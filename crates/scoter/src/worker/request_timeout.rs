@@ -1,0 +1,54 @@
+//! The exception that ends a request from outside.
+
+use std::ffi::{c_long, c_ulong};
+
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::{create_exception, ffi};
+
+create_exception!(
+    scoter,
+    RequestTimeout,
+    PyBaseException,
+    "Raised in a request that has run for longer than --request-timeout.\n\n\
+     The client has been answered already, and nothing more is sent to it. The exception \
+     comes at any line, like KeyboardInterrupt, and like that it is no Exception: clean up \
+     and let it pass."
+);
+
+/// A thread as Python numbers it, `threading.get_ident()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PythonThread(pub(crate) u64);
+
+impl PythonThread {
+    /// The calling thread. Unlike Python's function it is not replaced by gevent.
+    pub(crate) fn current(_py: Python<'_>) -> Self {
+        #[expect(unsafe_code, reason = "pyo3 has no safe counterpart")]
+        // SAFETY: it has no preconditions, and the thread is known to the interpreter.
+        let ident = unsafe { ffi::PyThread_get_thread_ident() };
+        Self(ident)
+    }
+
+    /// Has [`RequestTimeout`] raised in the thread, at the next instruction of Python that it
+    /// executes. Returns whether there is such a thread.
+    pub(crate) fn raise_timeout(self, py: Python<'_>) -> bool {
+        let exception = py.get_type::<RequestTimeout>();
+        self.set_exception(py, exception.as_ptr())
+    }
+
+    /// Takes back an exception that has not been raised yet.
+    pub(crate) fn clear_exception(self, py: Python<'_>) {
+        self.set_exception(py, std::ptr::null_mut());
+    }
+
+    fn set_exception(self, _py: Python<'_>, exception: *mut ffi::PyObject) -> bool {
+        // The C function takes an unsigned long; pyo3 says it is signed.
+        let ident = c_ulong::from(self.0) as c_long;
+        #[expect(unsafe_code, reason = "pyo3 has no safe counterpart")]
+        // SAFETY: this thread is attached to the interpreter; the exception is null or a
+        // class that is alive, to which the interpreter takes a reference of its own; a
+        // number that is no thread of Python's is looked up in vain.
+        let threads = unsafe { ffi::PyThreadState_SetAsyncExc(ident, exception) };
+        threads > 0
+    }
+}

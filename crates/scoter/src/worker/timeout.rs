@@ -1,0 +1,83 @@
+//! A request that has run for longer than `--request-timeout`: its client is answered, its
+//! worker's stacks are logged, and it is ended, it alone.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use tracing::error;
+
+use super::Shared;
+use super::author::Taken;
+use super::departure::Departure;
+use super::request_timeout::PythonThread;
+use super::seat::{Overdue, Seat};
+use super::stacks;
+use crate::interpreter::traceback;
+
+/// Ends a request whose response has been taken away from its slot.
+pub(super) fn end_request(shared: &Arc<Shared>, overdue: Overdue) {
+    shared
+        .board
+        .totals()
+        .timeouts
+        .fetch_add(1, Ordering::Relaxed);
+    answer(shared, &overdue, 504);
+    in_a_thread({
+        let shared = Arc::clone(shared);
+        move || {
+            if let Some(seat) = shared.watch.seat(overdue.slot) {
+                examine(seat, &overdue);
+            }
+        }
+    });
+}
+
+/// Tells the client: with `status` if that is still possible, by a cut connection otherwise.
+pub(super) fn answer(shared: &Shared, overdue: &Overdue, status: u16) {
+    match overdue.taken {
+        Taken::Whole => {
+            Departure::instead(overdue, status).start(shared);
+        }
+        Taken::Rest => overdue.connection.cut(),
+    }
+}
+
+/// Runs what may have to wait for the interpreter, or for the log, for ever.
+pub(super) fn in_a_thread(work: impl FnOnce() + Send + 'static) {
+    let name = "scoter-timeout".to_owned();
+    let started = std::thread::Builder::new().name(name).spawn(work);
+    if let Err(error) = started {
+        error!(%error, "a request timed out, and there is no thread to look into it");
+    }
+}
+
+/// Logs where everything stands, and raises the exception.
+fn examine(seat: &Seat, overdue: &Overdue) {
+    let stacks = Python::attach(|py| {
+        let thread = seat.holds(overdue).then(|| seat.thread());
+        let stacks = stacks_now(py, thread);
+        // In the same breath: the log shows where the exception hits.
+        seat.raise_timeout(py, overdue);
+        stacks
+    });
+    let request = overdue.subject();
+    error!(
+        method = request.method(),
+        uri = request.uri(),
+        request_id = request.request_id(),
+        age_ms = overdue.age_ms(),
+        answered = match overdue.taken {
+            Taken::Whole => "504",
+            Taken::Rest => "cut",
+        },
+        slot = overdue.slot,
+        %stacks,
+        "request timed out"
+    );
+}
+
+fn stacks_now(py: Python<'_>, thread: Option<PythonThread>) -> String {
+    let stacks = stacks::of_all_threads(py, thread);
+    stacks.unwrap_or_else(|error| traceback(py, &error))
+}

@@ -1,0 +1,135 @@
+//! A first request of our own, before a worker says that it is ready.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use uwsgi_codec::PacketBuilder;
+use wsgi_environ::{
+    Body, Cause, Completed, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, Transport,
+    reason_phrase, respond,
+};
+
+use super::slot::Service;
+use crate::interpreter::traceback;
+use crate::log;
+
+/// Sends the application a GET for `path`, which is percent-encoded and may have a query.
+///
+/// # Errors
+///
+/// What is to be said where the application raises an exception, or answers with a status of
+/// 500 or more.
+pub(crate) fn warm_up(py: Python<'_>, service: &Service, path: &str) -> Result<(), String> {
+    let python = |error: PyErr| format!("GET {path}{}", traceback(py, &error));
+    let completed = request(py, service, path).map_err(python)?;
+    let mut failures = String::new();
+    for failure in &completed.failures {
+        match &failure.cause {
+            Cause::Exception { error, .. } => failures += &traceback(py, error),
+            Cause::Violation(violation) => failures += &format!("\n{violation}"),
+        }
+    }
+    let status = completed.status;
+    if status >= 500 || !failures.is_empty() {
+        let reason = reason_phrase(status);
+        return Err(format!(
+            "GET {path} was answered {status} {reason}{failures}"
+        ));
+    }
+    Ok(())
+}
+
+fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed> {
+    let (encoded, query) = path.split_once('?').unwrap_or((path, ""));
+    let port = service.server.server_port.to_string();
+    let vars: [(&str, &[u8]); 12] = [
+        ("REQUEST_METHOD", b"GET"),
+        ("REQUEST_URI", path.as_bytes()),
+        ("PATH_INFO", &decode(encoded)),
+        ("QUERY_STRING", query.as_bytes()),
+        ("SERVER_PROTOCOL", b"HTTP/1.1"),
+        ("SERVER_NAME", service.server.server_name.as_bytes()),
+        ("SERVER_PORT", port.as_bytes()),
+        ("REMOTE_ADDR", b"127.0.0.1"),
+        ("REMOTE_PORT", b"0"),
+        ("CONTENT_LENGTH", b""),
+        ("HTTP_HOST", b"localhost"),
+        ("HTTP_USER_AGENT", b"scoter warm-up"),
+    ];
+    let mut packet = PacketBuilder::new();
+    let packet = packet.vars(vars).and_then(|packet| packet.build());
+    let packet = packet.map_err(io::Error::other)?;
+
+    let errors = Bound::new(py, Errors::new(log::application_lines))?;
+    let mut builder = EnvironBuilder::new(py, &service.server, errors.clone().unbind())?;
+    let input = Input::new(py, Body::empty())?;
+    let environ = builder.build(py, packet.vars.as_ref(), ScriptName::AsSent, &input)?;
+    Ok(respond(
+        service.application.bind(py),
+        Exchange {
+            environ,
+            input,
+            errors,
+            transport: Arc::new(Nowhere),
+            method: Method::Other,
+            out: Vec::new(),
+        },
+    ))
+}
+
+/// Decodes a path as nginx does for `PATH_INFO`.
+fn decode(path: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [byte, behind @ ..] = rest {
+        let escape = behind.get(..2).filter(|_| *byte == b'%');
+        let value = escape
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(value.unwrap_or(*byte));
+        rest = if value.is_some() {
+            &behind[2..]
+        } else {
+            behind
+        };
+    }
+    decoded
+}
+
+/// A client that takes everything and keeps nothing.
+struct Nowhere;
+
+impl Transport for Nowhere {
+    fn try_send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(parts.iter().map(|part| part.len()).sum())
+    }
+
+    fn wait_writable(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn recv(&self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn interrupt(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_is_decoded_once() {
+        for (path, decoded) in [
+            ("/health/", &b"/health/"[..]),
+            ("/%C3%A9%2520", b"/\xc3\xa9%20"),
+            ("/100%", b"/100%"),
+            ("/%zz%+4%4", b"/%zz%+4%4"),
+        ] {
+            assert_eq!(decode(path), decoded, "{path}");
+        }
+    }
+}

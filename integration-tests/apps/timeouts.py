@@ -1,0 +1,106 @@
+"""Applications that take too long, each in its own way. Reports begin with the name of the application."""
+
+import ctypes
+import os
+import time
+
+from probe import Closing, by_path, event, gate, plain, wait_at
+
+HEADERS = [("Content-Type", "text/plain"), ("X-Accel-Buffering", "no")]
+
+
+def sleeps(environ, start_response):
+    """A call that nothing but its end brings back."""
+    event("sleeps")
+    time.sleep(3600)
+
+
+def loops(environ, start_response):
+    """Python code without an end."""
+    event("loops")
+    try:
+        while True:
+            pass
+    except BaseException as error:
+        event(f"loops: {type(error).__module__}.{type(error).__name__}")
+        raise
+
+
+def careless(environ, start_response):
+    """The same, with a handler for whatever goes wrong."""
+    while True:
+        try:
+            while True:
+                pass
+        except Exception:
+            event("careless: swallowed")
+
+
+def stubborn(environ, start_response):
+    """Swallows even what is no Exception."""
+    while True:
+        try:
+            event("stubborn")
+            while True:
+                pass
+        except BaseException:
+            event("stubborn: swallowed")
+
+
+def keeps_the_gil(environ, start_response):
+    """C code that lets no other thread run Python."""
+    event("keeps_the_gil")
+    ctypes.PyDLL(None).sleep(3600)
+
+
+def streams(environ, start_response):
+    """Begins to answer, then runs on and on."""
+
+    def chunks():
+        yield b"first\n"
+        event("streams")
+        while True:
+            pass
+
+    start_response("200 OK", [*HEADERS, ("Content-Length", "1000")])
+    return Closing(chunks(), "streams: closed")
+
+
+def ends_in_c(environ, start_response):
+    """Its last code in Python is run before the time is over: the exception comes too late."""
+    start_response("200 OK", HEADERS)
+    pipe = os.open(gate("c").name, os.O_RDONLY)
+    event("ends_in_c")
+    return map(os.read, [pipe], [1])
+
+
+def spins(environ, start_response):
+    """Runs Python for as many milliseconds as the query says."""
+    end = time.monotonic() + float(environ["QUERY_STRING"]) / 1000
+    while time.monotonic() < end:
+        pass
+    return plain(start_response, "spun")
+
+
+def reads(environ, start_response):
+    """Waits for a body that does not come."""
+    return plain(start_response, environ["wsgi.input"].read())
+
+
+def waits(environ, start_response):
+    event("waits " + environ["QUERY_STRING"])
+    wait_at(environ["QUERY_STRING"])
+    return plain(start_response, "waited")
+
+
+def quick(environ, start_response):
+    return plain(start_response, "quick")
+
+
+def deep(environ, start_response, depth=300):
+    return deep(environ, start_response, depth - 1) if depth else loops(environ, start_response)
+
+
+application = by_path(
+    sleeps, loops, careless, stubborn, keeps_the_gil, streams, ends_in_c, spins, reads, waits, quick, deep
+)
