@@ -26,6 +26,7 @@ mod nginx_conf;
 mod nginx_errors;
 mod paths;
 mod processes;
+mod reload;
 mod request_headers;
 mod request_id;
 mod response_heads;
