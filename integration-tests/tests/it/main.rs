@@ -35,5 +35,6 @@ mod sockets;
 mod startup;
 mod stop;
 mod streaming;
+mod supervision;
 mod unread_bodies;
 mod validate;
