@@ -25,6 +25,7 @@ mod methods;
 mod nginx_conf;
 mod nginx_errors;
 mod paths;
+mod preload;
 mod processes;
 mod recycling;
 mod reload;
