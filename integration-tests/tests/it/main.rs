@@ -24,6 +24,7 @@ mod malformed;
 mod methods;
 mod nginx_conf;
 mod nginx_errors;
+mod overlaps;
 mod paths;
 mod preload;
 mod processes;
