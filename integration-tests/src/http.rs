@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -33,7 +33,7 @@ pub fn whole(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed()
 }
 
-/// An HTTP/1.1 client for the Unix socket that an nginx of the tests listens on.
+/// An HTTP/1.1 client for the Unix socket that an nginx of the tests listens on, or a server's control socket.
 ///
 /// Every request has a connection of its own. Blocking, with [`DEADLINE`] for each step.
 #[derive(Clone, Debug)]
@@ -47,6 +47,11 @@ impl Client {
         Self {
             socket: socket.into(),
         }
+    }
+
+    /// Returns the path of the socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Gets `path`, which goes to nginx as it stands.

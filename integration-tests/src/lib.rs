@@ -2,7 +2,7 @@
 //!
 //! Each test starts what it needs and shares nothing: a private folder, a server on a Unix socket in it, if
 //! needed an unprivileged nginx on another. No TCP port is taken, nothing waits by sleeping; everything
-//! started ends with the test, and its logs are printed if the test fails.
+//! started ends with the test, what it started itself included, and its logs are printed if the test fails.
 //!
 //! ```no_run
 //! use integration_tests::Site;
@@ -13,29 +13,37 @@
 //!
 //! - [`Site`]: nginx and scoter together, which is what most tests want; [`Scoter`] and [`Nginx`] are its parts;
 //! - [`Client`]: an HTTP client for nginx's Unix socket, whole replies or piece by piece;
+//! - [`Crowd`]: many of those clients, busy while something happens to the server;
 //! - [`Peer`]: a front end that speaks uwsgi to scoter by hand, as well or as badly as a test likes;
+//! - [`Worker`] and [`Running`]: the processes behind the server, as its status names them and as the system does;
 //! - [`Gate`] and [`Scoter::wait_for_event`]: how a test and an application take turns without a clock.
 //!
 //! The server is taken from the environment variable `SCOTER`, else from `.venv/bin/scoter`; nginx from
 //! `NGINX`, else from the search path.
 
+mod control;
+mod crowd;
 mod django;
 mod gate;
 mod http;
 mod nginx;
 mod process;
 mod reply;
+mod running;
 mod scoter;
 mod site;
 mod uwsgi;
 mod wait;
 
+pub use crate::control::Worker;
+pub use crate::crowd::Crowd;
 pub use crate::django::DjangoSite;
 pub use crate::gate::Gate;
 pub use crate::http::{Body, Client, Completeness, Open, Pattern, empty, whole};
 pub use crate::nginx::{Nginx, NginxBuilder};
 pub use crate::process::{Finished, Process};
 pub use crate::reply::Reply;
+pub use crate::running::Running;
 pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, says_ready};
 pub use crate::site::Site;
 pub use crate::uwsgi::{Ending, Peer, exchange, get, post, with};

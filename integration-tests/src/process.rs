@@ -5,13 +5,16 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::running::{FOLDER, Running};
 use crate::wait::until;
 
-/// A process that a test started: ends with the test, and shows its logs if the test fails.
+/// A process that a test started: ends with the test, and with it whatever it started; shows its logs if the test
+/// fails.
 #[derive(Debug)]
 pub struct Process {
     name: &'static str,
     child: Child,
+    folder: PathBuf,
     stdout: PathBuf,
     stderr: PathBuf,
 }
@@ -51,6 +54,7 @@ impl Process {
         let child = command
             .env_clear()
             .env("PATH", search_path())
+            .env(FOLDER, folder)
             .envs(temporary)
             .envs(envs)
             .stdin(Stdio::null())
@@ -61,6 +65,7 @@ impl Process {
         Self {
             name,
             child,
+            folder: folder.to_owned(),
             stdout,
             stderr,
         }
@@ -107,38 +112,16 @@ impl Process {
         }
     }
 
-    /// Returns the memory it occupies now, in KiB (`VmRSS`).
-    pub fn resident_kib(&self) -> usize {
-        self.status_kib("VmRSS:")
+    /// Returns it and what it started, as far as it runs.
+    pub fn family(&self) -> Vec<Running> {
+        Running::all_in(&self.folder)
     }
 
-    /// Returns the most memory it ever occupied, in KiB (`VmHWM`).
-    pub fn peak_resident_kib(&self) -> usize {
-        self.status_kib("VmHWM:")
-    }
-
-    /// Returns how many file descriptors it has open.
-    pub fn open_files(&self) -> usize {
-        self.count("fd")
-    }
-
-    /// Returns how many threads it has.
-    pub fn threads(&self) -> usize {
-        self.count("task")
-    }
-
-    fn status_kib(&self, field: &str) -> usize {
-        let path = format!("/proc/{}/status", self.pid());
-        let status = fs::read_to_string(path).expect("the process runs");
-        let line = status.lines().find(|line| line.starts_with(field));
-        line.and_then(|line| line.split_whitespace().nth(1))
-            .and_then(|kib| kib.parse().ok())
-            .unwrap_or_else(|| panic!("no {field} in {status}"))
-    }
-
-    fn count(&self, entries: &str) -> usize {
-        let path = format!("/proc/{}/{entries}", self.pid());
-        fs::read_dir(path).expect("the process runs").count()
+    /// Kills it and everything that it started, all at once.
+    pub fn kill_family(&mut self) {
+        Running::kill_all(self.pid(), || self.family());
+        // Fails only where it has been waited for.
+        let _ = self.child.wait();
     }
 
     /// Kills it and prints what it wrote, if the test is failing.
@@ -147,9 +130,7 @@ impl Process {
         reason = "the test runner shows it with the test's failure"
     )]
     fn end(&mut self) {
-        // Either fails only where the process has already ended and been waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill_family();
         if std::thread::panicking() {
             for (stream, text) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
                 eprintln!("--- {} {stream}\n{text}", self.name);

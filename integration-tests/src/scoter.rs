@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::gate::Gate;
 use crate::process::{Finished, Process};
-use crate::uwsgi::Peer;
+use crate::uwsgi::{Peer, get, with};
 use crate::wait::until;
 
 /// A running scoter in a folder of its own. Also the [`Process`].
@@ -25,11 +26,12 @@ pub struct Scoter {
 #[derive(Debug)]
 pub struct ScoterBuilder {
     app: Option<OsString>,
+    workers: Option<OsString>,
     args: Vec<OsString>,
     envs: Vec<(OsString, OsString)>,
     bind: bool,
     entry: Entry,
-    file_limit: Option<usize>,
+    wrapper: Vec<OsString>,
     folder: TempDir,
 }
 
@@ -47,10 +49,11 @@ pub fn apps_folder() -> &'static Path {
 
 impl Scoter {
     /// Prepares a server of `app`, which is `module:callable` with a module of `apps/`, or anything else that
-    /// scoter takes. Unless told otherwise it listens on `scoter.sock` in its folder.
+    /// scoter takes. Unless told otherwise it listens on `scoter.sock` in its folder and has one worker.
     pub fn serving(app: impl Into<OsString>) -> ScoterBuilder {
         ScoterBuilder {
             app: Some(app.into()),
+            workers: Some("1".into()),
             bind: true,
             ..Self::told_nothing()
         }
@@ -65,11 +68,12 @@ impl Scoter {
         fs::write(folder.path().join("events"), "").expect("just made");
         ScoterBuilder {
             app: None,
+            workers: None,
             args: Vec::new(),
             envs: Vec::new(),
             bind: false,
             entry: Entry::Script,
-            file_limit: None,
+            wrapper: Vec::new(),
             folder,
         }
     }
@@ -109,13 +113,46 @@ impl Scoter {
     ///
     /// # Panics
     ///
-    /// When it doesn't stop with exit code 0.
+    /// When it doesn't stop with exit code 0, or leaves a process behind.
     #[track_caller]
     pub fn stop(&mut self) -> Finished {
         self.process.signal(Signal::SIGTERM);
         let finished = self.process.wait();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert_eq!(self.process.family(), [], "{}", finished.stderr);
         finished
+    }
+
+    /// Waits until every process of the server has left.
+    #[track_caller]
+    pub fn wait_until_all_are_gone(&self) {
+        until("every process has left", || {
+            self.process.family().is_empty().then_some(())
+        });
+    }
+
+    /// Puts a file into the folder, whole at once as a deployment should.
+    pub fn put(&self, name: &str, content: &str) {
+        put(self.folder(), name, content);
+    }
+
+    /// Sends a request that waits at the gate `name`, and returns when the application has it: `/waits` of
+    /// `apps/streaming.py`, or what is like it.
+    #[track_caller]
+    pub fn begin(&self, name: &str) -> Peer {
+        let mut peer = self.connect();
+        peer.packet(&with(get("/waits"), [("QUERY_STRING", name)]));
+        self.wait_for_event(&format!("begun {name}"));
+        peer
+    }
+
+    /// Sends a signal that stops the server, and waits until it takes no more connections.
+    #[track_caller]
+    pub fn begin_to_stop(&self, signal: Signal) {
+        self.process.signal(signal);
+        until("nobody listens", || {
+            UnixStream::connect(&self.socket).is_err().then_some(())
+        });
     }
 
     /// Makes a gate that an application can wait at: `probe.wait_at(name)`.
@@ -146,6 +183,22 @@ impl Scoter {
             log.lines()
                 .find(|line| line.contains(text))
                 .map(str::to_owned)
+        })
+    }
+
+    /// Returns the lines of the log that contain `text`.
+    pub fn log_lines(&self, text: &str) -> Vec<String> {
+        let log = self.stderr();
+        let lines = log.lines().filter(|line| line.contains(text));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// Waits until `count` lines of the log contain `text`, and returns all that do.
+    #[track_caller]
+    pub fn wait_for_log_lines(&self, count: usize, text: &str) -> Vec<String> {
+        until(&format!("{count} log lines with {text:?}"), || {
+            let lines = self.log_lines(text);
+            (lines.len() >= count).then_some(lines)
         })
     }
 
@@ -190,6 +243,35 @@ impl ScoterBuilder {
         self.folder.path()
     }
 
+    /// Puts a file into the folder of this test.
+    #[must_use]
+    pub fn with_file(self, name: &str, content: &str) -> Self {
+        put(self.folder(), name, content);
+        self
+    }
+
+    /// Sets `--workers`.
+    #[must_use]
+    pub fn workers(mut self, workers: &str) -> Self {
+        self.workers = Some(workers.into());
+        self
+    }
+
+    /// Leaves `--workers` out.
+    #[must_use]
+    pub fn default_workers(mut self) -> Self {
+        self.workers = None;
+        self
+    }
+
+    /// Lets the process use one CPU only.
+    #[must_use]
+    pub fn on_one_cpu(mut self) -> Self {
+        let cpu = first_allowed_cpu();
+        self.wrapper = ["taskset", "-c", &cpu].map(OsString::from).into();
+        self
+    }
+
     /// Adds arguments in front of the application.
     #[must_use]
     pub fn args<I>(mut self, args: I) -> Self
@@ -210,7 +292,8 @@ impl ScoterBuilder {
     /// Lets the process have no more than `limit` files open.
     #[must_use]
     pub fn limit_files(mut self, limit: usize) -> Self {
-        self.file_limit = Some(limit);
+        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        self.wrapper = ["sh", "-c", &script].map(OsString::from).into();
         self
     }
 
@@ -266,32 +349,31 @@ impl ScoterBuilder {
     /// Starts it and waits for nothing.
     #[track_caller]
     pub fn spawn(&self) -> Process {
-        let mut command = match (self.entry, self.file_limit) {
-            (Entry::Script, None) => Command::new(executable()),
-            (Entry::Script, Some(limit)) => {
-                let mut command = Command::new("sh");
-                let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
-                command.arg("-c").arg(script).arg(executable());
-                command
-            }
-            (Entry::Module, _) => {
-                let mut command = Command::new(executable().with_file_name("python"));
-                command.args(["-m", "scoter"]);
-                command
-            }
-        };
+        let mut words = self.wrapper.clone();
+        match self.entry {
+            Entry::Script => words.push(executable().into()),
+            Entry::Module => words.extend([
+                executable().with_file_name("python").into(),
+                "-m".into(),
+                "scoter".into(),
+            ]),
+        }
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         if self.bind {
             command.arg("--bind").arg(bind_address(&self.socket()));
         }
         if self.app.is_some() {
             command.arg("--pythonpath").arg(apps_folder());
         }
+        if let Some(workers) = &self.workers {
+            command.arg("--workers").arg(workers);
+        }
         command
             .args(&self.args)
             .args(&self.app)
             .current_dir(self.folder.path())
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("TEST_FOLDER", self.folder.path())
             .envs(self.envs.iter().cloned());
         Process::spawn(
             "scoter",
@@ -318,6 +400,24 @@ pub(crate) fn executable() -> PathBuf {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/scoter"),
     }
+}
+
+/// Writes beside the file and then moves: nobody ever reads half of it.
+fn put(folder: &Path, name: &str, content: &str) {
+    let new = folder.join(format!("{name}.new"));
+    fs::write(&new, content).expect("the test's own folder is writable");
+    fs::rename(new, folder.join(name)).expect("just written");
+}
+
+/// Returns the first CPU that this process may use.
+fn first_allowed_cpu() -> String {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .expect("Linux");
+    let is_digit = |c: &char| c.is_ascii_digit();
+    list.trim().chars().take_while(is_digit).collect()
 }
 
 fn bind_address(socket: &Path) -> OsString {

@@ -18,7 +18,7 @@ use serde_json::Value;
 #[test]
 fn json_lines_tell_everything_about_a_request() {
     let mut scoter = Scoter::serving("forms")
-        .args(["--access-log-format", "json", "--workers", "1"])
+        .args(["--access-log-format", "json"])
         .start();
     let vars = [
         ("QUERY_STRING", "q=1"),
@@ -231,7 +231,8 @@ fn rotation_by_renaming_loses_no_line_of_any_worker() {
     let folder = scoter.folder().to_owned();
     let file = folder.join("access.log");
     let mut scoter = scoter
-        .args(["--workers", "3", "--access-log-format", "$request_uri"])
+        .args(["--access-log-format", "$request_uri"])
+        .workers("3")
         .args(["--access-log".into(), file.clone()])
         .start();
     const ROTATIONS: usize = 5;

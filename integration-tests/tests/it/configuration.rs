@@ -161,7 +161,9 @@ fn value_out_of_range_is_refused_with_its_source() {
             ["scoter.toml:4:11: threads = \"0\"", "from 1 to 1024"],
         ),
         (
-            Scoter::serving("hello").env("SCOTER_WORKERS", "8..2"),
+            Scoter::serving("hello")
+                .default_workers()
+                .env("SCOTER_WORKERS", "8..2"),
             ["SCOTER_WORKERS=8..2", "larger than the second"],
         ),
         (

@@ -54,14 +54,22 @@ fn empty_server_name_and_port_are_replaced() {
 
 #[test]
 fn wsgi_variables_are_those_of_pep_3333() {
-    for (threads, multithread) in [("1", false), ("4", true)] {
-        let scoter = Scoter::serving("echo").args(["--threads", threads]).start();
+    for (threads, multithread, workers, multiprocess) in [
+        ("1", false, "1", false),
+        ("4", true, "1", false),
+        ("1", false, "2", true),
+        ("1", false, "1..2", true),
+    ] {
+        let scoter = Scoter::serving("echo")
+            .args(["--threads", threads])
+            .workers(workers)
+            .start();
         let seen = scoter.connect().packet(&get("/")).reply().json();
         assert_eq!(seen["is_dict"], true);
         let environ = &seen["environ"];
         assert_eq!(environ["wsgi.version"], json!([1, 0]));
         assert_eq!(environ["wsgi.multithread"], multithread);
-        assert_eq!(environ["wsgi.multiprocess"], false);
+        assert_eq!(environ["wsgi.multiprocess"], multiprocess);
         assert_eq!(environ["wsgi.run_once"], false);
         assert_eq!(environ["wsgi.input_terminated"], true);
         assert_eq!(environ["wsgi.url_scheme"], "http");

@@ -53,11 +53,8 @@ fn messages_are_json_if_asked_for() {
 
 #[test]
 fn workers_name_themselves() {
-    for (args, expected) in [
-        (vec!["--workers", "1"], Some("worker=1 pid=")),
-        (vec!["--no-master"], None),
-    ] {
-        let mut scoter = Scoter::serving("failures").args(&args).start();
+    for (args, expected) in [(&[][..], Some("worker=1 pid=")), (&["--no-master"], None)] {
+        let mut scoter = Scoter::serving("failures").args(args).start();
         scoter.connect().packet(&get("/before_start")).reply();
         let line = scoter.wait_for_log("the application raised an exception");
         let (_, rest) = line.split_once(" ERROR ").expect("a level");
@@ -206,7 +203,7 @@ fn standard_error_that_nobody_reads_stops_nothing() {
              return plain(start_response, 'served')\n",
     )
     .expect("the test's own folder");
-    let mut scoter = scoter.args(["--workers", "1", "--threads", "2"]).start();
+    let mut scoter = scoter.args(["--threads", "2"]).start();
     let ask = |path| scoter.connect().packet(&get(path)).reply();
     assert_eq!(ask("/stuff").text(), "served");
     for _ in 0..20 {
@@ -246,7 +243,7 @@ fn long_messages_of_several_threads_stay_whole_in_a_pipe() {
     )
     .expect("the test's own folder");
     let copy = scoter.folder().join("copy");
-    let scoter = scoter.args(["--workers", "1", "--threads", "4"]).start();
+    let scoter = scoter.args(["--threads", "4"]).start();
     scoter.connect().packet(&get("/")).reply();
     thread::scope(|scope| {
         for letter in ["a", "b", "c", "d"] {

@@ -84,7 +84,8 @@ fn slow_readers_of_files_hold_no_thread_and_leave_no_file_open() {
     let big = "0123456789abcdef".repeat(500_000);
     fs::write(scoter.folder().join("file.bin"), &big).expect("the test's own folder");
     scoter.connect().packet(&get("/memory")).reply();
-    let before = scoter.open_files();
+    let worker = scoter.worker();
+    let before = worker.open_files();
     let mut slow: Vec<_> = (0..8).map(|_| scoter.connect()).collect();
     for peer in &mut slow {
         peer.packet(&get("/whole"));
@@ -99,7 +100,7 @@ fn slow_readers_of_files_hold_no_thread_and_leave_no_file_open() {
     // The other four leave without having read anything.
     drop(slow);
     integration_tests::until("every file is closed", || {
-        (scoter.open_files() <= before).then_some(())
+        (worker.open_files() <= before).then_some(())
     });
 }
 

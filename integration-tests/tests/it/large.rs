@@ -32,7 +32,7 @@ fn hex(sha256: Sha256) -> String {
 
 #[track_caller]
 fn assert_memory_bounded(scoter: &Scoter) {
-    let peak = scoter.peak_resident_kib();
+    let peak = scoter.worker().peak_resident_kib();
     assert!(peak < MEMORY_KIB, "{peak} KiB");
 }
 

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 #[test]
 fn access_log_has_a_line_per_request() {
-    let mut scoter = Scoter::serving("forms").args(["--workers", "1"]).start();
+    let mut scoter = Scoter::serving("forms").start();
     let vars = [
         ("QUERY_STRING", "q=1"),
         ("REQUEST_URI", "/pa%20th?q=1"),

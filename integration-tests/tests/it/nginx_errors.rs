@@ -5,7 +5,6 @@ use std::thread;
 use http_body_util::BodyExt;
 use hyper::Request;
 use integration_tests::{Client, Completeness, Pattern, Scoter, Site, empty, until};
-use nix::sys::signal::Signal;
 
 /// Waits until nginx has logged `words`: it does so after it has answered.
 #[track_caller]
@@ -41,16 +40,15 @@ fn server_that_is_not_there() {
 
 #[test]
 fn server_that_was_killed() {
-    let mut site = Site::serving("hello");
-    site.scoter().signal(Signal::SIGKILL);
-    site.scoter_mut().wait();
+    let site = Site::serving("hello");
+    site.scoter().kill();
     assert_eq!(site.get("/").status, 502);
     assert_logged(&site, "failed (111: Connection refused)");
 }
 
 #[test]
 fn server_that_is_killed_while_it_works() {
-    let mut site = Site::of(Scoter::serving("streaming").args(["--threads", "1"]));
+    let site = Site::of(Scoter::serving("streaming").args(["--threads", "1"]));
     let _gates = [site.scoter().gate("a"), site.scoter().gate("b")];
     let client = site.nginx().site();
     thread::scope(|scope| {
@@ -63,11 +61,10 @@ fn server_that_is_killed_while_it_works() {
             // The listener, the connection that is served, the one that waits.
             (peers.lines().filter(|line| line.ends_with(socket)).count() == 3).then_some(())
         });
-        site.scoter().signal(Signal::SIGKILL);
+        site.scoter().kill();
         assert_eq!(working.join().expect("answered"), 502);
         assert_eq!(queued.join().expect("answered"), 502);
     });
-    site.scoter_mut().wait();
     assert_logged(
         &site,
         "upstream prematurely closed connection while reading response header",

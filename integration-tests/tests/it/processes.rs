@@ -24,11 +24,10 @@ fn children_of_the_application_hold_no_connection() {
 
 #[test]
 fn executed_children_do_not_keep_the_socket_alive() {
-    let mut scoter = Scoter::serving("children").start();
+    let scoter = Scoter::serving("children").start();
     let gate = scoter.gate("child");
     scoter.connect().packet(&get("/executes")).reply();
-    scoter.signal(Signal::SIGKILL);
-    scoter.wait();
+    scoter.kill();
     // Else the next server would find a live one on the path.
     assert!(UnixStream::connect(scoter.socket()).is_err());
     let path = format!("unix:{}", scoter.socket().display());
@@ -112,8 +111,7 @@ fn thread_pools_of_the_application_finish_their_work() {
     let mut scoter = scoter.start();
     scoter.connect().packet(&get("/")).reply();
     scoter.wait_for_event("begun");
-    scoter.signal(Signal::SIGTERM);
-    scoter.wait_for_log("stopped");
+    scoter.begin_to_stop(Signal::SIGTERM);
     gate.open();
     assert_eq!(scoter.wait().code, Some(0));
     assert_eq!(scoter.events(), ["begun", "done"]);
@@ -190,10 +188,11 @@ fn requests_leave_nothing_behind_in_memory() {
                 .ending();
         }
     };
+    let worker = scoter.worker();
     ask_all(100);
-    let before = scoter.resident_kib();
+    let before = worker.resident_kib();
     ask_all(500);
-    let after = scoter.resident_kib();
+    let after = worker.resident_kib();
     // 3000 requests: a leak of 1 KiB each would show.
     assert!(after < before + 2048, "{before} KiB, then {after} KiB");
 }

@@ -154,9 +154,8 @@ fn socket_of_somebody_else_is_left_alone() {
 
 #[test]
 fn stale_socket_of_a_killed_server_is_replaced() {
-    let mut killed = Scoter::serving("hello").start();
-    killed.signal(Signal::SIGKILL);
-    killed.wait();
+    let killed = Scoter::serving("hello").start();
+    killed.kill();
     assert!(killed.socket().exists(), "nobody was left to unlink it");
     let path = killed.socket().to_owned();
     let scoter = Scoter::serving("hello").bind(unix(&path)).start();

@@ -1,35 +1,18 @@
 //! TERM and INT: requests that were accepted are answered, and the server goes.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use integration_tests::{DEADLINE, Gate, Peer, Scoter, Site, get, post, until, with};
+use integration_tests::{Crowd, DEADLINE, Gate, Peer, Scoter, Site, get, post, until, with};
 use nix::sys::signal::Signal;
-
-/// Sends a request that waits at the gate `name`, and returns when the application has it.
-fn begin(scoter: &Scoter, name: &str) -> Peer {
-    let mut peer = scoter.connect();
-    peer.packet(&with(get("/waits"), [("QUERY_STRING", name)]));
-    scoter.wait_for_event(&format!("begun {name}"));
-    peer
-}
-
-/// Sends a signal and waits until the server takes no more connections.
-fn send(scoter: &Scoter, signal: Signal) {
-    scoter.signal(signal);
-    until("nobody listens", || {
-        UnixStream::connect(scoter.socket()).is_err().then_some(())
-    });
-}
 
 #[test]
 fn running_requests_are_answered_before_the_server_stops() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut scoter = Scoter::serving("streaming").start();
         let gates = [scoter.gate("a"), scoter.gate("b")];
-        let mut peers = [begin(&scoter, "a"), begin(&scoter, "b")];
-        send(&scoter, signal);
+        let mut peers = [scoter.begin("a"), scoter.begin("b")];
+        scoter.begin_to_stop(signal);
         assert!(scoter.exit_status().is_none());
         gates.iter().for_each(Gate::open);
         assert_eq!(peers[0].reply().text(), "waited at a", "{signal}");
@@ -59,7 +42,7 @@ fn response_under_way_is_finished() {
     let request = hyper::Request::get("/gated").body(integration_tests::empty());
     let mut response = site.open(request.expect("well-formed"));
     assert_eq!(response.read(6), "first\n");
-    send(site.scoter(), Signal::SIGTERM);
+    site.scoter().begin_to_stop(Signal::SIGTERM);
     gate.open_for(2);
     assert_eq!(response.rest().0, "second\nthird\n");
     assert_eq!(site.scoter_mut().wait().code, Some(0));
@@ -71,7 +54,7 @@ fn slow_reader_gets_the_rest() {
     let mut peer = scoter.connect();
     peer.packet(&with(get("/at_once"), [("QUERY_STRING", "5000000")]));
     assert_eq!(peer.read(12), b"HTTP/1.1 200");
-    send(&scoter, Signal::SIGTERM);
+    scoter.begin_to_stop(Signal::SIGTERM);
     let rest = peer.ending().bytes();
     let body = rest
         .windows(4)
@@ -96,43 +79,111 @@ fn request_whose_body_is_under_way_is_answered() {
             .text(),
         ""
     );
-    send(&scoter, Signal::SIGTERM);
+    scoter.begin_to_stop(Signal::SIGTERM);
     assert_eq!(peer.send("56789").reply().text(), "0123456789");
     assert_eq!(scoter.wait().code, Some(0));
 }
 
+/// Checks that the log names each request that was cut, once.
+#[track_caller]
+fn assert_cut(log: &str, uris: &[&str]) {
+    for uri in uris {
+        let words = format!("method=\"GET\" uri=\"{uri}\"");
+        assert_eq!(log.matches(&words).count(), 1, "{words} in {log}");
+    }
+}
+
+/// Sends requests for `paths` that wait at a gate which never opens, and returns when the application has them.
+fn begin_waiting(scoter: &Scoter, paths: &[&str]) -> (Gate, Vec<Peer>) {
+    let gate = scoter.gate("never");
+    let peers = paths.iter().map(|path| {
+        let mut peer = scoter.connect();
+        peer.packet(&with(
+            get("/waits"),
+            [("QUERY_STRING", "never"), ("REQUEST_URI", path)],
+        ));
+        peer
+    });
+    let peers = peers.collect();
+    until("all are begun", || {
+        (scoter.events().len() == paths.len()).then_some(())
+    });
+    (gate, peers)
+}
+
 #[test]
-fn second_signal_stops_at_once() {
+fn second_signal_stops_at_once_and_names_what_it_cuts() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let mut scoter = Scoter::serving("streaming").start();
-        let _gate = scoter.gate("a");
-        let mut peer = begin(&scoter, "a");
-        send(&scoter, Signal::SIGTERM);
+        let mut scoter = Scoter::serving("streaming").workers("2").start();
+        let uris = ["/a?1", "/b?2", "/c?3"];
+        let (_never, peers) = begin_waiting(&scoter, &uris);
+        scoter.begin_to_stop(Signal::SIGTERM);
         scoter.signal(signal);
         let finished = scoter.wait();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-        assert!(peer.ending().bytes().is_empty());
+        for mut peer in peers {
+            assert!(peer.ending().bytes().is_empty());
+        }
+        assert_cut(&finished.stderr, &uris);
         assert!(!scoter.socket().exists());
+        assert_eq!(scoter.family(), []);
     }
 }
 
 #[test]
-fn request_that_never_ends_is_cut_at_the_deadline() {
+fn request_that_never_ends_is_cut_at_the_deadline_and_named() {
     let mut scoter = Scoter::serving("streaming")
         .args(["--graceful-timeout", "300ms"])
+        .workers("2")
         .start();
-    let _gate = scoter.gate("a");
-    let mut peer = begin(&scoter, "a");
-    scoter.signal(Signal::SIGTERM);
-    let finished = scoter.wait();
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let uris = ["/a?1", "/b?2", "/c?3"];
+    let (_never, peers) = begin_waiting(&scoter, &uris);
+    let finished = scoter.stop();
     assert!(
         finished.stderr.contains("graceful-timeout"),
         "{}",
         finished.stderr
     );
-    assert!(peer.ending().bytes().is_empty());
+    for mut peer in peers {
+        assert!(peer.ending().bytes().is_empty());
+    }
+    assert_cut(&finished.stderr, &uris);
     assert!(!scoter.socket().exists());
+}
+
+#[test]
+fn server_that_drains_is_not_ready_but_serves() {
+    let mut scoter = Scoter::serving("streaming")
+        .args(["--drain-delay", "10m"])
+        .workers("2")
+        .start();
+    assert_eq!(scoter.command(["status", "--ready"]).code, Some(0));
+    scoter.signal(Signal::SIGTERM);
+    scoter.wait_for_log("draining");
+    let status = scoter.command(["status", "--ready"]);
+    assert_eq!(status.code, Some(1), "{status:?}");
+    assert!(status.stderr.contains("draining"), "{status:?}");
+    for _ in 0..20 {
+        let reply = scoter.connect().packet(&get("/quick")).reply();
+        assert_eq!(reply.text(), "quick");
+    }
+    scoter.stop();
+}
+
+#[test]
+fn server_that_has_drained_finishes_its_requests_and_stops() {
+    let mut scoter = Scoter::serving("streaming")
+        .args(["--drain-delay", "300ms"])
+        .start();
+    let gate = scoter.gate("a");
+    let mut before = scoter.begin("a");
+    scoter.begin_to_stop(Signal::SIGTERM);
+    gate.open();
+    assert_eq!(before.reply().text(), "waited at a");
+    assert_eq!(scoter.wait().code, Some(0));
+    let log = scoter.stderr();
+    let order = ["draining", "stopping: ", "stopped"].map(|words| log.find(words));
+    assert!(order.is_sorted() && order[0].is_some(), "{log}");
 }
 
 #[test]
@@ -152,41 +203,28 @@ fn server_that_is_still_loading_stops() {
 }
 
 #[test]
-fn no_request_through_nginx_is_lost() {
+fn every_request_that_was_accepted_under_load_is_answered() {
     // Clients come and come while the server stops: each is answered whole, or nginx says 502 because nobody
     // listens any more.
-    let mut site = Site::serving("streaming");
-    let statuses = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                let client = site.nginx().site();
-                scope.spawn(move || {
-                    let mut statuses = Vec::new();
-                    while statuses.last() != Some(&502) {
-                        let reply = client.get("/quick");
-                        assert!(reply.status == 502 || reply.text() == "quick", "{reply:?}");
-                        statuses.push(reply.status);
-                    }
-                    statuses
-                })
-            })
-            .collect();
-        until("requests are answered", || {
-            (site.scoter().stdout().lines().count() > 20).then_some(())
-        });
+    for workers in ["1", "2"] {
+        let mut site = Site::of(Scoter::serving("streaming").workers(workers));
+        let crowd = Crowd::asking(&site, "/quick", 16);
+        crowd.wait_for_answers(100);
         site.scoter().signal(Signal::SIGTERM);
-        clients
-            .into_iter()
-            .map(|client| client.join().expect("asserts hold"))
-            .collect::<Vec<_>>()
-    });
-    assert_eq!(site.scoter_mut().wait().code, Some(0));
-    let answered: usize = statuses.iter().map(|statuses| statuses.len() - 1).sum();
-    assert_eq!(site.scoter().stdout().lines().count(), answered);
-    // nginx never got half a response, nor none from a connection that had been accepted.
-    let log = site.nginx().error_log();
-    for line in log.lines().filter(|line| line.contains("[error]")) {
-        assert!(line.contains("connect() to unix:"), "{line}");
+        let replies = crowd.turned_away();
+        let finished = site.scoter_mut().wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        for reply in &replies {
+            assert!(reply.status == 502 || reply.text() == "quick", "{reply:?}");
+        }
+        let answered = replies.iter().filter(|reply| reply.status == 200).count();
+        assert_eq!(finished.stdout.lines().count(), answered);
+        // nginx never got half a response, nor none from a connection that had been accepted.
+        let log = site.nginx().error_log();
+        for line in log.lines().filter(|line| line.contains("[error]")) {
+            assert!(line.contains("connect() to unix:"), "{line}");
+        }
+        assert_eq!(site.scoter().family(), []);
     }
 }
 
@@ -196,12 +234,12 @@ fn connections_in_the_kernels_queue_are_answered_however_long_it_takes() {
         .args(["--threads", "1"])
         .start();
     let gate = scoter.gate("a");
-    let mut running = begin(&scoter, "a");
+    let mut running = scoter.begin("a");
     let mut queued: Vec<_> = (0..4).map(|_| scoter.connect()).collect();
     for peer in &mut queued {
         peer.packet(&get("/quick"));
     }
-    send(&scoter, Signal::SIGTERM);
+    scoter.begin_to_stop(Signal::SIGTERM);
     let stopping = Instant::now();
     until("the stop has lasted", || {
         (stopping.elapsed() > Duration::from_millis(1_500)).then_some(())
@@ -212,18 +250,4 @@ fn connections_in_the_kernels_queue_are_answered_however_long_it_takes() {
         assert_eq!(peer.reply().text(), "quick");
     }
     assert_eq!(scoter.wait().code, Some(0));
-}
-
-#[test]
-fn signals_that_reload_other_servers_do_not_end_this_one() {
-    let scoter = Scoter::serving("streaming").start();
-    for (signal, name) in [(Signal::SIGHUP, "HUP"), (Signal::SIGUSR1, "USR1")] {
-        scoter.signal(signal);
-        let line = scoter.wait_for_log(&format!("signal={name:?}"));
-        assert!(line.contains("signal ignored"), "{line}");
-    }
-    assert_eq!(
-        scoter.connect().packet(&get("/quick")).reply().text(),
-        "quick"
-    );
 }

@@ -1,0 +1,214 @@
+//! Where the application is imported, what is shared, and when its hooks run.
+
+use std::collections::BTreeSet;
+
+use integration_tests::{Scoter, ScoterBuilder, get};
+use nix::sys::signal::Signal;
+
+/// A turn in the life of a process, as `apps/hooked.py` reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Turn {
+    what: String,
+    pid: i32,
+    worker: Option<u64>,
+}
+
+fn serving(args: &[&str]) -> ScoterBuilder {
+    Scoter::serving("hooked").args(args)
+}
+
+fn turns(scoter: &Scoter) -> Vec<Turn> {
+    let events = scoter.events();
+    let turns = events.iter().map(|event| {
+        let words: Vec<_> = event.split(' ').collect();
+        let [what, pid, worker] = words[..] else {
+            panic!("{event}");
+        };
+        Turn {
+            what: what.to_owned(),
+            pid: pid.parse().expect("a process id"),
+            worker: worker.parse().ok(),
+        }
+    });
+    turns.collect()
+}
+
+/// What a process has reported.
+fn life(turns: &[Turn], pid: i32) -> Vec<&str> {
+    let own = turns.iter().filter(|turn| turn.pid == pid);
+    own.map(|turn| turn.what.as_str()).collect()
+}
+
+#[track_caller]
+fn ask(scoter: &Scoter, path: &str) -> String {
+    scoter.connect().packet(&get(path)).reply().text()
+}
+
+#[test]
+fn each_worker_imports_for_itself_and_runs_its_hooks() {
+    let mut scoter = serving(&[]).workers("2").start();
+    let workers = scoter.wait_for_workers(2);
+    scoter.stop();
+    let turns = turns(&scoter);
+    for worker in &workers {
+        assert_eq!(
+            life(&turns, worker.pid().as_raw()),
+            [
+                "import",
+                "post_fork",
+                "start",
+                "start_again",
+                "exit",
+                "atexit"
+            ],
+            "{turns:?}"
+        );
+        let mut own = turns
+            .iter()
+            .filter(|turn| turn.pid == worker.pid().as_raw());
+        assert!(own.all(|turn| turn.worker == Some(worker.id)), "{turns:?}");
+    }
+    assert_eq!(turns.len(), 12, "{turns:?}");
+}
+
+#[test]
+fn preloaded_application_is_imported_once_and_forked() {
+    let mut scoter = serving(&["--preload"]).workers("3").start();
+    let workers = scoter.wait_for_workers(3);
+    let launcher = scoter.launcher();
+    for _ in 0..10 {
+        let who = ask(&scoter, "/who");
+        let (pid, id) = who.split_once(' ').expect("two words");
+        assert!(
+            workers
+                .iter()
+                .any(|worker| worker.pid().to_string() == pid && worker.id.to_string() == id),
+            "{who}"
+        );
+    }
+    scoter.stop();
+    let turns = turns(&scoter);
+    let of_launcher = life(&turns, launcher.pid().as_raw());
+    let forks = ["before_fork", "after_fork_in_parent"].repeat(3);
+    assert_eq!(
+        of_launcher,
+        [&["import"][..], &forks, &["atexit"]].concat(),
+        "{turns:?}"
+    );
+    assert_eq!(turns[0].worker, None, "{turns:?}");
+    for worker in &workers {
+        assert_eq!(
+            life(&turns, worker.pid().as_raw()),
+            [
+                "after_fork_in_child",
+                "post_fork",
+                "start",
+                "start_again",
+                "exit",
+                "atexit"
+            ],
+            "{turns:?}"
+        );
+    }
+    let ids: BTreeSet<_> = workers.iter().map(|worker| worker.id).collect();
+    assert_eq!(ids, [1, 2, 3].into());
+}
+
+#[test]
+fn what_is_preloaded_is_out_of_the_collectors_sight() {
+    let scoter = serving(&["--preload"]).start();
+    let frozen: usize = ask(&scoter, "/frozen").parse().expect("a number");
+    assert!(frozen > 1_000, "{frozen}");
+    let scoter = serving(&[]).start();
+    assert_eq!(ask(&scoter, "/frozen"), "0");
+}
+
+#[test]
+fn hooks_run_in_the_worker_that_replaces_another() {
+    let scoter = serving(&["--preload"]).start();
+    let first = scoter.worker();
+    first.signal(Signal::SIGTERM);
+    let second = scoter.wait_for_workers_that("another worker", |workers| {
+        workers.len() == 1 && workers[0].pid() != first.pid()
+    });
+    first.wait_until_gone();
+    let turns = turns(&scoter);
+    let ended = life(&turns, first.pid().as_raw());
+    assert_eq!(ended.last(), Some(&"atexit"), "{turns:?}");
+    let begun = life(&turns, second[0].pid().as_raw());
+    assert_eq!(begun.last(), Some(&"start_again"), "{turns:?}");
+}
+
+#[test]
+fn exception_in_a_hook_keeps_the_server_from_starting() {
+    for hook in ["post_fork", "on_worker_start"] {
+        for preload in ["--preload=false", "--preload"] {
+            let code = format!(
+                "from scoter import hooks\n\
+                 from hello import application\n\
+                 @hooks.{hook}\n\
+                 def connect():\n    raise LookupError('no database')\n"
+            );
+            let finished = Scoter::serving("failing")
+                .with_file("failing.py", &code)
+                .args([preload])
+                .run();
+            assert_eq!(finished.code, Some(3), "{hook}: {}", finished.stderr);
+            for words in [hook, "Traceback", "in connect", "LookupError: no database"] {
+                assert!(
+                    finished.stderr.contains(words),
+                    "{words} in {}",
+                    finished.stderr
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn exception_in_a_last_hook_is_logged_and_the_others_run() {
+    let mut scoter = Scoter::serving("failing")
+        .with_file(
+            "failing.py",
+            "from probe import event\n\
+             from scoter import hooks\n\
+             from hello import application\n\
+             @hooks.on_worker_exit\n\
+             def part():\n    raise LookupError('no farewell')\n\
+             @hooks.on_worker_exit\n\
+             def leave():\n    event('left')\n",
+        )
+        .start();
+    let finished = scoter.stop();
+    assert!(
+        finished.stderr.contains("LookupError: no farewell"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(scoter.events(), ["left"]);
+}
+
+#[test]
+fn threads_that_a_fork_would_lose_are_named() {
+    let code = "import threading\n\
+                from hello import application\n\
+                never = threading.Event()\n\
+                threading.Thread(target=never.wait, name='poller', daemon=True).start()\n";
+    let scoter = Scoter::serving("threaded")
+        .with_file("threaded.py", code)
+        .args(["--preload"])
+        .start();
+    let line = scoter.wait_for_log("threads");
+    assert!(
+        line.contains("WARN") && line.contains("poller") && line.contains("post_fork"),
+        "{line}"
+    );
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+
+    // Without it nothing is lost, and nothing said.
+    let mut scoter = Scoter::serving("threaded")
+        .with_file("threaded.py", code)
+        .start();
+    let log = scoter.stop().stderr;
+    assert!(!log.contains("poller"), "{log}");
+}

@@ -1,0 +1,363 @@
+//! HUP and `scoter reload`: new code is in place without anybody having noticed, broken code is not.
+
+use std::collections::BTreeSet;
+
+use integration_tests::{Crowd, DEADLINE, Finished, Scoter, ScoterBuilder, Site, get, until};
+use nix::sys::signal::Signal;
+
+/// A server of `changing.py`, which is version 1 of `apps/versions.py` and belongs to the test.
+pub(crate) fn serving_version_1() -> ScoterBuilder {
+    Scoter::serving("changing").with_file("changing.py", &version(1))
+}
+
+/// The code of a version.
+pub(crate) fn version(number: usize) -> String {
+    format!("import versions\napplication = versions.serving({number})\n")
+}
+
+/// Asks which version serves.
+#[track_caller]
+pub(crate) fn ask(scoter: &Scoter) -> String {
+    scoter.connect().packet(&get("/version")).reply().text()
+}
+
+#[track_caller]
+fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    assert_eq!(finished.code, Some(code), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} in {said}");
+    }
+}
+
+fn pids(scoter: &Scoter) -> Vec<i32> {
+    let workers = scoter.workers();
+    workers.iter().map(|worker| worker.pid().as_raw()).collect()
+}
+
+#[test]
+fn twenty_reloads_under_load_lose_no_request_and_bring_every_version() {
+    const LAST: usize = 21;
+    let site = Site::of(serving_version_1().workers("2"));
+    let scoter = site.scoter();
+    let crowd = Crowd::asking(&site, "/version", 16);
+    crowd.wait_for_text("1");
+    for number in 2..=LAST {
+        scoter.put("changing.py", &version(number));
+        scoter.signal(Signal::SIGHUP);
+        crowd.wait_for_text(&number.to_string());
+        scoter.wait_for_log(&format!("reloaded generation={number}"));
+    }
+    // Nobody who comes now meets the old code.
+    scoter.wait_for_workers_that("workers of the last generation", |workers| {
+        workers.len() == 2 && workers.iter().all(|worker| worker.generation == 21)
+    });
+    let later = crowd.answers();
+    crowd.wait_for_more(50);
+    let replies = crowd.leave();
+
+    let failed: Vec<_> = replies.iter().filter(|reply| reply.status != 200).collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {}: {failed:?}",
+        failed.len(),
+        replies.len()
+    );
+    let seen: BTreeSet<_> = replies.iter().map(|reply| reply.text()).collect();
+    let expected = (1..=LAST).map(|number| number.to_string()).collect();
+    assert_eq!(seen, expected);
+    // Each of the 16 may have begun its request before.
+    let late = &replies[later + 16..];
+    assert!(late.iter().all(|reply| reply.body == "21"), "{late:?}");
+    let log = site.nginx().error_log();
+    assert!(!log.contains("[error]"), "{log}");
+    until("the processes of the old generations are gone", || {
+        (scoter.launchers().len() == 1 && scoter.processes().len() == 4).then_some(())
+    });
+}
+
+/// What code can do to keep its workers from serving, and what is said about it.
+const BROKEN: [(&str, &str, &[&str]); 8] = [
+    (
+        "syntax",
+        "def application(\n",
+        &["SyntaxError", "changing.py"],
+    ),
+    (
+        "missing module",
+        "import no_such_module\n",
+        &["Traceback", "no_such_module", "changing.py"],
+    ),
+    ("exception", "1 / 0\n", &["Traceback", "ZeroDivisionError"]),
+    (
+        "no callable",
+        "hello = 1\n",
+        &["no callable", "application"],
+    ),
+    ("exit", "raise SystemExit(5)\n", &["SystemExit"]),
+    (
+        "hook that raises",
+        "from scoter import hooks\n\
+         import versions\n\
+         application = versions.serving(2)\n\
+         @hooks.on_worker_start\n\
+         def start():\n    raise LookupError('no database')\n",
+        &["on_worker_start", "Traceback", "LookupError: no database"],
+    ),
+    ("hard exit", "import os\nos._exit(9)\n", &["exit code 9"]),
+    (
+        "segmentation fault",
+        "import faulthandler\nfaulthandler._sigsegv()\n",
+        &["SIGSEGV"],
+    ),
+];
+
+#[test]
+fn broken_code_changes_nothing_and_is_explained() {
+    for preload in ["--preload=false", "--preload"] {
+        let site = Site::of(serving_version_1().args([preload]).workers("2"));
+        let scoter = site.scoter();
+        let before = pids(scoter);
+        let crowd = Crowd::asking(&site, "/version", 4);
+        for (name, code, words) in BROKEN {
+            let logged = scoter.stderr().len();
+            scoter.put("changing.py", code);
+            assert_says(&scoter.command(["reload"]), 1, words);
+            let log = scoter.stderr().split_off(logged);
+            assert!(log.contains("the old code serves on"), "{name}: {log}");
+            for word in words {
+                assert!(log.contains(word), "{name}: {word:?} in {log}");
+            }
+            let status = scoter.status();
+            assert_eq!(status["generation"], 1, "{name}");
+            assert_eq!(status["last_reload"]["ok"], false, "{name}");
+            until("the attempt is gone", || {
+                (pids(scoter) == before).then_some(())
+            });
+        }
+        // Once it is mended it comes.
+        scoter.put("changing.py", &version(2));
+        assert_says(&scoter.command(["reload"]), 0, &["serves"]);
+        crowd.wait_for_text("2");
+        let replies = crowd.leave();
+        assert!(replies.iter().all(|reply| reply.status == 200), "{preload}");
+        scoter.launcher();
+    }
+}
+
+#[test]
+fn code_that_never_gets_ready_is_given_up() {
+    let scoter = serving_version_1()
+        .with_file("scoter.toml", "start-timeout = '2m'\n")
+        .start();
+    let _never = scoter.gate("never");
+    scoter.put("scoter.toml", "start-timeout = '500ms'\n");
+    scoter.put("changing.py", "import probe\nprobe.wait_at('never')\n");
+    assert_says(&scoter.command(["reload"]), 1, &["start-timeout"]);
+    assert_eq!(ask(&scoter), "1");
+    assert_eq!(scoter.wait_for_workers(1)[0].generation, 1);
+}
+
+#[test]
+fn second_hup_during_a_reload_is_not_forgotten() {
+    let scoter = serving_version_1().start();
+    let gate = scoter.gate("import");
+    let slow = "import probe\nprobe.event('importing')\nprobe.wait_at('import')\n";
+    scoter.put("changing.py", &format!("{slow}{}", version(2)));
+    scoter.signal(Signal::SIGHUP);
+    scoter.wait_for_event("importing");
+    // What changes now is not in the code that is being imported.
+    scoter.put("changing.py", &version(3));
+    scoter.signal(Signal::SIGHUP);
+    scoter.wait_for_log("another reload follows");
+    // Who waits for an answer is told to come again.
+    assert_says(&scoter.command(["reload"]), 1, &["a reload is running"]);
+    gate.open();
+    scoter.wait_for_log("reloaded generation=3");
+    until("the last version serves", || {
+        (ask(&scoter) == "3").then_some(())
+    });
+}
+
+#[test]
+fn preloaded_code_is_imported_again_and_once() {
+    let importing = |number| format!("import probe\nprobe.event('imported')\n{}", version(number));
+    let scoter = serving_version_1()
+        .with_file("changing.py", &importing(1))
+        .args(["--preload"])
+        .workers("3")
+        .start();
+    for number in 2..=3 {
+        scoter.put("changing.py", &importing(number));
+        assert_says(
+            &scoter.command(["reload"]),
+            0,
+            &[&format!("generation {number} serves")],
+        );
+        assert_eq!(scoter.events().len(), number);
+        until("the new version serves", || {
+            (ask(&scoter) == number.to_string()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn changed_configuration_is_in_force_after_a_reload() {
+    let scoter = serving_version_1()
+        .default_workers()
+        .with_file("scoter.toml", "workers = 1\nthreads = 2\n")
+        .start();
+    assert_eq!(scoter.worker().slots, 2);
+    scoter.put("scoter.toml", "workers = 3\nthreads = 5\n");
+    assert_says(&scoter.command(["reload"]), 0, &["with 3 workers"]);
+    let workers = scoter.wait_for_workers(3);
+    assert!(
+        workers.iter().all(|worker| worker.slots == 5),
+        "{workers:?}"
+    );
+    // And back.
+    scoter.put("scoter.toml", "workers = 1\nthreads = 2\n");
+    scoter.signal(Signal::SIGHUP);
+    scoter.wait_for_log("reloaded generation=3");
+    assert_eq!(scoter.wait_for_workers(1)[0].slots, 2);
+}
+
+#[test]
+fn options_that_need_a_restart_are_named() {
+    let scoter = serving_version_1()
+        .with_file("scoter.toml", "backlog = 100\numask = '022'\nthreads = 2\n")
+        .start();
+    scoter.put("scoter.toml", "backlog = 200\numask = '027'\nthreads = 3\n");
+    assert_says(
+        &scoter.command(["reload"]),
+        0,
+        &["restart", "backlog", "umask"],
+    );
+    let line = scoter.wait_for_log("restart");
+    assert!(
+        line.contains("WARN") && line.contains("backlog") && line.contains("umask"),
+        "{line}"
+    );
+    assert!(!line.contains("threads"), "{line}");
+    assert_eq!(scoter.wait_for_workers(1)[0].slots, 3);
+}
+
+#[test]
+fn broken_configuration_changes_nothing_and_is_explained() {
+    let scoter = serving_version_1()
+        .with_file("scoter.toml", "threads = 2\n")
+        .start();
+    let before = pids(&scoter);
+    for (text, words) in [
+        (
+            "\nthread = 3\n",
+            &["scoter.toml:2", "thread", "threads"][..],
+        ),
+        ("threads = 0\n", &["scoter.toml:1", "threads"]),
+        ("threads = \n", &["scoter.toml:1"]),
+    ] {
+        scoter.put("scoter.toml", text);
+        assert_says(&scoter.command(["reload"]), 1, words);
+        let status = scoter.status();
+        assert_eq!(
+            (&status["generation"], &status["last_reload"]["ok"]),
+            (&1.into(), &false.into())
+        );
+        assert_eq!(pids(&scoter), before);
+    }
+    scoter.signal(Signal::SIGHUP);
+    scoter.wait_for_log_lines(4, "nothing has changed");
+    assert_eq!(ask(&scoter), "1");
+}
+
+#[test]
+fn touched_file_reloads() {
+    let scoter = serving_version_1()
+        .args(["--reload-on-touch", "touched", "--reload-on-touch", "also"])
+        .start();
+    for (number, file) in [(2, "also"), (3, "touched"), (4, "also")] {
+        scoter.put("changing.py", &version(number));
+        scoter.put(file, "");
+        scoter.wait_for_log(&format!("reloaded generation={number}"));
+        until("the new version serves", || {
+            (ask(&scoter) == number.to_string()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn request_that_began_before_a_reload_ends_with_the_old_code() {
+    let site = Site::of(serving_version_1());
+    let scoter = site.scoter();
+    let gate = scoter.gate("a");
+    let mut old = scoter.begin("a");
+    let worker = scoter.worker();
+    let launcher = scoter.launcher();
+    scoter.put("changing.py", &version(2));
+    assert_says(&scoter.command(["reload"]), 0, &["generation 2 serves"]);
+    for _ in 0..20 {
+        assert_eq!(site.get("/version").text(), "2");
+    }
+    assert!(!worker.is_gone());
+    gate.open();
+    assert_eq!(old.reply().text(), "1");
+    worker.wait_until_gone();
+    launcher.wait_until_gone();
+}
+
+#[test]
+fn request_of_the_old_code_that_never_ends_is_cut_and_named() {
+    let scoter = serving_version_1()
+        .args(["--graceful-timeout", "300ms"])
+        .start();
+    let _never = scoter.gate("never");
+    let mut old = scoter.begin("never");
+    let worker = scoter.worker();
+    assert_says(&scoter.command(["reload"]), 0, &["generation 2 serves"]);
+    assert!(old.ending().bytes().is_empty());
+    worker.wait_until_gone();
+    let cut = scoter.wait_for_log("uri=\"/waits\"");
+    assert!(cut.contains("method=\"GET\""), "{cut}");
+    assert_eq!(ask(&scoter), "1");
+}
+
+#[test]
+fn peers_that_stall_do_not_hold_up_a_reload() {
+    let scoter = serving_version_1().args(["--threads", "2"]).start();
+    let packet = get("/version").to_vec().expect("fits");
+    let _silent: Vec<_> = (0..4).map(|_| scoter.connect()).collect();
+    let mut half: Vec<_> = (0..4).map(|_| scoter.connect()).collect();
+    for peer in &mut half {
+        peer.send(&packet[..packet.len() / 2]);
+    }
+    // Accepted by the worker that is about to go: whoever comes later is.
+    assert_eq!(ask(&scoter), "1");
+    let worker = scoter.worker();
+    let start = std::time::Instant::now();
+    scoter.put("changing.py", &version(2));
+    assert_says(&scoter.command(["reload"]), 0, &[]);
+    // Who goes on is answered by the old code.
+    assert_eq!(
+        half[0].send(&packet[packet.len() / 2..]).reply().text(),
+        "1"
+    );
+    worker.wait_until_gone();
+    // --header-timeout is 10 seconds, --graceful-timeout 30.
+    assert!(start.elapsed() < DEADLINE / 3, "{:?}", start.elapsed());
+}
+
+#[test]
+fn surge_of_a_reload_is_bounded() {
+    let scoter = serving_version_1().workers("4").start();
+    scoter.put("changing.py", &version(2));
+    scoter.signal(Signal::SIGHUP);
+    until("the reload is over", || {
+        let workers = scoter.workers();
+        // Half as many more.
+        assert!(workers.len() <= 6, "{workers:?}");
+        let serving = workers.iter().filter(|worker| worker.is_ready()).count();
+        assert!(serving >= 4, "{workers:?}");
+        (scoter.status()["generation"] == 2).then_some(())
+    });
+    assert_eq!(scoter.wait_for_workers(4)[0].generation, 2);
+}
