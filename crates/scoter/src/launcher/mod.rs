@@ -4,6 +4,8 @@
 //! imports the application first, and its workers share that memory. It ends with its last
 //! worker once its line to the master has ended.
 
+mod lookout;
+
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::io;
@@ -21,6 +23,8 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::set_name;
 use tracing::{error, warn};
+
+use lookout::Lookout;
 
 use crate::application::Loaded;
 use crate::config::{Options, Settings};
@@ -80,14 +84,20 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         .and_then(|settings| settings.options().map_err(|error| error.to_string()))
         .map_err(io::Error::other)?;
     log::init(&options);
-    let preloaded = preload(py, &options)?;
-    Ok(Some(Prepared {
+    let mut prepared = Prepared {
         options,
         listeners: configuration.listeners.into_iter().zip(fds).collect(),
         control: configuration.control,
         several_workers: configuration.several_workers,
-        preloaded,
-    }))
+        preloaded: None,
+    };
+    if prepared.options.preload {
+        let lookout = Lookout::post(line, prepared.estate()?)?;
+        let loaded = preload(py, &prepared.options);
+        lookout.relieve();
+        prepared.preloaded = Some(loaded?);
+    }
+    Ok(Some(prepared))
 }
 
 fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<OwnedFd>)>> {
@@ -105,16 +115,13 @@ fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<Own
     }
 }
 
-fn preload(py: Python<'_>, options: &Options) -> Result<Option<Loaded>, Failure> {
-    if !options.preload {
-        return Ok(None);
-    }
+fn preload(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
     // KeyboardInterrupt would cut the import; INT is the master's.
     let dispositions = Dispositions::current();
     let loaded = Loaded::load(py, options)?;
     dispositions.restore();
     freeze(py).map_err(|error| Failure::Python(traceback(py, &error)))?;
-    Ok(Some(loaded))
+    Ok(loaded)
 }
 
 /// Moves what there is out of the collector's sight: a collection in a worker would write
@@ -144,17 +151,18 @@ impl Prepared {
         }
     }
 
-    /// Removes the sockets: the master is gone, and cannot.
-    fn close_to_newcomers(&mut self) {
+    /// What is to be cleared up when the master is gone.
+    fn estate(&self) -> Result<Estate, Failure> {
         let allow = AllowList::new(Vec::new());
-        for (description, fd) in self.listeners.drain(..) {
-            if let Ok(listener) = Listener::adopt(fd, description, &allow) {
-                listener.close_to_newcomers();
-            }
+        let mut listeners = Vec::new();
+        for (description, fd) in &self.listeners {
+            let listener = Listener::adopt(fd.try_clone()?, description.clone(), &allow);
+            listeners.push(listener.map_err(BindError::from)?);
         }
-        if let Some(control) = &self.control {
-            let _ = control.unlink();
-        }
+        Ok(Estate {
+            listeners,
+            control: self.control.clone(),
+        })
     }
 
     fn into_duty(self, line: OwnedFd, board: OwnedFd) -> Result<Duty, Failure> {
@@ -170,6 +178,23 @@ impl Prepared {
             several_workers: self.several_workers,
             options: self.options,
         })
+    }
+}
+
+/// What a master that is gone leaves behind.
+#[derive(Debug)]
+struct Estate {
+    listeners: Vec<Listener>,
+    control: Option<SocketFile>,
+}
+
+impl Estate {
+    /// Lets nobody connect any more, and removes the sockets.
+    fn clear(&self) {
+        self.listeners.iter().for_each(Listener::close_to_newcomers);
+        if let Some(control) = &self.control {
+            let _ = control.unlink();
+        }
     }
 }
 
@@ -218,7 +243,9 @@ impl Launcher {
                     Ok(Received::Message(ToLauncher::End, _)) => open = false,
                     Ok(Received::End) => {
                         open = false;
-                        self.given.close_to_newcomers();
+                        if let Ok(estate) = self.given.estate() {
+                            estate.clear();
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::InvalidData => {
