@@ -39,8 +39,6 @@ pub(crate) struct Configuration {
     pub(crate) listeners: Vec<Description>,
     /// The file of the control socket, for whoever outlives the master.
     pub(crate) control: Option<SocketFile>,
-    /// Whether several workers serve beside each other: `wsgi.multiprocess`.
-    pub(crate) several_workers: bool,
 }
 
 /// What a launcher tells the master.

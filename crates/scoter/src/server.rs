@@ -47,7 +47,6 @@ fn serve_alone(py: Python<'_>, options: Options) -> Result<Infallible, Failure> 
         overseer: Overseer::Nobody,
         control: None,
         preloaded: None,
-        several_workers: false,
         options,
     };
     serve(py, duty)

@@ -88,7 +88,6 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         options,
         listeners: configuration.listeners.into_iter().zip(fds).collect(),
         control: configuration.control,
-        several_workers: configuration.several_workers,
         preloaded: None,
     };
     if prepared.options.preload {
@@ -138,7 +137,6 @@ struct Prepared {
     options: Options,
     listeners: Vec<(Description, OwnedFd)>,
     control: Option<SocketFile>,
-    several_workers: bool,
     preloaded: Option<Loaded>,
 }
 
@@ -175,7 +173,6 @@ impl Prepared {
             overseer: Overseer::Master(Line::from(line)),
             control: self.control,
             preloaded: self.preloaded,
-            several_workers: self.several_workers,
             options: self.options,
         })
     }

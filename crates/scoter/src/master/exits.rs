@@ -109,7 +109,7 @@ impl Supervisor {
         }
         let failed = worker.failed.clone().unwrap_or_else(|| {
             let reason = self.coroner.describe(status, worker.rss);
-            Failed::new(1, &format!("a worker died while it was starting: {reason}"))
+            Failed::new(3, &format!("a worker died while it was starting: {reason}"))
         });
         self.on_failed_start(generation, &failed);
     }
@@ -194,6 +194,12 @@ impl Supervisor {
         if self.is_ending() || self.failure.is_some() {
             return;
         }
+        if !launcher.said_hello && is_stray(status) {
+            return debug!(
+                generation,
+                "a signal met a launcher before it could survive it"
+            );
+        }
         let reason = self.coroner.describe(status, 0);
         let pid = launcher.pid.as_raw();
         if !self.started {
@@ -236,6 +242,20 @@ impl Supervisor {
             self.on_worker_exit(worker, None);
         }
     }
+}
+
+/// Whether a process was killed by a signal that was meant for the master: whoever sends it
+/// to all of them meets a launcher, too, that Python has not given control yet.
+fn is_stray(status: Option<i32>) -> bool {
+    const MEANT_FOR_THE_MASTER: [Signal; 5] = [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ];
+    let signal = status.map_or(0, |status| status & 0x7f);
+    MEANT_FOR_THE_MASTER.iter().any(|one| *one as i32 == signal)
 }
 
 /// How often a worker is killed before it is given up.

@@ -40,6 +40,8 @@ pub(super) struct Launcher {
     /// Whether it can fork: with `--preload` the application is loaded.
     pub(super) prepared: bool,
     pub(super) started: Instant,
+    /// Whether anything has been heard of it.
+    pub(super) said_hello: bool,
     /// Whether its line has ended.
     pub(super) silent: bool,
     /// When its process ended, and how, while its line may still have something to say.
@@ -86,7 +88,6 @@ impl Launcher {
         settings: &Settings,
         listeners: &[Listener],
         control: Option<&SocketFile>,
-        several_workers: bool,
         events: mpsc::Sender<Event>,
     ) -> io::Result<Self> {
         let (ours, theirs) = Line::pair()?;
@@ -102,7 +103,6 @@ impl Launcher {
             settings: settings.to_json(),
             listeners: listeners.iter().map(Listener::describe).collect(),
             control: control.cloned(),
-            several_workers,
         };
         let sockets: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
         ours.send(&ToLauncher::Configure(configuration), &sockets)?;
@@ -123,6 +123,7 @@ impl Launcher {
             pid,
             prepared,
             started: Instant::now(),
+            said_hello: prepared,
             silent: false,
             exited: None,
             line,

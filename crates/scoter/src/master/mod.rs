@@ -21,8 +21,10 @@ mod worker;
 
 use std::ffi::OsString;
 
+use nix::sys::signal::SigSet;
 use rustix::thread::set_name;
 use tokio::runtime;
+use tracing::info;
 
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
@@ -44,18 +46,27 @@ pub(crate) fn run(
     settings: Settings,
     options: Options,
 ) -> Result<u8, Failure> {
+    // Until there are handlers a signal waits: its default would end the process, with
+    // sockets left behind.
+    let _ = SigSet::all().thread_block();
     let mut resumed = upgrade::resumed()?;
     let opened = match &mut resumed {
         Some(state) => state.opened(&options)?,
         None => start::open(&options)?,
     };
-    let _pid_file = PidFile::write(options.pid_file.as_deref())?;
+    let _pid_file = PidFile::write(options.pid_file.as_deref()).inspect_err(|_| opened.close())?;
     let _ = set_name(c"scoter-master");
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let supervisor = Supervisor::new(program, arguments, settings, options, opened);
-        Ok(supervisor.run(resumed).await?)
+        let mut supervisor = Supervisor::new(program, arguments, settings, options, opened);
+        let ended = supervisor.run(resumed).await;
+        supervisor.close();
+        let code = ended?;
+        if code == 0 {
+            info!("stopped");
+        }
+        Ok(code)
     })
 }

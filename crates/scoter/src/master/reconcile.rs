@@ -73,7 +73,6 @@ impl Supervisor {
 
     fn start_launchers(&mut self) {
         let (current, target) = (self.current, self.target());
-        let several = self.scale.most() > 1;
         let control = self.control.as_ref().and_then(|control| control.file());
         for generation in &mut self.generations {
             let number = generation.number;
@@ -87,7 +86,6 @@ impl Supervisor {
                 &generation.settings,
                 &self.listeners,
                 control,
-                several,
                 self.events.clone(),
             );
             match launcher {
@@ -160,7 +158,8 @@ impl Supervisor {
         let Some(found) = self.generation(generation) else {
             return false;
         };
-        let Some(launcher) = found.launcher.as_ref().filter(|launcher| launcher.prepared) else {
+        let ready = found.launcher.as_ref().filter(|launcher| launcher.prepared);
+        let Some(launcher) = ready.filter(|_| found.backoff.until().is_none()) else {
             return false;
         };
         let slots = usize::from(found.options.threads);
@@ -180,9 +179,15 @@ impl Supervisor {
                 true
             }
             Err(error) => {
-                error!(%error, worker = id, "no worker could be started");
-                let place = self.places.entry((generation, id));
-                place.or_default().failed(Duration::ZERO);
+                let hint = "more descriptors (ulimit -n, LimitNOFILE=) may be needed";
+                error!(%error, worker = id, hint, "no worker could be started");
+                if !self.started {
+                    let message = format!("cannot start a worker: {error}\nhint: {hint}");
+                    self.failure = Some(Failed::new(1, &message));
+                }
+                if let Some(generation) = self.generation_mut(generation) {
+                    generation.backoff.failed(Duration::ZERO);
+                }
                 false
             }
         }
@@ -250,5 +255,7 @@ impl Supervisor {
         let (workers, threads) = (wanted, self.options.threads);
         info!(workers, threads, "ready");
         self.systemd.ready(&self.summary());
+        let early = self.early.take();
+        self.follow(early);
     }
 }

@@ -107,6 +107,8 @@ impl Supervisor {
             Some("the server has not started yet")
         } else if self.rollout.is_some() {
             Some("a reload is running already")
+        } else if self.preflight.is_some() {
+            Some("an upgrade is running already")
         } else {
             None
         }
@@ -130,13 +132,18 @@ impl Supervisor {
                     rollout.again = Some(what);
                 }
             }
+            // Whatever it is about may have come too late for what is being loaded.
+            (None, None) if self.stopping.is_none() => {
+                info!(origin, "put off: {busy}");
+                self.early = Some(what);
+            }
             (None, None) => warn!(origin, "no reload: {busy}"),
         }
     }
 
     /// Does what was put off.
-    fn follow(&mut self, again: Option<Again>) {
-        const ORIGIN: &str = "a signal during the last reload";
+    pub(super) fn follow(&mut self, again: Option<Again>) {
+        const ORIGIN: &str = "a signal that was put off";
         match again {
             Some(Again::Reload) => self.reload(ORIGIN, None),
             Some(Again::Upgrade) => self.begin_upgrade(ORIGIN, None),

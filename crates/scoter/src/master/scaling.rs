@@ -44,11 +44,6 @@ impl Scale {
         self.range
     }
 
-    /// The most workers there may be beside each other.
-    pub(super) fn most(&self) -> u32 {
-        self.range.map_or(self.wanted, |(_, max)| max)
-    }
-
     /// Takes over what `scoter scale` or the load have made of the same configuration.
     pub(super) fn set(&mut self, wanted: u32) {
         self.wanted = match self.range {

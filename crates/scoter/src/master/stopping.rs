@@ -42,6 +42,9 @@ impl Supervisor {
         if let Some(rollout) = self.rollout.take() {
             rollout.answer(&Err(ReloadError::Busy("the server stops".to_owned())));
         }
+        if let Some(preflight) = self.preflight.take() {
+            preflight.cancel();
+        }
         let delay = self.options.drain_delay.map(|delay| delay.0);
         let graceful = self.options.graceful_timeout.0;
         self.systemd.stopping("finishing what runs");

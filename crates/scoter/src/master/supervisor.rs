@@ -22,7 +22,7 @@ use super::backoff::Backoff;
 use super::event::Event;
 use super::generation::{Departing, Generation};
 use super::obituary::Coroner;
-use super::reload::Rollout;
+use super::reload::{Again, Rollout};
 use super::scaling::Scale;
 use super::stopping::Stopping;
 use super::systemd::Systemd;
@@ -75,6 +75,8 @@ pub(super) struct Supervisor {
     pub(super) next_generation: u32,
     pub(super) next_serial: u64,
     pub(super) events: mpsc::Sender<Event>,
+    /// What a signal asked for before there was anything to reload.
+    pub(super) early: Option<Again>,
     /// Launchers that have been let go.
     pub(super) departing: Vec<Departing>,
     /// What the workers' places have been through, by generation and number: that the old
@@ -117,6 +119,7 @@ impl Supervisor {
             next_generation: 1,
             next_serial: 1,
             events,
+            early: None,
             departing: Vec::new(),
             places: HashMap::new(),
             incoming,
@@ -130,7 +133,7 @@ impl Supervisor {
     /// # Errors
     ///
     /// Those of the system, when it has no descriptors or processes to give.
-    pub(super) async fn run(mut self, resumed: Option<State>) -> io::Result<u8> {
+    pub(super) async fn run(&mut self, resumed: Option<State>) -> io::Result<u8> {
         let mut signals = Signals::install()?;
         let mut children = signal(SignalKind::child())?;
         // Workers whose launcher is killed become children of the master.
@@ -167,9 +170,12 @@ impl Supervisor {
                 }
             };
             tokio::select! {
+                // What has been said comes before what is missed: after a pause of the whole
+                // machine both are there.
+                biased;
                 Some(event) = self.incoming.recv() => self.on_event(event),
-                signal = signals.next() => self.on_signal(signal),
                 _ = children.recv() => self.reap(),
+                signal = signals.next() => self.on_signal(signal),
                 Some(order) = orders.recv() => self.on_order(order),
                 _ = tick.tick() => self.on_tick(),
                 _ = load.tick(), if self.scale.range().is_some() => self.follow_load(),
@@ -182,16 +188,15 @@ impl Supervisor {
         if let Some(server) = server {
             let _ = tokio::time::timeout(LAST_ANSWERS, server).await;
         }
-        if let Some(control) = &self.control {
-            if let Err(error) = control.close() {
-                warn!(%error, "the control socket was not removed");
-            }
+        Ok(code)
+    }
+
+    /// Removes the sockets.
+    pub(super) fn close(&self) {
+        if let Some(Err(error)) = self.control.as_ref().map(|control| control.close()) {
+            warn!(%error, "the control socket was not removed");
         }
         self.listeners.iter().for_each(Listener::close_to_newcomers);
-        if code == 0 {
-            info!("stopped");
-        }
-        Ok(code)
     }
 
     fn begin(&mut self) -> io::Result<()> {
@@ -254,6 +259,10 @@ impl Supervisor {
     fn on_launcher(&mut self, generation: u32, message: FromLauncher) {
         match message {
             FromLauncher::Hello { version } => {
+                let launcher = self.generation_mut(generation);
+                if let Some(launcher) = launcher.and_then(|one| one.launcher.as_mut()) {
+                    launcher.said_hello = true;
+                }
                 if version != env!("CARGO_PKG_VERSION") {
                     self.meet_other_version(generation, &version);
                 }

@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, execve};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -93,6 +93,16 @@ pub(super) struct Preflight {
     reply: Option<Reply>,
 }
 
+impl Preflight {
+    /// Forgets it: there is something else to do.
+    pub(super) fn cancel(self) {
+        let _ = kill(self.pid, Signal::SIGKILL);
+        if let Some(reply) = self.reply {
+            let _ = reply.send(Err(ReloadError::Busy("the server stops".to_owned())));
+        }
+    }
+}
+
 /// Takes what an earlier release has left, if this process has begun as one.
 ///
 /// # Errors
@@ -134,11 +144,7 @@ impl State {
 impl Supervisor {
     /// Asks the installed release whether it can take over, and lets it if so.
     pub(super) fn begin_upgrade(&mut self, origin: &'static str, reply: Option<Reply>) {
-        let busy = self
-            .preflight
-            .as_ref()
-            .map(|_| "an upgrade is running already");
-        if let Some(busy) = self.busy().or(busy) {
+        if let Some(busy) = self.busy() {
             return self.put_off(origin, busy, Again::Upgrade, reply);
         }
         let preflight = || {
@@ -188,7 +194,7 @@ impl Supervisor {
     pub(super) fn limit_preflight(&self) {
         if let Some(preflight) = &self.preflight {
             if preflight.begun.elapsed() > PREFLIGHT_TIME {
-                let _ = nix::sys::signal::kill(preflight.pid, Signal::SIGKILL);
+                let _ = kill(preflight.pid, Signal::SIGKILL);
             }
         }
     }
@@ -231,6 +237,9 @@ impl Supervisor {
         // What the readers have taken from the lines would be lost.
         while let Ok(event) = self.incoming.try_recv() {
             self.on_event(event);
+        }
+        if let Some(busy) = self.busy() {
+            return io::Error::other(busy);
         }
         let state = self.state();
         let kept = self.descriptors();

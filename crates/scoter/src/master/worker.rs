@@ -222,8 +222,11 @@ impl AsFd for Worker {
 }
 
 impl Drop for Worker {
+    /// Has a process end that nobody will supervise. A line that ends without a word means
+    /// to it that the whole server is gone.
     fn drop(&mut self) {
         self.reader.abort();
+        let _ = self.line.get_ref().send(&ToWorker::Leave, &[]);
     }
 }
 

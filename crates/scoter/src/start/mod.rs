@@ -54,7 +54,8 @@ pub(crate) fn open(options: &Options) -> Result<Opened, Failure> {
 }
 
 impl Opened {
-    fn close(&self) {
+    /// Removes the sockets again.
+    pub(crate) fn close(&self) {
         self.listeners.iter().for_each(Listener::close_to_newcomers);
         if let Some(Err(error)) = self.control.as_ref().map(ControlListener::close) {
             warn!(%error, "the control socket was not removed");

@@ -29,6 +29,10 @@ impl PidFile {
 
 /// Whoever reads it finds a whole number or no file.
 fn write(path: &Path) -> io::Result<()> {
+    let in_the_way = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
+    if in_the_way {
+        return Err(io::Error::other("what is there is no regular file"));
+    }
     let folder = path.parent().unwrap_or_else(|| Path::new("/"));
     let mut file = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))

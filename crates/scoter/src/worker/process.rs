@@ -39,8 +39,6 @@ pub(crate) struct Duty {
     pub(crate) control: Option<SocketFile>,
     /// The application, where it was loaded before the fork.
     pub(crate) preloaded: Option<Loaded>,
-    /// Whether other workers serve beside this one.
-    pub(crate) several_workers: bool,
 }
 
 /// Serves until the worker is told to end, and ends the process then.
@@ -56,7 +54,6 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
         overseer,
         control,
         preloaded,
-        several_workers,
     } = duty;
     interpreter::leave_signals_to_us(py).map_err(python(py))?;
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
@@ -71,7 +68,6 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
     let worker = Worker {
         options: &options,
         shared: &shared,
-        several_workers,
     };
     let served = worker.load_and_serve(py, preloaded);
     // Python writes there until the end of the process.
@@ -100,7 +96,6 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
 struct Worker<'a> {
     options: &'a Options,
     shared: &'a Arc<Shared>,
-    several_workers: bool,
 }
 
 impl Worker<'_> {
@@ -170,7 +165,9 @@ impl Worker<'_> {
             });
         ServerInfo {
             multithread: self.options.threads > 1,
-            multiprocess: self.several_workers,
+            // PEP 3333: "may be simultaneously invoked by another process", as while one
+            // worker replaces another.
+            multiprocess: matches!(self.shared.overseer, Overseer::Master(_)),
             server_name: tcp.map_or_else(|| "localhost".to_owned(), |tcp| tcp.ip().to_string()),
             server_port: tcp.map_or(80, SocketAddr::port),
             forwarded_proto: if self.options.trust_forwarded_proto {
