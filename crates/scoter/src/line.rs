@@ -184,9 +184,9 @@ impl Line {
             let parts = &mut [IoSliceMut::new(&mut bytes)];
             match recvmsg(&self.0, parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
                 Ok(received) => break received,
-                Err(Errno::INTR) => {}
-                // The other end has gone with messages of ours unread.
-                Err(Errno::CONNRESET) => return Ok(Received::End),
+                // The other end has gone with messages of ours unread. That is said once, and
+                // first; its own last messages are still there.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(errno) => return Err(errno.into()),
             }
         };
@@ -304,6 +304,22 @@ mod tests {
             .unwrap();
         drop(master);
         assert!(matches!(worker.receive::<ToWorker>(), Ok(Received::End)));
+    }
+
+    #[test]
+    fn last_message_of_an_end_that_left_ours_unread_arrives() {
+        let (master, launcher) = Line::pair().unwrap();
+        launcher.send(&FromLauncher::Prepared, &[]).unwrap();
+        master.send(&ToLauncher::End, &[]).unwrap();
+        drop(master);
+        assert!(matches!(
+            launcher.receive(),
+            Ok(Received::Message(ToLauncher::End, _))
+        ));
+        assert!(matches!(
+            launcher.receive::<ToLauncher>(),
+            Ok(Received::End)
+        ));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(crate) struct Cell {
     queued: AtomicU64,
     /// Requests answered with a status of 500 or more.
     failed: AtomicU64,
+    /// 1 once the slot takes no more connections.
+    left: AtomicU32,
     lengths: AtomicU64,
     text: [AtomicU64; TEXT_WORDS],
 }
@@ -217,6 +219,17 @@ impl Cell {
         }
         self.phase.store(Phase::Idle as u32, Release);
         Duration::from_nanos(elapsed)
+    }
+
+    /// Notes that the slot takes no more connections.
+    pub(crate) fn leave(&self) {
+        self.left.store(1, Release);
+    }
+
+    /// Whether the slot takes no more connections, or has something else to do until it
+    /// notices that it is not to.
+    pub(crate) fn is_out(&self) -> bool {
+        self.left.load(Acquire) == 1 || self.phase() != Phase::Idle
     }
 
     /// Notes that the running request's client has been told that it took too long.

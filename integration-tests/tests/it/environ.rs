@@ -55,10 +55,9 @@ fn empty_server_name_and_port_are_replaced() {
 #[test]
 fn wsgi_variables_are_those_of_pep_3333() {
     for (threads, multithread, workers, multiprocess) in [
-        ("1", false, "1", false),
-        ("4", true, "1", false),
-        ("1", false, "2", true),
-        ("1", false, "1..2", true),
+        // Even one worker has another one beside it while it is replaced.
+        ("1", false, "1", true),
+        ("4", true, "2", true),
     ] {
         let scoter = Scoter::serving("echo")
             .args(["--threads", threads])

@@ -45,8 +45,17 @@ impl Client {
         self.read(&answer.success()?)
     }
 
-    /// Asks for what the server answers at once.
+    /// Asks for what the server answers at once. A question is asked again if the server gives
+    /// way to another release just then; an order is not.
     pub(super) async fn ask(&self, method: Method, uri: Uri) -> Result<Answer, ClientError> {
+        let is_question = method == Method::GET;
+        match self.ask_once(method.clone(), uri.clone()).await {
+            Err(ClientError::Cut) if is_question => self.ask_once(method, uri).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask_once(&self, method: Method, uri: Uri) -> Result<Answer, ClientError> {
         let asked = async {
             let stream = self.connect().await?;
             self.exchange(stream, method, uri).await

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::scaling::Scale;
 use super::supervisor::Supervisor;
 use super::touch::Touched;
-use super::worker::Phase;
+use super::worker::{Phase, Worker};
 use crate::config::{Change, Settings};
 use crate::control::{ReloadError, ReloadStatus, Reloaded};
 use crate::log;
@@ -233,8 +233,10 @@ impl Supervisor {
             .iter()
             .filter(|worker| is_new(worker.generation) && worker.phase == Phase::Ready);
         let complete = rollout.proven && ready.count() >= self.scale.wanted() as usize;
-        let old = |worker: &super::worker::Worker| !is_new(worker.generation) && worker.counts();
-        if !complete || self.workers.iter().any(old) {
+        // Whoever hears of the end of the reload meets new code only.
+        let old = |worker: &Worker| !is_new(worker.generation) && !worker.is_out();
+        self.is_last_call = complete && self.workers.iter().any(old);
+        if !complete || self.is_last_call {
             return;
         }
         let Some(rollout) = self.rollout.take() else {

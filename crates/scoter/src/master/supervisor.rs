@@ -75,6 +75,8 @@ pub(super) struct Supervisor {
     pub(super) next_generation: u32,
     pub(super) next_serial: u64,
     pub(super) events: mpsc::Sender<Event>,
+    /// Whether all that a reload still waits for is that old workers stop accepting.
+    pub(super) is_last_call: bool,
     /// What a signal asked for before there was anything to reload.
     pub(super) early: Option<Again>,
     /// Launchers that have been let go.
@@ -119,6 +121,7 @@ impl Supervisor {
             next_generation: 1,
             next_serial: 1,
             events,
+            is_last_call: false,
             early: None,
             departing: Vec::new(),
             places: HashMap::new(),
@@ -424,6 +427,7 @@ impl Supervisor {
 
     fn on_tick(&mut self) {
         self.reap();
+        self.systemd.catch_up();
         self.find_vanished();
         self.judge_exits();
         self.limit_preflight();
@@ -465,7 +469,9 @@ impl Supervisor {
             .chain(launchers)
             .chain(stop)
             .chain(departing);
-        all.chain(loading).min()
+        let waiting = self.rollout.is_some() && self.is_last_call;
+        let last_call = waiting.then(|| Instant::now() + LAST_CALL_STEP);
+        all.chain(loading).chain(last_call).min()
     }
 
     fn on_deadline(&mut self) {
@@ -523,6 +529,9 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 
 /// How often it looks at the load, where that decides the number of workers.
 const LOAD_TICK: Duration = Duration::from_millis(100);
+
+/// Between looks at workers that are about to stop accepting.
+const LAST_CALL_STEP: Duration = Duration::from_millis(2);
 
 /// How long the news of a killed process may take.
 pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,5 +1,6 @@
 //! What systemd is told, where it listens: sd_notify(3). Elsewhere nothing happens.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
@@ -17,6 +18,8 @@ pub(super) struct Systemd {
     /// How often its watchdog wants to be fed: twice as often as it requires.
     watchdog: Option<Duration>,
     fed: Instant,
+    /// What it has not taken yet: its queue is short.
+    unsent: VecDeque<String>,
 }
 
 impl Systemd {
@@ -27,40 +30,41 @@ impl Systemd {
                 .filter(|period| *period >= SHORTEST_WATCHDOG)
                 .map(|period| period / 2),
             fed: Instant::now(),
+            unsent: VecDeque::new(),
         }
     }
 
     /// The start, or a reload, is complete.
-    pub(super) fn ready(&self, status: &str) {
+    pub(super) fn ready(&mut self, status: &str) {
         // MAINPID: after an upgrade it is still this process, and systemd may have been told
         // of another one by a wrapper.
-        tell(&[
+        self.tell(&[
             NotifyState::Ready,
             NotifyState::MainPid(std::process::id()),
             NotifyState::Status(status),
         ]);
     }
 
-    pub(super) fn reloading(&self, status: &str) {
+    pub(super) fn reloading(&mut self, status: &str) {
         // Type=notify-reload compares this clock with when it asked (systemd.service(5)).
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now, NotifyState::Status(status)]),
+            Ok(now) => self.tell(&[NotifyState::Reloading, now, NotifyState::Status(status)]),
             Err(error) => debug!(%error, "no monotonic clock"),
         }
     }
 
-    pub(super) fn stopping(&self, status: &str) {
-        tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+    pub(super) fn stopping(&mut self, status: &str) {
+        self.tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
     }
 
-    pub(super) fn status(&self, status: &str) {
-        tell(&[NotifyState::Status(status)]);
+    pub(super) fn status(&mut self, status: &str) {
+        self.tell(&[NotifyState::Status(status)]);
     }
 
     /// Asks for that much more time, from now, for what is going on.
-    pub(super) fn extend(&self, time: Duration) {
+    pub(super) fn extend(&mut self, time: Duration) {
         let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-        tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
+        self.tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
     }
 
     /// Feeds the watchdog if it is time to.
@@ -70,27 +74,41 @@ impl Systemd {
             .is_some_and(|period| self.fed.elapsed() >= period)
         {
             self.fed = Instant::now();
-            tell(&[NotifyState::Watchdog]);
+            self.tell(&[NotifyState::Watchdog]);
         }
+    }
+
+    /// Tries again what could not be sent.
+    pub(super) fn catch_up(&mut self) {
+        let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+            return;
+        };
+        while let Some(message) = self.unsent.front() {
+            match send(path.as_bytes(), message.as_bytes()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => debug!(%error, "systemd was not told"),
+                Ok(()) => {}
+            }
+            self.unsent.pop_front();
+        }
+    }
+
+    fn tell(&mut self, states: &[NotifyState<'_>]) {
+        let mut message = String::new();
+        for state in states {
+            // Writing to a string cannot fail.
+            let _ = writeln!(message, "{state}");
+        }
+        self.unsent.push_back(message);
+        if self.unsent.len() > MOST_UNSENT {
+            self.unsent.pop_front();
+        }
+        self.catch_up();
     }
 
     /// For how long workers may stand still before the watchdog goes hungry.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.watchdog
-    }
-}
-
-fn tell(states: &[NotifyState<'_>]) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let mut message = String::new();
-    for state in states {
-        // Writing to a string cannot fail.
-        let _ = writeln!(message, "{state}");
-    }
-    if let Err(error) = send(path.as_bytes(), message.as_bytes()) {
-        debug!(%error, "systemd was not told");
     }
 }
 
@@ -105,6 +123,9 @@ fn send(path: &[u8], message: &[u8]) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.send_to_addr(message, &address).map(drop)
 }
+
+/// Messages kept for a service manager that does not read.
+const MOST_UNSENT: usize = 64;
 
 /// A watchdog with less patience than this is a mistake.
 const SHORTEST_WATCHDOG: Duration = Duration::from_millis(100);

@@ -131,6 +131,11 @@ impl Worker {
         matches!(self.phase, Phase::Starting | Phase::Ready)
     }
 
+    /// Whether it takes no more connections, having been told so.
+    pub(super) fn is_out(&self) -> bool {
+        !self.counts() && self.board.cells().iter().all(Cell::is_out)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         let mut cells = self.board.cells().iter();
         cells.all(|cell| cell.phase() == SlotPhase::Idle)

@@ -198,6 +198,7 @@ impl Slot {
 
     fn next(&mut self) -> Next {
         let shared = Arc::clone(&self.shared);
+        let mut called = false;
         loop {
             if let Some(request) = shared.ready.try_pop() {
                 return Next::Serve(request);
@@ -205,7 +206,7 @@ impl Slot {
             if self.poller.is_accepting() {
                 let ending = shared.stop.ending();
                 if ending == Some(Ending::Retire) {
-                    self.leave_listeners();
+                    self.leave_listeners(called);
                     continue;
                 }
                 if let Some(connection) = self.accept() {
@@ -217,8 +218,7 @@ impl Slot {
                 self.longest_run = Duration::ZERO;
                 if ending == Some(Ending::Drain) {
                     // Nobody waits in the kernel's queue. What the reactor has still comes.
-                    self.poller.stop_accepting(&shared.listeners, &shared.stop);
-                    shared.reactor.slot_drained(self.index);
+                    self.stop_accepting();
                 }
             }
             match self.poller.wait() {
@@ -227,26 +227,31 @@ impl Slot {
                     Popped::Empty => {}
                     Popped::Closed => return Next::End,
                 },
-                Wake::Listener | Wake::Stop => {}
+                Wake::Listener => called = true,
+                Wake::Stop => {}
                 Wake::Signal => return Next::CheckSignals,
             }
         }
     }
 
     /// Leaves what comes from now on to other workers.
-    fn leave_listeners(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        self.poller.stop_accepting(&shared.listeners, &shared.stop);
-        // The kernel wakes one sleeper for a connection (EPOLLEXCLUSIVE). If it was this
-        // one, nobody else comes for it until the next connection arrives.
-        for _ in &shared.listeners {
-            let Some(connection) = self.accept() else {
-                break;
-            };
-            if let Some(request) = self.receive(connection) {
-                shared.ready.push(request);
+    fn leave_listeners(&mut self, called: bool) {
+        if called {
+            // The kernel wakes one sleeper for a connection (EPOLLEXCLUSIVE), and this was
+            // it: nobody else comes for it until the next connection arrives.
+            if let Some(connection) = self.accept() {
+                if let Some(request) = self.receive(connection) {
+                    self.shared.ready.push(request);
+                }
             }
         }
+        self.stop_accepting();
+    }
+
+    fn stop_accepting(&mut self) {
+        let shared = &self.shared;
+        self.poller.stop_accepting(&shared.listeners, &shared.stop);
+        shared.board.cells()[self.index].leave();
         shared.reactor.slot_drained(self.index);
     }
 
