@@ -331,7 +331,7 @@ fn stop_does_not_wait_for_what_cannot_be_ended() {
 #[test]
 fn worker_that_cannot_go_on_is_replaced() {
     let mut scoter = Scoter::serving("timeouts")
-        .args(["--workers", "1", "--threads", "1"])
+        .args(["--threads", "1"])
         .args(["--request-timeout", "200ms", "--request-grace", "200ms"])
         .start();
     for name in ["stubborn", "keeps_the_gil"] {
