@@ -152,6 +152,7 @@ fn sixty_kilobytes_of_headers_pass_through_nginx() {
 #[test]
 fn many_small_vars_arrive() {
     let scoter = Scoter::serving("echo").start();
+    // --max-vars is 1000.
     let vars: Vec<_> = (0..900).map(|n| (format!("X{n}"), n.to_string())).collect();
     let seen = scoter
         .connect()
