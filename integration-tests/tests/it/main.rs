@@ -41,6 +41,7 @@ mod startup;
 mod stop;
 mod streaming;
 mod supervision;
+mod systemd;
 mod timeouts;
 mod unread_bodies;
 mod validate;
