@@ -5,6 +5,7 @@
 
 mod accel;
 mod access_log;
+mod activation;
 mod bodies;
 mod browser;
 mod concurrency;
