@@ -29,6 +29,7 @@ mod nginx_errors;
 mod overlaps;
 mod paths;
 mod preload;
+mod privileges;
 mod processes;
 mod recycling;
 mod reload;
