@@ -30,6 +30,7 @@ mod nginx_conf;
 mod nginx_errors;
 mod overlaps;
 mod paths;
+mod pid1;
 mod pid_file;
 mod preload;
 mod privileges;
