@@ -50,5 +50,6 @@ mod supervision;
 mod systemd;
 mod timeouts;
 mod unread_bodies;
+mod upgrade;
 mod validate;
 mod warm_up;
