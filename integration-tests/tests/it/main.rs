@@ -49,6 +49,7 @@ mod streaming;
 mod supervision;
 mod systemd;
 mod timeouts;
+mod unit;
 mod unread_bodies;
 mod upgrade;
 mod validate;
