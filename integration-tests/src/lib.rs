@@ -16,35 +16,45 @@
 //! - [`Crowd`]: many of those clients, busy while something happens to the server;
 //! - [`Peer`]: a front end that speaks uwsgi to scoter by hand, as well or as badly as a test likes;
 //! - [`Worker`] and [`Running`]: the processes behind the server, as its status names them and as the system does;
+//! - [`Manager`] and [`Activation`]: what systemd is to a service, to the letter;
+//! - [`Package`]: copies of the server, for other users and other releases;
 //! - [`Gate`] and [`Scoter::wait_for_event`]: how a test and an application take turns without a clock.
 //!
 //! The server is taken from the environment variable `SCOTER`, else from `.venv/bin/scoter`; nginx from
 //! `NGINX`, else from the search path.
 
+mod activation;
 mod control;
 mod crowd;
 mod django;
 mod gate;
 mod http;
+mod manager;
 mod nginx;
+mod package;
 mod process;
 mod reply;
 mod running;
 mod scoter;
 mod site;
+mod skip;
 mod uwsgi;
 mod wait;
 
+pub use crate::activation::Activation;
 pub use crate::control::Worker;
 pub use crate::crowd::Crowd;
 pub use crate::django::DjangoSite;
 pub use crate::gate::Gate;
 pub use crate::http::{Body, Client, Completeness, Open, Pattern, empty, whole};
+pub use crate::manager::{Manager, Notice};
 pub use crate::nginx::{Nginx, NginxBuilder};
+pub use crate::package::Package;
 pub use crate::process::{Finished, Process};
 pub use crate::reply::Reply;
 pub use crate::running::Running;
 pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, says_ready};
 pub use crate::site::Site;
+pub use crate::skip::skip;
 pub use crate::uwsgi::{Ending, Peer, exchange, get, post, with};
 pub use crate::wait::{DEADLINE, until};

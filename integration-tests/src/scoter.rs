@@ -3,6 +3,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,6 +11,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::gate::Gate;
+use crate::package::Package;
 use crate::process::{Finished, Process};
 use crate::uwsgi::{Peer, get, with};
 use crate::wait::until;
@@ -32,14 +34,16 @@ pub struct ScoterBuilder {
     bind: bool,
     entry: Entry,
     wrapper: Vec<OsString>,
+    user: Option<(u32, u32)>,
     folder: TempDir,
 }
 
 /// How the server is called.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Entry {
     Script,
     Module,
+    Package(Package),
 }
 
 /// Returns the folder of the applications.
@@ -74,6 +78,7 @@ impl Scoter {
             bind: false,
             entry: Entry::Script,
             wrapper: Vec::new(),
+            user: None,
             folder,
         }
     }
@@ -311,6 +316,32 @@ impl ScoterBuilder {
         self
     }
 
+    /// Starts it from another copy of the package.
+    #[must_use]
+    pub fn from_package(mut self, package: &Package) -> Self {
+        self.entry = Entry::Package(package.clone());
+        self
+    }
+
+    /// Has another program start it: `wrapper` ends with what takes a command as further arguments, and becomes
+    /// it.
+    #[must_use]
+    pub fn under<I>(mut self, wrapper: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString>,
+    {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Starts it as another user, who is in no group but `gid`. Takes root.
+    #[must_use]
+    pub fn as_user(mut self, uid: u32, gid: u32) -> Self {
+        self.user = Some((uid, gid));
+        self
+    }
+
     /// Sets a variable in the environment of the process.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
@@ -350,16 +381,16 @@ impl ScoterBuilder {
     #[track_caller]
     pub fn spawn(&self) -> Process {
         let mut words = self.wrapper.clone();
-        match self.entry {
+        match &self.entry {
             Entry::Script => words.push(executable().into()),
-            Entry::Module => words.extend([
-                executable().with_file_name("python").into(),
-                "-m".into(),
-                "scoter".into(),
-            ]),
+            Entry::Module => words.extend([python().into(), "-m".into(), "scoter".into()]),
+            Entry::Package(package) => words.extend(package.command()),
         }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
         if self.bind {
             command.arg("--bind").arg(bind_address(&self.socket()));
         }
@@ -400,6 +431,11 @@ pub(crate) fn executable() -> PathBuf {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/scoter"),
     }
+}
+
+/// Returns the Python that it runs on.
+pub(crate) fn python() -> PathBuf {
+    executable().with_file_name("python")
 }
 
 /// Writes beside the file and then moves: nobody ever reads half of it.
