@@ -97,6 +97,9 @@ impl Orders {
         loop {
             match self.next(shared).await {
                 Order::Leave(reason) => return reason,
+                Order::End(..) if matches!(self, Self::Signals(_)) => {
+                    return "a second signal came";
+                }
                 // Those whose sockets they were have gone meanwhile.
                 Order::End(Ending::Drain, _) => shared.close_to_newcomers(),
                 Order::End(Ending::Retire, _) => {}
@@ -132,10 +135,7 @@ impl Orders {
             },
             Self::Signals(signals) => loop {
                 match signals.next().await {
-                    signal @ ("TERM" | "INT") if shared.stop.ending().is_none() => {
-                        return Order::End(Ending::Drain, signal);
-                    }
-                    "TERM" | "INT" => return Order::Leave("a second signal came"),
+                    signal @ ("TERM" | "INT") => return Order::End(Ending::Drain, signal),
                     "USR1" => shared.access_log.reopen(),
                     signal => {
                         let ignored = move || warn!(signal, "signal ignored: --no-master is set");
