@@ -157,7 +157,8 @@ impl Supervisor {
             None => self.begin()?,
         }
         // A watchdog may have less patience than we.
-        let mut tick = interval(self.systemd.patience().map_or(TICK, |time| time.min(TICK)));
+        let patience = self.systemd.patience();
+        let mut tick = interval(patience.map_or(TICK, |time| (time / 2).min(TICK)));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut load = interval(LOAD_TICK);
         load.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -453,6 +454,8 @@ impl Supervisor {
         let Some(patience) = self.systemd.patience() else {
             return false;
         };
+        // Workers show that they run about twice in a second.
+        let patience = patience.max(TICK);
         !self.started || self.workers.iter().any(|worker| worker.gets_on(patience))
     }
 

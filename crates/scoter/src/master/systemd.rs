@@ -15,7 +15,7 @@ use tracing::debug;
 /// The service manager, if there is one.
 #[derive(Debug)]
 pub(super) struct Systemd {
-    /// How often its watchdog wants to be fed: twice as often as it requires.
+    /// How long the workers may stand still: half of what its watchdog waits for.
     watchdog: Option<Duration>,
     fed: Instant,
     /// What it has not taken yet: its queue is short.
@@ -67,14 +67,13 @@ impl Systemd {
         self.tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
     }
 
-    /// Feeds the watchdog if it is time to.
+    /// Feeds the watchdog: rather too often than once too late.
     pub(super) fn feed(&mut self) {
-        if self
-            .watchdog
-            .is_some_and(|period| self.fed.elapsed() >= period)
-        {
-            self.fed = Instant::now();
-            self.tell(&[NotifyState::Watchdog]);
+        if let Some(patience) = self.watchdog {
+            if self.fed.elapsed() >= patience / 4 {
+                self.fed = Instant::now();
+                self.tell(&[NotifyState::Watchdog]);
+            }
         }
     }
 
