@@ -109,7 +109,8 @@ impl Supervisor {
         }
         let failed = worker.failed.clone().unwrap_or_else(|| {
             let reason = self.coroner.describe(status, worker.rss);
-            Failed::new(3, &format!("a worker died while it was starting: {reason}"))
+            let message = format!("a worker died while it was starting: {reason}");
+            Failed::new(code_of_failed_start(status), &message)
         });
         self.on_failed_start(generation, &failed);
     }
@@ -204,7 +205,7 @@ impl Supervisor {
         let pid = launcher.pid.as_raw();
         if !self.started {
             let message = format!("cannot start: the launcher died: {reason}");
-            self.failure = Some(Failed::new(1, &message));
+            self.failure = Some(Failed::new(code_of_failed_start(status), &message));
         } else if self.is_unproven(generation) {
             self.fail_rollout(&format!("the launcher died: {reason}"));
         } else {
@@ -242,6 +243,12 @@ impl Supervisor {
             self.on_worker_exit(worker, None);
         }
     }
+}
+
+/// The exit code of a start that has ended like this: the application's doing, where the
+/// process has ended by itself.
+fn code_of_failed_start(status: Option<i32>) -> u8 {
+    if is_killed(status) { 1 } else { 3 }
 }
 
 /// Whether a process was killed by a signal that was meant for the master: whoever sends it

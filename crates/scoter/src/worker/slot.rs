@@ -186,10 +186,6 @@ impl Slot {
                 return None;
             }
         }
-        if shared.recycling.as_ref().is_some_and(Recycling::reach) {
-            let reason = "max-requests".to_owned();
-            shared.overseer.say(&FromWorker::Replace { reason });
-        }
         if let Some(seat) = shared.watch.seat(self.index) {
             seat.hold(&request);
         }
@@ -395,6 +391,11 @@ impl Slot {
         let glance = Glance::of(packet.vars.as_ref());
         let queued = since.elapsed();
         self.cell().begin(glance.label(request_id.as_str()), queued);
+        let recycling = self.shared.recycling.as_ref();
+        if recycling.is_some_and(Recycling::reach) {
+            let reason = "max-requests".to_owned();
+            self.shared.overseer.say(&FromWorker::Replace { reason });
+        }
         let run = Run {
             packet: &packet,
             request_id: &request_id,
