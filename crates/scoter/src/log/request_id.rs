@@ -93,8 +93,12 @@ impl RequestIds {
 
     fn make(&self) -> Bytes {
         let count = self.made.fetch_add(1, Ordering::Relaxed);
-        let digits = format!("{:016x}{:016x}", self.prefix, mix(self.start, count));
-        Bytes::from(digits)
+        let number = u128::from(self.prefix) << 64 | u128::from(mix(self.start, count));
+        let mut digits = [0; 32];
+        for (index, digit) in digits.iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(number >> (124 - 4 * index)) as usize & 15];
+        }
+        Bytes::copy_from_slice(&digits)
     }
 }
 
