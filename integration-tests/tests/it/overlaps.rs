@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use integration_tests::{Crowd, Finished, Gate, Running, Scoter, Site, until};
+use integration_tests::{Crowd, Finished, Gate, Running, Scoter, Site, get, until};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -45,6 +45,22 @@ fn stop_during_a_reload_is_a_stop() {
         assert_eq!(scoter.family(), [], "{preload}");
         assert!(!scoter.socket().exists(), "{preload}");
     }
+}
+
+#[test]
+fn who_has_connected_while_the_only_worker_is_replaced_is_answered_before_the_stop() {
+    let mut scoter = serving_version_1().start();
+    let gate = scoter.gate("import");
+    let slow = "import probe\nprobe.event('importing')\nprobe.wait_at('import')\n";
+    scoter.put("changing.py", &format!("{slow}{}", version(2)));
+    scoter.worker().signal(Signal::SIGKILL);
+    scoter.wait_for_event("importing");
+    let mut waiting = scoter.connect();
+    waiting.packet(&get("/version"));
+    scoter.begin_to_stop(Signal::SIGTERM);
+    gate.open();
+    assert_eq!(waiting.reply().text(), "2");
+    assert_eq!(scoter.wait().code, Some(0));
 }
 
 #[test]

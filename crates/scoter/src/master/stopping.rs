@@ -118,21 +118,20 @@ impl Supervisor {
     fn finish(&mut self) {
         self.stopping = Some(Stopping::Finishing);
         self.listeners.iter().for_each(Listener::close_to_newcomers);
-        if !self
-            .workers
-            .iter()
-            .any(|worker| worker.phase == Phase::Ready)
-            && self.started
-        {
+        let is_there = |phase: Phase| self.workers.iter().any(|worker| worker.phase == phase);
+        let is_awaited = self.started && !is_there(Phase::Ready);
+        if is_awaited && !is_there(Phase::Starting) {
             warn!("no worker is left to answer who has connected");
         }
         let deadline = Instant::now() + self.options.graceful_timeout.0 + OVERTIME;
         for worker in &mut self.workers {
+            worker.deadline = Some(deadline);
             worker.tell(match worker.phase {
+                // The replacement of one that died: it has connections to answer.
+                Phase::Starting if is_awaited => continue,
                 Phase::Starting => ToWorker::Leave,
                 Phase::Ready | Phase::Retiring | Phase::Stuck => ToWorker::Drain,
             });
-            worker.deadline = Some(deadline);
             if worker.counts() {
                 worker.phase = Phase::Retiring;
             }

@@ -314,7 +314,8 @@ impl Supervisor {
             } => {
                 worker.pid = Some(Pid::from_raw(pid));
                 if ending {
-                    return worker.tell(ToWorker::Leave);
+                    worker.phase = Phase::Retiring;
+                    return worker.tell(ToWorker::Drain);
                 }
                 // One that is to go may have been quicker than the word of it.
                 if worker.phase != Phase::Starting {
