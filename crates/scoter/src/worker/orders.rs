@@ -176,7 +176,11 @@ async fn leave(shared: &Shared, reason: &'static str) -> Infallible {
         .collect();
     let cut = running.len();
     say(move || {
-        warn!(reason, cut, "stopping at once");
+        if cut > 0 {
+            warn!(reason, cut, "stopping at once");
+        } else {
+            debug!(reason, "stopping at once");
+        }
         running.iter().for_each(report_cut);
     })
     .await;
