@@ -73,6 +73,10 @@ fn find(arguments: &Arguments, surroundings: &Surroundings) -> Result<PathBuf, C
         .iter()
         .chain(&in_environment)
         .any(names_path)
+        || arguments
+            .given
+            .iter()
+            .any(|setting| setting.opt.name == "bind")
     {
         Vec::new()
     } else {

@@ -69,7 +69,7 @@ impl Supervisor {
             Err(problem) => return self.refuse(origin, problem.to_string(), reply),
         };
         let changed = Settings::changed(&self.settings, &settings);
-        let needs_restart: Vec<_> = changed
+        let needs_restart: Vec<_> = Settings::changed(&self.at_start, &settings)
             .iter()
             .filter(|opt| opt.change == Change::Restart)
             .map(|opt| opt.name.to_owned())

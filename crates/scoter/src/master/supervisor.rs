@@ -43,6 +43,8 @@ use crate::start::Opened;
 pub(super) struct Supervisor {
     pub(super) program: Program,
     pub(super) arguments: Vec<OsString>,
+    /// As they were at the start: what only a restart changes still holds.
+    pub(super) at_start: Settings,
     /// As they were last read and accepted.
     pub(super) settings: Settings,
     pub(super) options: Options,
@@ -99,6 +101,7 @@ impl Supervisor {
         Self {
             program,
             arguments,
+            at_start: settings.clone(),
             listeners: opened.listeners,
             control: opened.control.map(Arc::new),
             generations: Vec::new(),
