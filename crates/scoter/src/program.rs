@@ -66,10 +66,7 @@ impl Program {
             command.args(flags);
         }
         command.arg(&self.launcher);
-        for name in SUPERVISION {
-            command.env_remove(name);
-        }
-        command
+        unsupervised(command)
     }
 
     /// The command as it was given.
@@ -86,11 +83,15 @@ impl Program {
             .args(&self.leading)
             .args(["check", "--configuration-only"])
             .args(&self.arguments);
-        for name in SUPERVISION {
-            command.env_remove(name);
-        }
-        command
+        unsupervised(command)
     }
+}
+
+fn unsupervised(mut command: Command) -> Command {
+    for name in SUPERVISION {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The only argument of an embedding program that is to be a launcher.

@@ -167,6 +167,12 @@ impl Scoreboard {
             std::slice::from_raw_parts(self.base.add(1).cast().as_ptr(), self.slots)
         }
     }
+
+    /// What the slots are running now, or were when their process ended.
+    pub(crate) fn running(&self) -> Vec<Snapshot> {
+        let cells = self.cells().iter().map(Cell::read);
+        cells.filter(|cell| cell.phase != Phase::Idle).collect()
+    }
 }
 
 fn byte_length(slots: usize) -> usize {

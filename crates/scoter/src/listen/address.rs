@@ -80,7 +80,7 @@ pub(crate) enum AddressError {
 }
 
 /// Bytes of `sun_path`, less its closing NUL.
-const LONGEST_PATH: usize = 107;
+pub(crate) const LONGEST_PATH: usize = 107;
 
 fn unix(path: &str) -> Result<Address, AddressError> {
     if path.len() > LONGEST_PATH {

@@ -17,7 +17,7 @@ use rustix::net::{Shutdown, SocketFlags, accept_with, acceptfrom_with, shutdown}
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, LONGEST_PATH};
 pub(crate) use allow::AllowList;
 pub(crate) use inherited::InheritedError;
 pub(crate) use tcp::TcpError;

@@ -12,7 +12,7 @@ use super::scaling::Scale;
 use super::supervisor::Supervisor;
 use super::touch::Touched;
 use super::worker::{Phase, Worker};
-use crate::config::{Change, Settings};
+use crate::config::{Change, Options, Settings};
 use crate::control::{ReloadError, ReloadStatus, Reloaded};
 use crate::log;
 
@@ -80,14 +80,11 @@ impl Supervisor {
         }
         let rescaled = changed.iter().any(|opt| opt.name == "workers");
         let scale = rescaled.then(|| Scale::new(options.workers));
-        self.touched = Touched::watch(&options.reload_on_touch);
         let generation = self.add_generation(settings.clone(), options.clone());
         info!(origin, generation, "reloading");
         self.systemd.reloading("loading new code");
         self.systemd.extend(options.start_timeout.0);
-        log::init(&options);
-        self.settings = settings;
-        self.options = options;
+        self.put_in_force(settings, options);
         self.rollout = Some(Rollout {
             generation,
             proven: false,
@@ -179,11 +176,15 @@ impl Supervisor {
         if let Some(current) = self.generation(self.current) {
             // Limits and times of the generation that serves hold again.
             let (settings, options) = (current.settings.clone(), current.options.clone());
-            self.touched = Touched::watch(&options.reload_on_touch);
-            log::init(&options);
-            self.settings = settings;
-            self.options = options;
+            self.put_in_force(settings, options);
         }
+    }
+
+    fn put_in_force(&mut self, settings: Settings, options: Options) {
+        self.touched = Touched::watch(&options.reload_on_touch);
+        log::init(&options);
+        self.settings = settings;
+        self.options = options;
     }
 
     /// Nothing has changed, and whoever watches is to know.

@@ -143,8 +143,7 @@ impl Worker {
 
     /// What its slots are running now, or were when it ended.
     pub(super) fn running(&self) -> Vec<Snapshot> {
-        let cells = self.board.cells().iter().map(|cell| cell.read());
-        cells.filter(|cell| cell.phase != SlotPhase::Idle).collect()
+        self.board.running()
     }
 
     /// Says which requests ended with it.

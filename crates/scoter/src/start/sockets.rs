@@ -10,7 +10,7 @@ use super::identity::Identity;
 use crate::config::{Control, Options};
 use crate::control::ControlListener;
 use crate::failure::Failure;
-use crate::listen::{self, AllowList, BindError, Listener, Permissions};
+use crate::listen::{self, AllowList, BindError, LONGEST_PATH, Listener, Permissions};
 
 /// Opens all of them, or none.
 ///
@@ -58,7 +58,9 @@ fn fill(
         return Ok(());
     }
     match options.control.path(&options.bind) {
-        Some(path) if options.control == Control::Beside && path.as_os_str().len() > LONGEST => {
+        Some(path)
+            if options.control == Control::Beside && path.as_os_str().len() > LONGEST_PATH =>
+        {
             warn!(
                 "no control socket: the path beside the first Unix socket is too long (--control)"
             );
@@ -73,9 +75,6 @@ fn fill(
     }
     Ok(())
 }
-
-/// Bytes of `sun_path` (unix(7)), less its closing NUL.
-const LONGEST: usize = 107;
 
 /// Looks up who Unix sockets are to belong to.
 ///

@@ -16,7 +16,7 @@ use crate::line::{FromWorker, Line, Received, ToWorker};
 use crate::listen::SocketFile;
 use crate::log::say;
 use crate::process::exit_now;
-use crate::scoreboard::{Phase, Snapshot};
+use crate::scoreboard::Snapshot;
 use crate::signals::{Quiet, Signals};
 
 /// Where a worker's orders come from.
@@ -167,13 +167,7 @@ async fn next_message(line: &mut Option<AsyncFd<Line>>) -> Option<ToWorker> {
 
 /// Ends the process now, and says which requests it costs.
 async fn leave(shared: &Shared, reason: &'static str) -> Infallible {
-    let running: Vec<_> = shared
-        .board
-        .cells()
-        .iter()
-        .map(|cell| cell.read())
-        .filter(|cell| cell.phase != Phase::Idle)
-        .collect();
+    let running = shared.board.running();
     let cut = running.len();
     say(move || {
         if cut > 0 {
