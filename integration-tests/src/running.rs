@@ -52,15 +52,21 @@ impl Running {
             }
             stopped = all;
         }
+        let mut left = stopped;
         until("no process is left", || {
-            let mut left = find();
             // Its end would wake up the others: a group of processes that nobody is in charge of any more is
             // continued (setpgid(2)).
-            if left.len() > 1 {
-                left.retain(|process| process.pid != first);
-            }
             for process in &left {
-                process.try_signal(Signal::SIGKILL);
+                if left.len() == 1 || process.pid != first {
+                    process.try_signal(Signal::SIGKILL);
+                }
+            }
+            // One that ends has no environment any more, and its files still for a while.
+            left.retain(|process| !process.has_ended());
+            for process in find() {
+                if !left.contains(&process) {
+                    left.push(process);
+                }
             }
             left.is_empty().then_some(())
         });
@@ -89,6 +95,17 @@ impl Running {
     /// Tells whether it has ended and somebody has taken note.
     pub fn is_gone(&self) -> bool {
         !Path::new(&format!("/proc/{}", self.pid)).exists()
+    }
+
+    /// Tells whether nothing of it runs any more, and all of its files are closed.
+    fn has_ended(&self) -> bool {
+        let status = self.read("status");
+        let says = |field, value| {
+            let mut lines = status.lines().map(str::split_whitespace);
+            lines.any(|mut words| words.next() == Some(field) && words.next() == Some(value))
+        };
+        // The last of the threads closes the files, also where it is not the first that has ended last.
+        status.is_empty() || says("State:", "Z") && says("Threads:", "1")
     }
 
     /// Waits until it has ended and somebody has taken note: until then it is a zombie.
