@@ -115,7 +115,7 @@ pub use crate::file_wrapper::FileWrapper;
 pub use crate::input::{Body, Input, InputEnd, InputFailure};
 pub use crate::plain_reply::write_plain_reply;
 pub use crate::reason::reason_phrase;
-pub use crate::request::{Method, RequestError, content_length};
+pub use crate::request::{ContentLength, Method, RequestError, content_length};
 pub use crate::respond::{Exchange, respond};
 pub use crate::start_response::{StartResponse, Write};
 pub use crate::transport::Transport;

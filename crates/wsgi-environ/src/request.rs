@@ -48,19 +48,44 @@ impl Method {
 /// # Ok::<(), uwsgi_codec::DecodeError>(())
 /// ```
 pub fn content_length(vars: VarsRef<'_>) -> Result<Option<u64>, RequestError> {
-    let mut agreed = None;
-    let mut last = None;
+    let mut length = ContentLength::default();
     for text in vars.get_all("CONTENT_LENGTH") {
-        last = parse_content_length(text)?;
-        match (agreed, last) {
+        length.note(text)?;
+    }
+    Ok(length.get())
+}
+
+/// What the `CONTENT_LENGTH`s met so far say: [`content_length`] for those who
+/// walk the variables once for more than that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContentLength {
+    agreed: Option<u64>,
+    last: Option<u64>,
+}
+
+impl ContentLength {
+    /// Takes note of the next value.
+    ///
+    /// # Errors
+    ///
+    /// As [`content_length`].
+    pub fn note(&mut self, text: &[u8]) -> Result<(), RequestError> {
+        self.last = parse_content_length(text)?;
+        match (self.agreed, self.last) {
             (Some(first), Some(second)) if first != second => {
                 return Err(RequestError::ContentLengthConflict { first, second });
             }
-            (None, Some(_)) => agreed = last,
+            (None, Some(_)) => self.agreed = self.last,
             _ => {}
         }
+        Ok(())
     }
-    Ok(last)
+
+    /// Returns the length of the body, if one is given.
+    #[must_use]
+    pub fn get(&self) -> Option<u64> {
+        self.last
+    }
 }
 
 /// Why a packet that decodes well is still no request. The peer's fault: 400.

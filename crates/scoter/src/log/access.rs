@@ -93,6 +93,11 @@ impl AccessLog {
         })))
     }
 
+    /// Whether nobody is interested in any line.
+    pub(crate) fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Writes the line of a response, of which `unsent` bytes never left, and which took
     /// `elapsed` from the accept on.
     pub(crate) fn write(&self, entry: &Entry, unsent: u64, elapsed: Duration) {
@@ -335,7 +340,7 @@ mod tests {
         builder.var("REQUEST_URI", uri).unwrap();
         let packet = builder.build().unwrap();
         Entry {
-            request_id: RequestIds::new().unwrap().of(&packet.vars),
+            request_id: RequestIds::new().unwrap().of(&packet.vars, []),
             packet,
             status: 200,
             body_bytes: 0,

@@ -8,14 +8,14 @@ use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use uwsgi_codec::Packet;
 use wsgi_environ::Body;
 
 use super::Shared;
 use super::connection::Connection;
 use super::departure::Departure;
+use super::glance::Asked;
 use super::refusal::Refusal;
-use super::request::{Missing, Request, Stage, body_of};
+use super::request::{Request, Stage, body_of};
 use super::waiter::{Waited, Waiter};
 use crate::log::say;
 
@@ -34,13 +34,13 @@ pub(crate) enum Part {
     /// The rest of the packet.
     Packet,
     /// The rest of the body.
-    Body(Missing),
+    Body(Asked),
 }
 
 /// What an arrival turned into.
 enum Arrived {
     /// A request, and whether there was more behind it.
-    Request(Packet, Body, bool),
+    Request(Asked, Body, bool),
     Ping([u8; 4]),
 }
 
@@ -55,11 +55,11 @@ impl Arrival {
     ) -> Option<(Departure, OwnedSemaphorePermit)> {
         let connection = Arc::clone(&self.connection);
         match self.receive(shared).await {
-            Ok(Arrived::Request(packet, body, overrun)) => {
+            Ok(Arrived::Request(asked, body, overrun)) => {
                 shared.ready.push(Request {
                     connection,
-                    request_id: shared.request_ids.of(&packet.vars),
-                    packet,
+                    request_id: shared.request_id(&asked),
+                    asked,
                     body,
                     overrun,
                     since: std::time::Instant::now(),
@@ -87,26 +87,26 @@ impl Arrival {
         } = self;
         let peer = Waiter::new(Arc::clone(&connection), Interest::READABLE, &shared.stop)
             .map_err(Refusal::Connection)?;
-        let missing = match missing {
-            Part::Body(missing) => missing,
+        let asked = match missing {
+            Part::Body(asked) => asked,
             Part::Packet => {
                 let deadline = (connection.accepted() + shared.header_timeout).into();
                 match receive_packet(&peer, &mut buffer, deadline, shared).await? {
-                    Stage::Body(missing) => missing,
-                    Stage::Whole(packet, body) => {
-                        return Ok(Arrived::Request(packet, body, !buffer.is_empty()));
+                    Stage::Body(asked) => asked,
+                    Stage::Whole(asked, body) => {
+                        return Ok(Arrived::Request(asked, body, !buffer.is_empty()));
                     }
-                    Stage::Stream(packet, streamed) => {
+                    Stage::Stream(asked, streamed) => {
                         let body = Body::streamed(streamed.prefix, streamed.remaining, connection);
-                        return Ok(Arrived::Request(packet, body, false));
+                        return Ok(Arrived::Request(asked, body, false));
                     }
                     Stage::Ping(answer) => return Ok(Arrived::Ping(answer)),
                     Stage::Packet => return Err(Refusal::PeerGone),
                 }
             }
         };
-        let body = receive_body(&peer, &mut buffer, missing.length, shared).await?;
-        Ok(Arrived::Request(missing.packet, body, !buffer.is_empty()))
+        let body = receive_body(&peer, &mut buffer, asked.content_length(), shared).await?;
+        Ok(Arrived::Request(asked, body, !buffer.is_empty()))
     }
 }
 

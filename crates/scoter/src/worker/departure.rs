@@ -270,6 +270,9 @@ impl Departure {
         let Some(entry) = self.entry.take() else {
             return;
         };
+        if shared.access_log.is_off() && shared.slow_request.is_none() {
+            return;
+        }
         let elapsed = entry.accepted.elapsed();
         let unsent = self.outgoing.left();
         shared.access_log.write(&entry, unsent, elapsed);

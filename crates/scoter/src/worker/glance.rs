@@ -2,64 +2,137 @@
 
 use std::time::{Duration, SystemTime};
 
-use uwsgi_codec::VarsRef;
-use wsgi_environ::Method;
+use uwsgi_codec::{Packet, VarsRef};
+use wsgi_environ::{ContentLength, Method, RequestError};
 
 use crate::scoreboard::Label;
 
-/// The variables that name a request to people, found in one pass.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Glance<'a> {
-    pub(crate) method: &'a [u8],
-    /// As the client wrote it, or else the path.
-    pub(crate) uri: &'a [u8],
+/// A packet, and what was found in it at a glance.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) packet: Packet,
+    glance: Glance,
 }
 
-impl<'a> Glance<'a> {
-    /// Looks at `vars`. Of repeated ones the last counts, as everywhere.
-    pub(crate) fn of(vars: VarsRef<'a>) -> Self {
-        let mut glance = Self::default();
-        let mut path: &[u8] = b"";
-        for (key, value) in vars.iter() {
-            match key {
-                b"REQUEST_METHOD" => glance.method = value,
-                b"REQUEST_URI" => glance.uri = value,
-                b"PATH_INFO" => path = value,
-                _ => {}
-            }
-        }
-        if glance.uri.is_empty() {
-            glance.uri = path;
-        }
-        glance
+/// The variables that matter to the server, found in one pass: to walk the block takes
+/// longer than anything that is done with them. Of repeated ones the last counts, as
+/// everywhere.
+#[derive(Debug, Clone, Copy, Default)]
+struct Glance {
+    method: Place,
+    /// As the client wrote it, or else the path.
+    uri: Place,
+    /// Bytes of the body.
+    length: u64,
+    /// `HTTP_X_REQUEST_START`.
+    handed_over: Place,
+    /// The first two ids: there should not be a second one.
+    request_ids: [Option<Place>; 2],
+}
+
+/// Where a value stands in its block, which is at most 65,535 bytes long.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    start: u16,
+    len: u16,
+}
+
+impl Asked {
+    /// Looks at a packet.
+    ///
+    /// # Errors
+    ///
+    /// Those of its `CONTENT_LENGTH`.
+    pub(crate) fn read(packet: Packet) -> Result<Self, RequestError> {
+        let glance = Glance::of(packet.vars.as_ref())?;
+        Ok(Self { packet, glance })
+    }
+
+    pub(crate) fn vars(&self) -> VarsRef<'_> {
+        self.packet.vars.as_ref()
+    }
+
+    /// The length of the body, in bytes.
+    pub(crate) fn content_length(&self) -> u64 {
+        self.glance.length
     }
 
     /// What the method says about the response.
     pub(crate) fn kind(&self) -> Method {
-        match self.method {
+        match self.at(self.glance.method) {
             b"HEAD" => Method::Head,
             _ => Method::Other,
         }
     }
 
-    /// The same for the scoreboard.
-    pub(crate) fn label(&self, request_id: &'a str) -> Label<'a> {
+    /// The request as people know it.
+    pub(crate) fn label<'a>(&'a self, request_id: &'a [u8]) -> Label<'a> {
         Label {
-            method: self.method,
-            uri: self.uri,
-            request_id: request_id.as_bytes(),
+            method: self.at(self.glance.method),
+            uri: self.at(self.glance.uri),
+            request_id,
         }
+    }
+
+    /// The first two ids that the front end sent.
+    pub(crate) fn request_ids(&self) -> impl Iterator<Item = &[u8]> {
+        let places = self.glance.request_ids.iter().flatten();
+        places.map(|place| self.at(*place))
+    }
+
+    /// How long ago the front end handed the request over, if it says so in a way that can
+    /// be believed: `HTTP_X_REQUEST_START`, as nginx-conf sends it.
+    pub(crate) fn front_end_age(&self) -> Option<Duration> {
+        let handed_over = time_since_epoch(self.at(self.glance.handed_over))?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let age = now.ok()?.checked_sub(handed_over);
+        age.filter(|age| *age <= LONGEST_AGE)
+    }
+
+    fn at(&self, place: Place) -> &[u8] {
+        let start = usize::from(place.start);
+        &self.vars().as_bytes()[start..start + usize::from(place.len)]
     }
 }
 
-/// How long ago the front end handed the request over, if it says so in a way that can be
-/// believed: `HTTP_X_REQUEST_START`, as nginx-conf sends it.
-pub(crate) fn front_end_age(vars: VarsRef<'_>) -> Option<Duration> {
-    let text = vars.get("HTTP_X_REQUEST_START")?;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.ok()?
-        .checked_sub(time_since_epoch(text)?)
-        .filter(|age| *age <= LONGEST_AGE)
+impl Glance {
+    fn of(vars: VarsRef<'_>) -> Result<Self, RequestError> {
+        let mut glance = Self::default();
+        let mut path = Place::default();
+        let mut length = ContentLength::default();
+        for (key, value) in vars {
+            match key {
+                b"REQUEST_METHOD" => glance.method = Place::of(value, vars),
+                b"CONTENT_LENGTH" => length.note(value)?,
+                b"REQUEST_URI" => glance.uri = Place::of(value, vars),
+                b"PATH_INFO" => path = Place::of(value, vars),
+                b"HTTP_X_REQUEST_ID" => {
+                    let next = glance.request_ids.iter_mut().find(|place| place.is_none());
+                    if let Some(next) = next {
+                        *next = Some(Place::of(value, vars));
+                    }
+                }
+                b"HTTP_X_REQUEST_START" => glance.handed_over = Place::of(value, vars),
+                _ => {}
+            }
+        }
+        glance.length = length.get().unwrap_or(0);
+        if glance.uri.len == 0 {
+            glance.uri = path;
+        }
+        Ok(glance)
+    }
+}
+
+impl Place {
+    fn of(value: &[u8], vars: VarsRef<'_>) -> Self {
+        let start = value.as_ptr() as usize - vars.as_bytes().as_ptr() as usize;
+        let within = |number| u16::try_from(number).expect("blocks have 65,535 bytes at most");
+        Self {
+            start: within(start),
+            len: within(value.len()),
+        }
+    }
 }
 
 /// Reads `t=1763812345.678`, or the same without `t=`: seconds with any number of decimals
@@ -108,14 +181,14 @@ const LONGEST_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 #[cfg(test)]
 mod tests {
-    use uwsgi_codec::{Packet, PacketBuilder};
+    use uwsgi_codec::PacketBuilder;
 
     use super::*;
 
-    fn packet(vars: &[(&str, &str)]) -> Packet {
+    fn asked(vars: &[(&str, &str)]) -> Asked {
         let mut builder = PacketBuilder::new();
         builder.vars(vars.iter().copied()).unwrap();
-        builder.build().unwrap()
+        Asked::read(builder.build().unwrap()).unwrap()
     }
 
     #[test]
@@ -172,8 +245,7 @@ mod tests {
         let age = |seconds: i64| {
             let start = now.as_secs().checked_add_signed(-seconds).unwrap();
             let text = format!("t={start}.000");
-            let packet = packet(&[("HTTP_X_REQUEST_START", &text)]);
-            front_end_age(packet.vars.as_ref())
+            asked(&[("HTTP_X_REQUEST_START", &text)]).front_end_age()
         };
         let seen = age(90).unwrap();
         assert!(
@@ -182,18 +254,17 @@ mod tests {
         );
         assert_eq!(age(-60), None, "the future");
         assert_eq!(age(90_000), None, "more than a day ago");
-        assert_eq!(front_end_age(packet(&[("A", "b")]).vars.as_ref()), None);
+        assert_eq!(asked(&[("A", "b")]).front_end_age(), None);
     }
 
     #[test]
     fn last_of_repeated_variables_counts_and_the_path_stands_in_for_the_uri() {
-        let packet = packet(&[
+        let asked = asked(&[
             ("REQUEST_METHOD", "GET"),
             ("PATH_INFO", "/path"),
             ("REQUEST_METHOD", "HEAD"),
         ]);
-        let glance = Glance::of(packet.vars.as_ref());
-        assert_eq!(glance.kind(), Method::Head);
-        assert_eq!(glance.uri, b"/path");
+        assert_eq!(asked.kind(), Method::Head);
+        assert_eq!(asked.label(b"").uri, b"/path");
     }
 }

@@ -43,10 +43,11 @@ pub(crate) use stop::Ending;
 use crate::config::Options;
 use crate::jitter::enlarge;
 use crate::listen::Listener;
-use crate::log::{AccessLog, RequestIds};
+use crate::log::{AccessLog, RequestId, RequestIds};
 use crate::scoreboard::{Phase, Scoreboard};
 use admission::Admission;
 use connection::Patience;
+use glance::Asked;
 use reactor::{Handoffs, Reactor};
 use ready::ReadyQueue;
 use recycling::Recycling;
@@ -133,6 +134,12 @@ impl Shared {
     /// Says that the slots run from now on, so that a stop has to wait for them.
     pub(crate) fn begin_serving(&self) {
         self.serving.store(true, Ordering::Release);
+    }
+
+    /// Takes the id of a request from what was asked, or makes one.
+    fn request_id(&self, asked: &Asked) -> RequestId {
+        let vars = &asked.packet.vars;
+        self.request_ids.of(vars, asked.request_ids())
     }
 
     /// Requests that the application is running now.

@@ -9,7 +9,7 @@ use uwsgi_codec::{Limits, Packet, modifier};
 use wsgi_environ::Body;
 
 use super::connection::Connection;
-use super::glance::front_end_age;
+use super::glance::Asked;
 use super::refusal::Refusal;
 use crate::config::BufferBody;
 use crate::log::RequestId;
@@ -19,7 +19,7 @@ use crate::log::RequestId;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) connection: Arc<Connection>,
-    pub(crate) packet: Packet,
+    pub(crate) asked: Asked,
     pub(crate) request_id: RequestId,
     pub(crate) body: Body,
     /// Whether the peer has sent more than its request, and may be sending still.
@@ -35,13 +35,12 @@ impl Request {
     /// body took to arrive is nobody's wait.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
         let here = now.saturating_duration_since(self.since);
-        let arriving = self
-            .since
-            .saturating_duration_since(self.connection.accepted());
-        match front_end_age(self.packet.vars.as_ref()) {
-            Some(age) => age.saturating_sub(arriving).max(here),
-            None => here,
-        }
+        let Some(age) = self.asked.front_end_age() else {
+            return here;
+        };
+        let accepted = self.connection.accepted();
+        let arriving = self.since.saturating_duration_since(accepted);
+        age.saturating_sub(arriving).max(here)
     }
 }
 
@@ -61,21 +60,13 @@ pub(crate) enum Stage {
     /// Part of a packet. Nothing was taken from the buffer.
     Packet,
     /// A packet, whose body is to be completed first. The body so far is in the buffer.
-    Body(Missing),
+    Body(Asked),
     /// A request to be served now.
-    Whole(Packet, Body),
+    Whole(Asked, Body),
     /// A request to be served now, which reads the rest of its body from the socket.
-    Stream(Packet, Streamed),
+    Stream(Asked, Streamed),
     /// A ping, to be answered with these bytes.
     Ping([u8; 4]),
-}
-
-/// A packet that waits for its body.
-#[derive(Debug)]
-pub(crate) struct Missing {
-    pub(crate) packet: Packet,
-    /// Bytes of the whole body.
-    pub(crate) length: u64,
 }
 
 /// The part of a long body that arrived with its packet.
@@ -101,7 +92,8 @@ impl Intake {
         if packet.vars.is_empty() {
             return Err(Refusal::EmptyBlock);
         }
-        let length = wsgi_environ::content_length(packet.vars.as_ref())?.unwrap_or(0);
+        let asked = Asked::read(packet)?;
+        let length = asked.content_length();
         if length > self.max_body {
             let limit = self.max_body;
             return Err(Refusal::BodyTooLong { length, limit });
@@ -109,16 +101,16 @@ impl Intake {
         let arrived = buffer.len() as u64;
         if length <= arrived {
             let body = body_of(buffer, length);
-            return Ok(Stage::Whole(packet, body));
+            return Ok(Stage::Whole(asked, body));
         }
         if self.buffer_body == BufferBody::All || length <= self.body_buffer as u64 {
-            return Ok(Stage::Body(Missing { packet, length }));
+            return Ok(Stage::Body(asked));
         }
         let streamed = Streamed {
             prefix: buffer.split().freeze(),
             remaining: length - arrived,
         };
-        Ok(Stage::Stream(packet, streamed))
+        Ok(Stage::Stream(asked, streamed))
     }
 }
 
@@ -162,8 +154,8 @@ mod tests {
             let request = Request {
                 since: connection.accepted() + Duration::from_secs(arriving),
                 connection: Arc::clone(&connection),
-                packet: packet.build().unwrap(),
-                request_id: RequestIds::new().unwrap().of(&Vars::default()),
+                asked: Asked::read(packet.build().unwrap()).unwrap(),
+                request_id: RequestIds::new().unwrap().of(&Vars::default(), []),
                 body: Body::empty(),
                 overrun: false,
                 permit: None,

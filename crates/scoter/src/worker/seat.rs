@@ -101,7 +101,7 @@ impl Seat {
     pub(crate) fn hold(&self, request: &Request) {
         *self.lock() = Some(Held {
             connection: Arc::clone(&request.connection),
-            packet: request.packet.clone(),
+            packet: request.asked.packet.clone(),
             request_id: request.request_id.clone(),
             since: request.since,
             timed_out: None,

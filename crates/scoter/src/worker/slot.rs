@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use pyo3::prelude::*;
 use tracing::{debug, error};
-use uwsgi_codec::{Packet, modifier};
+use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, ServerInfo,
-    respond,
+    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, ScriptName, ServerInfo, respond,
 };
 
 use super::Shared;
@@ -21,7 +20,7 @@ use super::arrival::{Arrival, Part};
 use super::author::Taken;
 use super::connection::Connection;
 use super::departure::Departure;
-use super::glance::Glance;
+use super::glance::Asked;
 use super::poller::{Poller, Wake};
 use super::ready::Popped;
 use super::recycling::Recycling;
@@ -75,9 +74,8 @@ enum Next {
 /// A request whose application is about to run.
 #[derive(Clone, Copy)]
 struct Run<'a> {
-    packet: &'a Packet,
+    asked: &'a Asked,
     request_id: &'a RequestId,
-    method: Method,
     connection: &'a Arc<Connection>,
 }
 
@@ -139,20 +137,11 @@ impl Slot {
             self.outgoing = departure.start(&self.shared).unwrap_or_default();
             self.outgoing.clear();
         }
-        loop {
-            match self.next() {
-                Next::Serve(request) => {
-                    if let Some(request) = self.admit(request) {
-                        return Next::Serve(request);
-                    }
-                }
-                Next::End => {
-                    self.end();
-                    return Next::End;
-                }
-                Next::CheckSignals => return Next::CheckSignals,
-            }
+        let next = self.next();
+        if matches!(next, Next::End) {
+            self.end();
         }
+        next
     }
 
     fn end(&self) {
@@ -161,11 +150,10 @@ impl Slot {
         }
     }
 
-    /// Takes a request in hand, unless nobody waits for it any more, or it has waited for too
-    /// long.
-    fn admit(&mut self, mut request: Box<Request>) -> Option<Box<Request>> {
+    /// Takes a request in hand, unless by `now` nobody waits for it any more, or it has waited
+    /// for too long.
+    fn admit(&mut self, mut request: Box<Request>, now: Instant) -> Option<Box<Request>> {
         let shared = &self.shared;
-        let now = Instant::now();
         match shared.admission.decide(&request, now, self.longest_run) {
             Decision::Run(waited) => {
                 request.since = now.checked_sub(waited).unwrap_or(request.since);
@@ -197,7 +185,10 @@ impl Slot {
         let mut called = false;
         loop {
             if let Some(request) = shared.ready.try_pop() {
-                return Next::Serve(request);
+                match self.admit(request, Instant::now()) {
+                    Some(request) => return Next::Serve(request),
+                    None => continue,
+                }
             }
             if self.poller.is_accepting() {
                 let ending = shared.stop.ending();
@@ -206,8 +197,13 @@ impl Slot {
                     continue;
                 }
                 if let Some(connection) = self.accept() {
-                    match self.receive(connection) {
-                        Some(request) => return Next::Serve(Box::new(request)),
+                    let received = self.receive(connection).map(Box::new);
+                    // It has arrived just now: there is no need to ask the clock again.
+                    match received.and_then(|request| {
+                        let now = request.since;
+                        self.admit(request, now)
+                    }) {
+                        Some(request) => return Next::Serve(request),
                         None => continue,
                     }
                 }
@@ -219,7 +215,11 @@ impl Slot {
             }
             match self.poller.wait() {
                 Wake::Ready => match shared.ready.pop() {
-                    Popped::Request(request) => return Next::Serve(request),
+                    Popped::Request(request) => {
+                        if let Some(request) = self.admit(request, Instant::now()) {
+                            return Next::Serve(request);
+                        }
+                    }
                     Popped::Empty => {}
                     Popped::Closed => return Next::End,
                 },
@@ -292,21 +292,21 @@ impl Slot {
                 return None;
             }
         }
-        let (packet, body) = match self.shared.intake.examine(&mut self.incoming) {
-            Ok(Stage::Whole(packet, body)) => (packet, body),
-            Ok(Stage::Stream(packet, streamed)) => {
+        let (asked, body) = match self.shared.intake.examine(&mut self.incoming) {
+            Ok(Stage::Whole(asked, body)) => (asked, body),
+            Ok(Stage::Stream(asked, streamed)) => {
                 let peer = Arc::clone(&connection);
                 let body = Body::streamed(streamed.prefix, streamed.remaining, peer);
-                (packet, body)
+                (asked, body)
             }
             Ok(Stage::Packet) => {
                 let received = BytesMut::from(&self.incoming[..]);
                 self.complete_later(connection, received, Part::Packet);
                 return None;
             }
-            Ok(Stage::Body(missing)) => {
+            Ok(Stage::Body(asked)) => {
                 let received = std::mem::take(&mut self.incoming);
-                self.complete_later(connection, received, Part::Body(missing));
+                self.complete_later(connection, received, Part::Body(asked));
                 return None;
             }
             Ok(Stage::Ping(answer)) => {
@@ -321,8 +321,8 @@ impl Slot {
         Some(Request {
             since: connection.accepted(),
             connection,
-            request_id: self.shared.request_ids.of(&packet.vars),
-            packet,
+            request_id: self.shared.request_id(&asked),
+            asked,
             body,
             overrun: !self.incoming.is_empty(),
             permit: None,
@@ -373,7 +373,7 @@ impl Slot {
     fn serve(&mut self, py: Python<'_>, request: Request) -> Option<Departure> {
         let Request {
             connection,
-            packet,
+            asked,
             request_id,
             body,
             overrun,
@@ -388,18 +388,17 @@ impl Slot {
             }
             return None;
         }
-        let glance = Glance::of(packet.vars.as_ref());
         let queued = since.elapsed();
-        self.cell().begin(glance.label(request_id.as_str()), queued);
+        self.cell()
+            .begin(asked.label(request_id.as_bytes()), queued);
         let recycling = self.shared.recycling.as_ref();
         if recycling.is_some_and(Recycling::reach) {
             let reason = "max-requests".to_owned();
             self.shared.overseer.say(&FromWorker::Replace { reason });
         }
         let run = Run {
-            packet: &packet,
+            asked: &asked,
             request_id: &request_id,
-            method: glance.kind(),
             connection: &connection,
         };
         let served = catch_unwind(AssertUnwindSafe(|| self.respond(py, run, body)));
@@ -431,7 +430,7 @@ impl Slot {
             Some(_) => Timing::TimedOut,
         };
         let subject = Subject {
-            vars: packet.vars.as_ref(),
+            vars: asked.vars(),
             request_id: &request_id,
         };
         report::completed(py, subject, &completed, timing);
@@ -444,7 +443,7 @@ impl Slot {
             self.shared.peer_gone();
         }
         let entry = Entry {
-            packet,
+            packet: asked.packet,
             request_id,
             status: completed.status,
             body_bytes: completed.body_bytes,
@@ -457,11 +456,11 @@ impl Slot {
 
     fn respond(&mut self, py: Python<'_>, run: Run<'_>, body: Body) -> PyResult<Completed> {
         let input = Input::new(py, body)?;
-        let script_name = match run.packet.header.modifier1 {
+        let script_name = match run.asked.packet.header.modifier1 {
             modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
             _ => ScriptName::AsSent,
         };
-        let vars = run.packet.vars.as_ref();
+        let vars = run.asked.vars();
         let environ = self.environ.build(py, vars, script_name, &input)?;
         run.request_id.put_into(&environ)?;
         Ok(respond(
@@ -471,7 +470,7 @@ impl Slot {
                 input,
                 errors: self.errors.bind(py).clone(),
                 transport: Arc::clone(run.connection) as _,
-                method: run.method,
+                method: run.asked.kind(),
                 out: std::mem::take(&mut self.outgoing),
             },
         ))

@@ -153,8 +153,9 @@ impl EnvironBuilder {
                         joined.push(key);
                         remembered = None;
                     } else {
-                        for earlier in remembered.iter_mut().flatten() {
-                            earlier.supersede(vars, key);
+                        let earlier = remembered.iter_mut().flatten().zip(vars);
+                        for (earlier, _) in earlier.filter(|(_, (name, _))| *name == key) {
+                            earlier.supersede();
                         }
                     }
                 }

@@ -23,13 +23,13 @@ impl Shapes {
         vars: VarsRef<'_>,
         script_name: ScriptName,
     ) -> Option<&mut Shape> {
-        let fits = |shape: &Shape| shape.fits(vars, script_name);
+        let fits = |shape: &mut Shape| shape.fits(vars, script_name);
         // A client that comes back is worth a look without counting anything.
-        if !self.shapes.first().is_some_and(fits) {
+        if !self.shapes.first_mut().is_some_and(fits) {
             let sum = sum_of_keys(vars);
             let found = self
                 .shapes
-                .iter()
+                .iter_mut()
                 .position(|shape| shape.sum == sum && fits(shape))?;
             self.shapes[..=found].rotate_right(1);
         }
@@ -51,8 +51,8 @@ impl Shapes {
 /// order: clients come back, and most of what they send is what they sent.
 ///
 /// The next environ is a copy of this one's after the values that differ were
-/// exchanged. Nothing else can be carried over, because every value of the packet
-/// is compared with the one that the template was made of.
+/// exchanged. Nothing else can be carried over, because all of the packet is
+/// compared with the one that the template was made of.
 #[derive(Debug)]
 pub(super) struct Shape {
     script_name: ScriptName,
@@ -61,15 +61,27 @@ pub(super) struct Shape {
     block: Vec<u8>,
     vars: Vec<Remembered>,
     template: Py<PyDict>,
+    /// What is different in the packet that was found to fit last.
+    changes: Vec<Change>,
 }
 
 /// A variable at its place in the packet.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    key: Range<usize>,
-    value: Range<usize>,
+    key_len: usize,
+    /// Where the next one begins in the block.
+    end: usize,
     role: Role,
     name: Py<PyString>,
+}
+
+/// A variable that has another value now.
+#[derive(Debug)]
+struct Change {
+    /// Which one it is.
+    index: usize,
+    /// Where the value stands in the new block.
+    value: Range<usize>,
 }
 
 impl Shape {
@@ -85,21 +97,57 @@ impl Shape {
             block: vars.as_bytes().to_vec(),
             vars: remembered,
             template,
+            changes: Vec::new(),
         }
     }
 
-    /// Says whether a packet has these variables in this order.
-    fn fits(&self, vars: VarsRef<'_>, script_name: ScriptName) -> bool {
+    /// Says whether a packet has these variables in this order, and notes which
+    /// values are different.
+    fn fits(&mut self, vars: VarsRef<'_>, script_name: ScriptName) -> bool {
         self.vars.len() == vars.len()
             && self.script_name == script_name
-            && self
-                .vars
-                .iter()
-                .zip(vars)
-                .all(|(known, (key, _))| self.block[known.key.clone()] == *key)
+            && self.compare(vars.as_bytes()).is_some()
     }
 
-    /// Builds the environ of a packet that fits.
+    /// Compares a block of as many variables with the known one; `None` if a
+    /// name is different.
+    ///
+    /// Most of a block is the same as last time, and bytes are compared sooner
+    /// than variables are taken out of them.
+    fn compare(&mut self, new: &[u8]) -> Option<()> {
+        self.changes.clear();
+        // The beginning of the same variable in both blocks.
+        let (mut old_at, mut new_at) = (0, 0);
+        let mut index = 0;
+        loop {
+            let same = common_prefix(&self.block[old_at..], &new[new_at..]);
+            let same_end = old_at + same;
+            let unchanged = self.vars[index..].partition_point(|known| known.end <= same_end);
+            index += unchanged;
+            if unchanged > 0 {
+                let end = self.vars[index - 1].end;
+                new_at += end - old_at;
+                old_at = end;
+            }
+            let Some(known) = self.vars.get(index) else {
+                return Some(());
+            };
+            // uwsgi: a key, and then a value, is its length in two bytes, the
+            // lower one first, and its bytes.
+            if same_end < old_at + 2 + known.key_len {
+                return None;
+            }
+            let value_at = new_at + 2 + known.key_len;
+            let value_len = u16::from_le_bytes(*new.get(value_at..)?.first_chunk()?);
+            let start = value_at + 2;
+            let value = start..start + usize::from(value_len);
+            (old_at, new_at) = (known.end, value.end);
+            self.changes.push(Change { index, value });
+            index += 1;
+        }
+    }
+
+    /// Builds the environ of the packet that was found to fit.
     ///
     /// After an error the shape must not be used again.
     pub(super) fn build<'py>(
@@ -109,12 +157,10 @@ impl Shape {
         constants: &Constants,
     ) -> PyResult<Bound<'py, PyDict>> {
         let template = self.template.bind(py);
-        let (mut scheme_changed, mut paths_changed, mut changed) = (false, false, false);
-        for (known, (_, value)) in self.vars.iter().zip(vars) {
-            if self.block[known.value.clone()] == *value {
-                continue;
-            }
-            changed = true;
+        let (mut scheme_changed, mut paths_changed) = (false, false);
+        for change in &self.changes {
+            let known = &self.vars[change.index];
+            let value = &vars.as_bytes()[change.value.clone()];
             match known.role {
                 Role::Ignored | Role::TransferEncoding => continue,
                 Role::ScriptName => {
@@ -130,14 +176,6 @@ impl Shape {
             }
             template.set_item(&known.name, constants.value(py, known.role, value)?)?;
         }
-        if changed {
-            self.block.clear();
-            self.block.extend_from_slice(vars.as_bytes());
-            for (known, (key, value)) in self.vars.iter_mut().zip(vars) {
-                known.key = place(vars, key);
-                known.value = place(vars, value);
-            }
-        }
         if scheme_changed || paths_changed {
             let mut sources = Sources::default();
             for (known, (key, value)) in self.vars.iter().zip(vars) {
@@ -150,39 +188,71 @@ impl Shape {
                 sources.set_paths(template, self.script_name)?;
             }
         }
-        template.copy()
+        let environ = template.copy()?;
+        self.keep(vars.as_bytes());
+        Ok(environ)
+    }
+
+    /// Makes the new block the known one.
+    fn keep(&mut self, block: &[u8]) {
+        let Some(first) = self.changes.first() else {
+            return;
+        };
+        // The ends of the last variable that has changed: what follows it has
+        // moved by as much.
+        let (mut old_end, mut new_end) = (0, 0);
+        let unmoved = first.index;
+        let mut changes = self.changes.iter().peekable();
+        for (index, known) in self.vars.iter_mut().enumerate().skip(unmoved) {
+            if let Some(change) = changes.next_if(|change| change.index == index) {
+                (old_end, new_end) = (known.end, change.value.end);
+            }
+            known.end = known.end - old_end + new_end;
+        }
+        self.block.clear();
+        self.block.extend_from_slice(block);
     }
 }
 
 impl Remembered {
+    /// Remembers a pair of `vars`.
     pub(super) fn new(
         vars: VarsRef<'_>,
         (key, value): (&[u8], &[u8]),
         role: Role,
         name: &Bound<'_, PyString>,
     ) -> Self {
+        let value_at = value.as_ptr() as usize - vars.as_bytes().as_ptr() as usize;
         Self {
-            key: place(vars, key),
-            value: place(vars, value),
+            key_len: key.len(),
+            end: value_at + value.len(),
             role,
             name: name.clone().unbind(),
         }
     }
 
-    /// Makes it of no account if it has this name, because a later one takes its
+    /// Makes it of no account, because a later one of the same name takes its
     /// place: nginx sends both when a `uwsgi_param` follows an `include` that has
     /// it.
-    pub(super) fn supersede(&mut self, vars: VarsRef<'_>, key: &[u8]) {
-        if vars.as_bytes()[self.key.clone()] == *key {
-            self.role = Role::Ignored;
-        }
+    pub(super) fn supersede(&mut self) {
+        self.role = Role::Ignored;
     }
 }
 
-/// Returns where a key or a value of a packet stands in its block.
-fn place(vars: VarsRef<'_>, part: &[u8]) -> Range<usize> {
-    let start = part.as_ptr() as usize - vars.as_bytes().as_ptr() as usize;
-    start..start + part.len()
+/// Returns how many bytes both begin with.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let (mut a_left, mut b_left) = (a, b);
+    while let (Some((a_chunk, a_next)), Some((b_chunk, b_next))) = (
+        a_left.split_first_chunk::<CHUNK>(),
+        b_left.split_first_chunk::<CHUNK>(),
+    ) {
+        if a_chunk != b_chunk {
+            break;
+        }
+        (a_left, b_left) = (a_next, b_next);
+    }
+    let rest = a_left.iter().zip(b_left).take_while(|(a, b)| a == b);
+    a.len() - a_left.len() + rest.count()
 }
 
 /// Returns a number that packets with the same variables have in common, and few
@@ -193,6 +263,9 @@ fn sum_of_keys(vars: VarsRef<'_>) -> u64 {
         (sum.rotate_left(5) ^ (key.len() as u64) << 8 ^ last).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     })
 }
+
+/// Bytes that are compared at once.
+const CHUNK: usize = 32;
 
 /// How many shapes a slot remembers.
 const SHAPES: usize = 16;

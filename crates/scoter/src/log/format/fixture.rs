@@ -19,7 +19,9 @@ where
     builder.vars(vars).unwrap();
     let packet = builder.build().unwrap();
     Entry {
-        request_id: RequestIds::new().unwrap().of(&packet.vars),
+        request_id: RequestIds::new()
+            .unwrap()
+            .of(&packet.vars, packet.vars.get_all("HTTP_X_REQUEST_ID")),
         packet,
         status: 200,
         body_bytes: 12,
