@@ -56,7 +56,7 @@ pub(crate) fn leave_signals_to_us(py: Python<'_>) -> PyResult<()> {
         Ok(())
     })?;
     hook("after_in_child", |py| {
-        py.import("signal")?.call_method1("set_wakeup_fd", (-1,))?;
+        signals_of(py)?.call_method1("set_wakeup_fd", (-1,))?;
         set_default(py, &["SIGTERM", "SIGINT"])?;
         restore_mask();
         Ok(())
@@ -77,8 +77,14 @@ fn restore_mask() {
     }
 }
 
+/// What the module `signal` wraps: that one makes its enumerations first, which costs more than
+/// all that scoter imports together.
+fn signals_of(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("_signal")
+}
+
 fn set_default(py: Python<'_>, signals: &[&str]) -> PyResult<()> {
-    let module = py.import("signal")?;
+    let module = signals_of(py)?;
     let default = module.getattr("SIG_DFL")?;
     for signal in signals {
         module.call_method1("signal", (module.getattr(*signal)?, &default))?;
@@ -102,11 +108,7 @@ impl SignalWakeups {
             .map_err(io::Error::from)?;
         let arguments = PyDict::new(py);
         arguments.set_item("warn_on_full_buffer", false)?;
-        py.import("signal")?.call_method(
-            "set_wakeup_fd",
-            (sender.as_raw_fd(),),
-            Some(&arguments),
-        )?;
+        signals_of(py)?.call_method("set_wakeup_fd", (sender.as_raw_fd(),), Some(&arguments))?;
         Ok(Self {
             receiver,
             _sender: sender,

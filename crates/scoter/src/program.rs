@@ -28,19 +28,18 @@ impl Program {
     /// Those of Python, for a package that was taken apart.
     pub(crate) fn interpreter(py: Python<'_>, arguments: &[OsString]) -> PyResult<Self> {
         let executable = py.import("sys")?.getattr("executable")?.extract()?;
-        let flags = py
-            .import("subprocess")?
-            .call_method0("_args_from_interpreter_flags")?;
         let package: PathBuf = py
             .import("scoter")?
             .getattr("__file__")?
             .extract::<PathBuf>()?;
         let file = |name: &str| package.with_file_name(name).into_os_string();
-        let flags: Vec<OsString> = flags.extract()?;
         Ok(Self {
             executable,
             launcher: file("launcher.py"),
-            leading: flags.into_iter().chain([file("__main__.py")]).collect(),
+            leading: interpreter_options(py)?
+                .into_iter()
+                .chain([file("__main__.py")])
+                .collect(),
             arguments: arguments[1..].to_vec(),
         })
     }
@@ -87,6 +86,28 @@ impl Program {
     }
 }
 
+/// The options of the interpreter that runs; those of its environment are inherited.
+fn interpreter_options(py: Python<'_>) -> PyResult<Vec<OsString>> {
+    // Python 3.9 does not tell how it was called.
+    let original = py.import("sys")?.getattr_opt("orig_argv")?;
+    let original: Option<Vec<OsString>> = original.map(|it| it.extract()).transpose()?;
+    if original.is_some_and(|original| has_no_options(&original)) {
+        return Ok(Vec::new());
+    }
+    // It knows them all, but its import takes as long as half a start of Python.
+    let subprocess = py.import("subprocess")?;
+    subprocess
+        .call_method0("_args_from_interpreter_flags")?
+        .extract()
+}
+
+/// Whether a command of Python begins with a script or with `-m`: what follows them is theirs.
+fn has_no_options(original: &[OsString]) -> bool {
+    original
+        .get(1)
+        .is_some_and(|first| first == "-m" || !first.as_encoded_bytes().starts_with(b"-"))
+}
+
 fn unsupervised(mut command: Command) -> Command {
     for name in SUPERVISION {
         command.env_remove(name);
@@ -107,3 +128,24 @@ const SUPERVISION: [&str; 7] = [
     "LISTEN_FDNAMES",
     super::master::RESUME,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_come_before_the_script() {
+        for (command, expected) in [
+            (&["python", "/bin/scoter", "-h"][..], true),
+            (&["python", "-m", "scoter"], true),
+            (&["python", "-I", "/bin/scoter"], false),
+            (&["python", "-Wd", "-m", "scoter"], false),
+            (&["python", "-Im", "scoter"], false),
+            (&["python", "-mscoter"], false),
+            (&["python"], false),
+        ] {
+            let original: Vec<_> = command.iter().map(OsString::from).collect();
+            assert_eq!(has_no_options(&original), expected, "{command:?}");
+        }
+    }
+}

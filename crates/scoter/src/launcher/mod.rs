@@ -90,6 +90,9 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         control: configuration.control,
         preloaded: None,
     };
+    // For the slots of every worker: imported once, in pages that they share.
+    py.import("threading")
+        .map_err(|error| Failure::Python(traceback(py, &error)))?;
     if prepared.options.preload {
         let lookout = Lookout::post(line, prepared.estate()?)?;
         let loaded = preload(py, &prepared.options);
