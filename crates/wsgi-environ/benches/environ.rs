@@ -1,11 +1,16 @@
 //! What a slot pays for one environ: the 24 variables that nginx sends for a
 //! browser's GET, and 9 entries of the server's own. The dict is freed again in
 //! the time that is measured.
+//!
+//! The yardstick is what a server in C does: make a string of every key and of
+//! every value, and put them into a new dict.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
 use uwsgi_codec::{Limits, Packet, PacketBuilder, PacketRef, VarsRef};
 use wsgi_environ::{Body, EnvironBuilder, Errors, ForwardedProto, Input, ScriptName, ServerInfo};
 
@@ -81,7 +86,51 @@ fn build(c: &mut Criterion) {
             });
         });
     }
+    Python::attach(|py| {
+        let constants: Vec<_> = (0..9)
+            .map(|n| {
+                (
+                    PyString::intern(py, &format!("wsgi.{n}")),
+                    PyString::new(py, "constant"),
+                )
+            })
+            .collect();
+        let mut packets = next.iter().cycle();
+        group.bench_function("yardstick: the next request, call by call in C", |b| {
+            b.iter(|| {
+                let vars = packets.next().map(|packet| packet.vars.as_ref());
+                let environ = PyDict::new(py);
+                for (key, value) in black_box(vars.unwrap_or_default()) {
+                    decode_and_set(&environ, key, value);
+                }
+                for (name, value) in &constants {
+                    environ.set_item(name, value).expect("memory");
+                }
+                environ
+            });
+        });
+    });
     group.finish();
+}
+
+/// The calls of CPython's API that a server in C makes for a variable.
+#[expect(unsafe_code, reason = "the functions as C calls them")]
+fn decode_and_set(environ: &Bound<'_, PyDict>, key: &[u8], value: &[u8]) {
+    let decode = |text: &[u8]| {
+        let len = isize::try_from(text.len()).expect("a block has 65,535 bytes");
+        // SAFETY: the interpreter is attached, and `len` bytes are there to be read.
+        unsafe { ffi::PyUnicode_DecodeLatin1(text.as_ptr().cast(), len, std::ptr::null()) }
+    };
+    let (key, value) = (decode(key), decode(value));
+    // SAFETY: both are new references, or null for want of memory, which they are checked
+    // for before they are used; the dict takes references of its own.
+    unsafe {
+        assert!(!key.is_null() && !value.is_null(), "memory");
+        let status = ffi::PyDict_SetItem(environ.as_ptr(), key, value);
+        ffi::Py_DECREF(key);
+        ffi::Py_DECREF(value);
+        assert_eq!(status, 0, "memory");
+    }
 }
 
 fn variant(vars: VarsRef<'_>, change: impl Fn(&[u8], &[u8], &mut PacketBuilder)) -> Packet {
