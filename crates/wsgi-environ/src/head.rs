@@ -192,7 +192,7 @@ fn status_code(status: &[u8]) -> Option<u16> {
 fn header_name<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
     let name = to_latin1(text).ok_or_else(|| not_latin1(text))?;
     // RFC 9110, 5.1: a field name is a token.
-    if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+    if name.is_empty() || !name.iter().all(|&byte| TOKEN[usize::from(byte)]) {
         return Err(PyValueError::new_err(format!(
             "http header key {} is not a token",
             quoted(text)
@@ -209,14 +209,20 @@ fn header_value<'a>(
     // PEP 3333: "header_value must not include any control characters, including
     // carriage returns or linefeeds". RFC 9110, 5.5 allows the tab. The value
     // may be a secret and is not quoted.
-    match value.iter().position(|&byte| is_control(byte)) {
-        None => Ok(value),
-        Some(position) => Err(PyValueError::new_err(format!(
+    // There is hardly ever one, which is known sooner when none ends the search.
+    if value
+        .iter()
+        .fold(false, |any, &byte| any | is_control(byte))
+    {
+        let before = value.iter().take_while(|&&byte| !is_control(byte));
+        let position = before.count();
+        return Err(PyValueError::new_err(format!(
             "http header {} has the control character 0x{:02x} at position {position} of its value",
             quoted(name),
             value[position]
-        ))),
+        )));
     }
+    Ok(value)
 }
 
 fn not_latin1(name: &Bound<'_, PyString>) -> PyErr {
@@ -261,9 +267,20 @@ fn is_control(byte: u8) -> bool {
     (byte < b' ' && byte != b'\t') || byte == 0x7f
 }
 
-/// RFC 9110, 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
+/// Which bytes a token may have: RFC 9110, 5.6.2.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut others = b"!#$%&'*+-.^_`|~".as_slice();
+    while let [first, rest @ ..] = others {
+        table[*first as usize] = true;
+        others = rest;
+    }
+    table
+};
 
 const CODE_LEN: usize = 3;

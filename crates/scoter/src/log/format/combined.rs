@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::time::Duration;
 
 use super::Record;
 use super::escape::escape;
@@ -15,17 +15,29 @@ pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
     line.extend_from_slice(record.now.common.as_bytes());
     line.extend_from_slice(b"] \"");
     request.write_request(line);
-    // Writing to a vector cannot fail.
-    let _ = write!(line, "\" {} {} \"", record.entry.status, record.body_bytes);
+    line.extend_from_slice(b"\" ");
+    number(line, u64::from(record.entry.status));
+    line.push(b' ');
+    number(line, record.body_bytes);
+    line.extend_from_slice(b" \"");
     escape(line, request.referer);
     line.extend_from_slice(b"\" \"");
     escape(line, request.user_agent);
-    let _ = write!(
-        line,
-        "\" {}.{:03}",
-        record.elapsed.as_secs(),
-        record.elapsed.subsec_millis()
-    );
+    line.extend_from_slice(b"\" ");
+    seconds(line, record.elapsed);
+}
+
+fn number(line: &mut Vec<u8>, number: u64) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Writes seconds with three decimals, as nginx does.
+fn seconds(line: &mut Vec<u8>, time: Duration) {
+    number(line, time.as_secs());
+    // Four digits, the first of which makes room for the point.
+    let decimals = line.len();
+    number(line, u64::from(1_000 + time.subsec_millis()));
+    line[decimals] = b'.';
 }
 
 #[cfg(test)]

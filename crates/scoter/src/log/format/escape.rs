@@ -4,15 +4,23 @@ pub(super) fn escape(line: &mut Vec<u8>, value: Option<&[u8]>) {
     let Some(value) = value else {
         return line.push(b'-');
     };
+    // Most values have nothing of it, which is known sooner when no byte ends the search.
+    if !value
+        .iter()
+        .fold(false, |any, &byte| any | is_harmful(byte))
+    {
+        return line.extend_from_slice(value);
+    }
     for &byte in value {
-        match byte {
-            b'"' | b'\\' | 0..=0x1f | 0x7f.. => line.extend_from_slice(&[
-                b'\\',
-                b'x',
-                HEX[usize::from(byte >> 4)],
-                HEX[usize::from(byte & 15)],
-            ]),
-            byte => line.push(byte),
+        if is_harmful(byte) {
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            line.extend_from_slice(&[b'\\', b'x', HEX[high], HEX[low]]);
+        } else {
+            line.push(byte);
         }
     }
+}
+
+fn is_harmful(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x7f..)
 }
