@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
@@ -33,6 +34,8 @@ pub(crate) struct Connection {
     patience: Patience,
     accepted: Instant,
     author: Author,
+    /// Whether the kernel has been asked to take more at once.
+    widened: AtomicBool,
 }
 
 impl Connection {
@@ -43,6 +46,7 @@ impl Connection {
             patience,
             accepted: Instant::now(),
             author: Author::default(),
+            widened: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +87,12 @@ impl Connection {
         self.wait(PollFlags::IN, patience)
     }
 
+    /// Waits until the peer has taken enough for more to be worth sending. Returns whether it
+    /// has, within that time.
+    pub(crate) fn drains(&self, patience: Duration) -> bool {
+        self.wait(PollFlags::OUT, patience).is_ok()
+    }
+
     /// Whether the peer has closed its end. To have only said all it had to say is not that.
     ///
     /// Over TCP a close cannot be told from a half-close before something is sent.
@@ -109,9 +119,24 @@ impl Connection {
             };
             match sent {
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if self.widen(BYTES_IN_KERNEL) => {}
                 sent => return Ok(sent?),
             }
         }
+    }
+
+    /// Makes the kernel take up to `bytes` at once, the first time that it is called: to be
+    /// tried when it takes nothing. Returns whether there may be room now.
+    ///
+    /// Whoever waits for room is woken when three quarters of it are empty, so twice the room
+    /// is half the changes of threads. Most responses fit into what there is anyway, and are
+    /// spared the call. TCP sees to it by itself, unless somebody interferes.
+    pub(crate) fn widen(&self, bytes: usize) -> bool {
+        // The kernel doubles the number, for its bookkeeping, and goes by
+        // net.core.wmem_max where that is less.
+        self.family == Family::Unix
+            && !self.widened.swap(true, Ordering::Relaxed)
+            && sockopt::set_socket_send_buffer_size(&self.fd, bytes / 2).is_ok()
     }
 
     /// Says that the response has ended, while the peer may still be sending.
@@ -225,6 +250,10 @@ impl Transport for Connection {
 
 /// How soon a slot that waits notices that the response has been taken away from it.
 const WAIT_STEP: Duration = Duration::from_millis(500);
+
+/// Bytes of a response that a slow peer may leave in the kernel: copies, so that more would
+/// not fit into a processor's cache either.
+const BYTES_IN_KERNEL: usize = 1 << 20;
 
 /// Buffers of one sendmsg(2): IOV_MAX is 1024 on Linux.
 pub(crate) const MOST_PARTS: usize = 1_024;

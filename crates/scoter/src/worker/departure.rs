@@ -157,31 +157,50 @@ impl Departure {
         if self.outgoing.left() == 0 {
             return Ok(());
         }
-        let connection = Arc::clone(&self.connection);
-        let peer =
-            Waiter::new(connection, Interest::WRITABLE, &shared.stop).map_err(SendError::Peer)?;
+        if self.outgoing.has_file() {
+            return self.send_file(shared).await;
+        }
+        let peer = self.writable(shared)?;
         loop {
             let deadline = Instant::now() + shared.patience.write;
             let mut room = peer.ready(deadline).await.ok_or(SendError::Stalled)?;
-            let progress = if self.outgoing.has_file() {
-                self.send_file().await?
-            } else {
-                self.outgoing.send(&self.connection)?
-            };
-            match progress {
+            match self.outgoing.send(&self.connection)? {
                 Progress::Done => return Ok(()),
                 Progress::Blocked => room.clear_ready(),
             }
         }
     }
 
+    async fn send_file(&mut self, shared: &Shared) -> Result<(), SendError> {
+        while self.send_file_now().await? == Progress::Blocked {
+            // Registered only for as long as the reactor waits: it would wake up whenever the
+            // peer makes room for the other thread.
+            let peer = self.writable(shared)?;
+            let deadline = Instant::now() + shared.patience.write;
+            drop(peer.ready(deadline).await.ok_or(SendError::Stalled)?);
+        }
+        Ok(())
+    }
+
+    fn writable<'a>(&self, shared: &'a Shared) -> Result<Waiter<'a>, SendError> {
+        let connection = Arc::clone(&self.connection);
+        Waiter::new(connection, Interest::WRITABLE, &shared.stop).map_err(SendError::Peer)
+    }
+
     /// Reading a file may have to wait for a disk, which must not hold up the reactor:
-    /// another thread sends what the peer takes now.
-    async fn send_file(&mut self) -> Result<Progress, SendError> {
+    /// another thread sends for as long as the peer keeps up, but not for ever.
+    async fn send_file_now(&mut self) -> Result<Progress, SendError> {
         let connection = Arc::clone(&self.connection);
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let (outgoing, sent) = tokio::task::spawn_blocking(move || {
-            let sent = outgoing.send(&connection);
+            let turn = std::time::Instant::now();
+            let sent = loop {
+                let sent = outgoing.send(&connection);
+                let blocked = matches!(sent, Ok(Progress::Blocked));
+                if !blocked || turn.elapsed() > FILE_TURN || !connection.drains(FILE_PATIENCE) {
+                    break sent;
+                }
+            };
             (outgoing, sent)
         })
         .await
@@ -297,6 +316,13 @@ impl Departure {
 
 /// For how long input that nobody reads is discarded.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// How long a thread that sends a file waits for the peer to take more: a front end that keeps
+/// up does so sooner, and to come back later costs two changes of threads.
+const FILE_PATIENCE: Duration = Duration::from_millis(10);
+
+/// For how long such a thread stays with one file: there are few of them.
+const FILE_TURN: Duration = Duration::from_millis(100);
 
 /// How often a slot discards input itself.
 const MOST_STEPS_HERE: usize = 64;

@@ -169,6 +169,7 @@ impl FilePart {
                 Ok(0) => return Err(SendError::File(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => self.left -= sent as u64,
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if connection.widen(PAGES_IN_KERNEL) => {}
                 Err(Errno::AGAIN) => return Ok(Progress::Blocked),
                 Err(errno @ (Errno::PIPE | Errno::CONNRESET)) => {
                     return Err(SendError::Peer(errno.into()));
@@ -179,6 +180,9 @@ impl FilePart {
         Ok(Progress::Done)
     }
 }
+
+/// Bytes of a file that a slow peer may leave in the kernel: the pages of its cache.
+const PAGES_IN_KERNEL: usize = 4 << 20;
 
 /// Bytes of one sendfile(2): the kernel takes no more than 0x7fff_f000.
 const LARGEST_SENDFILE: usize = 1 << 30;

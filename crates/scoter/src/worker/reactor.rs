@@ -187,5 +187,5 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
 }
 
 /// Threads that may wait for a disk, or for standard error, at the same time. None of them
-/// waits for a peer.
+/// waits for a peer that does not keep up.
 const FILE_THREADS: usize = 128;

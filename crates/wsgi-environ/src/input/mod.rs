@@ -3,6 +3,7 @@
 mod body;
 mod failure;
 mod reader;
+mod unseen;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::body::{Body, Source};
+use super::unseen::Unseen;
 use super::{InputFailure, Limit};
 
 /// Reads a body: first what is in memory, then from its source, without the
@@ -51,16 +52,27 @@ impl Reader {
         if want <= self.window.len() {
             return self.take_window(py, want);
         }
-        if want <= DIRECT_BYTES {
-            return PyBytes::new_with(py, want, |buf| {
-                py.detach(|| self.fill(buf))
-                    .map_err(|failure| failure.to_exception())
-            });
+        let mut bytes = Unseen::new(py, want.min(trusted(self.window.len())))?;
+        bytes.push(&mem::take(&mut self.window));
+        loop {
+            if let Err(failure) = py.detach(|| self.fill(&mut bytes)) {
+                self.window = Bytes::from_owner(bytes);
+                return Err(failure.to_exception());
+            }
+            if bytes.len() == want {
+                return Ok(bytes.into_bytes(py));
+            }
+            match Unseen::new(py, want.min(trusted(bytes.len()))) {
+                Ok(mut larger) => {
+                    larger.push(bytes.as_ref());
+                    bytes = larger;
+                }
+                Err(error) => {
+                    self.window = Bytes::from_owner(bytes);
+                    return Err(error);
+                }
+            }
         }
-        let bytes = py
-            .detach(|| self.collect(want))
-            .map_err(Stopped::into_exception)?;
-        copy(py, &bytes)
     }
 
     pub(super) fn read_line<'py>(
@@ -125,48 +137,13 @@ impl Reader {
         }
     }
 
-    /// Fills `buf`, which is longer than the window and not longer than what is
-    /// left of the body.
-    fn fill(&mut self, buf: &mut [u8]) -> Result<(), InputFailure> {
-        let mut filled = self.window.len();
-        buf[..filled].copy_from_slice(&self.window);
-        self.window.clear();
-        while filled < buf.len() {
-            match self.receive(&mut buf[filled..]) {
-                Ok(n) => filled += n,
-                Err(failure) => {
-                    self.unread_bytes(buf[..filled].to_vec());
-                    return Err(failure);
-                }
-            }
+    /// Fills `bytes` from the source, which has as many left.
+    fn fill(&mut self, bytes: &mut Unseen) -> Result<(), InputFailure> {
+        while !bytes.is_full() {
+            let count = self.receive(bytes.room(RECEIVED_BYTES))?;
+            bytes.advance(count);
         }
         Ok(())
-    }
-
-    /// Collects `want` bytes, of which there are as many. Memory grows as they
-    /// arrive: a large Content-Length alone costs nothing.
-    fn collect(&mut self, want: usize) -> Result<Vec<u8>, Stopped> {
-        let mut bytes = Vec::from(mem::take(&mut self.window));
-        let mut filled = bytes.len();
-        while filled < want {
-            if filled == bytes.len() {
-                let room = filled.max(DIRECT_BYTES).min(want - filled);
-                if bytes.try_reserve_exact(room).is_err() {
-                    self.unread_bytes(bytes);
-                    return Err(Stopped::OutOfMemory);
-                }
-                bytes.resize(filled + room, 0);
-            }
-            match self.receive(&mut bytes[filled..]) {
-                Ok(n) => filled += n,
-                Err(failure) => {
-                    bytes.truncate(filled);
-                    self.unread_bytes(bytes);
-                    return Err(failure.into());
-                }
-            }
-        }
-        Ok(bytes)
     }
 
     /// Collects a line that is not all in the window, at most `want` bytes.
@@ -242,8 +219,15 @@ fn copy<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     })
 }
 
-/// Up to this size a read allocates what it returns before the bytes are there.
-const DIRECT_BYTES: usize = 1024 * 1024;
+/// Returns for how many bytes room is made when so many have arrived. An announced length
+/// alone must not take memory; but room that nothing arrives for is only a number, while
+/// room that is made in several steps is copied as often.
+fn trusted(arrived: usize) -> usize {
+    arrived.saturating_mul(128).max(1024 * 1024)
+}
+
+/// What a read receives at once, at most. A Unix socket holds no more than that by default.
+const RECEIVED_BYTES: usize = 256 * 1024;
 
 /// What `readline` receives at once.
 const WINDOW_BYTES: usize = 16 * 1024;
