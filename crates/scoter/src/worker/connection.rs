@@ -136,6 +136,7 @@ impl Connection {
         // net.core.wmem_max where that is less.
         self.family == Family::Unix
             && !self.widened.swap(true, Ordering::Relaxed)
+            && sockopt::socket_send_buffer_size(&self.fd).is_ok_and(|now| now < bytes)
             && sockopt::set_socket_send_buffer_size(&self.fd, bytes / 2).is_ok()
     }
 
