@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -22,19 +24,7 @@ def with_perf(running: Running, load: LoadGenerator, work: Work, requests: int) 
     counts = running.home / "instructions"
     pids = ",".join(str(pid) for pid in running.tree.pids())
     load.run(running.address, running.protocol, work, requests)
-    command = [
-        found("perf"),
-        "stat",
-        "-x,",
-        "-e",
-        "instructions:u",
-        "-o",
-        str(counts),
-        "-p",
-        pids,
-        "sleep",
-        "600",
-    ]
+    command = [found("perf"), "stat", "-x,", "-e", "instructions:u", "-o", str(counts), "-p", pids]
     perf = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -42,7 +32,7 @@ def with_perf(running: Running, load: LoadGenerator, work: Work, requests: int) 
         load.run(running.address, running.protocol, work, requests)
     finally:
         # SIGINT makes perf write what it has counted.
-        perf.send_signal(2)
+        perf.send_signal(signal.SIGINT)
         try:
             perf.wait(10)
         finally:
@@ -67,7 +57,9 @@ def run_in_valgrind(server: Server, setup: Setup, load: LoadGenerator, work: Wor
             found("valgrind"), "--tool=cachegrind", "--cache-sim=no", "--trace-children=yes",
             f"--cachegrind-out-file={home}/counted.%p", f"--log-file={home}/valgrind.%p",
         )  # fmt: skip
-        running = server.spawn(setup, load.cores, home, prefix)
+        # Python's seed of the day would change the start by more than the requests cost.
+        application = dataclasses.replace(setup.application, environment={"PYTHONHASHSEED": "0"})
+        running = server.spawn(dataclasses.replace(setup, application=application), load.cores, home, prefix)
         try:
             running.wait_until_it_answers(READY_WITHIN_SECONDS)
             load.run(Address(running.address.path), running.protocol, work, requests)

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,9 @@ from .tools import APPLICATIONS, Tools, needed
 
 BACKLOG = "1024"
 READY_WITHIN_SECONDS = 30.0
+# A server that has started rests when it works less than this share of this time.
+RESTING_SECONDS = 0.1
+RESTING_SHARE = 0.02
 # What would change a server or its Python behind our back.
 FOREIGN_SETTINGS = (
     "SCOTER_",
@@ -104,6 +108,22 @@ class Running:
         except MeasurementFailed as failure:
             raise MeasurementFailed(f"{failure}\n{children.last_words(self.output)}".strip()) from None
 
+    def wait_until_it_rests(self, workers: int) -> None:
+        """Returns when all workers are there and nothing works any more: one may answer before the others."""
+        deadline = time.monotonic() + READY_WITHIN_SECONDS
+        before = self.tree.usage()
+        while time.monotonic() < deadline:
+            time.sleep(RESTING_SECONDS)
+            now = self.tree.usage()
+            started = now.cpu_ns.keys() - before.cpu_ns.keys()
+            worked = sum(ns - before.cpu_ns.get(pid, 0) for pid, ns in now.cpu_ns.items())
+            if len(now.cpu_ns) >= workers and not started and worked < RESTING_SHARE * RESTING_SECONDS * 1e9:
+                return
+            before = now
+        raise MeasurementFailed(
+            f"{len(before.cpu_ns)} processes after {READY_WITHIN_SECONDS:.0f} s, or never at rest"
+        )
+
 
 class Server(ABC):
     """A server that can be started."""
@@ -136,6 +156,7 @@ class Server(ABC):
             running = self.spawn(setup, cores, home)
             try:
                 running.wait_until_it_answers(path=path)
+                running.wait_until_it_rests(setup.workers)
                 yield running
             finally:
                 children.stop(running.process)

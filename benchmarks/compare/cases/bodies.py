@@ -23,8 +23,8 @@ CONTENDERS = ("scoter", "uWSGI", "gunicorn")
 KIB, MIB = 1024, 1024 * 1024
 LINE = "0123456789abcdef" * 4
 # A measurement moves about so many bytes, and no fewer than that many requests.
-BYTES = 700 * MIB
-REQUESTS_AT_LEAST, REQUESTS_AT_MOST = 5, 20000
+BYTES = 500 * MIB
+REQUESTS_AT_LEAST, REQUESTS_AT_MOST = 5, 8000
 
 
 @dataclass(frozen=True)

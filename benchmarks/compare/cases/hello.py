@@ -24,7 +24,9 @@ CLIENTS = (1, 8, 64)
 CONTENDERS = ("floor", "scoter", "uWSGI", "gunicorn")
 # Requests for the counts, which are the same for each request.
 SYSTEM_CALL_REQUESTS = 2000
-INSTRUCTION_REQUESTS = 2000
+INSTRUCTION_REQUESTS = 5000
+# valgrind takes a minute for as many of one whose requests are that much longer.
+INSTRUCTION_REQUESTS_OF = {"gunicorn": 500}
 COUNTS = "hello, counted once"
 
 
@@ -61,6 +63,7 @@ def count(bench: Bench, name: str) -> None:
     """Counts system calls and instructions: once, for they hardly differ from run to run."""
     server, work = bench.server(name), Work()
     counter = instruction_counter()
+    requests = INSTRUCTION_REQUESTS_OF.get(name, INSTRUCTION_REQUESTS)
     counts: dict[str, float] = {}
     try:
         progress(f"{NAME}: system calls of {name}")
@@ -71,12 +74,10 @@ def count(bench: Bench, name: str) -> None:
         progress(f"{NAME}: instructions of {name}")
         if counter == "perf":
             with server.serving(Setup(), bench.cores.server) as running:
-                counts["instructions"] = instructions.with_perf(
-                    running, bench.load, work, INSTRUCTION_REQUESTS
-                )
+                counts["instructions"] = instructions.with_perf(running, bench.load, work, requests)
         elif counter == "valgrind":
             counts["instructions"] = instructions.with_valgrind(
-                server, Setup(master=False), bench.load, work, INSTRUCTION_REQUESTS
+                server, Setup(master=False), bench.load, work, requests
             )
     except MeasurementFailed as failure:
         progress(f"{NAME}: {name}: {failure}")
