@@ -6,13 +6,14 @@ real file through wsgi.file_wrapper. It repeats one line, so that a client can c
 """
 
 import os
+from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 LINE = b"0123456789abcdef" * 4
 PIECE = 64 * 1024
 FILES = os.environ.get("BODIES_FOLDER", ".")
 
 
-def application(environ, start_response):
+def application(environ: Dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
     if environ["REQUEST_METHOD"] == "POST":
         return upload(environ["wsgi.input"], path, start_response)
@@ -23,10 +24,11 @@ def application(environ, start_response):
         return [content(size)]
     if path == "/generator":
         return pieces(size)
-    return environ["wsgi.file_wrapper"](open(file_of(size), "rb"), PIECE)
+    wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](open(file_of(size), "rb"), PIECE)
+    return wrapped
 
 
-def upload(body, path, start_response):
+def upload(body: Any, path: str, start_response: Callable[..., Any]) -> List[bytes]:
     if path == "/whole":
         length = len(body.read())
     else:
@@ -36,7 +38,7 @@ def upload(body, path, start_response):
     return [answer]
 
 
-def pieces(size):
+def pieces(size: int) -> Iterator[bytes]:
     piece = content(PIECE)
     while size > 0:
         yield piece if size >= PIECE else piece[:size]
@@ -44,14 +46,14 @@ def pieces(size):
 
 
 # What a response costs is measured, not the making of it.
-kept = {}
+kept: Dict[int, bytes] = {}
 
 
-def content(size):
+def content(size: int) -> bytes:
     if size not in kept:
         kept[size] = (LINE * (size // len(LINE) + 1))[:size]
     return kept[size]
 
 
-def file_of(size):
+def file_of(size: int) -> str:
     return os.path.join(FILES, str(size))

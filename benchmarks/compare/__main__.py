@@ -42,7 +42,7 @@ def main() -> int:
     cores = machine.allowed_cores()
     on_cores(cores.load)
     results = Results()
-    begin, stolen = time.monotonic(), machine.steal()
+    begin, stolen, described = time.monotonic(), machine.steal(), machine.describe(cores)
     home = tempfile.mkdtemp(prefix="scoter-bench-")
     tempfile.tempdir = home
     try:
@@ -63,7 +63,7 @@ def main() -> int:
 
     circumstances = report.Circumstances(
         date=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
-        machine=machine.describe(cores),
+        machine=described,
         versions=tools.versions(),
         rounds=arguments.rounds,
         minutes=(time.monotonic() - begin) / 60,

@@ -39,6 +39,7 @@ def describe(cores: Cores) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "virtual machine": "yes" if "hypervisor" in cpuinfo("flags").split() else "no sign of one",
         "governor": governor(),
+        "load average before": f"{os.getloadavg()[0]:.2f}",
         "Python of the benchmark": platform.python_version(),
     }
 

@@ -11,6 +11,7 @@ from .results import Results
 WIDTH = 720
 LEFT, BAR_WIDTH = 96, 430
 BAR, GAP, PANEL_GAP, TOP, PANEL_HEAD = 16, 7, 20, 58, 24
+FOOTER = "One process, one thread, eight clients; user and system time of all processes of the server."
 
 STYLE = """\
     text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #24292f }
@@ -38,8 +39,12 @@ class Panel:
 
 PANELS = (
     Panel("Hello, directly on the socket", hello.case(8), ("scoter", "uWSGI", "gunicorn")),
-    Panel("with an access log", hello.case(8, log=True), ("scoter", "uWSGI", "gunicorn")),
-    Panel("through nginx, nginx included", nginx.case(8), ("scoter", "uWSGI", "granian", "gunicorn")),
+    Panel("The same with an access log", hello.case(8, log=True), ("scoter", "uWSGI", "gunicorn")),
+    Panel(
+        "Hello through nginx, whose time is included",
+        nginx.case(8),
+        ("scoter", "uWSGI", "granian", "gunicorn"),
+    ),
 )
 
 
@@ -69,7 +74,8 @@ def draw(results: Results) -> str | None:
             lines += bar(y, name, us, times, us / longest)
             y += BAR + GAP
         y += PANEL_GAP
-    height = y - GAP
+    lines.append(f'  <text class="soft" x="16" y="{y}">{escape(FOOTER)}</text>')
+    height = y + 16
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">
   <title>CPU time per request of scoter, uWSGI, granian and gunicorn</title>
@@ -77,7 +83,7 @@ def draw(results: Results) -> str | None:
 {STYLE}
   </style>
   <text class="title" x="16" y="28">CPU time per request</text>
-  <text class="soft" x="{WIDTH - 16}" y="28" text-anchor="end">microseconds, less is better</text>
+  <text class="soft" x="{WIDTH - 16}" y="28" text-anchor="end">microseconds, less is better; × scoter</text>
 {chr(10).join(lines)}
 </svg>
 """

@@ -11,11 +11,11 @@ from .cases import GROUPS, Group
 from .results import Results
 
 METHOD = """\
-Figures are medians of {rounds} rounds, with the least and the greatest in parentheses. In each round every contender \
-runs once, in turns, and each round begins with another one; a ratio is the median of the ratios of the rounds. Servers \
-run with their own defaults but for the number of processes and threads, a backlog of 1024, and the log. {pinning} \
-Every reply is compared with what it must be; one wrong byte voids a measurement. How to run it yourself: \
-[benchmarks/README.md](../README.md)."""
+Figures are medians of {rounds} rounds, with the least and the greatest in parentheses. In each round every
+contender runs once, in turns, and each round begins with another one; a ratio is the median of the ratios
+of the rounds. Servers run with their own defaults but for the number of processes and threads, a backlog of
+1024, and the log. {pinning} Every reply is compared with what it must be: one wrong byte voids a
+measurement. `benchmarks/README.md` says how to run it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def markdown(results: Results, circumstances: Circumstances) -> str:
     )
     sections = [
         "# What was measured\n",
-        METHOD.format(rounds=circumstances.rounds, pinning=pinning) + "\n",
+        " ".join(METHOD.format(rounds=circumstances.rounds, pinning=pinning).split()) + "\n",
         facts(circumstances),
         "## Targets\n",
         targets.table(targets.evaluate(results)).markdown(),

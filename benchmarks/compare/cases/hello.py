@@ -31,7 +31,11 @@ COUNTS = "hello, counted once"
 
 
 def case(clients: int, log: bool = False) -> str:
-    return f"hello, {clients} client{'s' if clients > 1 else ''}{', access log' if log else ''}"
+    return f"hello, {in_words(clients)}{', access log' if log else ''}"
+
+
+def in_words(clients: int) -> str:
+    return f"{clients} client{'s' if clients > 1 else ''}"
 
 
 def measure(bench: Bench) -> None:
@@ -92,7 +96,7 @@ def tables(results: Results) -> list[Table]:
         made.append(cpu(results, f"CPU per request, µs, {shown}", log))
         made += [
             of_contenders(
-                results, f"Rate and latency, {clients} client{'s' if clients > 1 else ''}, {shown}", case(clients, log),
+                results, f"Rate and latency, {in_words(clients)}, {shown}", case(clients, log),
                 [
                     Column("requests/s", "rate", 0),
                     Column("p50 µs", "p50", 0), Column("p99 µs", "p99", 0), Column("p99.9 µs", "p99_9", 0),
@@ -119,7 +123,7 @@ def cpu(results: Results, title: str, log: bool) -> Table | None:
     ]
     header = [
         "",
-        *(f"{clients} clients" for clients in CLIENTS),
+        *map(in_words, CLIENTS),
         "8 clients: ÷ uWSGI",
         *([] if log else ["÷ floor"]),
     ]
@@ -134,9 +138,7 @@ def log_adds(results: Results) -> Table | None:
         [name, *(spread(log_costs(results, name, clients), 2) for clients in CLIENTS)]
         for name in contenders
     ]  # fmt: skip
-    return Table(
-        "The access log adds, µs per request", ["", *(f"{clients} clients" for clients in CLIENTS)], rows
-    )
+    return Table("The access log adds, µs per request", ["", *map(in_words, CLIENTS)], rows)
 
 
 def log_costs(results: Results, name: str, clients: int = 8) -> Summary | None:

@@ -88,7 +88,7 @@ def table(results: Results, page: str) -> Table | None:
         key = (case(page), name, "cpu")
         above = results.difference(key, (case(page), NO_SERVER, "cpu"))
         share = results.paired(
-            key, (case(page), NO_SERVER, "cpu"), lambda all, bare: (all - bare) / all * 100
+            key, (case(page), NO_SERVER, "cpu"), lambda whole, bare: (whole - bare) / whole * 100
         )
         served = name != NO_SERVER
         rows.append(
