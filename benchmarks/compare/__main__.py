@@ -82,12 +82,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", type=group_names, metavar="GROUP,…", default=[],
         help=f"measure only these groups: {', '.join(group.name for group in GROUPS)}",
-    )  # fmt: skip
+    )
     parser.add_argument("--seconds", type=float, default=1.0, help="about how long one measurement takes")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER",
-        help="where the report goes; else benchmarks/report, or target/bench-report if this run is only a part",
-    )  # fmt: skip
+        help="where the report goes; else benchmarks/report, or target/bench-report for a part of the groups",
+    )
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     parser.add_argument("--target", type=Path, default=target, metavar="FOLDER", help="Cargo's target folder")
     parser.add_argument(
@@ -96,7 +96,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--peers", type=Path, default=REPOSITORY / "benchmarks" / ".venv", metavar="FOLDER",
         help="virtual environment with uWSGI, gunicorn and granian",
-    )  # fmt: skip
+    )
     arguments = parser.parse_args()
     if arguments.rounds < 1 or not arguments.seconds > 0:
         parser.error("--rounds and --seconds must be positive")

@@ -36,7 +36,7 @@ class Bench:
             return {name: self.load.measure(tree, address, "http", work) for name, work in works.items()}
 
     def direct(self, name: str, setup: Setup, works: dict[str, Work]) -> dict[str, dict[str, float]]:
-        """Starts a server, does each work in turn and returns their samples, with the memory after the last."""
+        """Starts a server and does each work in turn; the samples have the memory after the last."""
         with self.server(name).serving(setup, self.cores.server) as running:
             samples = {case: self.measure(running, work).sample() for case, work in works.items()}
             return {case: {**sample, "pss": float(running.tree.pss())} for case, sample in samples.items()}

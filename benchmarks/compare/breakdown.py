@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .cases import criterion, hello
-from .results import Results
+from .results import Results, Summary
 from .table import NOTHING, Table, number
 
 
@@ -27,28 +27,39 @@ def parts(results: Results) -> list[Part]:
         return []
     call, both = criterion.call(results), criterion.call_and_response(results)
     known = [
-        Part("floor", floor.median if floor else None, "CPU of the floor server in the same rounds: what the kernel takes"),
+        Part("floor", median(floor), "CPU of the floor server in the same rounds: the kernel's part"),
         Part("decode", microseconds(criterion.decode(results)), "criterion, `decode`"),
-        Part("environ", microseconds(criterion.environ_again(results)), "criterion, `environ`, the same request again, as `load` sends it"),
-        Part("call", microseconds(call), "criterion, `respond`: the application called by Python, without a server"),
         Part(
-            "response", microseconds(both - call if both and call else None),
+            "environ",
+            microseconds(criterion.environ_again(results)),
+            "criterion, `environ`: the same request again, as `load` sends it",
+        ),
+        Part("call", microseconds(call), "criterion, `respond`: the application called without a server"),
+        Part(
+            "response",
+            microseconds(both - call if both and call else None),
             "criterion, `respond`: the same called by scoter, minus the line above",
         ),
-        Part("log", log.median if log else None, "CPU with the access log minus CPU without, paired by round"),
-    ]  # fmt: skip
+        Part("log", median(log), "CPU with the access log minus CPU without, paired by round"),
+    ]
     rest = total.median - sum(part.us or 0.0 for part in known)
     missing = ", ".join(part.name for part in known if part.us is None)
-    source = "the total minus the lines above" + (f"; it contains {missing}, not measured" if missing else "")
+    source = "the total minus the lines above"
+    if missing:
+        source += f", with {missing}, which were not measured"
     return [
         *known,
         Part(
             "rest",
             rest,
-            f"{source}: taking and giving up the GIL, looking for work, caches that the parts alone keep warm",
+            f"{source}: the GIL, looking for work, what caches no longer hold when the parts run in turn",
         ),
         Part("total", total.median, "CPU of scoter with the access log, 8 clients"),
     ]
+
+
+def median(summary: Summary | None) -> float | None:
+    return None if summary is None else summary.median
 
 
 def microseconds(ns: float | None) -> float | None:

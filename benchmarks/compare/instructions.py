@@ -44,7 +44,7 @@ def with_perf(running: Running, load: LoadGenerator, work: Work, requests: int) 
 
 
 def with_valgrind(server: Server, setup: Setup, load: LoadGenerator, work: Work, requests: int) -> float:
-    """Returns the difference between a run of 2N and one of N requests, so that start and stop do not count."""
+    """Returns what 2N requests take more than N, so that start and stop do not count."""
     once = run_in_valgrind(server, setup, load, work, requests)
     twice = run_in_valgrind(server, setup, load, work, 2 * requests)
     return (twice - once) / requests
@@ -56,7 +56,7 @@ def run_in_valgrind(server: Server, setup: Setup, load: LoadGenerator, work: Wor
         prefix = (
             found("valgrind"), "--tool=cachegrind", "--cache-sim=no", "--trace-children=yes",
             f"--cachegrind-out-file={home}/counted.%p", f"--log-file={home}/valgrind.%p",
-        )  # fmt: skip
+        )
         # Python's seed of the day would change the start by more than the requests cost.
         application = dataclasses.replace(setup.application, environment={"PYTHONHASHSEED": "0"})
         running = server.spawn(dataclasses.replace(setup, application=application), load.cores, home, prefix)

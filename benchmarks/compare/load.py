@@ -96,12 +96,12 @@ class LoadGenerator:
             needed(self.tools.load), "--json", "--protocol", protocol,
             "--clients", str(min(work.clients, requests)), "--requests", str(requests),
             *work.arguments, str(address),
-        ]  # fmt: skip
+        ]
         try:
             ended = subprocess.run(
                 command, capture_output=True, text=True, timeout=ENDS_WITHIN_SECONDS, check=False,
                 stdin=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
-            )  # fmt: skip
+            )
         except subprocess.TimeoutExpired:
             raise MeasurementFailed(
                 f"load: not done in {ENDS_WITHIN_SECONDS:.0f} s: {' '.join(command)}"

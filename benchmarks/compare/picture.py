@@ -77,7 +77,8 @@ def draw(results: Results) -> str | None:
     lines.append(f'  <text class="soft" x="16" y="{y}">{escape(FOOTER)}</text>')
     height = y + 16
     return f"""\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">
+<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"
+     role="img">
   <title>CPU time per request of scoter, uWSGI, granian and gunicorn</title>
   <style>
 {STYLE}

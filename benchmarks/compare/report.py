@@ -45,7 +45,7 @@ def write(folder: Path, results: Results, circumstances: Circumstances) -> None:
 def markdown(results: Results, circumstances: Circumstances) -> str:
     groups = [group for group in GROUPS if group.name in circumstances.groups]
     pinning = (
-        "Servers (and nginx) run on one core, the load generator on another, except where two workers are measured."
+        "Servers (and nginx) run on one core, the load generator on another, except for two workers."
         if circumstances.pinned
         else "**There is a single core: the load generator takes its time from the servers.**"
     )

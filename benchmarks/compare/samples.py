@@ -34,7 +34,7 @@ def django(home: Path, tools: Tools) -> Page:
     prepared = subprocess.run(
         [str(tools.peers_python), str(site / "manage.py"), "prepare"],
         env={**os.environ, **environment}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    )
     if prepared.returncode != 0:
         raise MeasurementFailed(f"the Django sample: {prepared.stderr.strip()[-500:]}")
     return Page("Django", Application("project.wsgi", "application", site, environment), "/accounts/login/")

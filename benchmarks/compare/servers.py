@@ -196,7 +196,7 @@ class Scoter(Server):
             "--log-level", "warn",
             *(["--preload"] if setup.preload else []),
             *([] if setup.master else ["--no-master"]),
-        ]  # fmt: skip
+        ]
 
 
 class Uwsgi(Server):
@@ -217,7 +217,7 @@ class Uwsgi(Server):
             *(["--lazy-apps"] if setup.preload is False else []),
             "--need-app", "--die-on-term",
             *(["--logto", str(home / "access.log")] if setup.access_log else ["--disable-logging"]),
-        ]  # fmt: skip
+        ]
 
 
 class Gunicorn(Server):
@@ -236,7 +236,7 @@ class Gunicorn(Server):
             "--no-control-socket",
             *(["--access-logfile", str(home / "access.log")] if setup.access_log else []),
             *(["--preload"] if setup.preload else []),
-        ]  # fmt: skip
+        ]
 
 
 class Granian(Server):
@@ -256,4 +256,4 @@ class Granian(Server):
             "--blocking-threads", str(setup.threads),
             "--log-level", "warning",
             *(["--access-log"] if setup.access_log else []),
-        ]  # fmt: skip
+        ]

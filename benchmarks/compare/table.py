@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Callable, Iterable, Sequence
 
 from .results import Results, Summary
 
 NOTHING = "–"
+NUMERIC = re.compile(rf"(-?\d|{NOTHING}|$)")
 
 
 @dataclass
@@ -21,9 +23,15 @@ class Table:
 
     def markdown(self) -> str:
         lines = [f"**{self.title}**", ""] if self.title else []
-        lines += ["| " + " | ".join(self.header) + " |", "|---" + "|--:" * (len(self.header) - 1) + "|"]
+        lines += ["| " + " | ".join(self.header) + " |", f"|{'|'.join(self.alignment())}|"]
         lines += ["| " + " | ".join(row) + " |" for row in self.rows]
         return "\n".join(lines + (["", self.note] if self.note else [])) + "\n"
+
+
+    def alignment(self) -> list[str]:
+        """Puts columns of numbers to the right and those of words to the left."""
+        columns = ([row[index] for row in self.rows] for index in range(len(self.header)))
+        return ["--:" if all(NUMERIC.match(cell) for cell in column) else "---" for column in columns]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""Uploads that the application reads in full, with one read() and in pieces of 64 KiB, and responses that it returns
-as one piece, as a generator of 64 KiB pieces, and as a real file through `wsgi.file_wrapper`. One process, one thread,
-one client. Bytes are those of the body; memory is by how much the server's processes have grown at their peak."""
+"""Uploads that the application reads in full, with one read() and in pieces of 64 KiB, and responses that
+it returns as one piece, as a generator of 64 KiB pieces, and as a real file through `wsgi.file_wrapper`.
+One process, one thread, one client. Bytes are those of the body; memory is by how much the server's
+processes have grown at their peak."""
 
 from __future__ import annotations
 

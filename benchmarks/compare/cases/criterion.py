@@ -1,5 +1,5 @@
-"""Parts of a request alone, as `cargo bench` measures them with criterion: estimates of the time of one iteration,
-with their 95 % intervals. These run once, not in rounds."""
+"""Parts of a request alone, as `cargo bench` measures them with criterion: estimates of the time of one
+iteration, with their 95 % intervals. These run once, not in rounds."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def measure(bench: Bench) -> None:
 def cargo(command: list[str], environment: dict[str, str], cores: frozenset[int]) -> None:
     """Runs cargo; what it prints goes past the report, except for the end of a failure."""
     ended = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=BUILD_WITHIN_SECONDS,
-        check=False, preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )  # fmt: skip
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False,
+        timeout=BUILD_WITHIN_SECONDS, preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
     if ended.returncode != 0:
         raise subprocess.SubprocessError(f"{' '.join(command)}:\n{ended.stderr.strip()[-800:]}")
 
@@ -62,12 +62,14 @@ def estimates(folder: Path, since: float) -> dict[str, dict[str, float]]:
             continue
         name = json.loads((file.parent / "benchmark.json").read_text())["full_id"]
         known = json.loads(file.read_text())
-        # Where criterion could draw a line through its samples the slope is the better estimate; it prints that.
+        # The slope is the better estimate, where criterion could draw a line; it prints that.
         best = known.get("slope") or known["mean"]
         interval = best["confidence_interval"]
         found[name] = {
-            "ns": best["point_estimate"], "least": interval["lower_bound"], "greatest": interval["upper_bound"],
-        }  # fmt: skip
+            "ns": best["point_estimate"],
+            "least": interval["lower_bound"],
+            "greatest": interval["upper_bound"],
+        }
     return found
 
 
@@ -108,7 +110,8 @@ def call(results: Results) -> float | None:
 
 def call_and_response(results: Results) -> float | None:
     """Returns nanoseconds of the same with the server's `start_response`, checks and response head."""
-    return nanoseconds(results, "respond", "hello")
+    summary = results.summary(CASE, "respond/hello", "ns")
+    return summary.median if summary else None
 
 
 def tables(results: Results) -> list[Table]:

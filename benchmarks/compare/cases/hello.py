@@ -1,7 +1,7 @@
-"""One process with one thread answers "Hello, world", asked directly on its socket with the packet that nginx
-sends for a browser's GET (24 variables), with a new connection for each request, as nginx makes it. The floor is a
-server without Python that accepts, reads, writes and closes. CPU is user and system time of all processes of the
-server, the master's too."""
+"""One process with one thread answers "Hello, world", asked directly on its socket with the packet that
+nginx sends for a browser's GET (24 variables), with a new connection for each request, as nginx makes it.
+The floor is a server without Python that accepts, reads, writes and closes. CPU is user and system time of
+all processes of the server, the master's too."""
 
 from __future__ import annotations
 
@@ -100,11 +100,11 @@ def tables(results: Results) -> list[Table]:
                 [
                     Column("requests/s", "rate", 0),
                     Column("p50 µs", "p50", 0), Column("p99 µs", "p99", 0), Column("p99.9 µs", "p99_9", 0),
-                    Column("switches/request", "switches", 2), Column("load generator, CPU µs", "load cpu", 1),
+                    Column("switches/request", "switches", 2), Column("load generator, CPU µs", "load cpu"),
                 ],
             )
             for clients in CLIENTS
-        ]  # fmt: skip
+        ]
     return present(*made, log_adds(results), counted(results))
 
 
@@ -137,7 +137,7 @@ def log_adds(results: Results) -> Table | None:
     rows = [
         [name, *(spread(log_costs(results, name, clients), 2) for clients in CLIENTS)]
         for name in contenders
-    ]  # fmt: skip
+    ]
     return Table("The access log adds, µs per request", ["", *map(in_words, CLIENTS)], rows)
 
 

@@ -1,6 +1,6 @@
-"""PSS of all processes of a server: master, launcher and workers, shared pages counted once in all. After 20 requests
-for each worker. Preload: the application is imported once before the workers are forked, as uWSGI does it unless
---lazy-apps is given."""
+"""PSS of all processes of a server: master, launcher and workers, shared pages counted once in all. After
+20 requests for each worker. Preload: the application is imported once before the workers are forked, as
+uWSGI does it unless --lazy-apps is given."""
 
 from __future__ import annotations
 

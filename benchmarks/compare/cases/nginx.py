@@ -1,6 +1,6 @@
 """The same application with nginx in front: one nginx process and one server process on one core, browsers'
-connections kept alive. scoter, uWSGI and gunicorn get uwsgi packets (`uwsgi_pass`), granian gets HTTP on connections
-that are kept alive (`proxy_pass`). CPU is that of nginx and server together."""
+connections kept alive. scoter, uWSGI and gunicorn get uwsgi packets (`uwsgi_pass`), granian gets HTTP on
+connections that are kept alive (`proxy_pass`). CPU is that of nginx and server together."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def tables(results: Results) -> list[Table]:
                     Column("requests/s", "rate", 0),
                     Column("p50 µs", "p50", 0), Column("p99 µs", "p99", 0), Column("p99.9 µs", "p99_9", 0),
                 ],
-                [("CPU ÷ uWSGI", "cpu", "uWSGI"), ("÷ granian", "cpu", "granian"), ("÷ gunicorn", "cpu", "gunicorn")],
+                [("CPU ÷ uWSGI", "cpu", "uWSGI"), *((f"÷ {name}", "cpu", name) for name in CONTENDERS[2:])],
             )
             for clients in CLIENTS
         )
-    )  # fmt: skip
+    )

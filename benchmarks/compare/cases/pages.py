@@ -1,5 +1,5 @@
-"""A page of a Flask and of a Django application, one process, one thread, eight clients. "No server" is the same
-application called in a loop by Python itself; what is above it is the server's share."""
+"""A page of a Flask and of a Django application, one process, one thread, eight clients. "No server" is the
+same application called in a loop by Python itself; what is above it is the server's share."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def bare(bench: Bench, page: Page) -> Trial:
         ],
         env={**os.environ, **application.environment}, capture_output=True, text=True, check=False,
         preexec_fn=lambda: os.sched_setaffinity(0, bench.cores.server),
-    )  # fmt: skip
+    )
     if ended.returncode != 0:
         raise MeasurementFailed(ended.stderr.strip()[-500:])
     return {case(page.name): {"cpu": float(ended.stdout)}}

@@ -1,6 +1,7 @@
-"""The application's file is changed and the server is told; measured until the changed application answers for the
-first time, with one worker. scoter is told by `scoter reload`, which returns when the outcome is known, and by SIGHUP;
-the others by SIGHUP. uWSGI also with --lazy-apps, where only its workers start again."""
+"""The application's file is changed and the server is told; measured until the changed application answers
+for the first time, with one worker. scoter is told by `scoter reload`, which returns when the outcome is
+known, and by SIGHUP; the others by SIGHUP. uWSGI also with --lazy-apps, where only its workers start
+again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""From the fork of the server's command until a client, which tries to connect every millisecond, has its first
-complete reply. Beside it, in the same rounds: how long Python takes to start and end, and to import the
-application."""
+"""From the fork of the server's command until a client, which tries to connect every millisecond, has its
+first complete reply. Beside it, in the same rounds: how long Python takes to start and end, and to import
+the application."""
 
 from __future__ import annotations
 
@@ -63,8 +63,9 @@ def python_start(bench: Bench, code: str) -> float:
     ended = subprocess.run(
         [str(bench.tools.scoter_python), "-c", code],
         env=bench.server("scoter").environment(Setup()), cwd=HELLO.folder, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, bench.cores.server), check=False,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL, check=False,
+        preexec_fn=lambda: os.sched_setaffinity(0, bench.cores.server),
+    )
     if ended.returncode != 0:
         raise MeasurementFailed(f"python -c '{code}' ended with {ended.returncode}")
     return (time.perf_counter() - begin) * 1000

@@ -1,6 +1,6 @@
-"""One process with several threads. "10 ms" is an application that sleeps for so long in each request, as one that
-waits for its database. "1 % slow": one request in a hundred sleeps for 100 ms; the latencies are those of the fast
-ones, which should not notice."""
+"""One process with several threads. "10 ms" is an application that sleeps for so long in each request, as
+one that waits for its database. "1 % slow": one request in a hundred sleeps for 100 ms; the latencies are
+those of the fast ones, which should not notice."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def trial(bench: Bench, threads: int, name: str) -> Trial:
             requests=int(threads / WAIT_SECONDS * bench.load.seconds),
         ),
         mixed(threads): Work(("--also", "/slow=0.01", *HELLO_REPLY), clients=clients, warm_up=200),
-    }  # fmt: skip
+    }
     return bench.direct(name, Setup(SLEEPY, threads=threads), works)
 
 
@@ -61,7 +61,7 @@ def tables(results: Results) -> list[Table]:
             Column("CPU µs/request", "cpu", 1), Column("requests/s", "rate", 0),
             Column("p50 µs", "p50", 0), Column("p99 µs", "p99", 0), Column("p99.9 µs", "p99_9", 0),
             Column("switches/request", "switches", 2),
-        ]  # fmt: skip
+        ]
         ratio = [("CPU ÷ uWSGI", "cpu", "uWSGI")]
         full = f"at most {threads / WAIT_SECONDS:,.0f} requests/s".replace(",", " ")
         made += [

@@ -1,6 +1,6 @@
-"""Two processes with one thread each on all cores that are allowed; the load generator has to share them, so the rate
-says less than elsewhere. The share of the busier process shows how fairly the requests are divided; 50 % is
-perfect."""
+"""Two processes with one thread each on all cores that are allowed; the load generator has to share them,
+so the rate says less than elsewhere. The share of the busier process shows how fairly the requests are
+divided; 50 % is perfect."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ def tables(results: Results) -> list[Table]:
             )
             for clients in CLIENTS
         )
-    )  # fmt: skip
+    )
