@@ -36,14 +36,21 @@ def run(results: Results, group: str, contenders: Sequence[Contender], rounds: i
             progress(f"{group}: round {number + 1} of {rounds}, {contender.name}")
             try:
                 trial = contender.trial()
-            except MeasurementFailed as failure:
-                progress(f"{group}: {contender.name}: {failure}")
-                results.failures.append(Failure(group, contender.name, number + 1, str(failure)))
+            except Exception as failure:  # Whatever went wrong here, the others are still worth measuring.
+                failed(results, group, contender.name, number + 1, failure)
                 if number == 0:
                     out.add(contender.name)
                 continue
             for case, sample in trial.items():
                 results.add(case, contender.name, number, sample)
+
+
+def failed(results: Results, group: str, contender: str, round: int, failure: Exception) -> None:
+    """Keeps a failure for the report; what was not foreseen with its kind."""
+    foreseen = isinstance(failure, MeasurementFailed)
+    message = str(failure) if foreseen else f"{type(failure).__name__}: {failure}"
+    progress(f"{group}: {contender}: {message}")
+    results.failures.append(Failure(group, contender, round, message))
 
 
 def progress(message: str) -> None:

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from ..bench import Bench
-from ..results import Failure, Results
-from ..rounds import progress
+from ..results import Results
+from ..rounds import failed, progress
 from ..table import Table, number
 from ..tools import REPOSITORY
 
@@ -38,8 +38,7 @@ def measure(bench: Bench) -> None:
         progress(f"{NAME}: measuring")
         cargo([*command, "--", *PACE], environment, bench.cores.server)
     except (OSError, subprocess.SubprocessError) as failure:
-        progress(f"{NAME}: {failure}")
-        bench.results.failures.append(Failure(NAME, "cargo bench", 1, str(failure)))
+        failed(bench.results, NAME, "cargo bench", 1, failure)
     for name, sample in estimates(bench.tools.target / "criterion", began).items():
         bench.results.add(CASE, name, 0, sample)
 

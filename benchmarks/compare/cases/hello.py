@@ -12,8 +12,8 @@ from ..bench import Bench
 from ..failure import MeasurementFailed
 from ..load import Work
 from ..machine import instruction_counter
-from ..results import Failure, Results, Summary
-from ..rounds import Contender, Trial, progress, run
+from ..results import Results, Summary
+from ..rounds import Contender, Trial, failed, progress, run
 from ..servers import Setup
 from ..table import NOTHING, Column, Table, of_contenders, present, spread
 
@@ -83,9 +83,8 @@ def count(bench: Bench, name: str) -> None:
             counts["instructions"] = instructions.with_valgrind(
                 server, Setup(master=False), bench.load, work, requests
             )
-    except MeasurementFailed as failure:
-        progress(f"{NAME}: {name}: {failure}")
-        bench.results.failures.append(Failure(f"{NAME}, counts", name, 1, str(failure)))
+    except Exception as failure:  # As in the rounds: the others are still worth counting.
+        failed(bench.results, f"{NAME}, counts", name, 1, failure)
     bench.results.add(COUNTS, name, 0, counts)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from ..bench import Bench
 from ..failure import MeasurementFailed
 from ..load import HELLO_REPLY, Work
-from ..results import Failure, Results
-from ..rounds import Contender, Trial, run
+from ..results import Results
+from ..rounds import Contender, Trial, failed, run
 from ..samples import Page, django
 from ..servers import HELLO, Setup, temporary_home
 from ..table import Table, spread
@@ -49,7 +49,7 @@ def measure(bench: Bench) -> None:
         try:
             page = django(Path(home), bench.tools)
         except MeasurementFailed as failure:
-            bench.results.failures.append(Failure(NAME, "Django", 1, str(failure)))
+            failed(bench.results, NAME, "Django", 1, failure)
             return
         contend(bench, page, DJANGO_WORKERS)
 

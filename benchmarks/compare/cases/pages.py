@@ -14,8 +14,8 @@ from ..bench import Bench
 from ..client import ask
 from ..failure import MeasurementFailed
 from ..load import Work
-from ..results import Failure, Results
-from ..rounds import Contender, Trial, run
+from ..results import Results
+from ..rounds import Contender, Trial, failed, run
 from ..samples import Page, django, flask
 from ..servers import Setup, temporary_home
 from ..table import Column, Table, present, spread
@@ -43,7 +43,7 @@ def measure(bench: Bench) -> None:
             try:
                 page = make()
             except MeasurementFailed as failure:
-                bench.results.failures.append(Failure(NAME, name, 1, str(failure)))
+                failed(bench.results, NAME, name, 1, failure)
                 continue
             contenders = [Contender(server, partial(trial, bench, page, server)) for server in CONTENDERS]
             contenders.append(Contender(NO_SERVER, partial(bare, bench, page)))
