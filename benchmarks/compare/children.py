@@ -1,4 +1,4 @@
-"""Programs that the benchmark runs: started on given cores, and stopped whatever happens."""
+"""Programs that the benchmark runs: started on given cores, and ended whatever happens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Iterable, Mapping, Sequence
 from .failure import MeasurementFailed
 from .process_tree import ProcessTree
 
-STOPS_WITHIN_SECONDS = 8.0
+DIES_WITHIN_SECONDS = 8.0
 
 
 def start(
@@ -37,16 +37,9 @@ def start(
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a program and everything that it has started."""
-    tree = ProcessTree((process.pid,)).pids()
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(STOPS_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    kill(tree)
+    """Kills a program and everything that it has started: a graceful end would take its time."""
+    kill(ProcessTree((process.pid,)).pids())
+    process.wait()
 
 
 def kill(pids: Iterable[int]) -> None:
@@ -56,7 +49,7 @@ def kill(pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-        deadline = time.monotonic() + STOPS_WITHIN_SECONDS
+        deadline = time.monotonic() + DIES_WITHIN_SECONDS
         while time.monotonic() < deadline:
             try:
                 if os.waitpid(pid, os.WNOHANG)[0] == pid:

@@ -27,7 +27,7 @@ class Work:
     arguments: Sequence[str] = HELLO_REPLY
     clients: int = 8
     # How many requests to send before the measurement begins; they also say how many fit into the time.
-    warm_up: int = 1000
+    warm_up: int = 500
     # Where the number of requests is part of the work, it is given; otherwise the time decides.
     requests: int | None = None
 

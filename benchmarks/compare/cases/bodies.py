@@ -24,8 +24,8 @@ CONTENDERS = ("scoter", "uWSGI", "gunicorn")
 KIB, MIB = 1024, 1024 * 1024
 LINE = "0123456789abcdef" * 4
 # A measurement moves about so many bytes, and no fewer than that many requests.
-BYTES = 500 * MIB
-REQUESTS_AT_LEAST, REQUESTS_AT_MOST = 5, 8000
+BYTES = 400 * MIB
+REQUESTS_AT_LEAST, REQUESTS_AT_MOST = 4, 8000
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Kind:
         return Work(
             (*what, *expected),
             clients=1,
-            warm_up=min(requests, 3 if self.size > MIB else 30),
+            warm_up=min(requests, 1 if self.size > MIB else 30),
             requests=requests,
         )
 

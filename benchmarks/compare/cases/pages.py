@@ -26,7 +26,7 @@ TITLE = "A real page"
 CONTENDERS = ("scoter", "uWSGI", "gunicorn")
 NO_SERVER = "no server"
 PAGES = ("Flask", "Django")
-BARE_CALLS = 1500
+BARE_CALLS = 500
 
 
 def case(page: str) -> str:
@@ -55,7 +55,7 @@ def trial(bench: Bench, page: Page, name: str) -> Trial:
         reply = ask(running.address, running.protocol, page.path)
         if reply.status != 200:
             raise MeasurementFailed(f"{page.path} was answered {reply.status}")
-        work = Work(("--path", page.path, "--expect-size", str(len(reply.body))), warm_up=200)
+        work = Work(("--path", page.path, "--expect-size", str(len(reply.body))), warm_up=100)
         return {case(page.name): bench.measure(running, work).sample()}
 
 
