@@ -20,8 +20,8 @@ class Part:
 
 def parts(results: Results) -> list[Part]:
     """Returns the parts of a request with the access log on, the rest last; empty without a total."""
-    total = results.summary(hello.case(8, log=True), "scoter", "cpu")
-    floor = results.summary(hello.case(8), "floor", "cpu")
+    total = results.summary(hello.SATURATED_WITH_LOG, "scoter", "cpu")
+    floor = results.summary(hello.SATURATED, "floor", "cpu")
     log = hello.log_costs(results, "scoter")
     if total is None:
         return []
@@ -54,7 +54,7 @@ def parts(results: Results) -> list[Part]:
             rest,
             f"{source}: the GIL, looking for work, what caches no longer hold when the parts run in turn",
         ),
-        Part("total", total.median, "CPU of scoter with the access log, 8 clients"),
+        Part("total", total.median, f"CPU of scoter with the access log, {hello.SATURATING} clients"),
     ]
 
 

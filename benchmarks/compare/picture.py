@@ -11,7 +11,7 @@ from .results import Results
 WIDTH = 720
 LEFT, BAR_WIDTH = 96, 430
 BAR, GAP, PANEL_GAP, TOP, PANEL_HEAD = 16, 7, 20, 58, 24
-FOOTER = "One process, one thread, eight clients; user and system time of all processes of the server."
+FOOTER = f"One process, one thread, {hello.SATURATING} clients; CPU of all processes, user and system."
 
 STYLE = """\
     text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #24292f }
@@ -38,11 +38,11 @@ class Panel:
 
 
 PANELS = (
-    Panel("Hello, directly on the socket", hello.case(8), ("scoter", "uWSGI", "gunicorn")),
-    Panel("The same with an access log", hello.case(8, log=True), ("scoter", "uWSGI", "gunicorn")),
+    Panel("Hello, directly on the socket", hello.SATURATED, ("scoter", "uWSGI", "gunicorn")),
+    Panel("The same with an access log", hello.SATURATED_WITH_LOG, ("scoter", "uWSGI", "gunicorn")),
     Panel(
         "Hello through nginx, whose time is included",
-        nginx.case(8),
+        nginx.SATURATED,
         ("scoter", "uWSGI", "granian", "gunicorn"),
     ),
 )

@@ -107,17 +107,17 @@ MEMORY = "PSS of master + launcher + 4 workers, hello, preload"
 START = "start to first answer"
 BIG = 100 * bodies.MIB
 TARGETS = [
-    Target(HELLO, "≤ 0.70 × uWSGI", 0.70, cpu_ratio(hello.case(8), "uWSGI")),
-    Target(HELLO, "≤ 1.30 × floor", 1.30, cpu_ratio(hello.case(8), "floor")),
-    Target(WITH_LOG, "≤ 0.55 × uWSGI with its log", 0.55, cpu_ratio(hello.case(8, log=True), "uWSGI")),
+    Target(HELLO, "≤ 0.70 × uWSGI", 0.70, cpu_ratio(hello.SATURATED, "uWSGI")),
+    Target(HELLO, "≤ 1.30 × floor", 1.30, cpu_ratio(hello.SATURATED, "floor")),
+    Target(WITH_LOG, "≤ 0.55 × uWSGI with its log", 0.55, cpu_ratio(hello.SATURATED_WITH_LOG, "uWSGI")),
     Target(WITH_LOG, "the log adds ≤ 1.0 µs", 1.0, log_adds, "µs"),
     Target("p99 at 64 clients", "≤ uWSGI's", 1.0, p99_ratio(hello.case(64))),
     Target(FOUR_THREADS, "≤ 0.75 × uWSGI --threads 4", 0.75, cpu_ratio(threads.hello(4), "uWSGI")),
     Target(SLEEP, "≥ 0.97 of 3 200 requests/s", 0.97, share_of_full_rate(32), "", 3, at_least=True),
     Target(SLEEP, "CPU per request ≤ 0.7 × uWSGI", 0.70, cpu_ratio(threads.waiting(32), "uWSGI")),
-    Target(THROUGH_NGINX, "≤ 0.90 × uWSGI", 0.90, cpu_ratio(nginx.case(8), "uWSGI")),
-    Target(THROUGH_NGINX, "≤ 0.75 × granian", 0.75, cpu_ratio(nginx.case(8), "granian")),
-    Target(THROUGH_NGINX, "≤ 0.30 × gunicorn", 0.30, cpu_ratio(nginx.case(8), "gunicorn")),
+    Target(THROUGH_NGINX, "≤ 0.90 × uWSGI", 0.90, cpu_ratio(nginx.SATURATED, "uWSGI")),
+    Target(THROUGH_NGINX, "≤ 0.75 × granian", 0.75, cpu_ratio(nginx.SATURATED, "granian")),
+    Target(THROUGH_NGINX, "≤ 0.30 × gunicorn", 0.30, cpu_ratio(nginx.SATURATED, "gunicorn")),
     Target(UPLOAD, "≤ uWSGI's", 1.0, cpu_ratio(bodies.case("whole", bodies.MIB), "uWSGI")),
     Target(GENERATOR, "≤ uWSGI's", 1.0, cpu_ratio(bodies.case("generator", BIG), "uWSGI")),
     Target(FILE, "≤ 0.5 × the generator's", 0.5, file_to_generator),

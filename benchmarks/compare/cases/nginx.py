@@ -12,6 +12,7 @@ from ..results import Results
 from ..rounds import Contender, Trial, run
 from ..servers import Setup
 from ..table import Column, Table, of_contenders, present
+from .hello import SATURATING
 
 NAME = "nginx"
 TITLE = "Hello, through nginx"
@@ -22,6 +23,9 @@ CONTENDERS = ("scoter", "uWSGI", "gunicorn", "granian")
 
 def case(clients: int) -> str:
     return f"through nginx, {clients} clients"
+
+
+SATURATED = case(SATURATING)
 
 
 def measure(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from ..results import Results
 from ..rounds import Contender, Trial, run
 from ..servers import Application, Setup
 from ..table import Column, Table, of_contenders, present
+from .hello import SATURATING
 
 NAME = "threads"
 TITLE = "Threads"
@@ -44,7 +45,7 @@ def trial(bench: Bench, threads: int, name: str) -> Trial:
     # As many clients as threads wait, so that neither has to wait for the other.
     clients = max(threads, 8)
     works = {
-        hello(threads): Work(clients=clients),
+        hello(threads): Work(clients=SATURATING),
         waiting(threads): Work(
             ("--path", "/wait", *HELLO_REPLY), clients=threads, warm_up=2 * threads,
             requests=int(threads / WAIT_SECONDS * bench.load.seconds),
@@ -63,9 +64,10 @@ def tables(results: Results) -> list[Table]:
             Column("switches/request", "switches", 2),
         ]
         ratio = [("CPU ÷ uWSGI", "cpu", "uWSGI")]
+        asked = f"{threads} threads, hello, {SATURATING} clients"
         full = f"at most {threads / WAIT_SECONDS:,.0f} requests/s".replace(",", " ")
         made += [
-            of_contenders(results, f"{threads} threads, hello", hello(threads), common, ratio),
+            of_contenders(results, asked, hello(threads), common, ratio),
             of_contenders(
                 results,
                 f"{threads} threads, 10 ms, {threads} clients: {full}",
