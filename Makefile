@@ -22,7 +22,8 @@ help:
 	@echo 'make test    every check there is'
 	@echo 'make lint    the quick ones: formatting, clippy, type stubs'
 	@echo 'make fmt     format the Rust code'
-	@echo 'make bench   benchmarks of the codec and of the environ'
+	@echo 'make bench   measure scoter, uWSGI, gunicorn and granian; report in benchmarks/report'
+	@echo '             (ROUNDS=5 rounds; ONLY=hello,nginx for some groups)'
 	@echo 'make fuzz    every fuzz target for SECONDS_EACH=60 (nightly Rust, cargo-fuzz)'
 	@echo 'make clean   remove everything that was built'
 
@@ -57,9 +58,12 @@ lint: build libpython stubtest
 fmt:
 	cargo fmt --all
 
+ROUNDS ?= 5
+
 .PHONY: bench
-bench: venv libpython
-	$(CARGO) bench --package uwsgi-codec --package wsgi-environ
+bench: build libpython applications nginx peers counters
+	cargo build --release --package benchmarks
+	cd benchmarks && ../.venv/bin/python -m compare --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY))
 
 SECONDS_EACH ?= 60
 
@@ -72,7 +76,7 @@ fuzz:
 
 .PHONY: clean
 clean:
-	rm -rf target .venv dist crates/scoter/python/scoter/*.so
+	rm -rf target .venv benchmarks/.venv dist crates/scoter/python/scoter/*.so
 
 # What the targets above need; where it is there already, nothing happens.
 
@@ -92,6 +96,17 @@ applications: venv
 .PHONY: nginx
 nginx:
 	@command -v nginx >/dev/null || tools/apt-install nginx
+
+.PHONY: peers
+peers: venv libpython
+	@cd benchmarks && ../tools/venv "$$(realpath ../.venv/bin/python)"
+	@benchmarks/.venv/bin/pip install --quiet --requirement benchmarks/requirements.txt \
+		--requirement integration-tests/requirements.txt
+
+.PHONY: counters
+counters:
+	@command -v strace >/dev/null || tools/apt-install strace
+	@command -v valgrind >/dev/null || tools/apt-install valgrind
 
 .PHONY: libpython
 libpython: venv

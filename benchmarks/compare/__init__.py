@@ -1,0 +1,1 @@
+"""Measures scoter against uWSGI, gunicorn and granian, and writes what came out; see ../README.md."""

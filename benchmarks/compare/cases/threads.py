@@ -1,0 +1,80 @@
+"""One process with several threads. "10 ms" is an application that sleeps for so long in each request, as
+one that waits for its database. "1 % slow": one request in a hundred sleeps for 100 ms; the latencies are
+those of the fast ones, which should not notice."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..bench import Bench
+from ..load import HELLO_REPLY, Work
+from ..results import Results
+from ..rounds import Contender, Trial, run
+from ..servers import Application, Setup
+from ..table import Column, Table, of_contenders, present
+from .hello import SATURATING
+
+NAME = "threads"
+TITLE = "Threads"
+
+CONTENDERS = ("scoter", "uWSGI", "gunicorn")
+THREADS = (4, 32)
+SLEEPY = Application("sleepy")
+WAIT_SECONDS = 0.010
+
+
+def hello(threads: int) -> str:
+    return f"{threads} threads, hello"
+
+
+def waiting(threads: int) -> str:
+    return f"{threads} threads, 10 ms"
+
+
+def mixed(threads: int) -> str:
+    return f"{threads} threads, 1 % slow"
+
+
+def measure(bench: Bench) -> None:
+    for threads in THREADS:
+        contenders = [Contender(name, partial(trial, bench, threads, name)) for name in CONTENDERS]
+        run(bench.results, f"{NAME}, {threads}", contenders, bench.rounds)
+
+
+def trial(bench: Bench, threads: int, name: str) -> Trial:
+    # As many clients as threads wait, so that neither has to wait for the other.
+    clients = max(threads, 8)
+    works = {
+        hello(threads): Work(clients=SATURATING),
+        waiting(threads): Work(
+            ("--path", "/wait", *HELLO_REPLY), clients=threads, warm_up=2 * threads,
+            requests=int(threads / WAIT_SECONDS * bench.load.seconds),
+        ),
+        mixed(threads): Work(("--also", "/slow=0.01", *HELLO_REPLY), clients=clients, warm_up=200),
+    }
+    return bench.direct(name, Setup(SLEEPY, threads=threads), works)
+
+
+def tables(results: Results) -> list[Table]:
+    made = []
+    for threads in THREADS:
+        common = [
+            Column("CPU µs/request", "cpu", 1), Column("requests/s", "rate", 0),
+            Column("p50 µs", "p50", 0), Column("p99 µs", "p99", 0), Column("p99.9 µs", "p99_9", 0),
+            Column("switches/request", "switches", 2),
+        ]
+        ratio = [("CPU ÷ uWSGI", "cpu", "uWSGI")]
+        asked = f"{threads} threads, hello, {SATURATING} clients"
+        full = f"at most {threads / WAIT_SECONDS:,.0f} requests/s".replace(",", " ")
+        made += [
+            of_contenders(results, asked, hello(threads), common, ratio),
+            of_contenders(
+                results,
+                f"{threads} threads, 10 ms, {threads} clients: {full}",
+                waiting(threads),
+                common,
+                ratio,
+            ),
+            of_contenders(results, f"{threads} threads, 1 % slow", mixed(threads), common, ratio),
+        ]
+    return present(*made)
