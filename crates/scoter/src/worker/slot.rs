@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -332,9 +333,13 @@ impl Slot {
     /// nginx connects and writes in one go, but a waiting slot can be quicker than the
     /// write; a moment's patience is cheaper than two changes of threads.
     fn receive_first(&mut self, connection: &Connection) -> io::Result<usize> {
-        match connection.recv_into(&mut self.incoming) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            received => return received,
+        for _ in 0..=YIELDS {
+            match connection.recv_into(&mut self.incoming) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => return received,
+            }
+            // On the same core it was interrupted by this very thread.
+            thread::yield_now();
         }
         let patience = if self.shared.reactor.has_room() {
             FIRST_BYTES_PATIENCE
@@ -495,7 +500,11 @@ const RECEIVE_BUFFER: usize = 128 * 1_024;
 /// For how long a stop takes what comes from a socket that stays open to newcomers.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// How long a slot waits for the first bytes of a connection.
+/// How often a slot lets others run before it sleeps until the first bytes of a connection
+/// come.
+const YIELDS: usize = 4;
+
+/// How long it then waits for them.
 const FIRST_BYTES_PATIENCE: Duration = Duration::from_millis(1);
 
 /// How long it waits where the alternative is to refuse the connection.
