@@ -53,6 +53,7 @@ lint: build libpython stubtest
 	cargo fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	.venv/bin/stubtest scoter
+	.venv/bin/mypy --strict benchmarks/compare
 
 .PHONY: fmt
 fmt:

@@ -35,6 +35,11 @@ def mixed(threads: int) -> str:
     return f"{threads} threads, 1 % slow"
 
 
+def clients_for(threads: int) -> int:
+    """Twice as many as there are threads: of those there are too few then, and none has to wait for a client."""
+    return 2 * threads
+
+
 def measure(bench: Bench) -> None:
     for threads in THREADS:
         contenders = [Contender(name, partial(trial, bench, threads, name)) for name in CONTENDERS]
@@ -42,12 +47,11 @@ def measure(bench: Bench) -> None:
 
 
 def trial(bench: Bench, threads: int, name: str) -> Trial:
-    # As many clients as threads wait, so that neither has to wait for the other.
-    clients = max(threads, 8)
+    clients = clients_for(threads)
     works = {
         hello(threads): Work(clients=SATURATING),
         waiting(threads): Work(
-            ("--path", "/wait", *HELLO_REPLY), clients=threads, warm_up=2 * threads,
+            ("--path", "/wait", *HELLO_REPLY), clients=clients, warm_up=2 * clients,
             requests=int(threads / WAIT_SECONDS * bench.load.seconds),
         ),
         mixed(threads): Work(("--also", "/slow=0.01", *HELLO_REPLY), clients=clients, warm_up=200),
@@ -63,6 +67,7 @@ def tables(results: Results) -> list[Table]:
             Column("p50 µs", "p50", 0), Column("p99 µs", "p99", 0), Column("p99.9 µs", "p99_9", 0),
             Column("switches/request", "switches", 2),
         ]
+        clients = clients_for(threads)
         ratio = [("CPU ÷ uWSGI", "cpu", "uWSGI")]
         asked = f"{threads} threads, hello, {SATURATING} clients"
         full = f"at most {threads / WAIT_SECONDS:,.0f} requests/s".replace(",", " ")
@@ -70,11 +75,11 @@ def tables(results: Results) -> list[Table]:
             of_contenders(results, asked, hello(threads), common, ratio),
             of_contenders(
                 results,
-                f"{threads} threads, 10 ms, {threads} clients: {full}",
+                f"{threads} threads, 10 ms, {clients} clients: {full}",
                 waiting(threads),
                 common,
                 ratio,
             ),
-            of_contenders(results, f"{threads} threads, 1 % slow", mixed(threads), common, ratio),
+            of_contenders(results, f"{threads} threads, 1 % slow, {clients} clients", mixed(threads), common, ratio),
         ]
     return present(*made)
