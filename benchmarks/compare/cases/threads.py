@@ -36,7 +36,7 @@ def mixed(threads: int) -> str:
 
 
 def clients_for(threads: int) -> int:
-    """Twice as many as there are threads: of those there are too few then, and none has to wait for a client."""
+    """Twice as many as there are threads, so that none of those has to wait for a client."""
     return 2 * threads
 
 
@@ -80,6 +80,8 @@ def tables(results: Results) -> list[Table]:
                 common,
                 ratio,
             ),
-            of_contenders(results, f"{threads} threads, 1 % slow, {clients} clients", mixed(threads), common, ratio),
+            of_contenders(
+                results, f"{threads} threads, 1 % slow, {clients} clients", mixed(threads), common, ratio
+            ),
         ]
     return present(*made)
