@@ -28,11 +28,11 @@ def parts(results: Results) -> list[Part]:
     call, both = criterion.call(results), criterion.call_and_response(results)
     known = [
         Part("floor", median(floor), "CPU of the floor server in the same rounds: the kernel's part"),
-        Part("decode", microseconds(criterion.decode(results)), "criterion, `decode`"),
+        Part("decode", microseconds(criterion.decode(results)), "criterion, `decode`, with a walk over all pairs"),
         Part(
             "environ",
-            microseconds(criterion.environ_again(results)),
-            "criterion, `environ`: the same request again, as `load` sends it",
+            microseconds(criterion.environ(results)),
+            "criterion, `environ`: the next request of a client, with five other values",
         ),
         Part("call", microseconds(call), "criterion, `respond`: the application called without a server"),
         Part(

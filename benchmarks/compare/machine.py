@@ -39,6 +39,7 @@ def describe(cores: Cores) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "virtual machine": "yes" if "hypervisor" in cpuinfo("flags").split() else "no sign of one",
         "governor": governor(),
+        "net.core.wmem_max": readable("/proc/sys/net/core/wmem_max"),
         "load average before": f"{os.getloadavg()[0]:.2f}",
         "Python of the benchmark": platform.python_version(),
     }
@@ -59,8 +60,12 @@ def cpuinfo(key: str) -> str:
 
 
 def governor() -> str:
+    return readable("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+def readable(path: str) -> str:
     try:
-        with open("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", encoding="ascii") as file:
+        with open(path, encoding="ascii") as file:
             return file.read().strip()
     except OSError:
         return "not visible"

@@ -14,8 +14,8 @@ METHOD = """\
 Figures are medians of {rounds} rounds, with the least and the greatest in parentheses. In each round every
 contender runs once, in turns, and each round begins with another one; a ratio is the median of the ratios
 of the rounds. Servers run with their own defaults but for the number of processes and threads, a backlog of
-1024, and the log. {pinning} Every reply is compared with what it must be: one wrong byte voids a
-measurement. `benchmarks/README.md` says how to run it."""
+1024, and the log. {pinning} Every reply is compared with what it must be, byte by byte (pages: status
+and size): a wrong one voids a measurement. `benchmarks/README.md` says how to run it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ def write(folder: Path, results: Results, circumstances: Circumstances) -> None:
     (folder / "report.md").write_text(markdown(results, circumstances))
     (folder / "report.json").write_text(json.dumps(as_json(results, circumstances), indent=1) + "\n")
     drawn = picture.draw(results)
-    if drawn is not None:
+    if drawn is None:
+        (folder / "report.svg").unlink(missing_ok=True)
+    else:
         (folder / "report.svg").write_text(drawn)
 
 

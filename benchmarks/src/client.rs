@@ -161,7 +161,7 @@ impl Client {
         };
         let request = &server.requests[kind];
         while !connection.deaf && self.sent < request.len {
-            let piece = request.piece(self.sent, &server.body);
+            let piece = request.piece(self.number, self.sent, &server.body);
             match net::send(&connection.socket, piece, SendFlags::NOSIGNAL) {
                 Ok(len) => {
                     self.sent += len as u64;

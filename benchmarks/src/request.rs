@@ -5,11 +5,14 @@ use crate::options::{Options, Protocol};
 use crate::vars::{BARE, BROWSER, percent_decoded};
 
 /// A request as it is sent, any number of times.
+///
+/// What differs from one request of a browser to the next, differs here: else a server that
+/// remembers the last one would look better than it is behind nginx.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) path: String,
-    /// All before the body, and the beginning of the body.
-    first: Vec<u8>,
+    /// All before the body, and the beginning of the body, in several versions of one length.
+    versions: Vec<Vec<u8>>,
     /// Bytes before the body.
     head_len: u64,
     /// Bytes of head and body.
@@ -21,30 +24,35 @@ impl Request {
     ///
     /// The vars do not fit into a packet.
     pub(crate) fn new(options: &Options, path: &str, body: &Repeated) -> Result<Self, EncodeError> {
-        let mut first = match options.protocol {
-            Protocol::Uwsgi => packet(options, path)?,
-            Protocol::Http => http_head(options, path),
+        let mut versions = match options.protocol {
+            Protocol::Uwsgi => (0..VERSIONS)
+                .map(|version| packet(options, path, version))
+                .collect::<Result<_, _>>()?,
+            // A connection that is kept has one port, and nginx makes the ids.
+            Protocol::Http => vec![http_head(options, path)],
         };
-        let head_len = first.len() as u64;
+        let head_len = versions[0].len() as u64;
         let size = options.body.0;
         if size > 0 {
-            first.extend_from_slice(body.piece(0, size.min(FIRST_OF_BODY)));
+            let beginning = body.piece(0, size.min(FIRST_OF_BODY));
+            for version in &mut versions {
+                version.extend_from_slice(beginning);
+            }
         }
         Ok(Self {
             path: path.to_owned(),
-            first,
+            versions,
             head_len,
             len: head_len + size,
         })
     }
 
-    /// Returns what is to be sent next when `sent` bytes are; nothing if that
-    /// is all.
-    pub(crate) fn piece<'a>(&'a self, sent: u64, body: &'a Repeated) -> &'a [u8] {
-        match usize::try_from(sent)
-            .ok()
-            .and_then(|at| self.first.get(at..))
-        {
+    /// Returns what is to be sent next of the request with this number when `sent` bytes are;
+    /// nothing if that is all.
+    pub(crate) fn piece<'a>(&'a self, number: u64, sent: u64, body: &'a Repeated) -> &'a [u8] {
+        let version = number % self.versions.len() as u64;
+        let first = usize::try_from(version).map_or(&self.versions[0], |at| &self.versions[at]);
+        match usize::try_from(sent).ok().and_then(|at| first.get(at..)) {
             Some(rest) if !rest.is_empty() => rest,
             _ if sent >= self.len => &[],
             _ => body.piece(sent - self.head_len, self.len - sent),
@@ -57,7 +65,10 @@ pub(crate) const BODY: &[u8] = b"0123456789abcdef";
 
 const FIRST_OF_BODY: u64 = 64 * 1024;
 
-fn packet(options: &Options, path: &str) -> Result<Vec<u8>, EncodeError> {
+/// How many versions of a packet are sent in turn.
+const VERSIONS: u16 = 16;
+
+fn packet(options: &Options, path: &str, version: u16) -> Result<Vec<u8>, EncodeError> {
     let mut vars: Vec<(&str, Vec<u8>)> = if options.bare {
         &BARE[..]
     } else {
@@ -70,6 +81,14 @@ fn packet(options: &Options, path: &str) -> Result<Vec<u8>, EncodeError> {
         Some(var) => var.1 = value.to_vec(),
         None => vars.push((name, value.to_vec())),
     };
+    if !options.bare {
+        // What nginx takes from the connection, and what it makes for each request. It also says
+        // when it hands the request over; that cannot be prepared.
+        let port = 52_814 + version;
+        set("REMOTE_PORT", port.to_string().as_bytes());
+        let id = format!("7d1f0c6a2b9e4835a0c4e81f6b2d{version:04x}");
+        set("HTTP_X_REQUEST_ID", id.as_bytes());
+    }
     let (decoded, query) = path.split_once('?').unwrap_or((path, ""));
     set("REQUEST_METHOD", options.method.as_bytes());
     set("REQUEST_URI", path.as_bytes());
@@ -118,24 +137,46 @@ fn http_head(options: &Options, path: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+    use uwsgi_codec::{Limits, PacketRef};
 
     use super::*;
 
     fn first(arguments: &[&str], path: &str) -> Vec<u8> {
         let options = Options::parse_from([&["load", "unix:/s"], arguments].concat());
-        Request::new(&options, path, &Repeated::new(BODY))
-            .unwrap()
-            .first
+        let request = Request::new(&options, path, &Repeated::new(BODY));
+        request.unwrap().versions.swap_remove(0)
     }
 
     #[test]
     fn packet_is_the_one_nginx_sends() {
         let captured = include_bytes!("../../crates/uwsgi-codec/tests/fixtures/get.bin");
         let built = first(&[], "/caf%C3%A9/a%2Fb?page=2&q=%20x");
+        // Behind the header, which has the length, and but for the id: what was captured has none.
+        let (same, id) = built[4..].split_at(captured.len() - 4);
         assert_eq!(
-            built.escape_ascii().to_string(),
-            captured.escape_ascii().to_string()
+            same.escape_ascii().to_string(),
+            captured[4..].escape_ascii().to_string()
         );
+        assert!(id.starts_with(b"\x11\0HTTP_X_REQUEST_ID\x20\0"));
+    }
+
+    #[test]
+    fn next_request_of_a_browser_has_another_port_and_another_id() {
+        let options = Options::parse_from(["load", "unix:/s"]);
+        let body = Repeated::new(BODY);
+        let request = Request::new(&options, "/", &body).unwrap();
+        let vars = |number| {
+            let piece = request.piece(number, 0, &body);
+            let packet = PacketRef::decode(piece, &Limits::default()).unwrap();
+            packet.unwrap().vars
+        };
+        let differing: Vec<_> = vars(1)
+            .iter()
+            .zip(vars(2))
+            .filter(|(one, other)| one != other)
+            .map(|(one, _)| String::from_utf8_lossy(one.0))
+            .collect();
+        assert_eq!(differing, ["REMOTE_PORT", "HTTP_X_REQUEST_ID"]);
     }
 
     #[test]
@@ -193,7 +234,7 @@ mod tests {
         let mut sent = Vec::new();
         // Steps of an odd size, as a socket that is full takes them.
         loop {
-            let piece = request.piece(sent.len() as u64, &body);
+            let piece = request.piece(0, sent.len() as u64, &body);
             if piece.is_empty() {
                 break;
             }

@@ -1,6 +1,7 @@
 /// What nginx sends for a browser's GET with this repository's
 /// `uwsgi_params`, in nginx's order: the vars of the codec's fixture
-/// `get.bin`. Those that follow from the options are empty here.
+/// `get.bin`. Those that follow from the options are empty here, and one more, with the
+/// request's id, stands behind them.
 pub(crate) const BROWSER: [(&str, &str); 24] = [
     ("QUERY_STRING", ""),
     ("REQUEST_METHOD", ""),

@@ -43,8 +43,14 @@ def inherits(environ, start_response):
     return plain(start_response, "\n".join(line for line in listed.splitlines() if int(line.split()[0]) > 2))
 
 
+def schedules(environ, start_response):
+    """Answers with how the kernel schedules this thread."""
+    names = {os.SCHED_OTHER: "other", os.SCHED_BATCH: "batch", os.SCHED_IDLE: "idle"}
+    return plain(start_response, names[os.sched_getscheduler(0)])
+
+
 def quick(environ, start_response):
     return plain(start_response, "quick")
 
 
-application = by_path(forks, executes, inherits, terminates, quick)
+application = by_path(forks, executes, inherits, terminates, schedules, quick)

@@ -83,23 +83,18 @@ def nanoseconds(results: Results, group: str, *words: str) -> float | None:
 
 
 def decode(results: Results) -> float | None:
-    """Returns nanoseconds for the packet that nginx sends for a browser's GET."""
-    return nanoseconds(results, "decode", "index") or nanoseconds(results, "decode", "borrowed")
+    """Returns nanoseconds for the packet that nginx sends for a browser's GET, and for a walk over its pairs."""
+    return nanoseconds(results, "decode", "borrowed, then every pair")
 
 
 def environ(results: Results) -> float | None:
     """Returns nanoseconds for a dictionary of its 24 variables, five of them unlike the last request's."""
-    return nanoseconds(results, "environ", "next request")
-
-
-def environ_again(results: Results) -> float | None:
-    """Returns the same for a request like the last one, which is what `load` sends."""
-    return nanoseconds(results, "environ", "same request")
+    return nanoseconds(results, "environ", "next request of a client")
 
 
 def environ_in_c(results: Results) -> float | None:
     """Returns nanoseconds of the yardstick: a straightforward loop of the same calls into CPython."""
-    return nanoseconds(results, "environ", "C loop") or nanoseconds(results, "environ", "yardstick")
+    return nanoseconds(results, "environ", "yardstick")
 
 
 def call(results: Results) -> float | None:

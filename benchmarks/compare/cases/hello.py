@@ -1,5 +1,6 @@
 """One process with one thread answers "Hello, world", asked directly on its socket with the packet that
-nginx sends for a browser's GET (24 variables), with a new connection for each request, as nginx makes it.
+nginx sends for a browser's GET (25 variables, of which the client's port and the request's id differ each
+time), with a new connection for each request, as nginx makes it.
 The floor is a server without Python that accepts, reads, writes and closes. CPU is user and system time of
 all processes of the server, the master's too."""
 

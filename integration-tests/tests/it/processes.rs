@@ -58,6 +58,15 @@ fn executed_children_inherit_no_file() {
 }
 
 #[test]
+fn threads_that_serve_leave_the_core_to_who_has_it() {
+    for arguments in [&["--threads", "2"][..], &["--no-master", "--threads", "1"]] {
+        let scoter = Scoter::serving("children").args(arguments).start();
+        let reply = scoter.connect().packet(&get("/schedules")).reply();
+        assert_eq!(reply.text(), "batch", "{arguments:?}");
+    }
+}
+
+#[test]
 fn terminated_child_of_the_application_ends() {
     // Else multiprocessing's Process.terminate() and Pool.terminate() would hang.
     let scoter = Scoter::serving("children").start();

@@ -172,12 +172,16 @@ impl Departure {
     }
 
     async fn send_file(&mut self, shared: &Shared) -> Result<(), SendError> {
-        while self.send_file_now().await? == Progress::Blocked {
+        let mut progress = self.send_file_now(FILE_PATIENCE).await?;
+        while progress == Progress::Blocked {
             // Registered only for as long as the reactor waits: it would wake up whenever the
             // peer makes room for the other thread.
             let peer = self.writable(shared)?;
             let deadline = Instant::now() + shared.patience.write;
             drop(peer.ready(deadline).await.ok_or(SendError::Stalled)?);
+            drop(peer);
+            // It has shown to be slow, and there are few threads to wait for it.
+            progress = self.send_file_now(Duration::ZERO).await?;
         }
         Ok(())
     }
@@ -188,8 +192,8 @@ impl Departure {
     }
 
     /// Reading a file may have to wait for a disk, which must not hold up the reactor:
-    /// another thread sends for as long as the peer keeps up, but not for ever.
-    async fn send_file_now(&mut self) -> Result<Progress, SendError> {
+    /// another thread sends for as long as the peer keeps up, each time within `patience`.
+    async fn send_file_now(&mut self, patience: Duration) -> Result<Progress, SendError> {
         let connection = Arc::clone(&self.connection);
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let (outgoing, sent) = tokio::task::spawn_blocking(move || {
@@ -197,7 +201,8 @@ impl Departure {
             let sent = loop {
                 let sent = outgoing.send(&connection);
                 let blocked = matches!(sent, Ok(Progress::Blocked));
-                if !blocked || turn.elapsed() > FILE_TURN || !connection.drains(FILE_PATIENCE) {
+                let waits = blocked && !patience.is_zero() && turn.elapsed() < FILE_TURN;
+                if !waits || !connection.drains(patience) {
                     break sent;
                 }
             };
@@ -321,7 +326,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// up does so sooner, and to come back later costs two changes of threads.
 const FILE_PATIENCE: Duration = Duration::from_millis(10);
 
-/// For how long such a thread stays with one file: there are few of them.
+/// For how long such a thread comes back to a peer that was full: there are few of them.
 const FILE_TURN: Duration = Duration::from_millis(100);
 
 /// How often a slot discards input itself.

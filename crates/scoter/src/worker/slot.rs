@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -29,6 +28,7 @@ use super::refusal::Refusal;
 use super::report::{self, Subject, Timing};
 use super::request::{Request, Stage};
 use super::request_timeout::PythonThread;
+use super::scheduling;
 use super::stop::Ending;
 use crate::line::FromWorker;
 use crate::log::{self, Entry, RequestId};
@@ -110,6 +110,9 @@ impl Slot {
 
     /// Serves requests until the worker stops.
     pub(crate) fn run(mut self, py: Python<'_>) {
+        if let Err(error) = scheduling::let_the_waker_finish(py) {
+            debug!(%error, "a slot is scheduled like any other thread");
+        }
         if let Some(seat) = self.shared.watch.seat(self.index) {
             seat.take_place(PythonThread::current(py));
         }
@@ -151,10 +154,11 @@ impl Slot {
         }
     }
 
-    /// Takes a request in hand, unless by `now` nobody waits for it any more, or it has waited
-    /// for too long.
-    fn admit(&mut self, mut request: Box<Request>, now: Instant) -> Option<Box<Request>> {
+    /// Takes a request in hand, unless nobody waits for it any more, or it has waited for too
+    /// long.
+    fn admit(&mut self, mut request: Box<Request>) -> Option<Box<Request>> {
         let shared = &self.shared;
+        let now = Instant::now();
         match shared.admission.decide(&request, now, self.longest_run) {
             Decision::Run(waited) => {
                 request.since = now.checked_sub(waited).unwrap_or(request.since);
@@ -186,7 +190,7 @@ impl Slot {
         let mut called = false;
         loop {
             if let Some(request) = shared.ready.try_pop() {
-                match self.admit(request, Instant::now()) {
+                match self.admit(request) {
                     Some(request) => return Next::Serve(request),
                     None => continue,
                 }
@@ -199,11 +203,7 @@ impl Slot {
                 }
                 if let Some(connection) = self.accept() {
                     let received = self.receive(connection).map(Box::new);
-                    // It has arrived just now: there is no need to ask the clock again.
-                    match received.and_then(|request| {
-                        let now = request.since;
-                        self.admit(request, now)
-                    }) {
+                    match received.and_then(|request| self.admit(request)) {
                         Some(request) => return Next::Serve(request),
                         None => continue,
                     }
@@ -217,7 +217,7 @@ impl Slot {
             match self.poller.wait() {
                 Wake::Ready => match shared.ready.pop() {
                     Popped::Request(request) => {
-                        if let Some(request) = self.admit(request, Instant::now()) {
+                        if let Some(request) = self.admit(request) {
                             return Next::Serve(request);
                         }
                     }
@@ -333,13 +333,9 @@ impl Slot {
     /// nginx connects and writes in one go, but a waiting slot can be quicker than the
     /// write; a moment's patience is cheaper than two changes of threads.
     fn receive_first(&mut self, connection: &Connection) -> io::Result<usize> {
-        for _ in 0..=YIELDS {
-            match connection.recv_into(&mut self.incoming) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                received => return received,
-            }
-            // On the same core it was interrupted by this very thread.
-            thread::yield_now();
+        match connection.recv_into(&mut self.incoming) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            received => return received,
         }
         let patience = if self.shared.reactor.has_room() {
             FIRST_BYTES_PATIENCE
@@ -500,11 +496,7 @@ const RECEIVE_BUFFER: usize = 128 * 1_024;
 /// For how long a stop takes what comes from a socket that stays open to newcomers.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// How often a slot lets others run before it sleeps until the first bytes of a connection
-/// come.
-const YIELDS: usize = 4;
-
-/// How long it then waits for them.
+/// How long a slot waits for the first bytes of a connection.
 const FIRST_BYTES_PATIENCE: Duration = Duration::from_millis(1);
 
 /// How long it waits where the alternative is to refuse the connection.

@@ -223,7 +223,7 @@ fn copy<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
 /// alone must not take memory; but room that nothing arrives for is only a number, while
 /// room that is made in several steps is copied as often.
 fn trusted(arrived: usize) -> usize {
-    arrived.saturating_mul(128).max(1024 * 1024)
+    arrived.saturating_mul(16).max(1024 * 1024)
 }
 
 /// What a read receives at once, at most. A Unix socket holds no more than that by default.

@@ -27,9 +27,6 @@ struct Buffer(*mut u8);
 #[expect(unsafe_code, reason = "a pointer is nobody's to send by itself")]
 // SAFETY: it points into an object that its owner keeps, and is used through that owner alone.
 unsafe impl Send for Buffer {}
-#[expect(unsafe_code, reason = "a pointer is nobody's to share by itself")]
-// SAFETY: as above; what is written goes through `&mut Unseen`.
-unsafe impl Sync for Buffer {}
 
 impl Unseen {
     /// Makes an object of `size` bytes, which is not 0, and allocates it without

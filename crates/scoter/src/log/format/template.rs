@@ -222,7 +222,7 @@ fn write_known(line: &mut Vec<u8>, known: Known, request: &RequestVars<'_>, reco
     let _ = match known {
         Known::Request => return request.write_request(line),
         Known::RequestUri => return request.write_uri(line),
-        Known::RequestId => return escape(line, Some(entry.request_id.as_str().as_bytes())),
+        Known::RequestId => return escape(line, Some(entry.request_id.as_bytes())),
         Known::TraceId => return escape(line, trace().map(|trace| trace.trace_id.as_bytes())),
         Known::SpanId => return escape(line, trace().map(|trace| trace.span_id.as_bytes())),
         Known::Status => write!(line, "{}", entry.status),
