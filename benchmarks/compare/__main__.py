@@ -83,7 +83,7 @@ def parse() -> argparse.Namespace:
         "--only", type=group_names, metavar="GROUP,…", default=[],
         help=f"measure only these groups: {', '.join(group.name for group in GROUPS)}",
     )
-    parser.add_argument("--seconds", type=float, default=1.0, help="about how long one measurement takes")
+    parser.add_argument("--seconds", type=float, default=0.6, help="about how long one measurement takes")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER",
         help="where the report goes; else benchmarks/report, or target/bench-report for a part of the groups",
