@@ -141,11 +141,20 @@ impl Slot {
             self.outgoing = departure.start(&self.shared).unwrap_or_default();
             self.outgoing.clear();
         }
-        let next = self.next();
-        if matches!(next, Next::End) {
-            self.end();
+        loop {
+            match self.next() {
+                Next::Serve(request) => {
+                    if let Some(request) = self.admit(request) {
+                        return Next::Serve(request);
+                    }
+                }
+                Next::End => {
+                    self.end();
+                    return Next::End;
+                }
+                Next::CheckSignals => return Next::CheckSignals,
+            }
         }
-        next
     }
 
     fn end(&self) {
@@ -190,10 +199,7 @@ impl Slot {
         let mut called = false;
         loop {
             if let Some(request) = shared.ready.try_pop() {
-                match self.admit(request) {
-                    Some(request) => return Next::Serve(request),
-                    None => continue,
-                }
+                return Next::Serve(request);
             }
             if self.poller.is_accepting() {
                 let ending = shared.stop.ending();
@@ -202,9 +208,8 @@ impl Slot {
                     continue;
                 }
                 if let Some(connection) = self.accept() {
-                    let received = self.receive(connection).map(Box::new);
-                    match received.and_then(|request| self.admit(request)) {
-                        Some(request) => return Next::Serve(request),
+                    match self.receive(connection) {
+                        Some(request) => return Next::Serve(Box::new(request)),
                         None => continue,
                     }
                 }
@@ -216,11 +221,7 @@ impl Slot {
             }
             match self.poller.wait() {
                 Wake::Ready => match shared.ready.pop() {
-                    Popped::Request(request) => {
-                        if let Some(request) = self.admit(request) {
-                            return Next::Serve(request);
-                        }
-                    }
+                    Popped::Request(request) => return Next::Serve(request),
                     Popped::Empty => {}
                     Popped::Closed => return Next::End,
                 },
