@@ -28,7 +28,7 @@ def parts(results: Results) -> list[Part]:
     call, both = criterion.call(results), criterion.call_and_response(results)
     known = [
         Part("floor", median(floor), "CPU of the floor server in the same rounds: the kernel's part"),
-        Part("decode", microseconds(criterion.decode(results)), "criterion, `decode`, with a walk over all pairs"),
+        Part("decode", microseconds(criterion.decode(results)), "criterion, `decode`, with a note of where every value is"),
         Part(
             "environ",
             microseconds(criterion.environ(results)),

@@ -83,8 +83,8 @@ def nanoseconds(results: Results, group: str, *words: str) -> float | None:
 
 
 def decode(results: Results) -> float | None:
-    """Returns nanoseconds for the packet that nginx sends for a browser's GET, and for a walk over its pairs."""
-    return nanoseconds(results, "decode", "borrowed, then every pair")
+    """Returns nanoseconds for the packet that nginx sends for a browser's GET, and for noting where its values are."""
+    return nanoseconds(results, "decode", "borrowed, and where every value is")
 
 
 def environ(results: Results) -> float | None:

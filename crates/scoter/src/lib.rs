@@ -6,6 +6,7 @@
 //! program that embeds Python. `crates/README.md` describes how the parts work together.
 
 mod application;
+mod asked;
 mod banner;
 mod command;
 mod config;

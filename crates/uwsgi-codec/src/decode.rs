@@ -1,4 +1,4 @@
-use crate::{DecodeError, Header, Limits};
+use crate::{DecodeError, Header, Limits, Var};
 
 /// Reads the header in front of `src` and refuses what cannot become a packet.
 pub(crate) fn decode_header(src: &[u8], limits: &Limits) -> Result<Option<Header>, DecodeError> {
@@ -21,8 +21,12 @@ pub(crate) fn decode_header(src: &[u8], limits: &Limits) -> Result<Option<Header
     Ok(Some(header))
 }
 
-/// Checks a complete block to its end and counts its vars.
-pub(crate) fn count_vars(block: &[u8], limits: &Limits) -> Result<usize, DecodeError> {
+/// Checks a complete block to its end, shows its vars on the way, and counts them.
+pub(crate) fn check_vars<'a>(
+    block: &'a [u8],
+    limits: &Limits,
+    mut see: impl FnMut(Var<'a>),
+) -> Result<usize, DecodeError> {
     if block.len() > usize::from(limits.max_block) {
         return Err(DecodeError::BlockTooLarge {
             datasize: block.len(),
@@ -41,9 +45,14 @@ pub(crate) fn count_vars(block: &[u8], limits: &Limits) -> Result<usize, DecodeE
         if key.is_empty() {
             return Err(DecodeError::EmptyKey { offset: at });
         }
-        let Some((_, next)) = field_at(block, value_at) else {
+        let Some((value, next)) = field_at(block, value_at) else {
             return Err(value_error(block, value_at));
         };
+        see(Var {
+            key,
+            value,
+            offset: value_at + 2,
+        });
         at = next;
         vars += 1;
     }

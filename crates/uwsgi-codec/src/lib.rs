@@ -25,4 +25,4 @@ pub use crate::limits::Limits;
 pub use crate::packet::{Packet, PacketRef};
 #[cfg(feature = "tokio")]
 pub use crate::tokio::{CodecError, UwsgiCodec};
-pub use crate::vars::{IntoIter, Iter, Vars, VarsRef};
+pub use crate::vars::{IntoIter, Iter, Var, Vars, VarsRef};

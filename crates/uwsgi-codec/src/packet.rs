@@ -1,8 +1,8 @@
 use bytes::{Buf, BytesMut};
 
-use crate::decode::decode_header;
+use crate::decode::{check_vars, decode_header};
 use crate::encode::{encode, header_for};
-use crate::{DecodeError, EncodeError, Header, Limits, Vars, VarsRef};
+use crate::{DecodeError, EncodeError, Header, Limits, Var, Vars, VarsRef};
 
 /// One packet that borrows its bytes.
 ///
@@ -46,13 +46,34 @@ impl<'a> PacketRef<'a> {
     /// `limits`. From the complete block: [`DecodeError::TooManyVars`] beyond
     /// `limits`, and every malformation.
     pub fn decode(src: &'a [u8], limits: &Limits) -> Result<Option<Self>, DecodeError> {
+        Self::decode_with(src, limits, |_| {})
+    }
+
+    /// Decodes one packet as [`PacketRef::decode`] does, and shows its vars to
+    /// `see` while it checks them.
+    ///
+    /// To walk a block takes as long as to check it: who looks for some vars in
+    /// every packet saves the second walk. They come in the order of the block,
+    /// duplicates included, and only once the block is complete. What was seen
+    /// is worth nothing if an error follows: `see` has then met the vars in
+    /// front of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`PacketRef::decode`].
+    pub fn decode_with(
+        src: &'a [u8],
+        limits: &Limits,
+        see: impl FnMut(Var<'a>),
+    ) -> Result<Option<Self>, DecodeError> {
         let Some(header) = decode_header(src, limits)? else {
             return Ok(None);
         };
         let Some(block) = src.get(Header::LEN..header.packet_len()) else {
             return Ok(None);
         };
-        let vars = VarsRef::decode(block, limits)?;
+        let len = check_vars(block, limits, see)?;
+        let vars = VarsRef::from_checked(block, len);
         Ok(Some(Self { header, vars }))
     }
 
@@ -116,6 +137,38 @@ impl Packet {
     ///
     /// As [`PacketRef::decode`].
     pub fn decode(src: &mut BytesMut, limits: &Limits) -> Result<Option<Self>, DecodeError> {
+        Self::decode_with(src, limits, |_| {})
+    }
+
+    /// Takes one packet from the front of `src` as [`Packet::decode`] does, and
+    /// shows its vars to `see` on the way; see [`PacketRef::decode_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PacketRef::decode`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use uwsgi_codec::{Limits, Packet};
+    ///
+    /// let mut received = BytesMut::from(&b"\x00\x0e\x00\x00\x09\x00HTTP_HOST\x01\x00a"[..]);
+    /// let mut host = 0..0;
+    /// let packet = Packet::decode_with(&mut received, &Limits::default(), |var| {
+    ///     if var.key == b"HTTP_HOST" {
+    ///         host = var.offset..var.offset + var.value.len();
+    ///     }
+    /// })?
+    /// .expect("complete");
+    /// assert_eq!(&packet.vars.as_bytes()[host], b"a");
+    /// # Ok::<(), uwsgi_codec::DecodeError>(())
+    /// ```
+    pub fn decode_with(
+        src: &mut BytesMut,
+        limits: &Limits,
+        see: impl FnMut(Var<'_>),
+    ) -> Result<Option<Self>, DecodeError> {
         let Some(header) = decode_header(src, limits)? else {
             return Ok(None);
         };
@@ -123,7 +176,7 @@ impl Packet {
             src.reserve(header.packet_len() - src.len());
             return Ok(None);
         };
-        let len = VarsRef::decode(block, limits)?.len();
+        let len = check_vars(block, limits, see)?;
         let mut packet = src.split_to(header.packet_len());
         packet.advance(Header::LEN);
         Ok(Some(Self {

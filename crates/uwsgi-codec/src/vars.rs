@@ -3,7 +3,7 @@ use core::iter::FusedIterator;
 
 use bytes::Bytes;
 
-use crate::decode::{count_vars, field_at};
+use crate::decode::{check_vars, field_at};
 use crate::{DecodeError, Limits};
 
 /// A var block that was checked once and borrows its bytes: an ordered
@@ -44,8 +44,13 @@ impl<'a> VarsRef<'a> {
     /// [`TooManyVars`](DecodeError::TooManyVars) beyond `limits`, otherwise
     /// the first malformation from the front.
     pub fn decode(block: &'a [u8], limits: &Limits) -> Result<Self, DecodeError> {
-        let len = count_vars(block, limits)?;
+        let len = check_vars(block, limits, |_| {})?;
         Ok(Self { block, len })
+    }
+
+    /// Keeps a block of `len` vars that were checked before.
+    pub(crate) fn from_checked(block: &'a [u8], len: usize) -> Self {
+        Self { block, len }
     }
 
     /// Returns the pairs in the order of the block, duplicates included.
@@ -188,7 +193,7 @@ impl Vars {
     ///
     /// As [`VarsRef::decode`].
     pub fn decode(block: Bytes, limits: &Limits) -> Result<Self, DecodeError> {
-        let len = count_vars(&block, limits)?;
+        let len = check_vars(&block, limits, |_| {})?;
         Ok(Self { block, len })
     }
 
@@ -303,6 +308,28 @@ impl Iterator for IntoIter {
 impl ExactSizeIterator for IntoIter {}
 
 impl FusedIterator for IntoIter {}
+
+/// A var that [`PacketRef::decode_with`](crate::PacketRef::decode_with) comes by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Var<'a> {
+    /// The key, never empty.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+    /// Where the value begins in [`Vars::as_bytes`], at most 65 535: what can be kept
+    /// of it while there is no [`Packet`](crate::Packet) yet.
+    pub offset: usize,
+}
+
+impl fmt::Debug for Var<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Var")
+            .field("key", &Ascii(self.key))
+            .field("value", &Ascii(self.value))
+            .field("offset", &self.offset)
+            .finish()
+    }
+}
 
 /// Shows bytes as people read them in a packet: `"GET"`, `"caf\xc3\xa9"`.
 struct Ascii<'a>(&'a [u8]);

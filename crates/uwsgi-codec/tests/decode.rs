@@ -44,6 +44,21 @@ fn body_is_left_behind_the_packet() {
 }
 
 #[test]
+fn vars_in_front_of_a_malformation_have_been_seen() {
+    let wire = b"\x00\x0a\x00\x00\x01\x00k\x01\x00v\x00\x00\x00\x00";
+    let mut received = BytesMut::from(&wire[..]);
+    let mut seen = Vec::new();
+
+    let result = Packet::decode_with(&mut received, &Limits::default(), |var| {
+        seen.push((var.key.to_vec(), var.value.to_vec(), var.offset));
+    });
+
+    assert_eq!(result, Err(DecodeError::EmptyKey { offset: 6 }));
+    assert_eq!(seen, [(b"k".to_vec(), b"v".to_vec(), 5)]);
+    assert_eq!(received, wire[..]);
+}
+
+#[test]
 fn empty_block_is_valid() {
     let ping = [100, 0, 0, 0];
 

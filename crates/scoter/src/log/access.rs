@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tracing::{debug, error, warn};
-use uwsgi_codec::Packet;
 
 use super::clock::Clock;
 use super::destination::Destination;
 use super::format::{Process, Record, write_line};
 use super::identity::{self, Identity};
 use super::request_id::RequestId;
+use crate::asked::Asked;
 use crate::config::{AccessLogFormat, AccessLogTo};
 
 /// What a line tells about one request.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) packet: Packet,
+    pub(crate) asked: Arc<Asked>,
     pub(crate) request_id: RequestId,
     pub(crate) status: u16,
     /// Bytes behind the head.
@@ -330,18 +330,14 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    use uwsgi_codec::PacketBuilder;
-
     use super::super::request_id::RequestIds;
     use super::*;
 
     fn entry(uri: &str) -> Entry {
-        let mut builder = PacketBuilder::new();
-        builder.var("REQUEST_URI", uri).unwrap();
-        let packet = builder.build().unwrap();
+        let asked = Asked::of([("REQUEST_URI", uri)]);
         Entry {
-            request_id: RequestIds::new().unwrap().of(&packet.vars, []),
-            packet,
+            request_id: RequestIds::new().unwrap().of(&asked.packet.vars, []),
+            asked: Arc::new(asked),
             status: 200,
             body_bytes: 0,
             accepted: Instant::now(),

@@ -13,10 +13,10 @@ use wsgi_environ::Body;
 use super::Shared;
 use super::connection::Connection;
 use super::departure::Departure;
-use super::glance::Asked;
 use super::refusal::Refusal;
 use super::request::{Request, Stage, body_of};
 use super::waiter::{Waited, Waiter};
+use crate::asked::Asked;
 use crate::log::say;
 
 /// A connection whose request is incomplete.
@@ -34,13 +34,13 @@ pub(crate) enum Part {
     /// The rest of the packet.
     Packet,
     /// The rest of the body.
-    Body(Asked),
+    Body(Arc<Asked>),
 }
 
 /// What an arrival turned into.
 enum Arrived {
     /// A request, and whether there was more behind it.
-    Request(Asked, Body, bool),
+    Request(Arc<Asked>, Body, bool),
     Ping([u8; 4]),
 }
 
@@ -105,7 +105,7 @@ impl Arrival {
                 }
             }
         };
-        let body = receive_body(&peer, &mut buffer, asked.content_length(), shared).await?;
+        let body = receive_body(&peer, &mut buffer, asked.content_length()?, shared).await?;
         Ok(Arrived::Request(asked, body, !buffer.is_empty()))
     }
 }

@@ -86,7 +86,7 @@ impl Departure {
 
     /// A reply in the place of the application's, which has sent nothing.
     pub(crate) fn instead(overdue: &Overdue, status: u16) -> Self {
-        let method = Method::of(overdue.packet.vars.as_ref());
+        let method = overdue.asked.kind();
         let text = format!("{}\n", reason_phrase(status));
         let mut reply = Vec::new();
         write_plain_reply(status, &text, method, &mut reply);
@@ -96,7 +96,7 @@ impl Departure {
         };
         let mut departure = Self::reply(Arc::clone(&overdue.connection), reply);
         departure.entry = Some(Entry {
-            packet: overdue.packet.clone(),
+            asked: Arc::clone(&overdue.asked),
             request_id: overdue.request_id.clone(),
             status,
             body_bytes,

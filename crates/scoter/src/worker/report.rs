@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use tracing::{debug, error, warn};
-use uwsgi_codec::VarsRef;
 use wsgi_environ::{Cause, Completed, End, Failure, Fault, Method, Note, Stage, write_plain_reply};
 
+use crate::asked::{Asked, Param};
 use crate::interpreter::traceback;
 use crate::log::{Entry, RequestId};
 
 /// The request that a line is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
-    pub(super) vars: VarsRef<'a>,
+    pub(super) asked: &'a Asked,
     pub(super) request_id: &'a RequestId,
 }
 
 impl<'a> From<&'a Entry> for Subject<'a> {
     fn from(entry: &'a Entry) -> Self {
         Self {
-            vars: entry.packet.vars.as_ref(),
+            asked: &entry.asked,
             request_id: &entry.request_id,
         }
     }
@@ -31,12 +31,11 @@ impl<'a> From<&'a Entry> for Subject<'a> {
 
 impl<'a> Subject<'a> {
     pub(super) fn method(self) -> String {
-        text(self.vars.get("REQUEST_METHOD"))
+        text(self.asked.param(Param::Method))
     }
 
     pub(super) fn uri(self) -> String {
-        let sent = self.vars.get("REQUEST_URI");
-        text(sent.or_else(|| self.vars.get("PATH_INFO")))
+        text(self.asked.uri())
     }
 
     pub(super) fn request_id(self) -> &'a str {

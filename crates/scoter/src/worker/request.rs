@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
-use uwsgi_codec::{Limits, Packet, modifier};
+use uwsgi_codec::{Limits, modifier};
 use wsgi_environ::Body;
 
 use super::connection::Connection;
-use super::glance::Asked;
 use super::refusal::Refusal;
+use crate::asked::Asked;
 use crate::config::BufferBody;
 use crate::log::RequestId;
 
@@ -19,7 +19,7 @@ use crate::log::RequestId;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) connection: Arc<Connection>,
-    pub(crate) asked: Asked,
+    pub(crate) asked: Arc<Asked>,
     pub(crate) request_id: RequestId,
     pub(crate) body: Body,
     /// Whether the peer has sent more than its request, and may be sending still.
@@ -60,11 +60,11 @@ pub(crate) enum Stage {
     /// Part of a packet. Nothing was taken from the buffer.
     Packet,
     /// A packet, whose body is to be completed first. The body so far is in the buffer.
-    Body(Asked),
+    Body(Arc<Asked>),
     /// A request to be served now.
-    Whole(Asked, Body),
+    Whole(Arc<Asked>, Body),
     /// A request to be served now, which reads the rest of its body from the socket.
-    Stream(Asked, Streamed),
+    Stream(Arc<Asked>, Streamed),
     /// A ping, to be answered with these bytes.
     Ping([u8; 4]),
 }
@@ -80,20 +80,20 @@ pub(crate) struct Streamed {
 impl Intake {
     /// Judges what has been received.
     pub(crate) fn examine(&self, buffer: &mut BytesMut) -> Result<Stage, Refusal> {
-        let Some(packet) = Packet::decode(buffer, &self.limits)? else {
+        let Some(asked) = Asked::decode(buffer, &self.limits)? else {
             return Ok(Stage::Packet);
         };
-        match packet.header.modifier1 {
+        match asked.packet.header.modifier1 {
             modifier::WSGI | modifier::WSGI_SCRIPT_NAME => {}
             // uWSGI's ping plugin: modifier2 0 asks, 1 answers.
             modifier::PING => return Ok(Stage::Ping([modifier::PING, 0, 0, 1])),
             modifier1 => return Err(Refusal::Modifier { modifier1 }),
         }
-        if packet.vars.is_empty() {
+        if asked.packet.vars.is_empty() {
             return Err(Refusal::EmptyBlock);
         }
-        let asked = Asked::read(packet)?;
-        let length = asked.content_length();
+        let length = asked.content_length()?;
+        let asked = Arc::new(asked);
         if length > self.max_body {
             let limit = self.max_body;
             return Err(Refusal::BodyTooLong { length, limit });
@@ -148,13 +148,12 @@ mod tests {
         let start = (now.unwrap() - Duration::from_secs(60))
             .as_secs()
             .to_string();
-        let mut packet = PacketBuilder::new();
-        packet.var("HTTP_X_REQUEST_START", start).unwrap();
+        let asked = Arc::new(Asked::of([("HTTP_X_REQUEST_START", start)]));
         let waited = |arriving| {
             let request = Request {
                 since: connection.accepted() + Duration::from_secs(arriving),
                 connection: Arc::clone(&connection),
-                asked: Asked::read(packet.build().unwrap()).unwrap(),
+                asked: Arc::clone(&asked),
                 request_id: RequestIds::new().unwrap().of(&Vars::default(), []),
                 body: Body::empty(),
                 overrun: false,

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use uwsgi_codec::Packet;
 
 use super::author::Taken;
 use super::connection::Connection;
 use super::report::Subject;
 use super::request::Request;
 use super::request_timeout::PythonThread;
+use crate::asked::Asked;
 use crate::log::RequestId;
 use crate::scoreboard::{Cell, Phase};
 
@@ -34,7 +34,7 @@ pub(crate) struct Seat {
 #[derive(Debug)]
 struct Held {
     connection: Arc<Connection>,
-    packet: Packet,
+    asked: Arc<Asked>,
     request_id: RequestId,
     /// When it began to wait for a slot.
     since: Instant,
@@ -58,7 +58,7 @@ struct TimedOut {
 pub(crate) struct Overdue {
     pub(crate) slot: usize,
     pub(crate) connection: Arc<Connection>,
-    pub(crate) packet: Packet,
+    pub(crate) asked: Arc<Asked>,
     pub(crate) request_id: RequestId,
     /// How long the application has run.
     pub(crate) age: Duration,
@@ -101,7 +101,7 @@ impl Seat {
     pub(crate) fn hold(&self, request: &Request) {
         *self.lock() = Some(Held {
             connection: Arc::clone(&request.connection),
-            packet: request.asked.packet.clone(),
+            asked: Arc::clone(&request.asked),
             request_id: request.request_id.clone(),
             since: request.since,
             timed_out: None,
@@ -221,7 +221,7 @@ impl Overdue {
     /// What it is called in the log.
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject {
-            vars: self.packet.vars.as_ref(),
+            asked: &self.asked,
             request_id: &self.request_id,
         }
     }
@@ -233,7 +233,7 @@ impl Held {
         Overdue {
             slot,
             connection: Arc::clone(&self.connection),
-            packet: self.packet.clone(),
+            asked: Arc::clone(&self.asked),
             request_id: self.request_id.clone(),
             age: age.unwrap_or_default(),
             queued: age.map(|age| self.since.elapsed().saturating_sub(age)),

@@ -20,7 +20,6 @@ use super::arrival::{Arrival, Part};
 use super::author::Taken;
 use super::connection::Connection;
 use super::departure::Departure;
-use super::glance::Asked;
 use super::poller::{Poller, Wake};
 use super::ready::Popped;
 use super::recycling::Recycling;
@@ -30,6 +29,7 @@ use super::request::{Request, Stage};
 use super::request_timeout::PythonThread;
 use super::scheduling;
 use super::stop::Ending;
+use crate::asked::Asked;
 use crate::line::FromWorker;
 use crate::log::{self, Entry, RequestId};
 use crate::scoreboard::Cell;
@@ -432,7 +432,7 @@ impl Slot {
             Some(_) => Timing::TimedOut,
         };
         let subject = Subject {
-            vars: asked.vars(),
+            asked: &asked,
             request_id: &request_id,
         };
         report::completed(py, subject, &completed, timing);
@@ -445,7 +445,7 @@ impl Slot {
             self.shared.peer_gone();
         }
         let entry = Entry {
-            packet: asked.packet,
+            asked,
             request_id,
             status: completed.status,
             body_bytes: completed.body_bytes,

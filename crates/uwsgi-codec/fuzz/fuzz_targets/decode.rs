@@ -19,6 +19,7 @@ fuzz_target!(|wire: &[u8]| {
 fn check(wire: &[u8], limits: &Limits) {
     let borrowed = PacketRef::decode(wire, limits);
     check_owned(wire, limits, &borrowed);
+    check_seen(wire, limits, &borrowed);
     check_in_pieces(wire, limits, &borrowed);
     match borrowed {
         Ok(Some(packet)) => check_packet(wire, limits, packet),
@@ -49,6 +50,29 @@ fn check_owned(
             assert_eq!(received, wire);
         }
     }
+}
+
+fn check_seen(wire: &[u8], limits: &Limits, expected: &Result<Option<PacketRef<'_>>, DecodeError>) {
+    let mut seen = Vec::new();
+    let shown = PacketRef::decode_with(wire, limits, |var| seen.push(var));
+    assert_eq!(shown, *expected);
+    match shown {
+        Ok(Some(packet)) => {
+            assert!(seen.iter().map(|var| (var.key, var.value)).eq(packet.vars));
+            for var in &seen {
+                let (before, from) = packet.vars.as_bytes().split_at(var.offset);
+                assert!(from.starts_with(var.value));
+                assert!(before[..before.len() - 2].ends_with(var.key));
+            }
+        }
+        Ok(None) => assert!(seen.is_empty()),
+        Err(_) => {}
+    }
+    let mut seen_again = seen.iter();
+    let _ = Packet::decode_with(&mut BytesMut::from(wire), limits, |var| {
+        assert_eq!(seen_again.next(), Some(&var));
+    });
+    assert_eq!(seen_again.next(), None);
 }
 
 fn check_in_pieces(

@@ -2,27 +2,28 @@ use std::time::Duration;
 
 use super::Record;
 use super::escape::escape;
-use super::vars::RequestVars;
+use super::request::write_request;
+use crate::asked::Param;
 
 /// nginx's `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status
 /// $body_bytes_sent "$http_referer" "$http_user_agent"`, then the seconds it took.
 pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
-    let request = RequestVars::of(record.entry.packet.vars.as_ref());
-    escape(line, request.remote_addr);
+    let asked = &record.entry.asked;
+    escape(line, asked.param(Param::RemoteAddr));
     line.extend_from_slice(b" - ");
-    escape(line, request.remote_user);
+    escape(line, asked.param(Param::RemoteUser));
     line.extend_from_slice(b" [");
     line.extend_from_slice(record.now.common.as_bytes());
     line.extend_from_slice(b"] \"");
-    request.write_request(line);
+    write_request(line, asked);
     line.extend_from_slice(b"\" ");
     number(line, u64::from(record.entry.status));
     line.push(b' ');
     number(line, record.body_bytes);
     line.extend_from_slice(b" \"");
-    escape(line, request.referer);
+    escape(line, asked.param(Param::Referer));
     line.extend_from_slice(b"\" \"");
-    escape(line, request.user_agent);
+    escape(line, asked.param(Param::UserAgent));
     line.extend_from_slice(b"\" ");
     seconds(line, record.elapsed);
 }

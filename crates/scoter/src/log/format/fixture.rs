@@ -1,13 +1,13 @@
 //! One request for the tests of all formats.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use uwsgi_codec::PacketBuilder;
 
 use super::super::access::Entry;
 use super::super::clock::Moment;
 use super::super::request_id::RequestIds;
 use super::{Process, Record};
+use crate::asked::Asked;
 
 /// A request with these vars.
 pub(super) fn entry<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Entry
@@ -15,14 +15,11 @@ where
     K: AsRef<[u8]>,
     V: AsRef<[u8]>,
 {
-    let mut builder = PacketBuilder::new();
-    builder.vars(vars).unwrap();
-    let packet = builder.build().unwrap();
+    let asked = Asked::of(vars);
+    let ids = RequestIds::new().unwrap();
     Entry {
-        request_id: RequestIds::new()
-            .unwrap()
-            .of(&packet.vars, packet.vars.get_all("HTTP_X_REQUEST_ID")),
-        packet,
+        request_id: ids.of(&asked.packet.vars, asked.request_ids()),
+        asked: Arc::new(asked),
         status: 200,
         body_bytes: 12,
         accepted: Instant::now(),

@@ -24,27 +24,29 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::trace::TraceContext;
-use super::vars::RequestVars;
 use super::{Record, millis};
+use crate::asked::{Asked, Param};
 use crate::log::clock::Moment;
 
 pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
-    let vars = RequestVars::of(record.entry.packet.vars.as_ref());
-    let trace = vars.traceparent.and_then(TraceContext::parse);
+    let asked = &record.entry.asked;
+    let text = |param| asked.param(param).map(Text);
+    let traceparent = asked.param(Param::Traceparent);
+    let trace = traceparent.and_then(TraceContext::parse);
     let json = Line {
         time: Rfc3339(record.now),
         status: record.entry.status,
         bytes: record.body_bytes,
         duration_ms: millis(record.elapsed),
         queue_ms: record.entry.queued.map(millis),
-        method: vars.method.map(Text),
-        uri: uri(&vars),
-        protocol: vars.protocol.map(Text),
-        host: vars.host.map(Text),
-        remote_addr: vars.remote_addr.map(Text),
-        remote_user: vars.remote_user.map(Text),
-        referer: vars.referer.map(Text),
-        user_agent: vars.user_agent.map(Text),
+        method: text(Param::Method),
+        uri: uri(asked),
+        protocol: text(Param::Protocol),
+        host: text(Param::Host),
+        remote_addr: text(Param::RemoteAddr),
+        remote_user: text(Param::RemoteUser),
+        referer: text(Param::Referer),
+        user_agent: text(Param::UserAgent),
         request_id: record.entry.request_id.as_str(),
         trace_id: trace.map(|trace| trace.trace_id),
         span_id: trace.map(|trace| trace.span_id),
@@ -91,14 +93,13 @@ struct Line<'a> {
     slot: usize,
 }
 
-fn uri<'a>(vars: &RequestVars<'a>) -> Option<Cow<'a, str>> {
-    let path = vars.uri.or(vars.path)?;
-    let path = String::from_utf8_lossy(path);
-    match vars.query {
-        Some(query) if vars.uri.is_none() => {
-            Some(format!("{path}?{}", String::from_utf8_lossy(query)).into())
+fn uri(asked: &Asked) -> Option<Cow<'_, str>> {
+    let uri = String::from_utf8_lossy(asked.uri()?);
+    match asked.param(Param::Query) {
+        Some(query) if asked.param(Param::Uri).is_none() => {
+            Some(format!("{uri}?{}", String::from_utf8_lossy(query)).into())
         }
-        _ => Some(path),
+        _ => Some(uri),
     }
 }
 

@@ -3,9 +3,9 @@
 mod combined;
 mod escape;
 mod json;
+mod request;
 mod template;
 mod trace;
-mod vars;
 
 use std::time::Duration;
 

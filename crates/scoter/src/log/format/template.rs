@@ -10,9 +10,11 @@ use uwsgi_codec::VarsRef;
 
 use super::Record;
 use super::escape::escape;
+use super::request::{write_request, write_uri};
 use super::trace::TraceContext;
-use super::vars::RequestVars;
 use variable::{Known, Variable};
+
+use crate::asked::Param;
 
 /// Text with `$variables` in it; `${name}` where letters follow, `$$` for a dollar sign.
 ///
@@ -38,8 +40,6 @@ pub(crate) struct Template {
     pieces: Vec<Piece>,
     /// The names of the request variables that pieces refer to.
     names: Vec<String>,
-    /// Whether a piece needs [`RequestVars`].
-    needs_request: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,6 @@ impl Template {
         let mut template = Self {
             pieces: Vec::new(),
             names: Vec::new(),
-            needs_request: false,
         };
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
@@ -150,10 +149,7 @@ impl Template {
 
     fn push_variable(&mut self, name: &str, column: usize) -> Result<(), TemplateError> {
         let piece = match Variable::of(name) {
-            Some(Variable::Known(known)) => {
-                self.needs_request |= known.needs_request();
-                Piece::Known(known)
-            }
+            Some(Variable::Known(known)) => Piece::Known(known),
             Some(Variable::Var(name)) => Piece::Var(self.index_of(name)?),
             None => {
                 let name = name.to_owned();
@@ -178,18 +174,12 @@ impl Template {
 
     /// Appends a line without its end.
     pub(super) fn write(&self, line: &mut Vec<u8>, record: &Record<'_>) {
-        let vars = record.entry.packet.vars.as_ref();
-        let values = self.values(vars);
-        let request = if self.needs_request {
-            RequestVars::of(vars)
-        } else {
-            RequestVars::default()
-        };
+        let values = self.values(record.entry.asked.vars());
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => line.extend_from_slice(text.as_bytes()),
                 Piece::Var(index) => escape(line, values[*index]),
-                Piece::Known(known) => write_known(line, *known, &request, record),
+                Piece::Known(known) => write_known(line, *known, record),
             }
         }
     }
@@ -210,18 +200,20 @@ impl Template {
     }
 }
 
-fn write_known(line: &mut Vec<u8>, known: Known, request: &RequestVars<'_>, record: &Record<'_>) {
+fn write_known(line: &mut Vec<u8>, known: Known, record: &Record<'_>) {
     let Record {
         entry,
         now,
         process,
         ..
     } = record;
-    let trace = || request.traceparent.and_then(TraceContext::parse);
+    let asked = &entry.asked;
+    let traceparent = asked.param(Param::Traceparent);
+    let trace = || traceparent.and_then(TraceContext::parse);
     // Writing to a vector cannot fail.
     let _ = match known {
-        Known::Request => return request.write_request(line),
-        Known::RequestUri => return request.write_uri(line),
+        Known::Request => return write_request(line, asked),
+        Known::RequestUri => return write_uri(line, asked),
         Known::RequestId => return escape(line, Some(entry.request_id.as_bytes())),
         Known::TraceId => return escape(line, trace().map(|trace| trace.trace_id.as_bytes())),
         Known::SpanId => return escape(line, trace().map(|trace| trace.span_id.as_bytes())),

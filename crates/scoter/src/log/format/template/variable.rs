@@ -26,16 +26,6 @@ pub(super) enum Known {
     Worker,
 }
 
-impl Known {
-    /// Whether it is made of the request's variables.
-    pub(super) fn needs_request(self) -> bool {
-        matches!(
-            self,
-            Self::Request | Self::RequestUri | Self::TraceId | Self::SpanId
-        )
-    }
-}
-
 impl<'a> Variable<'a> {
     pub(super) fn of(name: &'a str) -> Option<Self> {
         if let Some((_, known)) = KNOWN.iter().find(|(known, _)| *known == name) {

@@ -1,0 +1,139 @@
+use uwsgi_codec::Var;
+
+use super::Param;
+
+/// Where the variables that matter to the server stand in their block, noted while it is
+/// checked: to walk it takes longer than anything that is done with them. Of repeated ones
+/// the last counts, as everywhere.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Index {
+    params: [Place; Param::COUNT],
+    /// The first two ids: there should not be a second one.
+    request_ids: [Place; 2],
+}
+
+/// Where a value stands in its block, which is at most 65,535 bytes long; at 0, where no
+/// value can stand, if there is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    start: u16,
+    len: u16,
+}
+
+impl Index {
+    /// Takes note of the next variable.
+    pub(super) fn note(&mut self, var: Var<'_>) {
+        // To compare whole keys takes a load or two; a pattern is compared byte by byte.
+        let param = match var.key.len() {
+            17 if var.key == b"HTTP_X_REQUEST_ID" => {
+                let mut places = self.request_ids.iter_mut();
+                if let Some(free) = places.find(|place| place.is_absent()) {
+                    *free = Place::of(var);
+                }
+                return;
+            }
+            9 if var.key == b"HTTP_HOST" => Param::Host,
+            12 if var.key == b"HTTP_REFERER" => Param::Referer,
+            16 if var.key == b"HTTP_TRACEPARENT" => Param::Traceparent,
+            15 if var.key == b"HTTP_USER_AGENT" => Param::UserAgent,
+            20 if var.key == b"HTTP_X_REQUEST_START" => Param::RequestStart,
+            9 if var.key == b"PATH_INFO" => Param::Path,
+            12 if var.key == b"QUERY_STRING" => Param::Query,
+            11 if var.key == b"REMOTE_ADDR" => Param::RemoteAddr,
+            11 if var.key == b"REMOTE_USER" => Param::RemoteUser,
+            14 if var.key == b"REQUEST_METHOD" => Param::Method,
+            11 if var.key == b"REQUEST_URI" => Param::Uri,
+            15 if var.key == b"SERVER_PROTOCOL" => Param::Protocol,
+            _ => return,
+        };
+        self.params[param as usize] = Place::of(var);
+    }
+
+    pub(super) fn param(&self, param: Param) -> Place {
+        self.params[param as usize]
+    }
+
+    pub(super) fn request_ids(&self) -> impl Iterator<Item = Place> {
+        let places = self.request_ids.iter().copied();
+        places.filter(|place| !place.is_absent())
+    }
+}
+
+impl Place {
+    fn of(var: Var<'_>) -> Self {
+        let within = |number| u16::try_from(number).expect("blocks have 65,535 bytes at most");
+        Self {
+            start: within(var.offset),
+            len: within(var.value.len()),
+        }
+    }
+
+    fn is_absent(self) -> bool {
+        self.start == 0
+    }
+
+    /// The value in its block.
+    pub(super) fn of_block(self, block: &[u8]) -> &[u8] {
+        let start = usize::from(self.start);
+        &block[start..start + usize::from(self.len)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Asked;
+    use super::*;
+
+    #[test]
+    fn every_param_is_found_by_its_name() {
+        for (name, param) in [
+            ("HTTP_HOST", Param::Host),
+            ("REQUEST_METHOD", Param::Method),
+            ("PATH_INFO", Param::Path),
+            ("SERVER_PROTOCOL", Param::Protocol),
+            ("QUERY_STRING", Param::Query),
+            ("HTTP_REFERER", Param::Referer),
+            ("REMOTE_ADDR", Param::RemoteAddr),
+            ("REMOTE_USER", Param::RemoteUser),
+            ("HTTP_X_REQUEST_START", Param::RequestStart),
+            ("HTTP_TRACEPARENT", Param::Traceparent),
+            ("REQUEST_URI", Param::Uri),
+            ("HTTP_USER_AGENT", Param::UserAgent),
+        ] {
+            let asked = Asked::of([("A", "before"), (name, "value"), ("B", "behind")]);
+            assert_eq!(asked.param(param), Some(&b"value"[..]), "{name}");
+            let asked = Asked::of([(name, "value"), (name, "")]);
+            assert_eq!(asked.param(param), None, "{name}");
+            let other = name.to_lowercase();
+            assert_eq!(Asked::of([(other, "value")]).param(param), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn two_ids_are_kept_even_if_they_are_empty() {
+        let ids = |ids: &[&str]| {
+            let asked = Asked::of(ids.iter().map(|id| ("HTTP_X_REQUEST_ID", *id)));
+            let found = asked.request_ids().map(|id| id.escape_ascii().to_string());
+            found.collect::<Vec<_>>()
+        };
+        assert!(ids(&[]).is_empty());
+        assert_eq!(ids(&[""]), [""]);
+        assert_eq!(ids(&["", "b", "c"]), ["", "b"]);
+    }
+
+    #[test]
+    fn value_may_stand_at_the_very_end_of_the_largest_block() {
+        // Two lengths of two bytes for each of both.
+        let uri = "/last";
+        let filling = 65_535 - "A".len() - "REQUEST_URI".len() - uri.len() - 8;
+        let asked = Asked::of([("A", "x".repeat(filling)), ("REQUEST_URI", uri.to_owned())]);
+        assert_eq!(asked.vars().as_bytes().len(), 65_535);
+        assert_eq!(asked.uri(), Some(uri.as_bytes()));
+
+        let empty = Asked::of([
+            ("A", "x".repeat(filling + uri.len())),
+            ("REQUEST_URI", String::new()),
+        ]);
+        assert_eq!(empty.uri(), None);
+    }
+}

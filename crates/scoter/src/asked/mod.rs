@@ -1,0 +1,201 @@
+//! What is asked: a packet, and what the server itself reads of it.
+
+mod handed_over;
+mod index;
+
+use std::time::{Duration, SystemTime};
+
+use bytes::BytesMut;
+use uwsgi_codec::{DecodeError, Limits, Packet, VarsRef};
+use wsgi_environ::{ContentLength, Method, RequestError};
+
+use self::handed_over::time_since_epoch;
+use self::index::{Index, Place};
+use crate::scoreboard::Label;
+
+/// A packet that was decoded, and where things stand in it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) packet: Packet,
+    index: Index,
+    length: Result<u64, RequestError>,
+}
+
+/// A variable that is found without looking for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Param {
+    /// `HTTP_HOST`
+    Host,
+    /// `REQUEST_METHOD`
+    Method,
+    /// `PATH_INFO`
+    Path,
+    /// `SERVER_PROTOCOL`
+    Protocol,
+    /// `QUERY_STRING`
+    Query,
+    /// `HTTP_REFERER`
+    Referer,
+    /// `REMOTE_ADDR`
+    RemoteAddr,
+    /// `REMOTE_USER`
+    RemoteUser,
+    /// `HTTP_X_REQUEST_START`
+    RequestStart,
+    /// `HTTP_TRACEPARENT`
+    Traceparent,
+    /// `REQUEST_URI`
+    Uri,
+    /// `HTTP_USER_AGENT`
+    UserAgent,
+}
+
+impl Param {
+    const COUNT: usize = Self::UserAgent as usize + 1;
+}
+
+impl Asked {
+    /// Takes a packet from the front of `buffer`; `None` if it is not complete yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packet::decode`].
+    pub(crate) fn decode(
+        buffer: &mut BytesMut,
+        limits: &Limits,
+    ) -> Result<Option<Self>, DecodeError> {
+        let mut index = Index::default();
+        let mut length = Ok(ContentLength::default());
+        let packet = Packet::decode_with(buffer, limits, |var| match &mut length {
+            Ok(so_far) if var.key == b"CONTENT_LENGTH" => {
+                if let Err(error) = so_far.note(var.value) {
+                    length = Err(error);
+                }
+            }
+            _ => index.note(var),
+        })?;
+        Ok(packet.map(|packet| Self {
+            packet,
+            index,
+            length: length.map(|length| length.get().unwrap_or(0)),
+        }))
+    }
+
+    pub(crate) fn vars(&self) -> VarsRef<'_> {
+        self.packet.vars.as_ref()
+    }
+
+    /// A variable, unless it is absent or empty.
+    pub(crate) fn param(&self, param: Param) -> Option<&[u8]> {
+        Some(self.at(self.index.param(param))).filter(|value| !value.is_empty())
+    }
+
+    /// The length of the body, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of `CONTENT_LENGTH`.
+    pub(crate) fn content_length(&self) -> Result<u64, RequestError> {
+        self.length.clone()
+    }
+
+    /// What the method says about the response.
+    pub(crate) fn kind(&self) -> Method {
+        match self.param(Param::Method) {
+            Some(b"HEAD") => Method::Head,
+            _ => Method::Other,
+        }
+    }
+
+    /// The URI as the client wrote it, or else the path.
+    pub(crate) fn uri(&self) -> Option<&[u8]> {
+        self.param(Param::Uri).or_else(|| self.param(Param::Path))
+    }
+
+    /// The request as people know it.
+    pub(crate) fn label<'a>(&'a self, request_id: &'a [u8]) -> Label<'a> {
+        Label {
+            method: self.param(Param::Method).unwrap_or_default(),
+            uri: self.uri().unwrap_or_default(),
+            request_id,
+        }
+    }
+
+    /// The first two ids that the front end sent.
+    pub(crate) fn request_ids(&self) -> impl Iterator<Item = &[u8]> {
+        self.index.request_ids().map(|place| self.at(place))
+    }
+
+    /// How long ago the front end handed the request over, if it says so in a way that can
+    /// be believed: `HTTP_X_REQUEST_START`, as nginx-conf sends it.
+    pub(crate) fn front_end_age(&self) -> Option<Duration> {
+        let handed_over = time_since_epoch(self.param(Param::RequestStart)?)?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let age = now.ok()?.checked_sub(handed_over);
+        age.filter(|age| *age <= LONGEST_AGE)
+    }
+
+    fn at(&self, place: Place) -> &[u8] {
+        place.of_block(self.packet.vars.as_bytes())
+    }
+}
+
+/// Nobody waits longer: what says so is a wrong clock or a made-up header.
+const LONGEST_AGE: Duration = Duration::from_secs(24 * 3_600);
+
+#[cfg(test)]
+impl Asked {
+    /// What a front end asks with these variables.
+    pub(crate) fn of<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let mut packet = uwsgi_codec::PacketBuilder::new();
+        packet.vars(vars).unwrap();
+        let mut wire = BytesMut::from(&*packet.to_vec().unwrap());
+        Self::decode(&mut wire, &Limits::default())
+            .unwrap()
+            .unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(vars: &[(&str, &str)]) -> Asked {
+        Asked::of(vars.iter().copied())
+    }
+
+    #[test]
+    fn only_the_last_day_is_believed() {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let age = |seconds: i64| {
+            let start = now.as_secs().checked_add_signed(-seconds).unwrap();
+            let text = format!("t={start}.000");
+            asked(&[("HTTP_X_REQUEST_START", &text)]).front_end_age()
+        };
+        let seen = age(90).unwrap();
+        assert!(
+            seen >= Duration::from_secs(90) && seen < Duration::from_secs(92),
+            "{seen:?}"
+        );
+        assert_eq!(age(-60), None, "the future");
+        assert_eq!(age(90_000), None, "more than a day ago");
+        assert_eq!(asked(&[("A", "b")]).front_end_age(), None);
+    }
+
+    #[test]
+    fn last_of_repeated_variables_counts_and_the_path_stands_in_for_the_uri() {
+        let asked = asked(&[
+            ("REQUEST_METHOD", "GET"),
+            ("PATH_INFO", "/path"),
+            ("REQUEST_METHOD", "HEAD"),
+        ]);
+        assert_eq!(asked.kind(), Method::Head);
+        assert_eq!(asked.label(b"").uri, b"/path");
+    }
+}
