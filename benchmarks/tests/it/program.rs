@@ -123,6 +123,18 @@ fn floor_gives_another_reply() {
     );
 }
 
+#[test]
+fn floor_does_not_interrupt_who_wakes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}/socket", directory.path().display());
+    let floor = Floor::start(&[&address]);
+    // proc_pid_stat(5): the name, in parentheses, is the second field, the policy the 41st.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", floor.0.id())).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let policy = fields.split_whitespace().nth(38).unwrap();
+    assert_eq!(policy, nix::libc::SCHED_BATCH.to_string());
+}
+
 struct Floor(std::process::Child);
 
 impl Floor {
