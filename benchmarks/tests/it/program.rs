@@ -97,6 +97,9 @@ fn floor_says_hello() {
             "{field}"
         );
     }
+    let counts = report["latency"]["/"]["counts"].as_array().unwrap();
+    let counted: u64 = counts.iter().map(|entry| entry[1].as_u64().unwrap()).sum();
+    assert_eq!(counted, 500);
     drop(floor);
 }
 
