@@ -15,6 +15,7 @@ from ..rounds import Contender, Trial, failed, run
 from ..samples import Page, django
 from ..servers import HELLO, Setup, temporary_home
 from ..table import Table, spread
+from ..turns import alone
 
 NAME = "memory"
 TITLE = "Memory"
@@ -56,7 +57,7 @@ def measure(bench: Bench) -> None:
 
 def contend(bench: Bench, page: Page, workers: tuple[int, ...]) -> None:
     contenders = [
-        Contender(label(server, preload), partial(trial, bench, page, server, preload, workers))
+        Contender(label(server, preload), alone(partial(trial, bench, page, server, preload, workers)))
         for preload in (True, False)
         for server in ("scoter", "uWSGI", "gunicorn")
     ]

@@ -1,17 +1,19 @@
 """One process with several threads. "10 ms" is an application that sleeps for so long in each request, as
-one that waits for its database. "1 % slow": one request in a hundred sleeps for 100 ms; the latencies are
-those of the fast ones, which should not notice."""
+one that waits for its database. "1 % slow": one request in a hundred sleeps for 100 ms; the
+latencies are those of the fast ones, which should not notice. All servers are up together and are measured in
+turns."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from ..bench import Bench
-from ..load import HELLO_REPLY, Work
+from ..load import HELLO_REPLY, SLICES, Work
 from ..results import Results
 from ..rounds import Contender, Trial, run
 from ..servers import Application, Setup
 from ..table import Column, Table, of_contenders, present
+from ..turns import Turns
 from .hello import SATURATING
 
 NAME = "threads"
@@ -46,17 +48,18 @@ def measure(bench: Bench) -> None:
         run(bench.results, f"{NAME}, {threads}", contenders, bench.rounds)
 
 
-def trial(bench: Bench, threads: int, name: str) -> Trial:
+def trial(bench: Bench, threads: int, name: str) -> Turns[Trial]:
     clients = clients_for(threads)
     works = {
-        hello(threads): Work(clients=SATURATING),
         waiting(threads): Work(
-            ("--path", "/wait", *HELLO_REPLY), clients=clients, warm_up=2 * clients,
-            requests=int(threads / WAIT_SECONDS * bench.load.seconds),
+            ("--path", "/wait", *HELLO_REPLY), clients=clients, warm_up=10 * threads,
         ),
+        hello(threads): Work(clients=SATURATING, slices=SLICES),
+        # In a single slice, which has to be long beside a slow request.
         mixed(threads): Work(("--also", "/slow=0.01", *HELLO_REPLY), clients=clients, warm_up=200),
     }
-    return bench.direct(name, Setup(SLEEPY, threads=threads), works)
+    with bench.server(name).serving(Setup(SLEEPY, threads=threads), bench.cores.server) as running:
+        return (yield from bench.directly(running, works))
 
 
 def tables(results: Results) -> list[Table]:
