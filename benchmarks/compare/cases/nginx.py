@@ -1,7 +1,10 @@
 """The same application with nginx in front: one nginx process and one server process on one core, browsers'
 connections kept alive. scoter, uWSGI and gunicorn get uwsgi packets (`uwsgi_pass`), granian gets HTTP on
 connections that are kept alive (`proxy_pass`). CPU is that of nginx and server together. All servers, each
-with an nginx of its own, are up together and are measured in turns."""
+with an nginx of its own, are up together and are measured in turns.
+The floor is what nginx and the kernel take with `uwsgi_pass`, whoever answers. It is scheduled as scoter's
+threads are (SCHED_BATCH): an ordinary process takes the core from nginx at each connect, when there is
+nothing to read yet, and a floor of that kind would cost more than scoter."""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ TITLE = "Hello, through nginx"
 
 CLIENTS = (8, 64)
 PEERS = ("uWSGI", "gunicorn", "granian")
-CONTENDERS = ("scoter", *PEERS)
+CONTENDERS = ("floor", "scoter", *PEERS)
 
 
 def case(clients: int) -> str:
