@@ -57,7 +57,7 @@ def markdown(results: Results, circumstances: Circumstances) -> str:
         "# What was measured\n",
         " ".join(METHOD.format(rounds=circumstances.rounds, pinning=pinning).split()) + "\n",
         facts(circumstances),
-        "## Targets\n",
+        f"## Targets\n\n{targets.ABOUT}\n",
         targets.table(targets.evaluate(results)).markdown(),
         *(section(group, results) for group in groups),
     ]
@@ -109,6 +109,7 @@ def as_json(results: Results, circumstances: Circumstances) -> dict[str, object]
                 "to reach": one.target.wanted,
                 "verdict": one.verdict,
                 "measured": asdict(one.summary) if one.summary else None,
+                "the limit here": asdict(one.bound) if one.bound else None,
             }
             for one in targets.evaluate(results)
         ],
