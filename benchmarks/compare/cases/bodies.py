@@ -26,7 +26,7 @@ KIB, MIB = 1024, 1024 * 1024
 LINE = "0123456789abcdef" * 4
 # A measurement moves about so many bytes, and no fewer than that many requests.
 BYTES = 400 * MIB
-REQUESTS_AT_LEAST, REQUESTS_AT_MOST = 4, 8000
+REQUESTS_AT_LEAST, REQUESTS_AT_MOST = 4, 4000
 
 
 @dataclass(frozen=True)

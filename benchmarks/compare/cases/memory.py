@@ -24,7 +24,7 @@ WORKERS = (1, 4, 16)
 DJANGO_WORKERS = (4,)
 REQUESTS_PER_WORKER = 20
 # PSS hardly differs between rounds, and sixteen workers take their time.
-ROUNDS_AT_MOST = 3
+ROUNDS_AT_MOST = 2
 
 
 def label(server: str, preload: bool) -> str:
