@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Mapping
 
+from .client import Address
 from .load import LoadGenerator, Measured, Work
 from .machine import Cores
 from .nginx import in_front_of
+from .process_tree import ProcessTree
 from .results import Results
-from .servers import Floor, Granian, Gunicorn, Running, Scoter, Server, Setup, Uwsgi
+from .rounds import Trial
+from .servers import Floor, Granian, Gunicorn, Running, Scoter, Server, Uwsgi
 from .tools import Tools
+from .turns import Turns, in_one_go
 
 
 @dataclass(frozen=True)
@@ -27,16 +32,25 @@ class Bench:
         return {kind.name: kind for kind in kinds}[name](self.tools)
 
     def measure(self, running: Running, work: Work) -> Measured:
-        """Measures a server directly on its socket."""
-        return self.load.measure(running.tree, running.address, running.protocol, work)
+        """Measures a server that is alone, directly on its socket."""
+        return in_one_go(self.load.measure(running.tree, running.address, running.protocol, work))
 
-    def measure_through_nginx(self, running: Running, works: dict[str, Work]) -> dict[str, Measured]:
-        """Measures nginx and the server behind it together."""
+    def directly(self, running: Running, works: Mapping[str, Work]) -> Turns[Trial]:
+        """Does each work in turns with others, directly on the server's socket."""
+        return self.in_turns(running.tree, running.address, running.protocol, works)
+
+    def through_nginx(self, running: Running, works: Mapping[str, Work]) -> Turns[Trial]:
+        """Does each work in turns with others; measures nginx and the server behind it together."""
         with in_front_of(running, self.cores.server) as (address, tree):
-            return {name: self.load.measure(tree, address, "http", work) for name, work in works.items()}
+            return (yield from self.in_turns(tree, address, "http", works))
 
-    def direct(self, name: str, setup: Setup, works: dict[str, Work]) -> dict[str, dict[str, float]]:
-        """Starts a server and does each work in turn; the samples have the memory after the last."""
-        with self.server(name).serving(setup, self.cores.server) as running:
-            samples = {case: self.measure(running, work).sample() for case, work in works.items()}
-            return {case: {**sample, "pss": float(running.tree.pss())} for case, sample in samples.items()}
+    def in_turns(
+        self, tree: ProcessTree, address: Address, protocol: str, works: Mapping[str, Work]
+    ) -> Turns[Trial]:
+        # The others have to start, too.
+        yield
+        samples = {}
+        for case, work in works.items():
+            measured = yield from self.load.measure(tree, address, protocol, work)
+            samples[case] = measured.sample()
+        return samples

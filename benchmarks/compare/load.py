@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
+import operator
 import os
 import subprocess
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Iterable, Sequence
 
@@ -13,10 +17,17 @@ from .client import Address
 from .failure import MeasurementFailed
 from .process_tree import ProcessTree
 from .tools import Tools, needed
+from .turns import Turns
 
 ENDS_WITHIN_SECONDS = 120.0
 # What a server still does for a request when its reply is complete; scoter writes its log within 50 ms.
-AFTERMATH_SECONDS = 0.12
+AFTERMATH_SECONDS = 0.08
+# Into how many slices a measurement is cut where contenders take turns: what disturbs a virtual machine lasts
+# longer than one, and then disturbs all of them.
+SLICES = 3
+# A slice has so many requests of each client at least: the first of them come all at once.
+REQUESTS_OF_A_CLIENT = 5
+QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
 HELLO_REPLY = ("--expect-body", "Hello, world\n")
 
 
@@ -27,58 +38,104 @@ class Work:
     arguments: Sequence[str] = HELLO_REPLY
     clients: int = 8
     # How many requests to send before the measurement begins; they also say how many fit into the time.
-    warm_up: int = 500
-    # Where the number of requests is part of the work, it is given; otherwise the time decides.
+    warm_up: int = 300
+    # Where the number of requests in a slice is part of the work, it is given; otherwise the time decides.
     requests: int | None = None
+    # How many slices there are, between which others may have their turn.
+    slices: int = 1
+    # How long all of them take together, if not as long as every measurement.
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `load` reported. Every reply was complete and as expected, or there is no report."""
+    """What `load` reported. Every reply was complete and as expected, or there is no report.
 
-    raw: dict[str, Any]
+    `latencies` are nanoseconds, with how many requests took so long; of two paths those of the first.
+    """
 
-    @property
-    def requests(self) -> int:
-        return int(self.raw["requests"])
+    requests: int
+    seconds: float
+    retries: int
+    load_cpu_us: float
+    latencies: Counter[int]
+    headers: dict[str, Counter[str]]
 
-    @property
-    def seconds(self) -> float:
-        return float(self.raw["seconds"])
+    @classmethod
+    def parse(cls, text: str) -> Report:
+        raw: dict[str, Any] = json.loads(text)
+        latency = next(iter(raw["latency"].values()))
+        return cls(
+            requests=raw["requests"],
+            seconds=raw["seconds"],
+            retries=raw["retries"],
+            load_cpu_us=raw["load_cpu_us_per_request"] * raw["requests"],
+            latencies=Counter(dict(latency["counts"])),
+            headers={name: Counter(counts) for name, counts in raw["headers"].items()},
+        )
+
+    def __add__(self, other: Report) -> Report:
+        """Returns what one run of the requests of both would have reported."""
+        names = self.headers.keys() | other.headers.keys()
+        nothing: Counter[str] = Counter()
+        return Report(
+            self.requests + other.requests,
+            self.seconds + other.seconds,
+            self.retries + other.retries,
+            self.load_cpu_us + other.load_cpu_us,
+            self.latencies + other.latencies,
+            {name: self.headers.get(name, nothing) + other.headers.get(name, nothing) for name in names},
+        )
 
     @property
     def rate(self) -> float:
-        return float(self.raw["requests_per_second"])
+        return self.requests / self.seconds
 
-    def latency(self, quantile: str, path: str | None = None) -> float:
-        """Returns a latency in microseconds, of the first path if none is named."""
-        paths = self.raw["latency"]
-        return float(paths[path if path is not None else next(iter(paths))][quantile])
+    def latency(self, share: float) -> float:
+        """Returns the microseconds that this share of the requests did not exceed."""
+        wanted = max(1, math.ceil(share * sum(self.latencies.values())))
+        seen = 0
+        for nanoseconds, count in sorted(self.latencies.items()):
+            seen += count
+            if seen >= wanted:
+                return nanoseconds / 1000
+        return math.nan
 
     def shares(self, header: str) -> list[float]:
         """Returns how the replies divide among the values of a header, the greatest share first."""
-        counts = sorted(self.raw["headers"].get(header, {}).values(), reverse=True)
+        counts = sorted(self.headers.get(header, {}).values(), reverse=True)
         return [count / max(1, sum(counts)) for count in counts]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A report, and what its requests cost the processes of the server, per request."""
+    """A report, and what its requests cost the processes of the server."""
 
     report: Report
-    cpu_us: float
-    switches: float
+    cpu_ns: int
+    switches: int
+
+    def __add__(self, other: Measured) -> Measured:
+        return Measured(
+            self.report + other.report, self.cpu_ns + other.cpu_ns, self.switches + other.switches
+        )
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds for each request."""
+        return self.cpu_ns / 1000 / self.report.requests
 
     def sample(self) -> dict[str, float]:
         """Returns the metrics that every case has."""
-        raw = self.report.raw
+        requests = self.report.requests
         return {
+            "requests": requests,
             "rate": self.report.rate,
             "cpu": self.cpu_us,
-            "switches": self.switches,
-            "load cpu": float(raw["load_cpu_us_per_request"]),
-            "retries": float(raw["retries"]) / self.report.requests,
-            **{quantile: self.report.latency(quantile) for quantile in ("p50", "p99", "p99_9")},
+            "switches": self.switches / requests,
+            "load cpu": self.report.load_cpu_us / requests,
+            "retries": self.report.retries / requests,
+            **{name: self.report.latency(share) for name, share in QUANTILES.items()},
         }
 
 
@@ -108,18 +165,30 @@ class LoadGenerator:
             ) from None
         if ended.returncode != 0:
             raise MeasurementFailed(f"load: {ended.stderr.strip() or ended.returncode}")
-        return Report(json.loads(ended.stdout))
+        return Report.parse(ended.stdout)
 
-    def measure(self, tree: ProcessTree, address: Address, protocol: str, work: Work) -> Measured:
-        """Warms up, then measures for about the wanted time."""
-        warm = self.run(address, protocol, work, max(work.warm_up, 1))
-        requests = work.requests or max(work.clients, 1, int(warm.rate * self.seconds))
-        time.sleep(AFTERMATH_SECONDS)
-        before = tree.usage()
-        report = self.run(address, protocol, work, requests)
-        time.sleep(AFTERMATH_SECONDS)
-        cpu_ns, switches = tree.usage().since(before)
-        return Measured(report, cpu_ns / 1000 / requests, switches / requests)
+    def measure(self, tree: ProcessTree, address: Address, protocol: str, work: Work) -> Turns[Measured]:
+        """Warms up, then measures slice by slice; yields after each, and returns what they are together."""
+        latest = self.run(address, protocol, work, max(work.warm_up, 1))
+        at_rest = time.monotonic() + AFTERMATH_SECONDS
+        yield
+        time.sleep(max(0.0, at_rest - time.monotonic()))
+        measured: list[Measured] = []
+        for _ in range(work.slices):
+            before = tree.usage()
+            latest = self.run(address, protocol, work, self.requests(work, latest.rate))
+            # Not later, when others have had their turns: an idle server works now and then, too.
+            time.sleep(AFTERMATH_SECONDS)
+            measured.append(Measured(latest, *tree.usage().since(before)))
+            yield
+        return functools.reduce(operator.add, measured)
+
+    def requests(self, work: Work, rate: float) -> int:
+        """Returns how many requests make a slice at a rate."""
+        if work.requests is not None:
+            return work.requests
+        seconds = (self.seconds if work.seconds is None else work.seconds) / work.slices
+        return max(REQUESTS_OF_A_CLIENT * work.clients, int(rate * seconds))
 
 
 def on_cores(cores: Iterable[int]) -> None:

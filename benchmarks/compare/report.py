@@ -12,10 +12,12 @@ from .results import Results
 
 METHOD = """\
 Figures are medians of {rounds} rounds, with the least and the greatest in parentheses. In each round every
-contender runs once, in turns, and each round begins with another one; a ratio is the median of the ratios
-of the rounds. Servers run with their own defaults but for the number of processes and threads, a backlog of
-1024, and the log. {pinning} Every reply is compared with what it must be, byte by byte (pages: status
-and size): a wrong one voids a measurement. `benchmarks/README.md` says how to run it."""
+contender is measured once, started afresh, and each round begins with another one; a ratio is the median of
+the ratios of the rounds. Hello, nginx and threads are measured with all contenders of a round up together, in
+short slices in turns: the sample of a round is made of the sums of its slices, and of all their latencies.
+Everything else is measured alone. Servers run with their own defaults but for the number of processes and
+threads, a backlog of 1024, and the log. {pinning} Every reply is compared with what it must be, byte by byte
+(pages: status and size): a wrong one voids a measurement. `benchmarks/README.md` says how to run it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def markdown(results: Results, circumstances: Circumstances) -> str:
         "# What was measured\n",
         " ".join(METHOD.format(rounds=circumstances.rounds, pinning=pinning).split()) + "\n",
         facts(circumstances),
-        "## Targets\n",
+        f"## Targets\n\n{targets.ABOUT}\n",
         targets.table(targets.evaluate(results)).markdown(),
         *(section(group, results) for group in groups),
     ]
@@ -107,6 +109,7 @@ def as_json(results: Results, circumstances: Circumstances) -> dict[str, object]
                 "to reach": one.target.wanted,
                 "verdict": one.verdict,
                 "measured": asdict(one.summary) if one.summary else None,
+                "the limit here": asdict(one.bound) if one.bound else None,
             }
             for one in targets.evaluate(results)
         ],

@@ -39,7 +39,7 @@ pub struct Report {
 
 /// How long requests took, in microseconds: from before the connection
 /// (uwsgi) or before the first byte (http) to the last byte of the reply.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Latency {
     /// How many.
     pub requests: u64,
@@ -55,6 +55,9 @@ pub struct Latency {
     pub p99_9: f64,
     /// The longest.
     pub max: f64,
+    /// Every latency that occurred, in nanoseconds, with how many had it: so
+    /// that runs can be taken together, which quantiles cannot.
+    pub counts: Vec<(u64, u64)>,
 }
 
 impl Report {
@@ -92,6 +95,10 @@ impl From<&Histogram<u64>> for Latency {
             p99: quantile(0.99),
             p99_9: quantile(0.999),
             max: nanoseconds.max() as f64 / 1e3,
+            counts: nanoseconds
+                .iter_recorded()
+                .map(|value| (value.value_iterated_to(), value.count_at_value()))
+                .collect(),
         }
     }
 }

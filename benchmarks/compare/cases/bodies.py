@@ -16,6 +16,7 @@ from ..results import Results
 from ..rounds import Contender, Trial, run
 from ..servers import Application, Running, Setup
 from ..table import Table, spread
+from ..turns import alone
 
 NAME = "bodies"
 TITLE = "Bodies"
@@ -25,7 +26,7 @@ KIB, MIB = 1024, 1024 * 1024
 LINE = "0123456789abcdef" * 4
 # A measurement moves about so many bytes, and no fewer than that many requests.
 BYTES = 400 * MIB
-REQUESTS_AT_LEAST, REQUESTS_AT_MOST = 4, 8000
+REQUESTS_AT_LEAST, REQUESTS_AT_MOST = 4, 4000
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def measure(bench: Bench) -> None:
         for size in (MIB, 100 * MIB):
             (Path(folder) / str(size)).write_bytes(LINE.encode() * (size // len(LINE)))
         application = Application("bodies", environment={"BODIES_FOLDER": folder})
-        contenders = [Contender(name, partial(trial, bench, application, name)) for name in CONTENDERS]
+        contenders = [Contender(name, alone(partial(trial, bench, application, name))) for name in CONTENDERS]
         run(bench.results, NAME, contenders, bench.rounds)
 
 

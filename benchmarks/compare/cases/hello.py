@@ -2,7 +2,8 @@
 nginx sends for a browser's GET (25 variables, of which the client's port and the request's id differ each
 time), with a new connection for each request, as nginx makes it.
 The floor is a server without Python that accepts, reads, writes and closes. CPU is user and system time of
-all processes of the server, the master's too."""
+all processes of the server, the master's too. All servers, those with their access log too, are up together
+and are measured in turns."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from functools import partial
 from .. import instructions, system_calls
 from ..bench import Bench
 from ..failure import MeasurementFailed
-from ..load import Work
+from ..load import SLICES, Work
 from ..machine import instruction_counter
 from ..results import Results, Summary
 from ..rounds import Contender, Trial, failed, progress, run
 from ..servers import Setup
 from ..table import NOTHING, Column, Table, of_contenders, present, spread
+from ..turns import Turns
 
 NAME = "hello"
 TITLE = "Hello, directly on the socket"
@@ -26,6 +28,7 @@ CLIENTS = (1, 8, 64)
 # woken costs it more than the request: the floor then looks dearer than a server that is slower.
 SATURATING = 64
 CONTENDERS = ("floor", "scoter", "uWSGI", "gunicorn")
+WITHOUT_LOG = ("floor",)
 # Requests for the counts, which are the same for each request.
 SYSTEM_CALL_REQUESTS = 2000
 INSTRUCTION_REQUESTS = 5000
@@ -47,32 +50,32 @@ SATURATED_WITH_LOG = case(SATURATING, log=True)
 
 
 def measure(bench: Bench) -> None:
-    contenders = [Contender(name, partial(trial, bench, name)) for name in CONTENDERS]
+    contenders = [
+        Contender(name, partial(trial, bench, name, log), "with its log" if log else "")
+        for name in CONTENDERS
+        # Neighbours, because their difference is wanted, too.
+        for log in ([False] if name in WITHOUT_LOG else [False, True])
+    ]
     run(bench.results, NAME, contenders, bench.rounds)
     for name in CONTENDERS:
         if bench.results.contenders(SATURATED).count(name):
             count(bench, name)
 
 
-def trial(bench: Bench, name: str) -> Trial:
-    """Measures without and then with the access log, in one go, because their difference is wanted, too."""
-    samples = bench.direct(name, Setup(), {case(clients): Work(clients=clients) for clients in CLIENTS})
-    if name == "floor":
-        return samples
-    with bench.server(name).serving(Setup(access_log=True), bench.cores.server) as running:
-        asked = 1
-        for clients in CLIENTS:
-            measured = bench.measure(running, Work(clients=clients))
-            asked += measured.report.requests + Work().warm_up
-            samples[case(clients, log=True)] = measured.sample()
-        log = running.access_log.read_bytes().count(b"\n")
-        if log < asked:
-            raise MeasurementFailed(f"{asked} requests, but {log} lines in the access log")
+def trial(bench: Bench, name: str, log: bool) -> Turns[Trial]:
+    works = {case(clients, log): Work(clients=clients, slices=SLICES) for clients in CLIENTS}
+    with bench.server(name).serving(Setup(access_log=log), bench.cores.server) as running:
+        samples = yield from bench.directly(running, works)
+        if log:
+            asked = 1 + sum(int(sample["requests"]) + Work().warm_up for sample in samples.values())
+            logged = running.access_log.read_bytes().count(b"\n")
+            if logged < asked:
+                raise MeasurementFailed(f"{asked} requests, but {logged} lines in the access log")
     return samples
 
 
 def count(bench: Bench, name: str) -> None:
-    """Counts system calls and instructions: once, for they hardly differ from run to run."""
+    """Counts memory, system calls and instructions: alone, and once, for they hardly differ."""
     server, work = bench.server(name), Work()
     counter = instruction_counter()
     requests = INSTRUCTION_REQUESTS_OF.get(name, INSTRUCTION_REQUESTS)
@@ -80,6 +83,9 @@ def count(bench: Bench, name: str) -> None:
     try:
         progress(f"{NAME}: system calls of {name}")
         with server.serving(Setup(), bench.cores.server) as running:
+            saturating = Work(clients=SATURATING)
+            bench.load.run(running.address, running.protocol, saturating, SYSTEM_CALL_REQUESTS)
+            counts["pss"] = float(running.tree.pss())
             calls = system_calls.per_request(running, bench.load, work, SYSTEM_CALL_REQUESTS)
             counts["system calls"] = sum(calls.values())
             counts.update({f"call {call}": number for call, number in calls.items()})
@@ -170,7 +176,7 @@ def counted(results: Results) -> Table | None:
                 spread(results.summary(COUNTS, name, "instructions"), 0)
                 if "instructions" in metrics
                 else "not available",
-                spread(results.summary(SATURATED, name, "pss"), 1, 2**-20),
+                spread(results.summary(COUNTS, name, "pss"), 1, 2**-20),
             ]
         )
     counter = {
@@ -179,8 +185,8 @@ def counted(results: Results) -> Table | None:
         None: "neither a counter of the processor nor valgrind",
     }[instruction_counter()]
     return Table(
-        "Per request, counted in a run of its own with 8 clients",
+        "Per request, counted in a run of its own with 8 clients; and memory",
         ["", "system calls", "which", "instructions in user space", "PSS MiB"],
         rows,
-        f"System calls: strace. Instructions: {counter}. PSS: after the requests with {SATURATING} clients.",
+        f"System calls: strace. Instructions: {counter}. PSS: after requests with {SATURATING} clients.",
     )

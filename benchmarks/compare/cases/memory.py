@@ -15,6 +15,7 @@ from ..rounds import Contender, Trial, failed, run
 from ..samples import Page, django
 from ..servers import HELLO, Setup, temporary_home
 from ..table import Table, spread
+from ..turns import alone
 
 NAME = "memory"
 TITLE = "Memory"
@@ -23,7 +24,7 @@ WORKERS = (1, 4, 16)
 DJANGO_WORKERS = (4,)
 REQUESTS_PER_WORKER = 20
 # PSS hardly differs between rounds, and sixteen workers take their time.
-ROUNDS_AT_MOST = 3
+ROUNDS_AT_MOST = 2
 
 
 def label(server: str, preload: bool) -> str:
@@ -56,7 +57,7 @@ def measure(bench: Bench) -> None:
 
 def contend(bench: Bench, page: Page, workers: tuple[int, ...]) -> None:
     contenders = [
-        Contender(label(server, preload), partial(trial, bench, page, server, preload, workers))
+        Contender(label(server, preload), alone(partial(trial, bench, page, server, preload, workers)))
         for preload in (True, False)
         for server in ("scoter", "uWSGI", "gunicorn")
     ]

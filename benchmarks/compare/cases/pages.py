@@ -19,6 +19,7 @@ from ..rounds import Contender, Trial, failed, run
 from ..samples import Page, django, flask
 from ..servers import Setup, temporary_home
 from ..table import Column, Table, present, spread
+from ..turns import alone
 
 NAME = "pages"
 TITLE = "A real page"
@@ -45,8 +46,10 @@ def measure(bench: Bench) -> None:
             except MeasurementFailed as failure:
                 failed(bench.results, NAME, name, 1, failure)
                 continue
-            contenders = [Contender(server, partial(trial, bench, page, server)) for server in CONTENDERS]
-            contenders.append(Contender(NO_SERVER, partial(bare, bench, page)))
+            contenders = [
+                *(Contender(server, alone(partial(trial, bench, page, server))) for server in CONTENDERS),
+                Contender(NO_SERVER, alone(partial(bare, bench, page))),
+            ]
             run(bench.results, f"{NAME}, {name}", contenders, bench.rounds)
 
 

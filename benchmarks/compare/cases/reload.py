@@ -20,6 +20,7 @@ from ..results import Results
 from ..rounds import Contender, Trial, run
 from ..servers import Application, Running, Setup, temporary_home
 from ..table import Column, Table, of_contenders, present
+from ..turns import alone
 
 NAME = "reload"
 TITLE = "Reload"
@@ -54,7 +55,8 @@ WAYS = (
 
 
 def measure(bench: Bench) -> None:
-    run(bench.results, NAME, [Contender(way.name, partial(trial, bench, way)) for way in WAYS], bench.rounds)
+    contenders = [Contender(way.name, alone(partial(trial, bench, way))) for way in WAYS]
+    run(bench.results, NAME, contenders, bench.rounds)
 
 
 def trial(bench: Bench, way: Way) -> Trial:

@@ -17,6 +17,7 @@ from ..results import Results
 from ..rounds import Contender, Trial, run
 from ..servers import HELLO, Setup, temporary_home
 from ..table import Column, Table, of_contenders, present
+from ..turns import alone
 
 NAME = "start"
 TITLE = "Start to the first answer"
@@ -30,9 +31,9 @@ REPETITIONS = 3
 
 
 def measure(bench: Bench) -> None:
-    contenders = [Contender(name, partial(server_trial, bench, name)) for name in CONTENDERS]
-    contenders.append(Contender(PYTHON, partial(python_trial, bench, "pass")))
-    contenders.append(Contender(PYTHON_IMPORT, partial(python_trial, bench, "import hello")))
+    contenders = [Contender(name, alone(partial(server_trial, bench, name))) for name in CONTENDERS]
+    contenders.append(Contender(PYTHON, alone(partial(python_trial, bench, "pass"))))
+    contenders.append(Contender(PYTHON_IMPORT, alone(partial(python_trial, bench, "import hello"))))
     run(bench.results, NAME, contenders, bench.rounds)
 
 

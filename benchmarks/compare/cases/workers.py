@@ -12,6 +12,7 @@ from ..results import Results
 from ..rounds import Contender, Trial, run
 from ..servers import Application, Setup
 from ..table import Column, Table, of_contenders, present
+from ..turns import alone
 
 NAME = "workers"
 TITLE = "Two workers"
@@ -30,7 +31,7 @@ def measure(bench: Bench) -> None:
     run(
         bench.results,
         NAME,
-        [Contender(name, partial(trial, bench, name)) for name in CONTENDERS],
+        [Contender(name, alone(partial(trial, bench, name))) for name in CONTENDERS],
         bench.rounds,
     )
 

@@ -1,6 +1,7 @@
 //! A server that accepts, reads, writes and closes, and nothing else: four
 //! system calls for each request, as a program in C would make them. What
-//! another server costs above it is that server's own.
+//! another server costs above it is that server's own. It is scheduled as
+//! scoter's threads are, because behind nginx that decides what a request costs.
 
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 
 use benchmarks::Address;
 use clap::Parser;
+use nix::libc;
 use rustix::io::Errno;
 use rustix::net::{self, SocketFlags, SocketType, sockopt};
 use uwsgi_codec::Header;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         .map_or_else(|| Ok(HELLO.to_vec()), std::fs::read)
         .and_then(|reply| {
             let listener = listen(&options.address)?;
+            let_the_waker_finish()?;
             writeln!(io::stderr(), "ready")?;
             Ok((listener, reply))
         });
@@ -61,6 +64,23 @@ fn listen(address: &Address) -> io::Result<OwnedFd> {
     net::bind(&listener, &address.to_socket_address()?)?;
     net::listen(&listener, BACKLOG)?;
     Ok(listener)
+}
+
+/// Lets nginx connect and write in one go, where both share a core.
+///
+/// A thread of the ordinary kind takes the core from nginx as soon as that
+/// connects, and finds nothing to read yet. One of SCHED_BATCH waits for its
+/// turn (sched(7)).
+fn let_the_waker_finish() -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    #[expect(unsafe_code, reason = "neither nix nor rustix has this call")]
+    // SAFETY: `priority` is valid for reading; zero is this thread, the only one.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const priority) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Serves until accepting is not possible any more; returns why.

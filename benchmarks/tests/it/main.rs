@@ -5,6 +5,7 @@
     reason = "clippy knows test functions but not what they call"
 )]
 
+mod compare;
 mod http;
 mod program;
 mod server;

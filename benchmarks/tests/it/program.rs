@@ -97,6 +97,9 @@ fn floor_says_hello() {
             "{field}"
         );
     }
+    let counts = report["latency"]["/"]["counts"].as_array().unwrap();
+    let counted: u64 = counts.iter().map(|entry| entry[1].as_u64().unwrap()).sum();
+    assert_eq!(counted, 500);
     drop(floor);
 }
 
@@ -121,6 +124,18 @@ fn floor_gives_another_reply() {
         output.stdout.starts_with(b"20 requests, 8 at a time, in "),
         "{output:?}"
     );
+}
+
+#[test]
+fn floor_does_not_interrupt_who_wakes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}/socket", directory.path().display());
+    let floor = Floor::start(&[&address]);
+    // proc_pid_stat(5): the name, in parentheses, is the second field, the policy the 41st.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", floor.0.id())).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let policy = fields.split_whitespace().nth(38).unwrap();
+    assert_eq!(policy, nix::libc::SCHED_BATCH.to_string());
 }
 
 struct Floor(std::process::Child);

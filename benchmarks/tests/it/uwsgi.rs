@@ -53,7 +53,7 @@ fn right_replies_are_counted() {
         assert_eq!(report.bytes_received, 25 * HELLO.len() as u64, "{name}");
         assert_eq!(report.bytes_sent, 25 * packet.len() as u64, "{name}");
         assert_eq!(report.retries, 0, "{name}");
-        let latency = report.latency["/"];
+        let latency = &report.latency["/"];
         assert_eq!(latency.requests, 25, "{name}");
         assert!(latency.p50 > 0.0 && latency.p50 <= latency.p99_9, "{name}");
         assert!(latency.p99_9 <= latency.max, "{name}");
