@@ -305,9 +305,11 @@ fn threads_waiting_for_bodies_end_with_their_peers() {
     assert_eq!(reply.text(), "ok");
 }
 
-/// Threads would find memory in arenas of their own, which reserve more than they use, whatever the limit is.
-fn of_one_arena() -> ScoterBuilder {
-    Scoter::serving("bodies").env("MALLOC_ARENA_MAX", "1")
+/// A server whose memory a request can make scarce: no thread has an arena of its own, which reserves more than is
+/// used, and none is about to be started.
+fn of_one_thread() -> ScoterBuilder {
+    let scoter = Scoter::serving("bodies").env("MALLOC_ARENA_MAX", "1");
+    scoter.args(["--threads", "1"])
 }
 
 #[test]
@@ -324,7 +326,7 @@ fn body_too_large_for_memory_is_not_lost() {
         &["--buffer-body", "all"],
     ] {
         for method in ["read", "readline", "readlines"] {
-            let scoter = of_one_arena().args(args).start();
+            let scoter = of_one_thread().args(args).start();
             let packet = post("/recovers", body.len());
             let packet = with(packet, [("QUERY_STRING", method)]);
             let reply = scoter.connect().packet(&packet).send(&body).reply();
@@ -341,7 +343,7 @@ fn body_too_large_for_memory_costs_one_request() {
         ("readline", "x".repeat(20_000_000)),
         ("readlines", "line\n".repeat(4_000_000)),
     ] {
-        let scoter = of_one_arena().start();
+        let scoter = of_one_thread().start();
         let worker = scoter.worker().pid();
         let packet = with(post("/starves", body.len()), [("QUERY_STRING", method)]);
         let reply = scoter.connect().packet(&packet).send(&body).reply();
