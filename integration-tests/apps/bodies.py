@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import resource
+from contextlib import contextmanager
 
 from probe import by_path, event, plain, wait_at
 
@@ -93,6 +95,59 @@ def starts(environ, start_response):
     return plain(start_response, environ["wsgi.input"].read())
 
 
+@contextmanager
+def little_memory():
+    """Leaves the process about 8 MiB more than it has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        # Other threads may give some back after a look at how much there is.
+        while can_have(12 << 20):
+            with open("/proc/self/statm") as statm:
+                size = int(statm.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), hard))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def can_have(size):
+    try:
+        return bool(bytearray(size))
+    except MemoryError:
+        return False
+
+
+def recovers(environ, start_response):
+    """Reads it with too little memory, by the method that QUERY_STRING names, and then again."""
+    body = environ["wsgi.input"]
+    with little_memory():
+        try:
+            getattr(body, environ["QUERY_STRING"])()
+        except MemoryError:
+            event("MemoryError")
+    return digest(environ, start_response)
+
+
+def starves(environ, start_response):
+    """Reads it with too little memory, by the method that QUERY_STRING names, and doesn't care about exceptions."""
+    with little_memory():
+        getattr(environ["wsgi.input"], environ["QUERY_STRING"])()
+    return plain(start_response, "not starved")
+
+
 application = by_path(
-    everything, digest, unread, peek, every_method, piecewise, short, careless, answers_first, late, read_left_over, starts
+    everything,
+    digest,
+    unread,
+    peek,
+    every_method,
+    piecewise,
+    short,
+    careless,
+    answers_first,
+    late,
+    read_left_over,
+    starts,
+    recovers,
+    starves,
 )

@@ -43,14 +43,30 @@ def inherits(environ, start_response):
     return plain(start_response, "\n".join(line for line in listed.splitlines() if int(line.split()[0]) > 2))
 
 
+def scheduling():
+    """Names how the kernel schedules this thread."""
+    names = {os.SCHED_OTHER: "other", os.SCHED_BATCH: "batch", os.SCHED_IDLE: "idle"}
+    return names[os.sched_getscheduler(0)]
+
+
 def schedules(environ, start_response):
     """Answers with how the kernel schedules this thread."""
-    names = {os.SCHED_OTHER: "other", os.SCHED_BATCH: "batch", os.SCHED_IDLE: "idle"}
-    return plain(start_response, names[os.sched_getscheduler(0)])
+    return plain(start_response, scheduling())
+
+
+def child_schedules(environ, start_response):
+    """Answers with how the kernel schedules a child of this thread."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return plain(start_response, pool.apply(scheduling))
+
+
+def nice(environ, start_response):
+    """Answers with the niceness of this thread."""
+    return plain(start_response, str(os.nice(0)))
 
 
 def quick(environ, start_response):
     return plain(start_response, "quick")
 
 
-application = by_path(forks, executes, inherits, terminates, schedules, quick)
+application = by_path(forks, executes, inherits, terminates, schedules, child_schedules, nice, quick)

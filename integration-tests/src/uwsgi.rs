@@ -214,7 +214,12 @@ fn ending(stream: &mut impl Read) -> Ending {
                 ErrorKind::WouldBlock => format!("still open {DEADLINE:?}"),
                 _ => error.to_string(),
             };
-            panic!("{what} after {:?}", String::from_utf8_lossy(&bytes))
+            let start = &bytes[..bytes.len().min(1000)];
+            panic!(
+                "{what} after {} bytes: {:?}",
+                bytes.len(),
+                String::from_utf8_lossy(start)
+            )
         }
     }
 }

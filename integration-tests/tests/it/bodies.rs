@@ -4,7 +4,7 @@ use std::io::Write;
 
 use http_body_util::BodyExt;
 use hyper::Request;
-use integration_tests::{Body, Pattern, Peer, Scoter, Site, get, post, until, with};
+use integration_tests::{Body, Pattern, Peer, Scoter, ScoterBuilder, Site, get, post, until, with};
 use sha2::{Digest, Sha256};
 
 /// Around every boundary there is: one read, nginx's buffers, scoter's `--body-buffer`.
@@ -25,12 +25,12 @@ const UNBUFFERED: &str = "
 fn digest(len: u64) -> String {
     let mut sha256 = Sha256::new();
     Pattern::with_length(len).for_each(|piece| sha256.update(piece));
-    let hex: String = sha256
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{len} {hex}")
+    format!("{len} {}", hex(sha256.finalize()))
+}
+
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = bytes.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn upload(body: Body) -> Request<Body> {
@@ -303,4 +303,55 @@ fn threads_waiting_for_bodies_end_with_their_peers() {
         .send("ok")
         .reply();
     assert_eq!(reply.text(), "ok");
+}
+
+/// A server whose memory a request can make scarce: no thread has an arena of its own, which reserves more than is
+/// used, and none is about to be started.
+fn of_one_thread() -> ScoterBuilder {
+    let scoter = Scoter::serving("bodies").env("MALLOC_ARENA_MAX", "1");
+    scoter.args(["--threads", "1"])
+}
+
+#[test]
+fn body_too_large_for_memory_is_not_lost() {
+    // One line of 20 MB.
+    let body: String = (0..2_500_000)
+        .map(|number| format!("{number:08}"))
+        .collect();
+    let expected = format!("{} {}", body.len(), hex(Sha256::digest(&body)));
+    // From the socket, in memory, from a file.
+    for args in [
+        &[][..],
+        &["--body-buffer", "32M"],
+        &["--buffer-body", "all"],
+    ] {
+        for method in ["read", "readline", "readlines"] {
+            let scoter = of_one_thread().args(args).start();
+            let packet = post("/recovers", body.len());
+            let packet = with(packet, [("QUERY_STRING", method)]);
+            let reply = scoter.connect().packet(&packet).send(&body).reply();
+            assert_eq!(scoter.events(), ["MemoryError"], "{args:?} {method}");
+            assert_eq!(reply.text(), expected, "{args:?} {method}");
+        }
+    }
+}
+
+#[test]
+fn body_too_large_for_memory_costs_one_request() {
+    for (method, body) in [
+        ("read", "x".repeat(20_000_000)),
+        ("readline", "x".repeat(20_000_000)),
+        ("readlines", "line\n".repeat(4_000_000)),
+    ] {
+        let scoter = of_one_thread().start();
+        let worker = scoter.worker().pid();
+        let packet = with(post("/starves", body.len()), [("QUERY_STRING", method)]);
+        let reply = scoter.connect().packet(&packet).send(&body).reply();
+        assert_eq!(reply.status, 500, "{method}");
+        scoter.wait_for_log("MemoryError");
+        let packet = post("/everything", body.len());
+        let reply = scoter.connect().packet(&packet).send(&body).reply();
+        assert!(reply.text() == body, "{method}");
+        assert_eq!(scoter.worker().pid(), worker, "{method}");
+    }
 }

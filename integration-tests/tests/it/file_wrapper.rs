@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use integration_tests::{Scoter, Site, get, with};
+use integration_tests::{Pattern, Scoter, Site, get, with};
 
 /// 300 000 bytes of which no two pieces are alike.
 fn content() -> Vec<u8> {
@@ -118,4 +118,22 @@ fn file_that_shrinks_while_it_is_sent_cuts_the_response() {
         scoter.connect().packet(&get("/memory")).reply().text(),
         "from memory"
     );
+}
+
+#[test]
+fn more_stalled_readers_than_threads_for_files_delay_nobody() {
+    // There are 128 such threads. What has no room in a socket is theirs to send: 4 MiB at most have.
+    let scoter = prepare().start();
+    let big = Pattern::with_length(8 << 20).collect::<Vec<_>>().concat();
+    fs::write(scoter.folder().join("file.bin"), &big).expect("the test's own folder");
+    let mut stalled: Vec<_> = (0..160).map(|_| scoter.connect()).collect();
+    for peer in &mut stalled {
+        peer.packet(&get("/whole"));
+    }
+    for _ in 0..3 {
+        assert!(scoter.connect().packet(&get("/whole")).reply().body == big);
+    }
+    for peer in stalled.iter_mut().rev().take(3) {
+        assert!(peer.reply().body == big);
+    }
 }

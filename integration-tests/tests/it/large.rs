@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use http_body_util::BodyExt;
 use hyper::Request;
-use integration_tests::{Pattern, Scoter, Site, empty, get, with};
+use integration_tests::{Pattern, Scoter, Site, empty, get, post, with};
 use sha2::{Digest, Sha256};
 
 const LEN: u64 = 100 << 20;
@@ -75,6 +75,23 @@ fn chunked_upload_is_unchanged_and_memory_bounded() {
 #[test]
 fn upload_spooled_first_is_unchanged_and_memory_bounded() {
     upload(&["--buffer-body", "all"], false);
+}
+
+#[test]
+fn upload_that_is_read_at_once_is_in_memory_once() {
+    let _guard = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let scoter = Scoter::serving("bodies").start();
+    let mut peer = scoter.connect();
+    peer.packet(&post("/short", LEN as usize));
+    for piece in Pattern::with_length(LEN) {
+        peer.send(piece);
+    }
+    assert_eq!(peer.reply().text(), "whole");
+    let peak = scoter.worker().peak_resident_kib();
+    let body = LEN as usize >> 10;
+    assert!((body..body + MEMORY_KIB).contains(&peak), "{peak} KiB");
 }
 
 #[test]

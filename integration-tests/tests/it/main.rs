@@ -22,6 +22,7 @@ mod flask;
 mod forms;
 mod inert_vars;
 mod large;
+mod late_readers;
 mod limits;
 mod logs;
 mod malformed;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 
 use integration_tests::{Gate, Peer, Scoter, get, until};
 use nix::sys::signal::Signal;
@@ -63,6 +64,29 @@ fn threads_that_serve_leave_the_core_to_who_has_it() {
         let scoter = Scoter::serving("children").args(arguments).start();
         let reply = scoter.connect().packet(&get("/schedules")).reply();
         assert_eq!(reply.text(), "batch", "{arguments:?}");
+        let reply = scoter.connect().packet(&get("/child_schedules")).reply();
+        assert_eq!(reply.text(), "batch", "{arguments:?}");
+    }
+}
+
+#[test]
+fn scheduling_of_the_operators_choice_is_kept() {
+    let niceness = |command: &mut Command| {
+        let printed = command.output().expect("coreutils").stdout;
+        String::from_utf8_lossy(&printed).trim_end().to_owned()
+    };
+    let nicer = niceness(Command::new("nice").args(["-n", "3", "nice"]));
+    for (wrapper, path, expected) in [
+        (&["chrt", "--idle", "0"][..], "/schedules", "idle"),
+        (&["chrt", "--batch", "0"], "/schedules", "batch"),
+        (&["nice", "-n", "3"], "/nice", &nicer),
+    ] {
+        for arguments in [&["--threads", "2"][..], &["--no-master", "--threads", "1"]] {
+            let scoter = Scoter::serving("children").args(arguments).under(wrapper);
+            let scoter = scoter.start();
+            let reply = scoter.connect().packet(&get(path)).reply();
+            assert_eq!(reply.text(), expected, "{wrapper:?} {arguments:?}");
+        }
     }
 }
 

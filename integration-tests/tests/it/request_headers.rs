@@ -1,6 +1,6 @@
 //! Request headers and other variables: repeated, large, misleading.
 
-use integration_tests::{Scoter, Site, get, post, with};
+use integration_tests::{Scoter, Site, get, post, until, with};
 
 #[test]
 fn repeated_headers_and_cookies_are_joined() {
@@ -128,6 +128,44 @@ fn every_byte_of_the_largest_packet_arrives() {
     assert_eq!(packet.to_vec().expect("fits").len(), 4 + 65_535);
     let seen = scoter.connect().packet(&packet).reply().json();
     assert_eq!(seen["environ"]["HTTP_X_BIG"], value);
+}
+
+#[test]
+fn last_variable_of_the_largest_packet_is_known_to_all() {
+    // In the environ, and in the status: the server looks for these itself.
+    let environs = Scoter::serving("echo").start();
+    let statuses = Scoter::serving("streaming").start();
+    let gate = statuses.gate("last");
+    for (key, value, name, expected) in [
+        ("REQUEST_URI", "/the/last", "uri", "/the/last"),
+        ("REQUEST_URI", "", "uri", "/waits"),
+        ("HTTP_X_REQUEST_ID", "the-last", "request_id", "the-last"),
+        ("REQUEST_METHOD", "PUT", "method", "PUT"),
+    ] {
+        let packet = |path| {
+            let packet = with(get(path), [("QUERY_STRING", "last")]);
+            let used = packet.to_vec().expect("fits").len() - 4;
+            let left = 65_535 - used - (2 + key.len() + 2 + value.len());
+            let filler = "f".repeat(left - (2 + "FILLER".len() + 2));
+            let packet = with(packet, [("FILLER", &*filler), (key, value)]);
+            assert_eq!(packet.to_vec().expect("fits").len(), 4 + 65_535);
+            packet
+        };
+        let seen = environs.connect().packet(&packet("/")).reply().json();
+        assert_eq!(seen["environ"][key], value);
+
+        let mut peer = statuses.connect();
+        peer.packet(&packet("/waits"));
+        let status = until("the request runs", || {
+            let status = statuses.status();
+            let slots = status["workers"][0]["slots"].as_array();
+            let mut slots = slots.expect("a list").iter();
+            slots.find(|slot| slot["phase"] == "running").cloned()
+        });
+        assert_eq!(status[name], expected, "{key}");
+        gate.open();
+        assert_eq!(peer.reply().text(), "waited at last");
+    }
 }
 
 #[test]

@@ -79,10 +79,31 @@ fn id_that_could_harm_a_log_is_replaced() {
 #[test]
 fn first_of_several_ids_is_the_only_one() {
     let mut scoter = echo();
-    let ids = ["one", "two"].map(|id| ("HTTP_X_REQUEST_ID", id));
-    let seen = scoter.connect().packet(&with(get("/"), ids)).reply().json();
-    assert_eq!(seen["environ"]["HTTP_X_REQUEST_ID"], "one");
-    assert_eq!(scoter.stop().stdout, "one\n");
+    for ids in [
+        &["one", "two"][..],
+        &["one", "two", "three"],
+        &["one", "not one", "", "two"],
+        &["one", "one", "one"],
+    ] {
+        let packet = with(get("/"), ids.iter().map(|id| ("HTTP_X_REQUEST_ID", id)));
+        let seen = scoter.connect().packet(&packet).reply().json();
+        assert_eq!(seen["environ"]["HTTP_X_REQUEST_ID"], "one", "{ids:?}");
+    }
+    assert_eq!(scoter.stop().stdout, "one\n".repeat(4));
+}
+
+#[test]
+fn unusable_first_id_is_replaced_whatever_follows() {
+    let mut scoter = echo();
+    for ids in [&["not one", "two"][..], &["", "two", "three"]] {
+        let packet = with(get("/"), ids.iter().map(|id| ("HTTP_X_REQUEST_ID", id)));
+        let seen = scoter.connect().packet(&packet).reply().json();
+        let id = seen["environ"]["HTTP_X_REQUEST_ID"].as_str();
+        let id = id.expect("always there");
+        assert!(is_made(id), "{ids:?}: {id}");
+    }
+    let log = scoter.stop().stdout;
+    assert!(log.lines().all(is_made), "{log}");
 }
 
 #[test]

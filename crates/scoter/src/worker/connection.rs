@@ -258,3 +258,54 @@ const BYTES_IN_KERNEL: usize = 1 << 20;
 
 /// Buffers of one sendmsg(2): IOV_MAX is 1024 on Linux.
 pub(crate) const MOST_PARTS: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn connection(fd: impl Into<OwnedFd>, family: Family) -> Connection {
+        let patience = Patience {
+            body: Duration::ZERO,
+            write: Duration::ZERO,
+        };
+        Connection::new(fd.into(), family, patience)
+    }
+
+    fn room(connection: &Connection) -> usize {
+        sockopt::socket_send_buffer_size(connection).unwrap()
+    }
+
+    #[test]
+    fn room_is_asked_for_once() {
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        sockopt::set_socket_send_buffer_size(&socket, 8 << 10).unwrap();
+        let connection = connection(socket, Family::Unix);
+        assert!(connection.widen(64 << 10));
+        assert_eq!(room(&connection), 64 << 10);
+        assert!(!connection.widen(128 << 10));
+        assert_eq!(room(&connection), 64 << 10);
+    }
+
+    #[test]
+    fn room_that_is_there_is_not_taken_away() {
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        sockopt::set_socket_send_buffer_size(&socket, 64 << 10).unwrap();
+        let connection = connection(socket, Family::Unix);
+        let before = room(&connection);
+        assert!(!connection.widen(before / 2));
+        assert_eq!(room(&connection), before);
+    }
+
+    #[test]
+    fn tcp_is_left_to_the_kernel() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let connection = connection(socket, Family::Tcp);
+        let before = room(&connection);
+        assert!(!connection.widen(2 * before));
+        assert_eq!(room(&connection), before);
+    }
+}

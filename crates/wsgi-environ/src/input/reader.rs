@@ -81,13 +81,13 @@ impl Reader {
         limit: Limit,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let want = limit.cap(self.left());
-        if let Some(len) = self.line_in_window(want) {
-            return self.take_window(py, len);
-        }
-        let line = py
-            .detach(|| self.collect_line(want))
-            .map_err(Stopped::into_exception)?;
-        copy(py, &line)
+        let len = match line_len(&self.window, 0, want) {
+            Some(len) => len,
+            None => py
+                .detach(|| self.collect_line(want))
+                .map_err(Stopped::into_exception)?,
+        };
+        self.take_window(py, len)
     }
 
     pub(super) fn read_lines<'py>(
@@ -98,15 +98,18 @@ impl Reader {
         let mut lines = Vec::new();
         let mut left = hint.cap(u64::MAX);
         while left > 0 {
-            match self.read_line(py, Limit::None) {
+            let line = match lines.try_reserve(1) {
+                Ok(()) => self.read_line(py, Limit::None),
+                Err(_) => Err(PyMemoryError::new_err(())),
+            };
+            match line {
                 Ok(line) if line.as_bytes().is_empty() => break,
                 Ok(line) => {
                     left = left.saturating_sub(line.as_bytes().len() as u64);
                     lines.push(line);
                 }
                 Err(error) => {
-                    let read: Vec<u8> = lines.iter().flat_map(|l| l.as_bytes()).copied().collect();
-                    self.unread_bytes(read);
+                    self.put_back(&lines);
                     return Err(error);
                 }
             }
@@ -125,18 +128,6 @@ impl Reader {
         Ok(bytes)
     }
 
-    /// Returns the length of the next line if memory holds all of it that is
-    /// wanted.
-    fn line_in_window(&self, want: u64) -> Option<usize> {
-        let want = usize::try_from(want).unwrap_or(usize::MAX);
-        let searched = &self.window[..self.window.len().min(want)];
-        match memchr(b'\n', searched) {
-            Some(newline) => Some(newline + 1),
-            None if want <= self.window.len() => Some(want),
-            None => None,
-        }
-    }
-
     /// Fills `bytes` from the source, which has as many left.
     fn fill(&mut self, bytes: &mut Unseen) -> Result<(), InputFailure> {
         while !bytes.is_full() {
@@ -146,34 +137,30 @@ impl Reader {
         Ok(())
     }
 
-    /// Collects a line that is not all in the window, at most `want` bytes.
-    fn collect_line(&mut self, want: u64) -> Result<Vec<u8>, Stopped> {
+    /// Makes the window hold a line that is not all in it, or `want` bytes of that line, and
+    /// returns how many those are. What had come before a failure is in the window, too.
+    fn collect_line(&mut self, want: u64) -> Result<usize, Stopped> {
         let mut line = Vec::new();
-        loop {
-            let complete = self.line_in_window(want - line.len() as u64);
-            let len = complete.unwrap_or(self.window.len());
-            if line.try_reserve(len).is_err() {
-                self.unread_bytes(line);
-                return Err(Stopped::OutOfMemory);
+        line.try_reserve(self.window.len() + WINDOW_BYTES)
+            .map_err(|_| Stopped::OutOfMemory)?;
+        line.extend_from_slice(&mem::take(&mut self.window));
+        let collected = loop {
+            let searched = line.len();
+            if line.try_reserve(WINDOW_BYTES).is_err() {
+                break Err(Stopped::OutOfMemory);
             }
-            line.extend_from_slice(&self.window[..len]);
-            self.window.advance(len);
-            if complete.is_some() {
-                return Ok(line);
+            line.resize(searched + WINDOW_BYTES, 0);
+            let received = self.receive(&mut line[searched..]);
+            line.truncate(searched + *received.as_ref().unwrap_or(&0));
+            if let Err(failure) = received {
+                break Err(failure.into());
             }
-
-            let mut buf = vec![0; WINDOW_BYTES];
-            match self.receive(&mut buf) {
-                Ok(n) => {
-                    buf.truncate(n);
-                    self.window = Bytes::from(buf);
-                }
-                Err(failure) => {
-                    self.unread_bytes(line);
-                    return Err(failure.into());
-                }
+            if let Some(len) = line_len(&line, searched, want) {
+                break Ok(len);
             }
-        }
+        };
+        self.window = Bytes::from(line);
+        collected
     }
 
     fn receive(&mut self, buf: &mut [u8]) -> Result<usize, InputFailure> {
@@ -182,10 +169,23 @@ impl Reader {
         result
     }
 
-    /// Puts bytes back in front of what is in memory.
-    fn unread_bytes(&mut self, mut bytes: Vec<u8>) {
-        bytes.extend_from_slice(&self.window);
-        self.window = Bytes::from(bytes);
+    /// Puts lines back in front of what is in memory. They are lost where there is no room
+    /// for that, as with Python's own files.
+    fn put_back(&mut self, lines: &[Bound<'_, PyBytes>]) {
+        let pieces = || {
+            lines
+                .iter()
+                .map(|line| line.as_bytes())
+                .chain([&self.window[..]])
+        };
+        let mut bytes = Vec::new();
+        if bytes
+            .try_reserve_exact(pieces().map(<[u8]>::len).sum())
+            .is_ok()
+        {
+            pieces().for_each(|piece| bytes.extend_from_slice(piece));
+            self.window = Bytes::from(bytes);
+        }
     }
 }
 
@@ -207,6 +207,17 @@ impl Stopped {
 impl From<InputFailure> for Stopped {
     fn from(failure: InputFailure) -> Self {
         Self::Input(failure)
+    }
+}
+
+/// Returns the length of the line that `bytes` begin with, if they hold all of it that is
+/// wanted. There is no end of it in the first `searched` ones.
+fn line_len(bytes: &[u8], searched: usize, want: u64) -> Option<usize> {
+    let want = usize::try_from(want).unwrap_or(usize::MAX);
+    match memchr(b'\n', &bytes[searched..bytes.len().min(want)]) {
+        Some(newline) => Some(searched + newline + 1),
+        None if want <= bytes.len() => Some(want),
+        None => None,
     }
 }
 
