@@ -59,14 +59,39 @@ fn executed_children_inherit_no_file() {
 }
 
 #[test]
-fn threads_that_serve_leave_the_core_to_who_has_it() {
-    for arguments in [&["--threads", "2"][..], &["--no-master", "--threads", "1"]] {
-        let scoter = Scoter::serving("children").args(arguments).start();
-        let reply = scoter.connect().packet(&get("/schedules")).reply();
-        assert_eq!(reply.text(), "batch", "{arguments:?}");
-        let reply = scoter.connect().packet(&get("/child_schedules")).reply();
-        assert_eq!(reply.text(), "batch", "{arguments:?}");
+fn thread_that_is_woken_too_early_leaves_the_core_to_the_waker() {
+    let scoter = Scoter::serving("children").args(["--no-master", "--threads", "1"]);
+    let scoter = scoter.start();
+    let policy = || {
+        // proc_pid_stat(5): the name, in parentheses, is the second field, the policy the 41st.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", scoter.pid())).expect("it runs");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
+        fields
+            .split_whitespace()
+            .nth(38)
+            .expect("41 fields")
+            .to_owned()
+    };
+    let (normal, batch) = ("0", "3");
+    let mut silent = scoter.connect();
+    until("it is SCHED_BATCH", || {
+        if policy() == batch {
+            return Some(());
+        }
+        silent.packet(&get("/quick")).reply();
+        silent = scoter.connect();
+        None
+    });
+    // Only as long as it sleeps.
+    for path in ["/schedules", "/child_schedules"] {
+        let reply = silent.packet(&get(path)).reply();
+        assert_eq!(reply.text(), "other", "{path}");
+        silent = scoter.connect();
     }
+    until("it is SCHED_OTHER", || {
+        scoter.connect().packet(&get("/quick")).reply();
+        (policy() == normal).then_some(())
+    });
 }
 
 #[test]

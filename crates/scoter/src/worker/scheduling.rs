@@ -1,28 +1,157 @@
-//! How the kernel schedules a slot.
+//! How a slot that sleeps is woken.
 
-use pyo3::prelude::*;
+use std::io;
 
-/// Lets the thread that wakes this one finish what it does, where both share a core.
+use nix::libc;
+use tracing::debug;
+
+/// Keeps a slot from interrupting the front end, where both share a core.
 ///
-/// nginx connects, then writes, and goes on to its next client. An ordinary thread that waits
-/// for the connection interrupts it in between, and finds nothing to read yet. One of
-/// SCHED_BATCH does not (sched(7)), and finds all that nginx has sent in its turn. Threads and
-/// processes that the application starts inherit it.
+/// nginx connects, then writes, and goes on to its next client. An ordinary thread that
+/// sleeps until there is a connection takes the core from it in between, and finds nothing
+/// to read yet: two changes of threads for nothing, many times a batch. A thread of
+/// SCHED_BATCH waits until the core is free (sched(7)), and finds what nginx has sent
+/// meanwhile for many clients.
 ///
-/// What an operator has chosen instead (`chrt`, systemd's `CPUSchedulingPolicy=`) is kept.
-///
-/// # Errors
-///
-/// That of sched_setscheduler(2), which a filter of system calls may refuse.
-pub(super) fn let_the_waker_finish(py: Python<'_>) -> PyResult<()> {
-    let os = py.import("os")?;
-    // Zero is the calling thread.
-    let current = os.call_method1("sched_getscheduler", (0,))?;
-    if !current.eq(os.getattr("SCHED_OTHER")?)? {
-        return Ok(());
+/// But it waits for whoever has the core, and that may be somebody who keeps it. So a slot
+/// is SCHED_BATCH only while it sleeps, not while the application runs, and only where it
+/// was too early several times and where there is more than one connection for it when it
+/// comes.
+#[derive(Debug)]
+pub(super) struct Courtesy {
+    /// Whether the next sleep is to be one of SCHED_BATCH.
+    polite: bool,
+    /// Sleeps in a row that ended before the waker had written.
+    too_early: u32,
+    /// Connections taken since the last sleep.
+    taken: u32,
+    /// Whether the policy is the default one, and may be changed: what an operator has
+    /// chosen instead (`chrt`, systemd's `CPUSchedulingPolicy=`) is kept.
+    possible: bool,
+}
+
+impl Courtesy {
+    /// For a slot whose thread is scheduled as the calling one.
+    pub(super) fn new() -> Self {
+        Self {
+            polite: false,
+            too_early: 0,
+            taken: 0,
+            possible: current() == libc::SCHED_OTHER,
+        }
     }
-    let policy = os.getattr("SCHED_BATCH")?;
-    let priority = os.call_method1("sched_param", (0,))?;
-    os.call_method1("sched_setscheduler", (0, policy, priority))
-        .map(drop)
+
+    /// Takes note of a connection, and whether the peer had written when it was accepted.
+    pub(super) fn taken(&mut self, written: bool) {
+        if self.taken == 0 {
+            self.too_early = if written { 0 } else { self.too_early + 1 };
+        }
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    /// Sleeps until `wait` returns.
+    pub(super) fn sleep<T>(&mut self, wait: impl FnOnce() -> T) -> T {
+        self.polite = match self.taken {
+            // Something else has woken it.
+            0 if self.polite => true,
+            taken if self.polite => taken > 1,
+            _ => self.too_early >= OFTEN_ENOUGH,
+        };
+        self.taken = 0;
+        if !(self.possible && self.polite) {
+            return wait();
+        }
+        self.too_early = 0;
+        self.change_to(libc::SCHED_BATCH);
+        let result = wait();
+        self.change_to(libc::SCHED_OTHER);
+        result
+    }
+
+    /// Changes the policy; niceness stays.
+    fn change_to(&mut self, policy: libc::c_int) {
+        let priority = libc::sched_param { sched_priority: 0 };
+        #[expect(unsafe_code, reason = "no library that is here has this call")]
+        // SAFETY: `priority` is valid for reading; zero is the calling thread.
+        let result = unsafe { libc::sched_setscheduler(0, policy, &raw const priority) };
+        if result != 0 {
+            // A filter of system calls may refuse it.
+            let error = io::Error::last_os_error();
+            debug!(%error, "the scheduling policy of a slot cannot be changed");
+            self.possible = false;
+        }
+    }
+}
+
+fn current() -> libc::c_int {
+    #[expect(unsafe_code, reason = "no library that is here has this call")]
+    // SAFETY: takes no pointer; zero is the calling thread.
+    unsafe {
+        libc::sched_getscheduler(0)
+    }
+}
+
+/// Too early so often in a row it was no accident.
+const OFTEN_ENOUGH: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the thread is SCHED_BATCH while it sleeps.
+    fn sleeps_politely(courtesy: &mut Courtesy) -> bool {
+        let policy = courtesy.sleep(current);
+        assert_eq!(current(), libc::SCHED_OTHER, "after the sleep");
+        policy == libc::SCHED_BATCH
+    }
+
+    fn too_early(courtesy: &mut Courtesy, times: u32) {
+        for time in 0..times {
+            courtesy.taken(false);
+            assert_eq!(
+                sleeps_politely(courtesy),
+                time + 1 == OFTEN_ENOUGH,
+                "{time}"
+            );
+        }
+    }
+
+    #[test]
+    fn slot_that_was_too_early_often_enough_is_polite_while_that_pays() {
+        let mut courtesy = Courtesy::new();
+        assert!(!sleeps_politely(&mut courtesy));
+        too_early(&mut courtesy, OFTEN_ENOUGH);
+        for _ in 0..3 {
+            courtesy.taken(true);
+            courtesy.taken(true);
+            assert!(sleeps_politely(&mut courtesy), "two at once");
+            assert!(sleeps_politely(&mut courtesy), "woken by something else");
+        }
+        courtesy.taken(true);
+        assert!(!sleeps_politely(&mut courtesy), "one alone");
+        too_early(&mut courtesy, OFTEN_ENOUGH);
+    }
+
+    #[test]
+    fn accident_is_no_reason() {
+        let mut courtesy = Courtesy::new();
+        too_early(&mut courtesy, OFTEN_ENOUGH - 1);
+        courtesy.taken(true);
+        // Nor is one that came when nobody slept.
+        courtesy.taken(false);
+        assert!(!sleeps_politely(&mut courtesy));
+        too_early(&mut courtesy, OFTEN_ENOUGH - 1);
+    }
+
+    #[test]
+    fn other_policies_are_kept() {
+        let mut courtesy = Courtesy {
+            possible: false,
+            ..Courtesy::new()
+        };
+        for _ in 0..2 * OFTEN_ENOUGH {
+            courtesy.taken(false);
+            assert!(!sleeps_politely(&mut courtesy));
+        }
+    }
 }

@@ -27,7 +27,7 @@ use super::refusal::Refusal;
 use super::report::{self, Subject, Timing};
 use super::request::{Request, Stage};
 use super::request_timeout::PythonThread;
-use super::scheduling;
+use super::scheduling::Courtesy;
 use super::stop::Ending;
 use crate::asked::Asked;
 use crate::line::FromWorker;
@@ -51,6 +51,7 @@ pub(crate) struct Slot {
     incoming: BytesMut,
     /// Where heads are written, used again from response to response.
     outgoing: Vec<u8>,
+    courtesy: Courtesy,
     /// The longest run of a request since the kernel's queue was empty: what comes from
     /// there may have waited as long.
     longest_run: Duration,
@@ -104,15 +105,13 @@ impl Slot {
             errors,
             incoming: BytesMut::new(),
             outgoing: Vec::new(),
+            courtesy: Courtesy::new(),
             longest_run: Duration::ZERO,
         })
     }
 
     /// Serves requests until the worker stops.
     pub(crate) fn run(mut self, py: Python<'_>) {
-        if let Err(error) = scheduling::let_the_waker_finish(py) {
-            debug!(%error, "a slot is scheduled like any other thread");
-        }
         if let Some(seat) = self.shared.watch.seat(self.index) {
             seat.take_place(PythonThread::current(py));
         }
@@ -219,7 +218,7 @@ impl Slot {
                     self.stop_accepting();
                 }
             }
-            match self.poller.wait() {
+            match self.courtesy.sleep(|| self.poller.wait()) {
                 Wake::Ready => match shared.ready.pop() {
                     Popped::Request(request) => return Next::Serve(request),
                     Popped::Empty => {}
@@ -334,9 +333,12 @@ impl Slot {
     /// nginx connects and writes in one go, but a waiting slot can be quicker than the
     /// write; a moment's patience is cheaper than two changes of threads.
     fn receive_first(&mut self, connection: &Connection) -> io::Result<usize> {
-        match connection.recv_into(&mut self.incoming) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            received => return received,
+        let received = connection.recv_into(&mut self.incoming);
+        let blocked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        let written = !received.as_ref().is_err_and(blocked);
+        self.courtesy.taken(written);
+        if written {
+            return received;
         }
         let patience = if self.shared.reactor.has_room() {
             FIRST_BYTES_PATIENCE
