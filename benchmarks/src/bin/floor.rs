@@ -1,7 +1,8 @@
 //! A server that accepts, reads, writes and closes, and nothing else: four
 //! system calls for each request, as a program in C would make them. What
 //! another server costs above it is that server's own. It is scheduled as
-//! scoter's threads are, because behind nginx that decides what a request costs.
+//! scoter's threads are while they sleep behind a busy nginx, because that
+//! decides what a request costs there.
 
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;

@@ -49,6 +49,28 @@ fn missing_file_is_reported() {
 }
 
 #[test]
+fn threads_that_cannot_be_had_are_reported() {
+    // As a limit of the system would have it, of processes or memory.
+    let source = "import threading\n\
+                  from hello import application\n\
+                  def start(thread):\n    \
+                      raise RuntimeError(\"can't start new thread\")\n\
+                  threading.Thread.start = start\n";
+    for arguments in [&["--threads", "2"][..], &["--no-master", "--threads", "2"]] {
+        let finished = Scoter::serving("threadless")
+            .with_file("threadless.py", source)
+            .args(arguments)
+            .run();
+        assert_fails(&finished, 1, &["RuntimeError: can't start new thread"]);
+        assert!(
+            !finished.stderr.contains("os._exit()"),
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
 fn module_without_callable_is_reported_with_what_it_has() {
     let finished = run_module("def my_wsgi(environ, start_response): pass\n", "broken");
     assert_fails(&finished, 3, &["broken", "application", "app", "my_wsgi"]);

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -127,10 +127,11 @@ impl Worker<'_> {
         let slots = self
             .make_slots(py, &service, &wakeups)
             .map_err(python(py))?;
+        let threads = start_threads(py, slots.len() - 1).map_err(python(py))?;
         // First, for the master may have an end in mind as soon as it hears of it.
         self.shared.begin_serving();
         self.announce(py, &loaded, import_time);
-        run_slots(py, slots).map_err(python(py))?;
+        run_slots(py, slots, threads).map_err(python(py))?;
         py.detach(|| self.shared.wait_for_departures());
         Ok(wakeups)
     }
@@ -202,22 +203,28 @@ impl Worker<'_> {
     }
 }
 
-/// Runs the slots until the worker stops: the first one here, the others in threads of
-/// Python, so that `threading` and everything built on it knows them.
-fn run_slots(py: Python<'_>, slots: Vec<Slot>) -> PyResult<()> {
-    let mut slots = slots.into_iter();
-    let Some(main) = slots.next() else {
-        return Ok(());
-    };
+/// A thread that waits for its slot.
+struct SlotThread<'py> {
+    slot: mpsc::Sender<Slot>,
+    thread: Bound<'py, PyAny>,
+}
+
+/// Starts threads of Python, so that `threading` and everything built on it knows them. They
+/// serve nobody yet: if there cannot be as many, the worker has not begun.
+fn start_threads(py: Python<'_>, count: usize) -> PyResult<Vec<SlotThread<'_>>> {
     let class = py.import("threading")?.getattr("Thread")?;
-    let threads = (1..)
-        .zip(slots)
-        .map(|(index, slot)| {
-            let slot = Mutex::new(Some(slot));
+    (1..=count)
+        .map(|index| {
+            let (sender, receiver) = mpsc::channel::<Slot>();
+            let receiver = Mutex::new(receiver);
             let target = PyCFunction::new_closure(py, Some(c"slot"), None, move |args, _| {
-                let slot = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(slot) = slot {
-                    slot.run(args.py());
+                let py = args.py();
+                let slot = py.detach(|| {
+                    let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
+                    receiver.recv()
+                });
+                if let Ok(slot) = slot {
+                    slot.run(py);
                 }
             })?;
             let arguments = PyDict::new(py);
@@ -227,11 +234,26 @@ fn run_slots(py: Python<'_>, slots: Vec<Slot>) -> PyResult<()> {
             arguments.set_item("daemon", true)?;
             let thread = class.call((), Some(&arguments))?;
             thread.call_method0("start")?;
-            Ok(thread)
+            Ok(SlotThread {
+                slot: sender,
+                thread,
+            })
         })
-        .collect::<PyResult<Vec<_>>>()?;
-    main.run(py);
-    for thread in threads {
+        .collect()
+}
+
+/// Runs the slots until the worker stops: the first one here, the others in `threads`.
+fn run_slots(py: Python<'_>, slots: Vec<Slot>, threads: Vec<SlotThread<'_>>) -> PyResult<()> {
+    let mut slots = slots.into_iter();
+    let main = slots.next();
+    for (waiting, slot) in threads.iter().zip(slots) {
+        // Refused only by a thread that has ended, and then there is nobody to run it.
+        let _ = waiting.slot.send(slot);
+    }
+    if let Some(main) = main {
+        main.run(py);
+    }
+    for SlotThread { thread, .. } in threads {
         thread.call_method0("join")?;
     }
     Ok(())
