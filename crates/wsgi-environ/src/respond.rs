@@ -134,13 +134,22 @@ impl<'py> Driver<'_, 'py> {
     /// Leaves parts that are all there to the server.
     fn send_all(
         &self,
-        items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+        mut items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
     ) -> Result<Rest, Cause> {
+        // Most replies are one part, which needs no list of ours.
+        if items.len() == 1 {
+            let part = items.next().map(|item| into_bytes(item, 0)).transpose()?;
+            return self.queue(part.as_slice());
+        }
         let mut parts = Vec::with_capacity(items.len());
         for (index, item) in (0..).zip(items) {
             parts.push(into_bytes(item, index)?);
         }
-        let rest = self.reply(|reply| reply.queue(self.py, &parts))?;
+        self.queue(&parts)
+    }
+
+    fn queue(&self, parts: &[Bound<'py, PyBytes>]) -> Result<Rest, Cause> {
+        let rest = self.reply(|reply| reply.queue(self.py, parts))?;
         Ok(rest.unwrap_or(Rest::Nothing))
     }
 
