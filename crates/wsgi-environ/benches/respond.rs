@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
-use wsgi_environ::{Body, Errors, Exchange, Input, Method, Transport, respond};
+use wsgi_environ::{Body, Errors, Exchange, Method, Spares, Transport, respond};
 
 const APPLICATIONS: &CStr = c"
 def hello(environ, start_response):
@@ -72,16 +72,17 @@ fn reply(c: &mut Criterion) {
 
         for name in ["hello", "without_length", "many_headers", "generator"] {
             let application = get(name);
-            let mut out = Vec::new();
+            let (mut out, mut spares) = (Vec::new(), Spares::default());
             group.bench_function(name, |b| {
                 b.iter(|| {
                     let exchange = Exchange {
                         environ: environ.clone(),
-                        input: Input::new(py, Body::empty()).expect("memory"),
+                        input: spares.input(py, Body::empty()).expect("memory"),
                         errors: errors.clone(),
                         transport: Arc::clone(&transport),
                         method: Method::Other,
                         out: std::mem::take(&mut out),
+                        spares: &mut spares,
                     };
                     let completed = respond(&application, exchange);
                     assert!(completed.failures.is_empty(), "{completed:?}");

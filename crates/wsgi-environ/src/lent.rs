@@ -61,6 +61,13 @@ impl<T> Lent<T> {
         }
     }
 
+    /// Puts a value where the last one was taken for ever.
+    pub(crate) fn renew(&self, value: T) {
+        // In a statement of its own, for the lock to be released at once.
+        let place = mem::replace(&mut *self.lock(), Place::Here(value));
+        debug_assert!(matches!(place, Place::Gone), "somebody has a value yet");
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         matches!(*self.lock(), Place::Gone)
     }

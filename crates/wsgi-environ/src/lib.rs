@@ -25,7 +25,7 @@
 //! use uwsgi_codec::{Limits, VarsRef};
 //! use wsgi_environ::{
 //!     Body, EnvironBuilder, Errors, Exchange, ForwardedProto, Input, Method, ScriptName,
-//!     ServerInfo, Transport, respond,
+//!     ServerInfo, Spares, Transport, respond,
 //! };
 //!
 //! struct Connection;
@@ -73,6 +73,7 @@
 //!         transport: Arc::new(Connection),
 //!         method: Method::of(vars),
 //!         out: Vec::new(),
+//!         spares: &mut Spares::default(),
 //!     }))
 //! })?;
 //!
@@ -102,6 +103,7 @@ mod reply;
 mod request;
 mod respond;
 mod sending;
+mod spares;
 mod start_response;
 mod text;
 mod transport;
@@ -117,5 +119,6 @@ pub use crate::plain_reply::write_plain_reply;
 pub use crate::reason::reason_phrase;
 pub use crate::request::{ContentLength, Method, RequestError, content_length};
 pub use crate::respond::{Exchange, respond};
+pub use crate::spares::Spares;
 pub use crate::start_response::{StartResponse, Write};
 pub use crate::transport::Transport;

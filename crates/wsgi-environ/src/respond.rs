@@ -9,12 +9,12 @@ use crate::file_wrapper::FileRange;
 use crate::reply::{Appetite, Reply, SendError};
 use crate::text::type_name;
 use crate::{
-    Cause, Completed, Errors, FileWrapper, Input, Method, Rest, Stage, StartResponse, Transport,
-    Violation,
+    Cause, Completed, Errors, FileWrapper, Input, Method, Rest, Spares, Stage, StartResponse,
+    Transport, Violation,
 };
 
 /// What [`respond`] needs to know about one request.
-pub struct Exchange<'py> {
+pub struct Exchange<'a, 'py> {
     /// What [`EnvironBuilder::build`](crate::EnvironBuilder::build) returned.
     pub environ: Bound<'py, PyDict>,
     /// The `wsgi.input` of this request.
@@ -28,9 +28,11 @@ pub struct Exchange<'py> {
     /// A buffer to build the head in; what it holds is discarded. It comes back
     /// as [`Tail::out`](crate::Tail::out), to be used again.
     pub out: Vec<u8>,
+    /// Where objects come from, and go to when the application is done with them.
+    pub spares: &'a mut Spares,
 }
 
-impl std::fmt::Debug for Exchange<'_> {
+impl std::fmt::Debug for Exchange<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Exchange")
             .field("method", &self.method)
@@ -50,7 +52,7 @@ impl std::fmt::Debug for Exchange<'_> {
 /// No exception comes out, `SystemExit` and `KeyboardInterrupt` included: before
 /// the head has left they make a 500, or a 400 or 408 if the application could
 /// not read the request body; after that, a reply that is cut short.
-pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'py>) -> Completed {
+pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>) -> Completed {
     let py = application.py();
     let Exchange {
         environ,
@@ -59,9 +61,10 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'py>) ->
         transport,
         method,
         out,
+        spares,
     } = exchange;
     let reply = Reply::new(transport, method, out);
-    let start_response = match StartResponse::new(py, reply) {
+    let start_response = match spares.start_response(py, reply) {
         Ok(start_response) => start_response,
         Err(error) => {
             return without_reply(
@@ -87,12 +90,13 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'py>) ->
     // comes too late to change the reply.
     let reply = start_response.get().finish(py);
     let closing = result.and_then(|result| close(&result).err());
-    let input = input.get().finish();
+    let ended = input.get().finish();
     errors.get().finish(py);
+    spares.keep(input, start_response);
 
     match reply {
-        Some(reply) => conclude(reply, outcome, closing, input, method),
-        None => without_reply(outcome, closing, input),
+        Some(reply) => conclude(reply, outcome, closing, ended, method),
+        None => without_reply(outcome, closing, ended),
     }
 }
 

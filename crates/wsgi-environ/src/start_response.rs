@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use pyo3::exceptions::{
     PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTimeoutError, PyTypeError,
@@ -21,13 +22,28 @@ use crate::text::type_name;
 /// `RuntimeError`.
 #[pyclass(frozen, module = "scoter")]
 pub struct StartResponse {
-    reply: Lent<Reply>,
+    reply: Arc<Lent<Reply>>,
+    write: Py<Write>,
 }
 
 impl StartResponse {
     pub(crate) fn new(py: Python<'_>, reply: Reply) -> PyResult<Bound<'_, Self>> {
-        let reply = Lent::new(reply);
-        Bound::new(py, Self { reply })
+        let reply = Arc::new(Lent::new(reply));
+        let write = Write {
+            reply: Arc::clone(&reply),
+        };
+        let write = Py::new(py, write)?;
+        Bound::new(py, Self { reply, write })
+    }
+
+    /// Makes a finished object, which nobody knows of, that of another request.
+    pub(crate) fn renew(&self, reply: Reply) {
+        self.reply.renew(reply);
+    }
+
+    /// Returns what the application gets for a call.
+    pub(crate) fn write<'py>(&self, py: Python<'py>) -> &Bound<'py, Write> {
+        self.write.bind(py)
     }
 
     /// Works on the reply for the server, waiting for an application's thread
@@ -57,16 +73,16 @@ impl StartResponse {
 impl StartResponse {
     #[pyo3(signature = (status, response_headers, exc_info=None))]
     fn __call__(
-        slf: &Bound<'_, Self>,
+        &self,
         status: &Bound<'_, PyAny>,
         response_headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Write> {
+    ) -> PyResult<Py<Write>> {
         let exc_info = match exc_info {
             Some(exc_info) if exc_info.is_truthy()? => Some(exc_info),
             _ => None,
         };
-        let outcome = slf.get().reply.with(|reply| match exc_info {
+        let outcome = self.reply.with(|reply| match exc_info {
             // PEP 3333: "it is a fatal error to call start_response without the
             // exc_info argument if start_response has already been called".
             None if reply.is_started() => Ok(Outcome::CalledTwice),
@@ -79,9 +95,7 @@ impl StartResponse {
                 .map(|()| Outcome::Started),
         });
         match outcome.map_err(|absent| unavailable("start_response()", absent))?? {
-            Outcome::Started => Ok(Write {
-                start_response: slf.clone().unbind(),
-            }),
+            Outcome::Started => Ok(self.write.clone_ref(status.py())),
             Outcome::CalledTwice => Err(PyAssertionError::new_err(
                 "start_response() called twice without exc_info",
             )),
@@ -111,9 +125,8 @@ enum Outcome<'a, 'py> {
 /// nothing until the write deadline, `RuntimeError` after the end of the request
 /// or while another thread writes.
 #[pyclass(frozen, module = "scoter")]
-#[derive(Debug)]
 pub struct Write {
-    start_response: Py<StartResponse>,
+    reply: Arc<Lent<Reply>>,
 }
 
 #[pymethods]
@@ -122,9 +135,7 @@ impl Write {
         let data = data.cast::<PyBytes>().map_err(|_| {
             PyTypeError::new_err(format!("write() takes bytes, not {}", type_name(data)))
         })?;
-        self.start_response
-            .get()
-            .reply
+        self.reply
             .with(|reply| reply.send(data.py(), data, None))
             .map_err(|absent| unavailable("write()", absent))?
             .map(drop)
@@ -136,6 +147,12 @@ impl Write {
                 // There is no `write` before `start_response` was called.
                 SendError::NotStarted => PyRuntimeError::new_err("start_response() was not called"),
             })
+    }
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write").finish_non_exhaustive()
     }
 }
 

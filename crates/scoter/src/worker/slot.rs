@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use tracing::{debug, error};
 use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, ScriptName, ServerInfo, respond,
+    Body, Completed, End, EnvironBuilder, Errors, Exchange, ScriptName, ServerInfo, Spares, respond,
 };
 
 use super::Shared;
@@ -47,6 +47,7 @@ pub(crate) struct Slot {
     application: Py<PyAny>,
     environ: EnvironBuilder,
     errors: Py<Errors>,
+    spares: Spares,
     /// Where packets are received. It is used again whenever nobody holds a part of it.
     incoming: BytesMut,
     /// Where heads are written, used again from response to response.
@@ -103,6 +104,7 @@ impl Slot {
             application: service.application.clone_ref(py),
             environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,
             errors,
+            spares: Spares::default(),
             incoming: BytesMut::new(),
             outgoing: Vec::new(),
             courtesy: Courtesy::new(),
@@ -459,7 +461,7 @@ impl Slot {
     }
 
     fn respond(&mut self, py: Python<'_>, run: Run<'_>, body: Body) -> PyResult<Completed> {
-        let input = Input::new(py, body)?;
+        let input = self.spares.input(py, body)?;
         let script_name = match run.asked.packet.header.modifier1 {
             modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
             _ => ScriptName::AsSent,
@@ -476,6 +478,7 @@ impl Slot {
                 transport: Arc::clone(run.connection) as _,
                 method: run.asked.kind(),
                 out: std::mem::take(&mut self.outgoing),
+                spares: &mut self.spares,
             },
         ))
     }

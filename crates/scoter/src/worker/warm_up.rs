@@ -6,8 +6,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use uwsgi_codec::PacketBuilder;
 use wsgi_environ::{
-    Body, Cause, Completed, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, Transport,
-    reason_phrase, respond,
+    Body, Cause, Completed, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, Spares,
+    Transport, reason_phrase, respond,
 };
 
 use super::slot::Service;
@@ -74,6 +74,7 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
             transport: Arc::new(Nowhere),
             method: Method::Other,
             out: Vec::new(),
+            spares: &mut Spares::default(),
         },
     ))
 }

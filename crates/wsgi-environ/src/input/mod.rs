@@ -43,6 +43,11 @@ impl Input {
         Bound::new(py, Self { reader })
     }
 
+    /// Makes a finished object, which nobody knows of, that of another request.
+    pub(crate) fn renew(&self, body: Body) {
+        self.reader.renew(Reader::new(body));
+    }
+
     /// Detaches the object from the connection for ever and says what is left.
     ///
     /// Later calls say that nothing is left.

@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyModule};
 use uwsgi_codec::{Packet, PacketBuilder};
 use wsgi_environ::{
     Body, Cause, Completed, End, EnvironBuilder, Errors, Exchange, Fault, ForwardedProto,
-    HeadState, Input, Method, Rest, ScriptName, ServerInfo, Transport, respond,
+    HeadState, Method, Rest, ScriptName, ServerInfo, Spares, Transport, respond,
 };
 
 /// A client that takes and gives what its script says.
@@ -188,12 +188,24 @@ impl Request {
     }
 
     pub(crate) fn answer<'py>(self, py: Python<'py>, module: &Bound<'py, PyModule>) -> Answer {
+        self.answer_with(py, module, &mut Spares::default())
+    }
+
+    /// Answers with the objects of an earlier request, if they are fit for that.
+    pub(crate) fn answer_with<'py>(
+        self,
+        py: Python<'py>,
+        module: &Bound<'py, PyModule>,
+        spares: &mut Spares,
+    ) -> Answer {
         let application = module.getattr("application").unwrap();
         let log = Log::default();
         let errors = Bound::new(py, log.errors()).unwrap();
         let packet = packet(&self.vars);
         let mut builder = builder(py, &errors);
-        let input = Input::new(py, self.body.unwrap_or_else(Body::empty)).unwrap();
+        let input = spares
+            .input(py, self.body.unwrap_or_else(Body::empty))
+            .unwrap();
         let environ = builder
             .build(py, packet.vars.as_ref(), self.script_name, &input)
             .unwrap();
@@ -206,6 +218,7 @@ impl Request {
                 transport: self.peer.clone(),
                 method: Method::of(packet.vars.as_ref()),
                 out: b"left over from the last request".to_vec(),
+                spares,
             },
         );
         Answer::new(py, completed, &self.peer, &log, module)

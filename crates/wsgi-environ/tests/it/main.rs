@@ -17,6 +17,7 @@ mod lengths;
 mod properties;
 mod replies;
 mod request;
+mod spares;
 mod start_response;
 mod threads;
 mod validator;

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyList};
 use wsgi_environ::{
     Body, End, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ScriptName, ServerInfo,
-    respond,
+    Spares, respond,
 };
 
 use crate::harness::{Give, INTERNAL_SERVER_ERROR, Log, Peer, packet, server_info};
@@ -236,8 +236,9 @@ proptest! {
             let environ = pyo3::types::PyDict::new(py);
             let method = if head { Method::Head } else { Method::Other };
             let peer = Arc::new(Peer::default());
+            let (out, spares) = (Vec::new(), &mut Spares::default());
             let exchange =
-                Exchange { environ, input, errors, transport: peer, method, out: Vec::new() };
+                Exchange { environ, input, errors, transport: peer, method, out, spares };
             let completed = respond(&application, exchange);
 
             let wire: String = completed.tail.out.iter().copied().map(char::from).collect();

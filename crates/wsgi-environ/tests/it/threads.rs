@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 use wsgi_environ::{
-    Body, Completed, End, Exchange, Input, Method, Rest, ScriptName, Transport, respond,
+    Body, Completed, End, Exchange, Input, Method, Rest, ScriptName, Spares, Transport, respond,
 };
 
 use crate::harness::{Log, builder, module, packet};
@@ -180,6 +180,7 @@ fn respond_over(gate: &Arc<Gate>, source: &str) -> (Completed, String) {
             transport: Arc::clone(gate) as Arc<dyn Transport>,
             method: Method::Other,
             out: Vec::new(),
+            spares: &mut Spares::default(),
         };
         let completed = respond(&module.getattr("application").unwrap(), exchange);
         (completed, module.getattr("seen").unwrap().to_string())

@@ -1,0 +1,72 @@
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::reply::Reply;
+use crate::{Body, Input, StartResponse};
+
+/// Objects of the last request that the next one may have: to make and to free
+/// them is a good part of what a small request costs.
+///
+/// An object is kept only if nobody else has a reference to it when its request
+/// is over. So what an application holds on to never meets another request. Each
+/// slot has its own. Default: none is there.
+#[derive(Debug, Default)]
+pub struct Spares {
+    input: Option<Py<Input>>,
+    start_response: Option<Py<StartResponse>>,
+}
+
+impl Spares {
+    /// Returns the `wsgi.input` of the next request.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub fn input<'py>(&mut self, py: Python<'py>, body: Body) -> PyResult<Bound<'py, Input>> {
+        match self.input.take() {
+            Some(input) => {
+                input.get().renew(body);
+                Ok(input.into_bound(py))
+            }
+            None => Input::new(py, body),
+        }
+    }
+
+    pub(crate) fn start_response<'py>(
+        &mut self,
+        py: Python<'py>,
+        reply: Reply,
+    ) -> PyResult<Bound<'py, StartResponse>> {
+        match self.start_response.take() {
+            Some(start_response) => {
+                start_response.get().renew(reply);
+                Ok(start_response.into_bound(py))
+            }
+            None => StartResponse::new(py, reply),
+        }
+    }
+
+    /// Keeps what the application has let go of. All of it has been cut off from
+    /// the request.
+    pub(crate) fn keep(
+        &mut self,
+        input: Bound<'_, Input>,
+        start_response: Bound<'_, StartResponse>,
+    ) {
+        let py = input.py();
+        if is_unshared(&input) {
+            self.input = Some(input.unbind());
+        }
+        if is_unshared(&start_response) && is_unshared(start_response.get().write(py)) {
+            self.start_response = Some(start_response.unbind());
+        }
+    }
+}
+
+/// Says whether nobody else has a reference to an object, nor can come by one.
+#[expect(unsafe_code, reason = "pyo3 leaves counting references to ffi")]
+fn is_unshared<T>(object: &Bound<'_, T>) -> bool {
+    // Without the GIL the count may leave out what other threads have.
+    // SAFETY: this is a reference to the object, and its thread is attached.
+    !cfg!(Py_GIL_DISABLED) && unsafe { ffi::Py_REFCNT(object.as_ptr()) } == 1
+}
