@@ -1,3 +1,4 @@
+use std::mem;
 use std::ops::Range;
 
 use pyo3::prelude::*;
@@ -61,8 +62,10 @@ pub(super) struct Shape {
     block: Vec<u8>,
     vars: Vec<Remembered>,
     template: Py<PyDict>,
-    /// What is different in the packet that was found to fit last.
+    /// What is different in the packet that was compared last.
     changes: Vec<Change>,
+    /// What was different in the one before.
+    expected: Vec<Change>,
 }
 
 /// A variable at its place in the packet.
@@ -98,6 +101,7 @@ impl Shape {
             vars: remembered,
             template,
             changes: Vec::new(),
+            expected: Vec::new(),
         }
     }
 
@@ -112,39 +116,71 @@ impl Shape {
     /// Compares a block of as many variables with the known one; `None` if a
     /// name is different.
     ///
-    /// Most of a block is the same as last time, and bytes are compared sooner
-    /// than variables are taken out of them.
+    /// Most of a block is the same as last time, and what differs are mostly the
+    /// variables that differed then. So bytes are compared up to the next one of
+    /// these, and a difference is searched for only where that fails.
     fn compare(&mut self, new: &[u8]) -> Option<()> {
+        mem::swap(&mut self.changes, &mut self.expected);
         self.changes.clear();
-        // The beginning of the same variable in both blocks.
+        let mut expected = self.expected.iter().peekable();
+        // The beginning of the variable `index` in both blocks.
         let (mut old_at, mut new_at) = (0, 0);
         let mut index = 0;
-        loop {
-            let same = common_prefix(&self.block[old_at..], &new[new_at..]);
-            let same_end = old_at + same;
-            let unchanged = self.vars[index..].partition_point(|known| known.end <= same_end);
-            index += unchanged;
-            if unchanged > 0 {
-                let end = self.vars[index - 1].end;
+        while index < self.vars.len() {
+            while expected.next_if(|change| change.index < index).is_some() {}
+            let (likely, likely_end) = match expected.peek() {
+                Some(change) => (change.index, self.key_end(change.index)),
+                None => (self.vars.len(), self.block.len()),
+            };
+            let (old_left, new_left) = (&self.block[old_at..], &new[new_at..]);
+            let hoped = likely_end - old_at;
+            let (differs, same_end) = if new_left.get(..hoped) == Some(&old_left[..hoped]) {
+                (likely, likely_end)
+            } else {
+                let same_end = old_at + common_prefix(old_left, new_left);
+                let unchanged = |known: &Remembered| known.end <= same_end;
+                let first = index + self.vars[index..].partition_point(unchanged);
+                (first, same_end)
+            };
+            if differs > index {
+                let end = self.vars[differs - 1].end;
                 new_at += end - old_at;
                 old_at = end;
             }
-            let Some(known) = self.vars.get(index) else {
+            let Some(known) = self.vars.get(differs) else {
                 return Some(());
             };
             // uwsgi: a key, and then a value, is its length in two bytes, the
             // lower one first, and its bytes.
-            if same_end < old_at + 2 + known.key_len {
+            let key_len = 2 + known.key_len;
+            if same_end < old_at + key_len {
                 return None;
             }
-            let value_at = new_at + 2 + known.key_len;
+            let value_at = new_at + key_len;
             let value_len = u16::from_le_bytes(*new.get(value_at..)?.first_chunk()?);
             let start = value_at + 2;
             let value = start..start + usize::from(value_len);
+            let known_value = &self.block[old_at + key_len..known.end];
+            let changed = new.get(value_at..value.end)? != known_value;
             (old_at, new_at) = (known.end, value.end);
-            self.changes.push(Change { index, value });
-            index += 1;
+            if changed {
+                self.changes.push(Change {
+                    index: differs,
+                    value,
+                });
+            }
+            index = differs + 1;
         }
+        Some(())
+    }
+
+    /// Returns where the key of a variable ends in the known block.
+    fn key_end(&self, index: usize) -> usize {
+        let start = match index.checked_sub(1) {
+            Some(before) => self.vars[before].end,
+            None => 0,
+        };
+        start + 2 + self.vars[index].key_len
     }
 
     /// Builds the environ of the packet that was found to fit.
