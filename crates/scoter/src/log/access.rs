@@ -109,7 +109,7 @@ impl AccessLog {
             lines.lost += 1;
             return;
         }
-        let was_empty = lines.bytes.is_empty();
+        let before = lines.bytes.len();
         let Lines { bytes, clock, .. } = &mut *lines;
         let record = Record {
             entry,
@@ -119,9 +119,10 @@ impl AccessLog {
             process: queue.process,
         };
         write_line(bytes, &queue.format, &record);
-        let is_full = bytes.len() >= BATCH_BYTES;
+        let after = bytes.len();
         drop(lines);
-        if was_empty || is_full {
+        // The writer waits for the first line of a batch, and then for a full one.
+        if before == 0 || (before < BATCH_BYTES && after >= BATCH_BYTES) {
             queue.changed.notify_one();
         }
     }

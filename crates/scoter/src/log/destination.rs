@@ -44,7 +44,11 @@ impl Destination {
     /// Those of write(2). What was not written is lost.
     pub(super) fn write(&mut self, mut lines: &[u8]) -> io::Result<()> {
         while !lines.is_empty() {
-            let (piece, rest) = split_piece(lines);
+            let (piece, rest) = match self.threads {
+                // While a write to a file lasts the kernel locks it, whatever its length.
+                None => (lines, &[][..]),
+                Some(_) => split_piece(lines),
+            };
             let _turn = self
                 .threads
                 .as_ref()
