@@ -16,7 +16,8 @@ Figure = Callable[[Results], "Summary | None"]
 class Target:
     """One line of the table. `unit` follows the figure; `at_least` turns the comparison round.
 
-    `bound` is what the figure would be for something that no server can beat, where that was measured too.
+    `bound` is what the figure would be for something that no server behind uwsgi_pass can beat, where that was
+    measured, too.
     """
 
     work: str
@@ -165,6 +166,6 @@ def in_words(target: Target, summary: Summary | None) -> str:
 
 
 ABOUT = (
-    "The limit here is what came out in the same rounds for something that no server can beat: the floor in "
-    "place of scoter, or threads of Python that only sleep. It changes nothing about what has to be reached."
+    "The limit here is what came out in the same rounds for something that no server behind uwsgi_pass can beat: "
+    "the floor in place of scoter, or threads of Python that only sleep. It changes nothing about what has to be reached."
 )

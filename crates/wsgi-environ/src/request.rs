@@ -16,8 +16,14 @@ impl Method {
     /// Reads `REQUEST_METHOD`, which is case-sensitive.
     #[must_use]
     pub fn of(vars: VarsRef<'_>) -> Self {
-        match vars.get("REQUEST_METHOD") {
-            Some(b"HEAD") => Self::Head,
+        Self::named(vars.get("REQUEST_METHOD").unwrap_or_default())
+    }
+
+    /// Tells by the name alone.
+    #[must_use]
+    pub fn named(name: &[u8]) -> Self {
+        match name {
+            b"HEAD" => Self::Head,
             _ => Self::Other,
         }
     }

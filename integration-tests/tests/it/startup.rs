@@ -53,10 +53,13 @@ fn threads_that_cannot_be_had_are_reported() {
     // As a limit of the system would have it, of processes or memory.
     let source = "import threading\n\
                   from hello import application\n\
+                  really = threading.Thread.start\n\
                   def start(thread):\n    \
-                      raise RuntimeError(\"can't start new thread\")\n\
+                      if thread.name == 'scoter-slot-2':\n        \
+                          raise RuntimeError(\"can't start new thread\")\n    \
+                      really(thread)\n\
                   threading.Thread.start = start\n";
-    for arguments in [&["--threads", "2"][..], &["--no-master", "--threads", "2"]] {
+    for arguments in [&["--threads", "4"][..], &["--no-master", "--threads", "4"]] {
         let finished = Scoter::serving("threadless")
             .with_file("threadless.py", source)
             .args(arguments)
@@ -68,6 +71,19 @@ fn threads_that_cannot_be_had_are_reported() {
             finished.stderr
         );
     }
+}
+
+#[test]
+fn threads_that_are_none_are_reported() {
+    // As gevent's monkey.patch_all() makes them: they run where they are started.
+    let source = "import threading\n\
+                  from hello import application\n\
+                  threading.Thread.start = threading.Thread.run\n";
+    let finished = Scoter::serving("patched")
+        .with_file("patched.py", source)
+        .args(["--threads", "2"])
+        .run();
+    assert_fails(&finished, 1, &["gevent", "--threads 1"]);
 }
 
 #[test]

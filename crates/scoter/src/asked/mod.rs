@@ -46,7 +46,7 @@ pub(crate) enum Param {
     Traceparent,
     /// `REQUEST_URI`
     Uri,
-    /// `HTTP_USER_AGENT`
+    /// `HTTP_USER_AGENT`; the last one, which their number is taken from.
     UserAgent,
 }
 
@@ -101,10 +101,7 @@ impl Asked {
 
     /// What the method says about the response.
     pub(crate) fn kind(&self) -> Method {
-        match self.param(Param::Method) {
-            Some(b"HEAD") => Method::Head,
-            _ => Method::Other,
-        }
+        Method::named(self.param(Param::Method).unwrap_or_default())
     }
 
     /// The URI as the client wrote it, or else the path.

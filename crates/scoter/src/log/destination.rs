@@ -45,7 +45,7 @@ impl Destination {
     pub(super) fn write(&mut self, mut lines: &[u8]) -> io::Result<()> {
         while !lines.is_empty() {
             let (piece, rest) = match self.threads {
-                // While a write to a file lasts the kernel locks it, whatever its length.
+                // Others cannot write to a file of a local disk as long as one write(2) lasts.
                 None => (lines, &[][..]),
                 Some(_) => split_piece(lines),
             };

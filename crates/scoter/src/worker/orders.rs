@@ -71,7 +71,7 @@ impl Orders {
             shared.close_to_newcomers();
         }
         if !shared.is_serving() {
-            say(move || info!(reason, "stopped before the application was loaded")).await;
+            say(move || info!(reason, "stopped before it was ready")).await;
             exit(&shared);
         }
         let deadline = Instant::now() + graceful_timeout;

@@ -2,9 +2,12 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 use tracing::{error, info};
@@ -213,11 +216,19 @@ struct SlotThread<'py> {
 /// serve nobody yet: if there cannot be as many, the worker has not begun.
 fn start_threads(py: Python<'_>, count: usize) -> PyResult<Vec<SlotThread<'_>>> {
     let class = py.import("threading")?.getattr("Thread")?;
+    let here = thread::current().id();
+    // gevent's greenlets all run in the thread that they are started from.
+    let is_patched = Arc::new(AtomicBool::new(false));
     (1..=count)
         .map(|index| {
             let (sender, receiver) = mpsc::channel::<Slot>();
             let receiver = Mutex::new(receiver);
+            let patched = Arc::clone(&is_patched);
             let target = PyCFunction::new_closure(py, Some(c"slot"), None, move |args, _| {
+                if thread::current().id() == here {
+                    patched.store(true, Ordering::Relaxed);
+                    return;
+                }
                 let py = args.py();
                 let slot = py.detach(|| {
                     let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
@@ -234,6 +245,12 @@ fn start_threads(py: Python<'_>, count: usize) -> PyResult<Vec<SlotThread<'_>>> 
             arguments.set_item("daemon", true)?;
             let thread = class.call((), Some(&arguments))?;
             thread.call_method0("start")?;
+            if is_patched.load(Ordering::Relaxed) {
+                return Err(PyRuntimeError::new_err(
+                    "threading does not start threads, because it is patched (by gevent?): \
+                     use --threads 1, or leave threading as it is",
+                ));
+            }
             Ok(SlotThread {
                 slot: sender,
                 thread,
@@ -247,8 +264,9 @@ fn run_slots(py: Python<'_>, slots: Vec<Slot>, threads: Vec<SlotThread<'_>>) -> 
     let mut slots = slots.into_iter();
     let main = slots.next();
     for (waiting, slot) in threads.iter().zip(slots) {
-        // Refused only by a thread that has ended, and then there is nobody to run it.
-        let _ = waiting.slot.send(slot);
+        waiting.slot.send(slot).map_err(|_| {
+            PyRuntimeError::new_err("a thread has ended before there was anything to do for it")
+        })?;
     }
     if let Some(main) = main {
         main.run(py);

@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::libc;
-use tracing::debug;
+use tracing::{debug, warn};
 
 /// Keeps a slot from interrupting the front end, where both share a core.
 ///
@@ -15,33 +15,24 @@ use tracing::debug;
 ///
 /// But it waits for whoever has the core, and that may be somebody who keeps it. So a slot
 /// is SCHED_BATCH only while it sleeps, not while the application runs, and only where it
-/// was too early several times and where there is more than one connection for it when it
+/// was too early several times and where there is more than one request for it when it
 /// comes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Courtesy {
     /// Whether the next sleep is to be one of SCHED_BATCH.
     polite: bool,
     /// Sleeps in a row that ended before the waker had written.
     too_early: u32,
-    /// Connections taken since the last sleep.
+    /// Requests and connections taken since the last sleep.
     taken: u32,
-    /// Whether the policy is the default one, and may be changed: what an operator has
-    /// chosen instead (`chrt`, systemd's `CPUSchedulingPolicy=`) is kept.
-    possible: bool,
 }
 
-impl Courtesy {
-    /// For a slot whose thread is scheduled as the calling one.
-    pub(super) fn new() -> Self {
-        Self {
-            polite: false,
-            too_early: 0,
-            taken: 0,
-            possible: current() == libc::SCHED_OTHER,
-        }
-    }
+/// The thread is SCHED_BATCH as long as this lives.
+struct Batch;
 
-    /// Takes note of a connection, and whether the peer had written when it was accepted.
+impl Courtesy {
+    /// Takes note of a connection, and whether the peer had written when it was accepted,
+    /// or of a request that was complete.
     pub(super) fn taken(&mut self, written: bool) {
         if self.taken == 0 {
             self.too_early = if written { 0 } else { self.too_early + 1 };
@@ -58,36 +49,58 @@ impl Courtesy {
             _ => self.too_early >= OFTEN_ENOUGH,
         };
         self.taken = 0;
-        if !(self.possible && self.polite) {
+        if !self.polite {
             return wait();
         }
         self.too_early = 0;
-        self.change_to(libc::SCHED_BATCH);
-        let result = wait();
-        self.change_to(libc::SCHED_OTHER);
-        result
+        let _batch = Batch::begin();
+        wait()
     }
+}
 
-    /// Changes the policy; niceness stays.
-    fn change_to(&mut self, policy: libc::c_int) {
-        let priority = libc::sched_param { sched_priority: 0 };
-        #[expect(unsafe_code, reason = "no library that is here has this call")]
-        // SAFETY: `priority` is valid for reading; zero is the calling thread.
-        let result = unsafe { libc::sched_setscheduler(0, policy, &raw const priority) };
-        if result != 0 {
+impl Batch {
+    /// What an operator has chosen instead of the ordinary policy (`chrt`, systemd's
+    /// `CPUSchedulingPolicy=`) is kept.
+    fn begin() -> Option<Self> {
+        if policy() != libc::SCHED_OTHER {
+            return None;
+        }
+        set_policy(libc::SCHED_BATCH)
             // A filter of system calls may refuse it.
-            let error = io::Error::last_os_error();
-            debug!(%error, "the scheduling policy of a slot cannot be changed");
-            self.possible = false;
+            .inspect_err(|error| debug!(%error, "the scheduling policy cannot be changed"))
+            .ok()
+            .map(|()| Self)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if policy() == libc::SCHED_BATCH {
+            if let Err(error) = set_policy(libc::SCHED_OTHER) {
+                warn!(%error, "a thread stays SCHED_BATCH");
+            }
         }
     }
 }
 
-fn current() -> libc::c_int {
+/// The policy of the calling thread.
+fn policy() -> libc::c_int {
     #[expect(unsafe_code, reason = "no library that is here has this call")]
     // SAFETY: takes no pointer; zero is the calling thread.
     unsafe {
         libc::sched_getscheduler(0)
+    }
+}
+
+/// Changes the policy of the calling thread; niceness stays.
+fn set_policy(policy: libc::c_int) -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    #[expect(unsafe_code, reason = "no library that is here has this call")]
+    // SAFETY: `priority` is valid for reading; zero is the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const priority) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -96,13 +109,15 @@ const OFTEN_ENOUGH: u32 = 8;
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     /// Whether the thread is SCHED_BATCH while it sleeps.
     fn sleeps_politely(courtesy: &mut Courtesy) -> bool {
-        let policy = courtesy.sleep(current);
-        assert_eq!(current(), libc::SCHED_OTHER, "after the sleep");
-        policy == libc::SCHED_BATCH
+        let asleep = courtesy.sleep(policy);
+        assert_eq!(policy(), libc::SCHED_OTHER, "after the sleep");
+        asleep == libc::SCHED_BATCH
     }
 
     fn too_early(courtesy: &mut Courtesy, times: u32) {
@@ -118,7 +133,7 @@ mod tests {
 
     #[test]
     fn slot_that_was_too_early_often_enough_is_polite_while_that_pays() {
-        let mut courtesy = Courtesy::new();
+        let mut courtesy = Courtesy::default();
         assert!(!sleeps_politely(&mut courtesy));
         too_early(&mut courtesy, OFTEN_ENOUGH);
         for _ in 0..3 {
@@ -134,7 +149,7 @@ mod tests {
 
     #[test]
     fn accident_is_no_reason() {
-        let mut courtesy = Courtesy::new();
+        let mut courtesy = Courtesy::default();
         too_early(&mut courtesy, OFTEN_ENOUGH - 1);
         courtesy.taken(true);
         // Nor is one that came when nobody slept.
@@ -145,13 +160,27 @@ mod tests {
 
     #[test]
     fn other_policies_are_kept() {
-        let mut courtesy = Courtesy {
-            possible: false,
-            ..Courtesy::new()
-        };
-        for _ in 0..2 * OFTEN_ENOUGH {
-            courtesy.taken(false);
-            assert!(!sleeps_politely(&mut courtesy));
-        }
+        // A thread of its own: there may be no way back from SCHED_IDLE.
+        let idle = thread::spawn(|| {
+            set_policy(libc::SCHED_IDLE).unwrap();
+            let mut courtesy = Courtesy::default();
+            for _ in 0..2 * OFTEN_ENOUGH {
+                courtesy.taken(false);
+                assert_eq!(courtesy.sleep(policy), libc::SCHED_IDLE);
+                assert_eq!(policy(), libc::SCHED_IDLE);
+            }
+        });
+        idle.join().unwrap();
+    }
+
+    #[test]
+    fn policy_that_is_chosen_during_a_sleep_is_kept() {
+        let chosen = thread::spawn(|| {
+            let mut courtesy = Courtesy::default();
+            too_early(&mut courtesy, OFTEN_ENOUGH);
+            courtesy.sleep(|| set_policy(libc::SCHED_IDLE).unwrap());
+            assert_eq!(policy(), libc::SCHED_IDLE);
+        });
+        chosen.join().unwrap();
     }
 }

@@ -107,7 +107,7 @@ impl Slot {
             spares: Spares::default(),
             incoming: BytesMut::new(),
             outgoing: Vec::new(),
-            courtesy: Courtesy::new(),
+            courtesy: Courtesy::default(),
             longest_run: Duration::ZERO,
         })
     }
@@ -200,6 +200,7 @@ impl Slot {
         let mut called = false;
         loop {
             if let Some(request) = shared.ready.try_pop() {
+                self.courtesy.taken(true);
                 return Next::Serve(request);
             }
             if self.poller.is_accepting() {
@@ -222,7 +223,10 @@ impl Slot {
             }
             match self.courtesy.sleep(|| self.poller.wait()) {
                 Wake::Ready => match shared.ready.pop() {
-                    Popped::Request(request) => return Next::Serve(request),
+                    Popped::Request(request) => {
+                        self.courtesy.taken(true);
+                        return Next::Serve(request);
+                    }
                     Popped::Empty => {}
                     Popped::Closed => return Next::End,
                 },

@@ -62,7 +62,7 @@ pub(super) struct Shape {
     block: Vec<u8>,
     vars: Vec<Remembered>,
     template: Py<PyDict>,
-    /// What is different in the packet that was compared last.
+    /// What is different in the packet that was found to fit last.
     changes: Vec<Change>,
     /// What was different in the one before.
     expected: Vec<Change>,
@@ -108,9 +108,16 @@ impl Shape {
     /// Says whether a packet has these variables in this order, and notes which
     /// values are different.
     fn fits(&mut self, vars: VarsRef<'_>, script_name: ScriptName) -> bool {
-        self.vars.len() == vars.len()
-            && self.script_name == script_name
-            && self.compare(vars.as_bytes()).is_some()
+        if self.vars.len() != vars.len() || self.script_name != script_name {
+            return false;
+        }
+        mem::swap(&mut self.changes, &mut self.expected);
+        let fits = self.compare(vars.as_bytes()).is_some();
+        if !fits {
+            // What the last one that did fit has taught is kept.
+            mem::swap(&mut self.changes, &mut self.expected);
+        }
+        fits
     }
 
     /// Compares a block of as many variables with the known one; `None` if a
@@ -120,7 +127,6 @@ impl Shape {
     /// variables that differed then. So bytes are compared up to the next one of
     /// these, and a difference is searched for only where that fails.
     fn compare(&mut self, new: &[u8]) -> Option<()> {
-        mem::swap(&mut self.changes, &mut self.expected);
         self.changes.clear();
         let mut expected = self.expected.iter().peekable();
         // The beginning of the variable `index` in both blocks.

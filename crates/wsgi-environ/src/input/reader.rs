@@ -1,4 +1,4 @@
-use std::mem;
+use std::{iter, mem};
 
 use bytes::{Buf, Bytes};
 use memchr::memchr;
@@ -95,26 +95,24 @@ impl Reader {
         py: Python<'py>,
         hint: Limit,
     ) -> PyResult<Bound<'py, PyList>> {
-        let mut lines = Vec::new();
+        let lines = PyList::empty(py);
         let mut left = hint.cap(u64::MAX);
         while left > 0 {
-            let line = match lines.try_reserve(1) {
-                Ok(()) => self.read_line(py, Limit::None),
-                Err(_) => Err(PyMemoryError::new_err(())),
-            };
-            match line {
+            let line = match self.read_line(py, Limit::None) {
                 Ok(line) if line.as_bytes().is_empty() => break,
-                Ok(line) => {
-                    left = left.saturating_sub(line.as_bytes().len() as u64);
-                    lines.push(line);
-                }
-                Err(error) => {
-                    self.put_back(&lines);
-                    return Err(error);
-                }
+                line => line,
+            };
+            let kept = line.and_then(|line| {
+                left = left.saturating_sub(line.as_bytes().len() as u64);
+                let appended = lines.append(&line);
+                appended.inspect_err(|_| self.put_back(|| iter::once(line.clone())))
+            });
+            if let Err(error) = kept {
+                self.put_back(|| lines.iter().filter_map(|line| line.cast_into().ok()));
+                return Err(error);
             }
         }
-        PyList::new(py, lines)
+        Ok(lines)
     }
 
     /// Returns the bytes of the body that the application has not read.
@@ -125,6 +123,10 @@ impl Reader {
     fn take_window<'py>(&mut self, py: Python<'py>, len: usize) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = copy(py, &self.window[..len])?;
         self.window.advance(len);
+        // A few bytes must not keep all the memory of a long line.
+        if len > WINDOW_BYTES && self.window.len() <= WINDOW_BYTES {
+            self.window = Bytes::copy_from_slice(&self.window);
+        }
         Ok(bytes)
     }
 
@@ -171,19 +173,15 @@ impl Reader {
 
     /// Puts lines back in front of what is in memory. They are lost where there is no room
     /// for that, as with Python's own files.
-    fn put_back(&mut self, lines: &[Bound<'_, PyBytes>]) {
-        let pieces = || {
-            lines
-                .iter()
-                .map(|line| line.as_bytes())
-                .chain([&self.window[..]])
-        };
+    fn put_back<'py, L>(&mut self, lines: impl Fn() -> L)
+    where
+        L: Iterator<Item = Bound<'py, PyBytes>>,
+    {
+        let len: usize = lines().map(|line| line.as_bytes().len()).sum();
         let mut bytes = Vec::new();
-        if bytes
-            .try_reserve_exact(pieces().map(<[u8]>::len).sum())
-            .is_ok()
-        {
-            pieces().for_each(|piece| bytes.extend_from_slice(piece));
+        if bytes.try_reserve_exact(len + self.window.len()).is_ok() {
+            lines().for_each(|line| bytes.extend_from_slice(line.as_bytes()));
+            bytes.extend_from_slice(&self.window);
             self.window = Bytes::from(bytes);
         }
     }

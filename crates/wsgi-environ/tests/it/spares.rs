@@ -39,6 +39,29 @@ def application(environ, start_response):
 }
 
 #[test]
+#[cfg(not(Py_GIL_DISABLED))]
+fn objects_that_nobody_keeps_are_there_for_the_next_request() {
+    Python::attach(|py| {
+        let module = module(
+            py,
+            "
+def application(environ, start_response):
+    start_response('200 OK', [])(b'written')
+    return [environ['wsgi.input'].read()]
+",
+        );
+        let mut spares = Spares::default();
+        let new = format!("{spares:?}");
+        assert_eq!(new.matches("None").count(), 2, "{new}");
+        Request::new()
+            .body(body("body"))
+            .answer_with(py, &module, &mut spares);
+        let used = format!("{spares:?}");
+        assert_eq!(used.matches("Some").count(), 2, "{used}");
+    });
+}
+
+#[test]
 fn object_that_somebody_keeps_never_meets_another_request() {
     for (name, keep, late_use) in [
         ("wsgi.input", "environ['wsgi.input']", "kept.read()"),
