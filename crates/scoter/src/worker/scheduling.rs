@@ -31,12 +31,16 @@ pub(super) struct Courtesy {
 struct Batch;
 
 impl Courtesy {
-    /// Takes note of a connection, and whether the peer had written when it was accepted,
-    /// or of a request that was complete.
-    pub(super) fn taken(&mut self, written: bool) {
+    /// Takes note of a connection, and whether the peer had written when it was accepted.
+    pub(super) fn accepted(&mut self, written: bool) {
         if self.taken == 0 {
             self.too_early = if written { 0 } else { self.too_early + 1 };
         }
+        self.handed_over();
+    }
+
+    /// Takes note of a request that the reactor has completed.
+    pub(super) fn handed_over(&mut self) {
         self.taken = self.taken.saturating_add(1);
     }
 
@@ -122,7 +126,7 @@ mod tests {
 
     fn too_early(courtesy: &mut Courtesy, times: u32) {
         for time in 0..times {
-            courtesy.taken(false);
+            courtesy.accepted(false);
             assert_eq!(
                 sleeps_politely(courtesy),
                 time + 1 == OFTEN_ENOUGH,
@@ -137,23 +141,25 @@ mod tests {
         assert!(!sleeps_politely(&mut courtesy));
         too_early(&mut courtesy, OFTEN_ENOUGH);
         for _ in 0..3 {
-            courtesy.taken(true);
-            courtesy.taken(true);
+            courtesy.accepted(true);
+            courtesy.accepted(true);
             assert!(sleeps_politely(&mut courtesy), "two at once");
             assert!(sleeps_politely(&mut courtesy), "woken by something else");
         }
-        courtesy.taken(true);
+        courtesy.accepted(true);
         assert!(!sleeps_politely(&mut courtesy), "one alone");
         too_early(&mut courtesy, OFTEN_ENOUGH);
+        courtesy.handed_over();
+        assert!(!sleeps_politely(&mut courtesy), "one alone, of the reactor");
     }
 
     #[test]
     fn accident_is_no_reason() {
         let mut courtesy = Courtesy::default();
         too_early(&mut courtesy, OFTEN_ENOUGH - 1);
-        courtesy.taken(true);
+        courtesy.accepted(true);
         // Nor is one that came when nobody slept.
-        courtesy.taken(false);
+        courtesy.accepted(false);
         assert!(!sleeps_politely(&mut courtesy));
         too_early(&mut courtesy, OFTEN_ENOUGH - 1);
     }
@@ -165,7 +171,7 @@ mod tests {
             set_policy(libc::SCHED_IDLE).unwrap();
             let mut courtesy = Courtesy::default();
             for _ in 0..2 * OFTEN_ENOUGH {
-                courtesy.taken(false);
+                courtesy.accepted(false);
                 assert_eq!(courtesy.sleep(policy), libc::SCHED_IDLE);
                 assert_eq!(policy(), libc::SCHED_IDLE);
             }

@@ -200,7 +200,7 @@ impl Slot {
         let mut called = false;
         loop {
             if let Some(request) = shared.ready.try_pop() {
-                self.courtesy.taken(true);
+                self.courtesy.handed_over();
                 return Next::Serve(request);
             }
             if self.poller.is_accepting() {
@@ -224,7 +224,7 @@ impl Slot {
             match self.courtesy.sleep(|| self.poller.wait()) {
                 Wake::Ready => match shared.ready.pop() {
                     Popped::Request(request) => {
-                        self.courtesy.taken(true);
+                        self.courtesy.handed_over();
                         return Next::Serve(request);
                     }
                     Popped::Empty => {}
@@ -342,7 +342,7 @@ impl Slot {
         let received = connection.recv_into(&mut self.incoming);
         let blocked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
         let written = !received.as_ref().is_err_and(blocked);
-        self.courtesy.taken(written);
+        self.courtesy.accepted(written);
         if written {
             return received;
         }
