@@ -3,8 +3,8 @@ connections kept alive. scoter, uWSGI and gunicorn get uwsgi packets (`uwsgi_pas
 connections that are kept alive (`proxy_pass`). CPU is that of nginx and server together. All servers, each
 with an nginx of its own, are up together and are measured in turns.
 The floor is what nginx and the kernel take with `uwsgi_pass`, whoever answers. It is scheduled as scoter's
-threads are while they sleep here (SCHED_BATCH): an ordinary process takes the core from nginx at each connect, when there is
-nothing to read yet, and a floor of that kind would cost more than scoter."""
+threads are while they sleep here (SCHED_BATCH): an ordinary process takes the core from nginx at each
+connect, when there is nothing to read yet, and a floor of that kind would cost more than scoter."""
 
 from __future__ import annotations
 

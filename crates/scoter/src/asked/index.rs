@@ -5,7 +5,7 @@ use super::Param;
 /// Where the variables that matter to the server stand in their block, noted while it is
 /// checked: to walk it takes longer than anything that is done with them. Of repeated ones
 /// the last counts, as everywhere.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Index {
     params: [Place; Param::COUNT],
     /// The first two ids: there should not be a second one.

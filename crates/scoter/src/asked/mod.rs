@@ -109,6 +109,14 @@ impl Asked {
         self.param(Param::Uri).or_else(|| self.param(Param::Path))
     }
 
+    /// The query that belongs behind [`uri`](Self::uri), where that is only the path.
+    pub(crate) fn query_apart(&self) -> Option<&[u8]> {
+        match self.param(Param::Uri) {
+            Some(_) => None,
+            None => self.param(Param::Query),
+        }
+    }
+
     /// The request as people know it.
     pub(crate) fn label<'a>(&'a self, request_id: &'a [u8]) -> Label<'a> {
         Label {
@@ -161,10 +169,6 @@ impl Asked {
 mod tests {
     use super::*;
 
-    fn asked(vars: &[(&str, &str)]) -> Asked {
-        Asked::of(vars.iter().copied())
-    }
-
     #[test]
     fn only_the_last_day_is_believed() {
         let now = SystemTime::now()
@@ -173,7 +177,7 @@ mod tests {
         let age = |seconds: i64| {
             let start = now.as_secs().checked_add_signed(-seconds).unwrap();
             let text = format!("t={start}.000");
-            asked(&[("HTTP_X_REQUEST_START", &text)]).front_end_age()
+            Asked::of([("HTTP_X_REQUEST_START", text)]).front_end_age()
         };
         let seen = age(90).unwrap();
         assert!(
@@ -182,12 +186,12 @@ mod tests {
         );
         assert_eq!(age(-60), None, "the future");
         assert_eq!(age(90_000), None, "more than a day ago");
-        assert_eq!(asked(&[("A", "b")]).front_end_age(), None);
+        assert_eq!(Asked::of([("A", "b")]).front_end_age(), None);
     }
 
     #[test]
     fn last_of_repeated_variables_counts_and_the_path_stands_in_for_the_uri() {
-        let asked = asked(&[
+        let asked = Asked::of([
             ("REQUEST_METHOD", "GET"),
             ("PATH_INFO", "/path"),
             ("REQUEST_METHOD", "HEAD"),

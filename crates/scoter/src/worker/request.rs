@@ -93,11 +93,11 @@ impl Intake {
             return Err(Refusal::EmptyBlock);
         }
         let length = asked.content_length()?;
-        let asked = Arc::new(asked);
         if length > self.max_body {
             let limit = self.max_body;
             return Err(Refusal::BodyTooLong { length, limit });
         }
+        let asked = Arc::new(asked);
         let arrived = buffer.len() as u64;
         if length <= arrived {
             let body = body_of(buffer, length);

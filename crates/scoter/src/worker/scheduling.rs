@@ -46,11 +46,11 @@ impl Courtesy {
 
     /// Sleeps until `wait` returns.
     pub(super) fn sleep<T>(&mut self, wait: impl FnOnce() -> T) -> T {
-        self.polite = match self.taken {
-            // Something else has woken it.
-            0 if self.polite => true,
-            taken if self.polite => taken > 1,
-            _ => self.too_early >= OFTEN_ENOUGH,
+        self.polite = if self.polite {
+            // None at all: something else has woken it.
+            self.taken != 1
+        } else {
+            self.too_early >= OFTEN_ENOUGH
         };
         self.taken = 0;
         if !self.polite {

@@ -95,12 +95,10 @@ struct Line<'a> {
 
 fn uri(asked: &Asked) -> Option<Cow<'_, str>> {
     let uri = String::from_utf8_lossy(asked.uri()?);
-    match asked.param(Param::Query) {
-        Some(query) if asked.param(Param::Uri).is_none() => {
-            Some(format!("{uri}?{}", String::from_utf8_lossy(query)).into())
-        }
-        _ => Some(uri),
-    }
+    Some(match asked.query_apart() {
+        Some(query) => format!("{uri}?{}", String::from_utf8_lossy(query)).into(),
+        None => uri,
+    })
 }
 
 /// Bytes that are probably UTF-8.

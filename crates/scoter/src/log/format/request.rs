@@ -13,9 +13,8 @@ pub(super) fn write_request(line: &mut Vec<u8>, asked: &Asked) {
 /// Writes the URI as the client sent it, or else the path and the query.
 pub(super) fn write_uri(line: &mut Vec<u8>, asked: &Asked) {
     escape(line, asked.uri());
-    let query = asked.param(Param::Query);
-    if asked.param(Param::Uri).is_none() && query.is_some() {
+    if let Some(query) = asked.query_apart() {
         line.push(b'?');
-        escape(line, query);
+        escape(line, Some(query));
     }
 }

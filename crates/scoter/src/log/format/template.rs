@@ -12,9 +12,8 @@ use super::Record;
 use super::escape::escape;
 use super::request::{write_request, write_uri};
 use super::trace::TraceContext;
-use variable::{Known, Variable};
-
 use crate::asked::Param;
+use variable::{Known, Variable};
 
 /// Text with `$variables` in it; `${name}` where letters follow, `$$` for a dollar sign.
 ///
@@ -208,8 +207,8 @@ fn write_known(line: &mut Vec<u8>, known: Known, record: &Record<'_>) {
         ..
     } = record;
     let asked = &entry.asked;
-    let traceparent = asked.param(Param::Traceparent);
-    let trace = || traceparent.and_then(TraceContext::parse);
+    let traceparent = || asked.param(Param::Traceparent);
+    let trace = || traceparent().and_then(TraceContext::parse);
     // Writing to a vector cannot fail.
     let _ = match known {
         Known::Request => return write_request(line, asked),
