@@ -21,6 +21,7 @@ pub struct Nginx {
 pub struct NginxBuilder {
     folder: PathBuf,
     upstream: PathBuf,
+    http: String,
     extra: String,
 }
 
@@ -35,6 +36,7 @@ impl Nginx {
         NginxBuilder {
             folder: folder.join("nginx"),
             upstream: upstream.to_owned(),
+            http: String::new(),
             extra: String::new(),
         }
     }
@@ -77,6 +79,14 @@ impl NginxBuilder {
     pub fn extra(mut self, configuration: &str) -> Self {
         self.extra.push_str(configuration);
         self.extra.push('\n');
+        self
+    }
+
+    /// Adds to the `http` block.
+    #[must_use]
+    pub fn http(mut self, configuration: &str) -> Self {
+        self.http.push_str(configuration);
+        self.http.push('\n');
         self
     }
 
@@ -159,6 +169,7 @@ http {{
     types {{ text/css css; text/html html; text/plain txt; }}
     include scoter/upstream.conf;
     include scoter/site.conf;
+    {http}
     server {{
         listen unix:{folder}/extra.sock;
         {extra}
@@ -166,6 +177,7 @@ http {{
 }}
 ",
                 folder = self.folder.display(),
+                http = self.http,
                 extra = self.extra,
             ),
         );
