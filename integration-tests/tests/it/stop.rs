@@ -1,9 +1,15 @@
 //! TERM and INT: requests that were accepted are answered, and the server goes.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use integration_tests::{Crowd, DEADLINE, Gate, Peer, Scoter, Site, get, post, until, with};
+use integration_tests::{
+    Crowd, DEADLINE, Gate, Peer, Scoter, Site, exchange, get, post, until, with,
+};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -250,4 +256,120 @@ fn connections_in_the_kernels_queue_are_answered_however_long_it_takes() {
         assert_eq!(peer.reply().text(), "quick");
     }
     assert_eq!(scoter.wait().code, Some(0));
+}
+
+/// Returns a connection over TCP; nothing where nobody listens any more.
+fn connect_over_tcp(address: SocketAddr) -> Option<TcpStream> {
+    let stream = match TcpStream::connect_timeout(&address, DEADLINE) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return None,
+        connected => connected.expect("accepted or refused"),
+    };
+    stream
+        .set_read_timeout(Some(DEADLINE))
+        .expect("not a duration of zero");
+    Some(stream)
+}
+
+#[test]
+fn tcp_newcomer_is_refused_while_a_request_is_finished() {
+    // 127.0.0.1 is one interface, 0.0.0.0 and [::] are all of them.
+    for bind in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+        for master in [&[][..], &["--no-master"][..]] {
+            let mut scoter = Scoter::serving("streaming")
+                .bind(bind)
+                .bind("unix:scoter.sock")
+                .args(["--threads", "2", "--allow", "127.0.0.1/32"])
+                .args(master)
+                .start();
+            let address = SocketAddr::from(([127, 0, 0, 1], scoter.tcp_address().port()));
+            let gate = scoter.gate("a");
+            let mut running = scoter.begin("a");
+            scoter.signal(Signal::SIGTERM);
+            until("nobody listens", || match connect_over_tcp(address) {
+                // Who is not refused is served: a slot is free.
+                Some(stream) => {
+                    assert_eq!(exchange(stream, &get("/quick")).text(), "quick");
+                    None
+                }
+                None => Some(()),
+            });
+            gate.open();
+            assert_eq!(running.reply().text(), "waited at a");
+            assert_eq!(scoter.wait().code, Some(0));
+        }
+    }
+}
+
+#[test]
+fn tcp_newcomers_of_a_stop_under_load_are_answered_or_refused() {
+    for round in 0..10 {
+        let mut scoter = Scoter::serving("streaming")
+            .bind("127.0.0.1:0")
+            .bind("unix:scoter.sock")
+            .workers(["1", "2"][round % 2])
+            .args(["--threads", "2"])
+            .start();
+        let address = scoter.tcp_address();
+        let gate = scoter.gate("a");
+        let mut running = scoter.begin("a");
+        let answers = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        while let Some(stream) = connect_over_tcp(address) {
+                            assert_eq!(exchange(stream, &get("/quick")).text(), "quick");
+                            answers.fetch_add(1, Ordering::Relaxed);
+                        }
+                    })
+                })
+                .collect();
+            until("the clients are at work", || {
+                (answers.load(Ordering::Relaxed) >= 100).then_some(())
+            });
+            scoter.signal(Signal::SIGTERM);
+            // They are done while the request still runs that the server finishes.
+            for client in clients {
+                client.join().expect("every client is answered or refused");
+            }
+        });
+        gate.open();
+        assert_eq!(running.reply().text(), "waited at a");
+        assert_eq!(scoter.wait().code, Some(0));
+    }
+}
+
+#[test]
+fn connections_in_the_queue_of_a_tcp_socket_are_answered_however_long_it_takes() {
+    let mut scoter = Scoter::serving("streaming")
+        .bind("127.0.0.1:0")
+        .bind("unix:scoter.sock")
+        .args(["--threads", "1"])
+        .start();
+    let address = scoter.tcp_address();
+    let gate = scoter.gate("a");
+    let mut running = scoter.begin("a");
+    let queued: Vec<_> = (0..4).map(|_| connect_over_tcp(address)).collect();
+    scoter.signal(Signal::SIGTERM);
+    until("nobody listens", || {
+        connect_over_tcp(address).is_none().then_some(())
+    });
+    gate.open();
+    assert_eq!(running.reply().text(), "waited at a");
+    for stream in queued {
+        let stream = stream.expect("connected before the stop");
+        assert_eq!(exchange(stream, &get("/quick")).text(), "quick");
+    }
+    assert_eq!(scoter.wait().code, Some(0));
+}
+
+#[test]
+fn tcp_port_is_free_again_after_a_stop() {
+    let mut scoter = Scoter::serving("hello").bind("127.0.0.1:0").start();
+    let address = scoter.tcp_address();
+    scoter.stop();
+    let scoter = Scoter::serving("hello").bind(address.to_string()).start();
+    let stream = connect_over_tcp(address).expect("it listens");
+    assert_eq!(exchange(stream, &get("/")).status, 200);
+    drop(scoter);
 }

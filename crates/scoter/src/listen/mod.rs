@@ -31,6 +31,8 @@ pub(crate) struct Listener {
     kind: Kind,
     /// Whether the last accept failed for want of descriptors or memory.
     starved: AtomicBool,
+    /// Whether newcomers are refused while the queue is still there.
+    closed: AtomicBool,
 }
 
 /// What a connection arrived over.
@@ -175,6 +177,7 @@ impl Listener {
             address,
             kind,
             starved: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -192,12 +195,15 @@ impl Listener {
         }
     }
 
-    /// Whether others can go on connecting after [`Listener::close_to_newcomers`].
+    /// Whether others go on connecting in spite of [`Listener::close_to_newcomers`].
     pub(crate) fn stays_open(&self) -> bool {
-        match self.kind {
-            Kind::Unix(_) | Kind::Abstract => false,
-            Kind::Tcp(_) | Kind::Inherited(..) => true,
-        }
+        !self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody who has found the socket open may reach the queue later than that:
+    /// the last packet of a TCP handshake is on its way.
+    pub(crate) fn has_handshakes(&self) -> bool {
+        matches!(self.kind, Kind::Tcp(_))
     }
 
     /// Takes the next connection, if one waits. It never blocks, and neither does the connection.
@@ -242,30 +248,44 @@ impl Listener {
     }
 
     /// Lets nobody connect any more. Who has connected already can still be accepted, and
-    /// the file of a Unix socket goes, if it is still the one this listener made.
-    ///
-    /// A TCP socket has no such state: the same call resets whoever waits in its queue, so
-    /// it comes later, with [`Listener::close`].
+    /// the file of a Unix socket goes, if it is still the one this listener made. A socket
+    /// that was passed to the process stays as it is: its owner keeps the queue.
     pub(crate) fn close_to_newcomers(&self) {
-        if !self.stays_open() {
+        let (closed, removed) = match &self.kind {
             // unix_stream_connect() refuses (ECONNREFUSED) once the listener has shut down
             // its reading side; unix_accept() goes on until the queue is empty.
-            self.close();
-        }
-        let removed = match &self.kind {
-            Kind::Unix(file) => file.unlink(),
-            Kind::Abstract | Kind::Tcp(_) | Kind::Inherited(..) => Ok(()),
+            Kind::Unix(file) => (self.shut_down(), file.unlink()),
+            Kind::Abstract => (self.shut_down(), Ok(())),
+            Kind::Tcp(_) => (tcp::refuse_newcomers(&self.fd), Ok(())),
+            Kind::Inherited(..) => return,
         };
+        let address = &self.address;
+        match closed {
+            Ok(()) => self.closed.store(true, Ordering::Relaxed),
+            Err(error) => warn!(
+                %error, %address,
+                "cannot refuse new connections yet: who connects too late is reset (needs Linux 5.7)"
+            ),
+        }
         if let Err(error) = removed {
-            warn!(%error, address = %self.address, "cannot remove the socket");
+            warn!(%error, %address, "cannot remove the socket");
         }
     }
 
-    /// Ends the listening, also for copies of the socket that forked children hold. A socket
-    /// that was passed to the process stays as it is: its owner keeps the queue.
+    /// Ends the listening, also for copies of the socket that forked children hold, and resets
+    /// who waits in the queue of a TCP socket. A socket that was passed to the process stays as
+    /// it is.
     pub(crate) fn close(&self) {
         if !matches!(self.kind, Kind::Inherited(..)) {
-            let _ = shutdown(&self.fd, Shutdown::Read);
+            let _ = self.shut_down();
+        }
+    }
+
+    fn shut_down(&self) -> io::Result<()> {
+        match shutdown(&self.fd, Shutdown::Read) {
+            // Another process of ours has done it to this socket.
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -1,13 +1,16 @@
 //! TCP sockets.
 
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::num::NonZeroU32;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind as bind_socket, getsockname, listen, socket_with,
     sockopt,
 };
+use socket2::SockRef;
 
 use super::{AllowList, reason};
 
@@ -39,7 +42,7 @@ pub(crate) enum TcpError {
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
-        error: std::io::Error,
+        error: io::Error,
     },
 }
 
@@ -56,6 +59,26 @@ pub(super) fn bind(
             error: reason(errno),
         },
     })
+}
+
+/// Has the kernel refuse whoever connects from now on (ECONNREFUSED). The queue stays as it
+/// is, and so do handshakes that have begun: they still end in the queue.
+///
+/// shutdown(2) and close(2) reset both. So the socket is bound to an interface that does not
+/// exist (SO_BINDTOIFINDEX in socket(7)): inet_lookup_listener() then finds it for no packet.
+///
+/// # Errors
+///
+/// Those of the system; before Linux 5.7 that takes CAP_NET_RAW.
+pub(super) fn refuse_newcomers(listener: impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(&listener);
+    // To exchange one interface for another one takes CAP_NET_RAW. Another process of ours may
+    // have been here: the socket is the same.
+    if socket.device_index_v4()? == Some(NO_INTERFACE) {
+        return Ok(());
+    }
+    // For IPv6 it is the same option.
+    socket.bind_device_by_index_v4(Some(NO_INTERFACE))
 }
 
 /// Refuses an address that others reach where nobody said who may connect.
@@ -80,4 +103,39 @@ fn try_bind(address: SocketAddr, backlog: i32) -> Result<(OwnedFd, SocketAddr), 
     listen(&fd, backlog)?;
     let bound = SocketAddr::try_from(getsockname(&fd)?)?;
     Ok((fd, bound))
+}
+
+/// The last of the numbers of interfaces, which are given from 1 on.
+const NO_INTERFACE: NonZeroU32 = NonZeroU32::new(i32::MAX as u32).expect("not zero");
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn newcomers_are_refused_and_the_queue_is_kept() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+            let listener = TcpListener::bind(address).unwrap();
+            let mut peer = listener.local_addr().unwrap();
+            if peer.ip().is_unspecified() {
+                peer.set_ip([127, 0, 0, 1].into());
+            }
+            let mut queued = TcpStream::connect(peer).unwrap();
+            // As often as there are processes that have the socket.
+            for _ in 0..2 {
+                refuse_newcomers(&listener).unwrap();
+                let refused = TcpStream::connect(peer).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{address}");
+            }
+            let (mut accepted, _) = listener.accept().unwrap();
+            accepted.write_all(b"served").unwrap();
+            drop(accepted);
+            let mut text = String::new();
+            queued.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "served", "{address}");
+        }
+    }
 }

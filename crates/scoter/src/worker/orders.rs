@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{Ending, Overseer, Shared};
 use crate::line::{FromWorker, Line, Received, ToWorker};
-use crate::listen::SocketFile;
+use crate::listen::{Listener, SocketFile};
 use crate::log::say;
 use crate::process::exit_now;
 use crate::scoreboard::Snapshot;
@@ -75,6 +75,10 @@ impl Orders {
             exit(&shared);
         }
         let deadline = Instant::now() + graceful_timeout;
+        if ending == Ending::Drain && shared.listeners.iter().any(Listener::has_handshakes) {
+            // The slots serve as before until everybody is in the queue.
+            tokio::time::sleep(HANDSHAKES).await;
+        }
         let running = shared.running();
         shared.stop.begin(ending);
         match self {
@@ -204,3 +208,6 @@ fn exit(shared: &Shared) -> ! {
     shared.access_log.close();
     exit_now(0)
 }
+
+/// How long a TCP handshake takes that had begun before newcomers were refused.
+const HANDSHAKES: Duration = Duration::from_millis(100);
