@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use integration_tests::{
-    Crowd, Gate, Peer, Running, Scoter, ScoterBuilder, Site, Worker, get, until,
+    Crowd, DEADLINE, Gate, Peer, Running, Scoter, ScoterBuilder, Site, Worker, get, until,
 };
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -269,6 +270,32 @@ fn worker_that_dies_again_and_again_is_started_ever_more_rarely_while_others_ser
     );
     fs::remove_file(scoter.folder().join("broken")).expect("put there before");
     scoter.wait_for_workers(2);
+}
+
+#[test]
+fn requests_that_kill_their_workers_do_not_keep_others_waiting() {
+    // Who comes between them, and who comes when no worker has ever finished a request.
+    for others in [1, 0] {
+        let scoter = serving("2").args(["--preload"]).start();
+        for _ in 0..18 {
+            let ending = scoter.connect().packet(&get("/segfaults")).ending();
+            assert!(ending.bytes().is_empty());
+            for _ in 0..others {
+                assert_answers_soon(&scoter);
+            }
+        }
+        assert_answers_soon(&scoter);
+        scoter.wait_for_workers(2);
+        assert_eq!(scoter.status()["totals"]["crashed"], 18);
+    }
+}
+
+/// A worker may have to be started first, a second after the last one died.
+#[track_caller]
+fn assert_answers_soon(scoter: &Scoter) {
+    let start = Instant::now();
+    assert_serves(scoter);
+    assert!(start.elapsed() < DEADLINE / 6, "{:?}", start.elapsed());
 }
 
 #[test]

@@ -1,43 +1,87 @@
-//! How long a place that lost its process stays empty: not at all, until it loses one after
-//! the other.
+//! How long a place that lost its process stays empty.
+//!
+//! Only processes that end before they have served make it wait. One that has served is
+//! replaced at once, however often that happens: whatever ended it was a request, and the
+//! next request needs somebody to serve it.
 
 use std::time::{Duration, Instant};
 
 /// What one place has been through.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
+    /// Processes in a row that ended before they had served.
     failures: u32,
-    until: Option<Instant>,
+    /// When the last of them ended.
+    failed: Option<Instant>,
+}
+
+/// What a process did before it ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Service {
+    /// How long it was ready; nothing for one that never was.
+    pub(super) ready_for: Option<Duration>,
+    /// How many requests it has finished.
+    pub(super) finished: u64,
+}
+
+impl Service {
+    /// Whether its start can be called a success: it has finished a request, or was there to
+    /// take one for a while. To have become ready is not enough: a thread of the application
+    /// may end each of its processes a moment later.
+    pub(super) fn has_served(self) -> bool {
+        self.ready_for
+            .is_some_and(|time| self.finished > 0 || time >= LONG_ENOUGH)
+    }
 }
 
 impl Backoff {
-    /// Notes the end of a process that lived for `lifetime`, and returns how long its place
-    /// stays empty.
-    pub(super) fn failed(&mut self, lifetime: Duration) -> Duration {
-        if lifetime >= LONG_ENOUGH {
-            self.failures = 0;
+    /// Notes the end of a process.
+    pub(super) fn note(&mut self, service: Service) {
+        if service.has_served() {
+            *self = Self::default();
+        } else {
+            self.failures += 1;
+            self.failed = Some(Instant::now());
         }
-        self.failures += 1;
-        let doublings = self.failures.saturating_sub(2).min(MOST_DOUBLINGS);
-        let pause = match self.failures {
-            1 => Duration::ZERO,
-            _ => (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE),
-        };
-        self.until = Some(Instant::now() + pause);
-        pause
+    }
+
+    /// Notes that there was no process to begin with.
+    pub(super) fn note_failed_start(&mut self) {
+        self.note(Service::default());
+    }
+
+    /// How long the place stays empty after the last end.
+    pub(super) fn pause(&self, is_anybody_ready: bool) -> Duration {
+        pause(self.failures, is_anybody_ready)
     }
 
     /// When the place may be filled again, where that is still to come.
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.until.filter(|until| *until > Instant::now())
+    pub(super) fn until(&self, is_anybody_ready: bool) -> Option<Instant> {
+        let until = self.failed? + self.pause(is_anybody_ready);
+        (until > Instant::now()).then_some(until)
     }
 }
 
-/// A process that lived for this long was no failed attempt.
+/// The first loss is made good at once; then the pause doubles. While nobody serves there is
+/// nothing to protect by waiting.
+fn pause(failures: u32, is_anybody_ready: bool) -> Duration {
+    let longest = if is_anybody_ready {
+        LONGEST_PAUSE
+    } else {
+        LONGEST_OUTAGE
+    };
+    match failures {
+        0 | 1 => Duration::ZERO,
+        _ => (FIRST_PAUSE * (1 << (failures - 2).min(MOST_DOUBLINGS))).min(longest),
+    }
+}
+
+/// A process that was ready for this long was no failed attempt.
 const LONG_ENOUGH: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_OUTAGE: Duration = Duration::from_secs(1);
 const MOST_DOUBLINGS: u32 = 16;
 
 #[cfg(test)]
@@ -46,20 +90,55 @@ mod tests {
 
     #[test]
     fn first_loss_is_made_good_at_once_and_a_loop_is_slowed_down() {
-        let mut place = Backoff::default();
-        let quick = Duration::from_millis(5);
-        let pauses: Vec<_> = (0..12).map(|_| place.failed(quick).as_millis()).collect();
-        assert_eq!(pauses[..5], [0, 100, 200, 400, 800]);
-        assert_eq!(pauses[11], 30_000);
-        assert!(place.until().is_some());
+        for (failures, serving, alone) in [
+            (0, 0, 0),
+            (1, 0, 0),
+            (2, 100, 100),
+            (3, 200, 200),
+            (4, 400, 400),
+            (5, 800, 800),
+            (6, 1_600, 1_000),
+            (10, 25_600, 1_000),
+            (11, 30_000, 1_000),
+            (u32::MAX, 30_000, 1_000),
+        ] {
+            for (is_anybody_ready, expected) in [(true, serving), (false, alone)] {
+                let pause = pause(failures, is_anybody_ready).as_millis();
+                assert_eq!(pause, expected, "{failures}, {is_anybody_ready}");
+            }
+        }
     }
 
     #[test]
-    fn a_process_that_lived_is_no_part_of_a_loop() {
-        let mut place = Backoff::default();
-        for _ in 0..5 {
-            place.failed(Duration::ZERO);
+    fn whoever_has_finished_a_request_or_was_there_for_it_has_served() {
+        for (name, ready_ms, finished, expected) in [
+            ("never ready", None, 0, false),
+            ("ready for a moment", Some(5), 0, false),
+            ("died in its first request", Some(9_999), 0, false),
+            ("died in its second request", Some(5), 1, true),
+            ("waited for requests", Some(10_000), 0, true),
+        ] {
+            let service = Service {
+                ready_for: ready_ms.map(Duration::from_millis),
+                finished,
+            };
+            assert_eq!(service.has_served(), expected, "{name}");
         }
-        assert_eq!(place.failed(Duration::from_secs(60)), Duration::ZERO);
+    }
+
+    #[test]
+    fn process_that_served_is_no_part_of_a_loop() {
+        let mut place = Backoff::default();
+        for _ in 0..9 {
+            place.note_failed_start();
+        }
+        assert!(place.until(true).is_some());
+        place.note(Service {
+            ready_for: Some(Duration::ZERO),
+            finished: 1,
+        });
+        assert_eq!(place.until(true), None);
+        place.note_failed_start();
+        assert_eq!(place.pause(true), Duration::ZERO);
     }
 }

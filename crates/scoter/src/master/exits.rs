@@ -60,10 +60,12 @@ impl Supervisor {
             self.on_worker_exit(worker, status);
         }
         let mut ended = Vec::new();
+        let is_serving = self.is_anybody_ready();
         for generation in &mut self.generations {
             let launcher = &mut generation.launcher;
             if let Some(launcher) = launcher.take_if(|one| is_clear(one.silent, one.exited)) {
-                let pause = generation.backoff.failed(launcher.started.elapsed());
+                generation.backoff.note(launcher.service());
+                let pause = generation.backoff.pause(is_serving);
                 ended.push((generation.number, launcher, pause));
             }
         }
@@ -160,7 +162,7 @@ impl Supervisor {
             return;
         };
         if let Some(launcher) = generation.launcher.take() {
-            generation.backoff.failed(launcher.started.elapsed());
+            generation.backoff.note_failed_start();
             launcher.signal(Signal::SIGKILL);
         }
         let message = "the application was not loaded within --start-timeout";
@@ -168,11 +170,13 @@ impl Supervisor {
     }
 
     pub(super) fn lose_place(&mut self, worker: &Worker) {
+        let is_serving = self.is_anybody_ready();
         let place = self
             .places
             .entry((worker.generation, worker.id))
             .or_default();
-        let pause = place.failed(worker.started.elapsed());
+        place.note(worker.service());
+        let pause = place.pause(is_serving);
         if !pause.is_zero() {
             let pause_ms = pause.as_millis();
             warn!(

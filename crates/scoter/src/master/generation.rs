@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, Service};
 use super::event::Event;
 use crate::config::{Options, Settings};
 use crate::line::{Configuration, FromLauncher, Line, Received, ToLauncher};
@@ -140,6 +140,14 @@ impl Launcher {
     ) -> io::Result<()> {
         let order = ToLauncher::Fork { worker, serial };
         self.line.get_ref().send(&order, &ends)
+    }
+
+    /// What it has done for its generation.
+    pub(super) fn service(&self) -> Service {
+        Service {
+            ready_for: self.prepared.then(|| self.started.elapsed()),
+            finished: 0,
+        }
     }
 
     pub(super) fn signal(&self, signal: Signal) {

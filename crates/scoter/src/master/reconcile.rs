@@ -2,7 +2,7 @@
 //! and what is too much is retired.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::{debug, error, info};
 
@@ -74,10 +74,12 @@ impl Supervisor {
     fn start_launchers(&mut self) {
         let (current, target) = (self.current, self.target());
         let control = self.control.as_ref().and_then(|control| control.file());
+        let is_serving = self.is_anybody_ready();
         for generation in &mut self.generations {
             let number = generation.number;
             let needed = number == current || number == target;
-            if !needed || generation.launcher.is_some() || generation.backoff.until().is_some() {
+            let waits = generation.backoff.until(is_serving).is_some();
+            if !needed || waits || generation.launcher.is_some() {
                 continue;
             }
             let launcher = Launcher::start(
@@ -99,7 +101,7 @@ impl Supervisor {
                 }
                 Err(error) => {
                     error!(%error, "no launcher could be started");
-                    generation.backoff.failed(Duration::ZERO);
+                    generation.backoff.note_failed_start();
                     if !self.started {
                         let message = format!("cannot start: {error}");
                         self.failure = Some(Failed::new(1, &message));
@@ -124,9 +126,10 @@ impl Supervisor {
     }
 
     fn fill(&mut self, generation: u32, wanted: u32) {
+        let is_serving = self.is_anybody_ready();
         let places = self.places.iter();
         let held = places
-            .filter(|((of, _), place)| *of == generation && place.until().is_some())
+            .filter(|((of, _), place)| *of == generation && place.until(is_serving).is_some())
             .count();
         let there = self
             .workers
@@ -154,12 +157,13 @@ impl Supervisor {
     }
 
     fn start_worker(&mut self, generation: u32) -> bool {
+        let is_serving = self.is_anybody_ready();
         let id = self.free_id(generation);
         let Some(found) = self.generation(generation) else {
             return false;
         };
         let ready = found.launcher.as_ref().filter(|launcher| launcher.prepared);
-        let Some(launcher) = ready.filter(|_| found.backoff.until().is_none()) else {
+        let Some(launcher) = ready.filter(|_| found.backoff.until(is_serving).is_none()) else {
             return false;
         };
         let slots = usize::from(found.options.threads);
@@ -186,7 +190,7 @@ impl Supervisor {
                     self.failure = Some(Failed::new(1, &message));
                 }
                 if let Some(generation) = self.generation_mut(generation) {
-                    generation.backoff.failed(Duration::ZERO);
+                    generation.backoff.note_failed_start();
                 }
                 false
             }
@@ -195,11 +199,12 @@ impl Supervisor {
 
     /// The lowest number that no living worker has, and whose place is not kept empty.
     fn free_id(&self, generation: u32) -> u32 {
+        let is_serving = self.is_anybody_ready();
         let taken = |id: u32| {
             let held = self
                 .places
                 .get(&(generation, id))
-                .is_some_and(|place| place.until().is_some());
+                .is_some_and(|place| place.until(is_serving).is_some());
             held || self.workers.iter().any(|worker| worker.id == id)
         };
         (1..).find(|id| !taken(*id)).unwrap_or(u32::MAX)

@@ -326,6 +326,7 @@ impl Supervisor {
                 }
                 let ready_ms = worker.started.elapsed().as_millis();
                 worker.phase = Phase::Ready;
+                worker.ready = Some(Instant::now());
                 worker.deadline = None;
                 worker.expires = lifetime.map(|lifetime| Instant::now() + lifetime);
                 let generation = worker.generation;
@@ -387,6 +388,12 @@ impl Supervisor {
         } else {
             error!(generation, "a worker could not start: {}", failed.message);
         }
+    }
+
+    /// Whether there is a worker that takes requests.
+    pub(super) fn is_anybody_ready(&self) -> bool {
+        let mut workers = self.workers.iter();
+        workers.any(|worker| worker.phase == Phase::Ready)
     }
 
     pub(super) fn is_unproven(&self, generation: u32) -> bool {
@@ -465,9 +472,11 @@ impl Supervisor {
 
     fn next_deadline(&self) -> Option<Instant> {
         let workers = self.workers.iter().filter_map(|worker| worker.deadline);
-        let places = self.places.values().filter_map(Backoff::until);
+        let is_serving = self.is_anybody_ready();
+        let places = self.places.values();
+        let places = places.filter_map(|place| place.until(is_serving));
         let launchers = self.generations.iter();
-        let launchers = launchers.filter_map(|generation| generation.backoff.until());
+        let launchers = launchers.filter_map(|generation| generation.backoff.until(is_serving));
         let stop = self.stopping.and_then(Stopping::deadline);
         let departing = self.departing.iter().map(|launcher| launcher.deadline);
         let loading = self.generations.iter().filter_map(Generation::deadline);

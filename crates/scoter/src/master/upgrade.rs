@@ -375,6 +375,7 @@ impl Supervisor {
             adopted.pid = worker.pid.map(Pid::from_raw);
             adopted.phase = worker.phase;
             adopted.started = now.checked_sub(worker.age).unwrap_or(now);
+            adopted.ready = (worker.phase != Phase::Starting).then_some(adopted.started);
             adopted.deadline = worker.deadline.map(|left| now + left);
             adopted.expires = worker.expires.map(|left| now + left);
             adopted.replace = worker.replace;

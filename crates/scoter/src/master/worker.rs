@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
+use super::backoff::Service;
 use super::event::Event;
 use crate::line::{Failed, FromWorker, Line, Received, ToWorker};
 use crate::scoreboard::{self, Cell, Phase as SlotPhase, Scoreboard, Snapshot};
@@ -30,6 +31,8 @@ pub(super) struct Worker {
     pub(super) pid: Option<Pid>,
     pub(super) phase: Phase,
     pub(super) started: Instant,
+    /// When it became ready.
+    pub(super) ready: Option<Instant>,
     /// When it has to be ready, or gone.
     pub(super) deadline: Option<Instant>,
     /// When `--max-lifetime` is over for it.
@@ -98,6 +101,7 @@ impl Worker {
             pid: None,
             phase: Phase::Starting,
             started: Instant::now(),
+            ready: None,
             deadline: None,
             expires: None,
             replace: None,
@@ -168,6 +172,15 @@ impl Worker {
     /// Requests begun.
     pub(super) fn requests(&self) -> u64 {
         self.board.cells().iter().map(Cell::requests).sum()
+    }
+
+    /// What it has done for its place.
+    pub(super) fn service(&self) -> Service {
+        let running = self.running().len() as u64;
+        Service {
+            ready_for: self.ready.map(|at| at.elapsed()),
+            finished: self.requests().saturating_sub(running),
+        }
     }
 
     /// Connections refused, requests timed out, peers gone.
