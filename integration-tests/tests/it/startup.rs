@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use integration_tests::{Finished, Scoter, apps_folder, get, says_ready};
+use integration_tests::{Finished, Gate, Scoter, apps_folder, get, says_ready, until};
 
 /// Starts a server whose application is this module, which must fail.
 fn run_module(source: &str, app: &str) -> Finished {
@@ -285,4 +285,52 @@ fn application_can_use_threads_signals_and_subprocesses() {
 fn module_can_be_run_as_python_dash_m() {
     let scoter = Scoter::serving("hello").as_module().start();
     assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+}
+
+#[test]
+fn first_worker_does_alone_what_the_application_does_once() {
+    // As an application does that creates its tables when it is imported and finds none.
+    let source = "import os, probe, time\n\
+                  from workers import application\n\
+                  table = os.path.join(probe.FOLDER, 'table')\n\
+                  if not os.path.exists(table):\n    \
+                      time.sleep(0.2)\n    \
+                      os.mkdir(table)\n\
+                  probe.event('imported')\n";
+    let scoter = Scoter::serving("tables")
+        .with_file("tables.py", source)
+        .workers("4")
+        .start();
+    assert_eq!(scoter.events(), ["imported"; 4]);
+    scoter.wait_for_workers(4);
+}
+
+#[test]
+fn workers_behind_the_first_are_started_at_the_same_time() {
+    let source = "import probe\n\
+                  from workers import application\n\
+                  probe.event('importing')\n\
+                  probe.wait_at('import')\n";
+    let scoter = Scoter::serving("slow")
+        .with_file("slow.py", source)
+        .workers("4");
+    let gate = Gate::at(scoter.folder(), "import");
+    let process = scoter.spawn();
+    let imports = || {
+        let events = fs::read_to_string(scoter.folder().join("events")).unwrap_or_default();
+        events.lines().count()
+    };
+    until("the first import", || (imports() == 1).then_some(()));
+    let log = process.stderr();
+    assert!(!log.contains("application loaded"), "{log}");
+    gate.open();
+    // Each of them waits for a gate of its own.
+    until("all imports", || (imports() == 4).then_some(()));
+    let log = process.stderr();
+    assert!(log.contains("application loaded"), "{log}");
+    assert!(!says_ready(&log), "{log}");
+    gate.open_for(3);
+    until("a ready server", || {
+        says_ready(&process.stderr()).then_some(())
+    });
 }

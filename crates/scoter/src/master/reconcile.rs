@@ -113,16 +113,20 @@ impl Supervisor {
 
     fn start_workers(&mut self) {
         let wanted = self.scale.wanted() + u32::from(self.replacement_is_due());
-        let unproven = self.rollout.as_ref().filter(|rollout| !rollout.proven);
-        match unproven.map(|rollout| rollout.generation) {
-            // One worker shows whether the new code is any good; nothing else changes until
-            // it is ready.
-            Some(generation) => {
-                self.fill(self.current, wanted);
-                self.fill(generation, 1);
-            }
-            None => self.fill(self.target(), wanted),
+        let target = self.target();
+        // One worker shows whether the code is any good, and does alone what the application
+        // does only once, such as to create its tables; until it is ready nothing else changes.
+        let is_proven = match &self.rollout {
+            Some(rollout) => rollout.proven,
+            None => self.proven,
+        };
+        if is_proven {
+            return self.fill(target, wanted);
         }
+        if target != self.current {
+            self.fill(self.current, wanted);
+        }
+        self.fill(target, 1);
     }
 
     fn fill(&mut self, generation: u32, wanted: u32) {

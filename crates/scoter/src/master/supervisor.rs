@@ -59,6 +59,8 @@ pub(super) struct Supervisor {
     /// The worker that is being replaced, by its serial.
     pub(super) recycling: Option<u64>,
     pub(super) stopping: Option<Stopping>,
+    /// Whether a worker has been ready once.
+    pub(super) proven: bool,
     /// Whether all workers have been ready once.
     pub(super) started: bool,
     pub(super) started_at: Timestamp,
@@ -111,6 +113,7 @@ impl Supervisor {
             scale: Scale::new(options.workers),
             recycling: None,
             stopping: None,
+            proven: false,
             started: false,
             started_at: Timestamp::now(),
             failure: None,
@@ -351,15 +354,11 @@ impl Supervisor {
     }
 
     fn on_ready(&mut self, generation: u32, application: &str, import_ms: u64) {
-        let first = self
-            .workers
-            .iter()
-            .filter(|worker| worker.generation == generation && worker.phase == Phase::Ready)
-            .count()
-            == 1;
-        if first && !self.started {
+        if !self.proven {
+            self.proven = true;
             info!(name = application, import_ms, "application loaded");
         }
+        self.extend_patience(generation);
         if let Some(rollout) = &mut self.rollout {
             if rollout.generation == generation && !rollout.proven {
                 rollout.proven = true;
@@ -373,6 +372,16 @@ impl Supervisor {
                     "new code is ready"
                 );
             }
+        }
+    }
+
+    /// A start or a reload that waits for more workers may take as long again.
+    fn extend_patience(&mut self, generation: u32) {
+        let is_loading = !self.started || self.rollout.is_some();
+        let ready = self.workers.iter();
+        let ready = ready.filter(|it| it.generation == generation && it.phase == Phase::Ready);
+        if is_loading && ready.count() < self.scale.wanted() as usize {
+            self.systemd.extend(self.options.start_timeout.0);
         }
     }
 

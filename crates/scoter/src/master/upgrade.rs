@@ -358,6 +358,7 @@ impl Supervisor {
         self.started_at = state.started_at;
         self.gone = state.gone;
         self.last_reload = state.last_reload;
+        self.proven = true;
         self.started = true;
         self.resumed = Some(now);
         for generation in state.generations {
