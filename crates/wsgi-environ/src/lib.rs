@@ -111,7 +111,7 @@ mod transport;
 pub use crate::completed::{
     Cause, Completed, End, Failure, Fault, HeadState, Note, Rest, Stage, Tail, Violation,
 };
-pub use crate::environ::{EnvironBuilder, ForwardedProto, ScriptName, ServerInfo};
+pub use crate::environ::{EnvironBuilder, ForwardedProto, Repeated, ScriptName, ServerInfo};
 pub use crate::errors::Errors;
 pub use crate::file_wrapper::FileWrapper;
 pub use crate::input::{Body, Input, InputEnd, InputFailure};

@@ -83,9 +83,11 @@ impl Browser {
 
     #[track_caller]
     pub(crate) fn send(&self, request: Builder, body: Body) -> Reply {
-        let mut request = request
-            .header("Host", HOST)
-            .header("Origin", format!("http://{HOST}"));
+        let mut request = request.header("Host", HOST);
+        let has_origin = |headers: &hyper::HeaderMap| headers.contains_key("Origin");
+        if !request.headers_ref().is_some_and(has_origin) {
+            request = request.header("Origin", format!("http://{HOST}"));
+        }
         // One header each, as HTTP/2 clients send them.
         for (name, value) in self.cookies.borrow().iter() {
             request = request.header("Cookie", format!("{name}={value}"));

@@ -190,6 +190,22 @@ fn redirects_keep_host_and_port() {
 }
 
 #[test]
+fn host_that_is_sent_twice_is_no_bad_request() {
+    let site = Site::with(DjangoSite::serving(), |nginx| {
+        nginx.extra(
+            "location / {
+                include scoter/uwsgi_params;
+                uwsgi_param HTTP_HOST $http_host;
+                uwsgi_pass scoter;
+            }",
+        )
+    });
+    let browser = Browser::new(site.nginx().extra());
+    assert_eq!(browser.get("/").status, 200);
+    log_in(&browser, "/accounts/login/");
+}
+
+#[test]
 fn errors_are_djangos_own() {
     let (mut site, browser) = start();
     assert_eq!(browser.get("/missing").status, 404);

@@ -47,6 +47,70 @@ fn repeated_header_vars_are_joined_in_order() {
 }
 
 #[test]
+fn param_behind_the_include_overrides_a_header() {
+    // What Debian's own uwsgi_params end with, and many published configurations have.
+    let site = Site::with(
+        Scoter::serving("echo").args(["--access-log-format", "$http_host $http_x_forwarded_for"]),
+        |nginx| {
+            nginx.extra(
+                "location / {
+                    include scoter/uwsgi_params;
+                    uwsgi_param HTTP_HOST $http_host;
+                    uwsgi_param HTTP_X_REAL_IP 192.0.2.1;
+                    uwsgi_param HTTP_X_REAL_IP 192.0.2.2;
+                    uwsgi_param HTTP_X_REQUEST_ID of-my-own;
+                    uwsgi_pass scoter;
+                }",
+            )
+        },
+    );
+    let reply = site.nginx().extra().raw(
+        b"GET / HTTP/1.1\r\n\
+          Host: shop.example:8443\r\n\
+          X-Forwarded-For: 192.0.2.3\r\n\
+          X-Real-IP: 192.0.2.4\r\n\
+          X-Forwarded-For: 192.0.2.5\r\n\
+          Connection: close\r\n\r\n",
+    );
+    for expected in [
+        r#""HTTP_HOST": "shop.example:8443""#,
+        r#""HTTP_X_REAL_IP": "192.0.2.2""#,
+        r#""HTTP_X_REQUEST_ID": "of-my-own""#,
+        r#""HTTP_X_FORWARDED_FOR": "192.0.2.3, 192.0.2.5""#,
+    ] {
+        assert!(reply.contains(expected), "{expected} in {reply}");
+    }
+    let logged = site.scoter().wait_for_access_log(1);
+    assert_eq!(logged, ["shop.example:8443 192.0.2.3, 192.0.2.5"]);
+}
+
+#[test]
+fn last_of_repeated_headers_with_one_value_is_what_all_see() {
+    let scoter = Scoter::serving("echo")
+        .args(["--access-log-format", "json"])
+        .start();
+    let vars = [
+        ("HTTP_HOST", "included.example"),
+        ("HTTP_USER_AGENT", "curl"),
+        ("HTTP_X_REQUEST_ID", "one"),
+        ("HTTP_REFERER", "http://a/"),
+        ("HTTP_HOST", "shop.example"),
+        ("HTTP_USER_AGENT", "wget"),
+        ("HTTP_X_REQUEST_ID", "two"),
+        ("HTTP_REFERER", "http://b/"),
+    ];
+    let packet = with(get("/"), vars);
+    let environ = scoter.connect().packet(&packet).reply().json()["environ"].clone();
+    let line = scoter.wait_for_access_log(1).remove(0);
+    let logged: serde_json::Value = serde_json::from_str(&line).expect("an object");
+    for (name, value) in &vars[4..] {
+        assert_eq!(environ[name], *value);
+        let field = name.trim_start_matches("HTTP_").to_lowercase();
+        assert_eq!(logged[field.trim_start_matches("x_")], *value, "{line}");
+    }
+}
+
+#[test]
 fn last_of_repeated_other_vars_wins() {
     // nginx sends both when a `uwsgi_param` overrides one of an included file.
     let scoter = Scoter::serving("echo").args(["--threads", "1"]).start();

@@ -77,12 +77,12 @@ fn id_that_could_harm_a_log_is_replaced() {
 }
 
 #[test]
-fn first_of_several_ids_is_the_only_one() {
+fn last_of_several_ids_is_the_only_one() {
     let mut scoter = echo();
     for ids in [
-        &["one", "two"][..],
-        &["one", "two", "three"],
-        &["one", "not one", "", "two"],
+        &["two", "one"][..],
+        &["three", "two", "one"],
+        &["not one", "", "two", "one"],
         &["one", "one", "one"],
     ] {
         let packet = with(get("/"), ids.iter().map(|id| ("HTTP_X_REQUEST_ID", id)));
@@ -93,9 +93,9 @@ fn first_of_several_ids_is_the_only_one() {
 }
 
 #[test]
-fn unusable_first_id_is_replaced_whatever_follows() {
+fn unusable_last_id_is_replaced_whatever_precedes() {
     let mut scoter = echo();
-    for ids in [&["not one", "two"][..], &["", "two", "three"]] {
+    for ids in [&["two", "not one"][..], &["three", "two", ""]] {
         let packet = with(get("/"), ids.iter().map(|id| ("HTTP_X_REQUEST_ID", id)));
         let seen = scoter.connect().packet(&packet).reply().json();
         let id = seen["environ"]["HTTP_X_REQUEST_ID"].as_str();

@@ -8,8 +8,6 @@ use super::Param;
 #[derive(Debug, Default)]
 pub(super) struct Index {
     params: [Place; Param::COUNT],
-    /// The first two ids: there should not be a second one.
-    request_ids: [Place; 2],
 }
 
 /// Where a value stands in its block, which is at most 65,535 bytes long; at 0, where no
@@ -25,13 +23,7 @@ impl Index {
     pub(super) fn note(&mut self, var: Var<'_>) {
         // To compare whole keys takes a load or two; a pattern is compared byte by byte.
         let param = match var.key.len() {
-            17 if var.key == b"HTTP_X_REQUEST_ID" => {
-                let mut places = self.request_ids.iter_mut();
-                if let Some(free) = places.find(|place| place.is_absent()) {
-                    *free = Place::of(var);
-                }
-                return;
-            }
+            17 if var.key == b"HTTP_X_REQUEST_ID" => Param::RequestId,
             9 if var.key == b"HTTP_HOST" => Param::Host,
             12 if var.key == b"HTTP_REFERER" => Param::Referer,
             16 if var.key == b"HTTP_TRACEPARENT" => Param::Traceparent,
@@ -52,11 +44,6 @@ impl Index {
     pub(super) fn param(&self, param: Param) -> Place {
         self.params[param as usize]
     }
-
-    pub(super) fn request_ids(&self) -> impl Iterator<Item = Place> {
-        let places = self.request_ids.iter().copied();
-        places.filter(|place| !place.is_absent())
-    }
 }
 
 impl Place {
@@ -68,10 +55,6 @@ impl Place {
         }
     }
 
-    fn is_absent(self) -> bool {
-        self.start == 0
-    }
-
     /// The value in its block.
     pub(super) fn of_block(self, block: &[u8]) -> &[u8] {
         let start = usize::from(self.start);
@@ -81,6 +64,8 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use wsgi_environ::Repeated;
+
     use super::super::Asked;
     use super::*;
 
@@ -95,6 +80,7 @@ mod tests {
             ("HTTP_REFERER", Param::Referer),
             ("REMOTE_ADDR", Param::RemoteAddr),
             ("REMOTE_USER", Param::RemoteUser),
+            ("HTTP_X_REQUEST_ID", Param::RequestId),
             ("HTTP_X_REQUEST_START", Param::RequestStart),
             ("HTTP_TRACEPARENT", Param::Traceparent),
             ("REQUEST_URI", Param::Uri),
@@ -104,21 +90,11 @@ mod tests {
             assert_eq!(asked.param(param), Some(&b"value"[..]), "{name}");
             let asked = Asked::of([(name, "value"), (name, "")]);
             assert_eq!(asked.param(param), None, "{name}");
+            // What the application sees.
+            assert_eq!(Repeated::of(name.as_bytes()), Repeated::Last, "{name}");
             let other = name.to_lowercase();
             assert_eq!(Asked::of([(other, "value")]).param(param), None, "{name}");
         }
-    }
-
-    #[test]
-    fn two_ids_are_kept_even_if_they_are_empty() {
-        let ids = |ids: &[&str]| {
-            let asked = Asked::of(ids.iter().map(|id| ("HTTP_X_REQUEST_ID", *id)));
-            let found = asked.request_ids().map(|id| id.escape_ascii().to_string());
-            found.collect::<Vec<_>>()
-        };
-        assert!(ids(&[]).is_empty());
-        assert_eq!(ids(&[""]), [""]);
-        assert_eq!(ids(&["", "b", "c"]), ["", "b"]);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(crate) enum Param {
     RemoteAddr,
     /// `REMOTE_USER`
     RemoteUser,
+    /// `HTTP_X_REQUEST_ID`
+    RequestId,
     /// `HTTP_X_REQUEST_START`
     RequestStart,
     /// `HTTP_TRACEPARENT`
@@ -124,11 +126,6 @@ impl Asked {
             uri: self.uri().unwrap_or_default(),
             request_id,
         }
-    }
-
-    /// The first two ids that the front end sent.
-    pub(crate) fn request_ids(&self) -> impl Iterator<Item = &[u8]> {
-        self.index.request_ids().map(|place| self.at(place))
     }
 
     /// How long ago the front end handed the request over, if it says so in a way that can

@@ -337,7 +337,7 @@ mod tests {
     fn entry(uri: &str) -> Entry {
         let asked = Asked::of([("REQUEST_URI", uri)]);
         Entry {
-            request_id: RequestIds::new().unwrap().of(&asked.packet.vars, []),
+            request_id: RequestIds::new().unwrap().of(&asked.packet.vars, None),
             asked: Arc::new(asked),
             status: 200,
             body_bytes: 0,

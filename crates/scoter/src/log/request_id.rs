@@ -24,7 +24,7 @@ pub(crate) struct RequestId {
 enum Environ {
     /// The environ that is built of them has it.
     Has,
-    /// It has none, an unusable one, or several.
+    /// It has none, or an unusable one.
     Lacks,
 }
 
@@ -76,22 +76,13 @@ impl RequestIds {
         })
     }
 
-    /// Takes the first of the ids that the front end `sent` among the `vars`; where there is
-    /// none, or one that would not stay what it is in a log, makes a new one of 32 hexadecimal
-    /// digits.
-    pub(crate) fn of<'a>(
-        &self,
-        vars: &Vars,
-        sent: impl IntoIterator<Item = &'a [u8]>,
-    ) -> RequestId {
-        let mut sent = sent.into_iter();
-        match sent.next() {
+    /// Takes the id that the front end `sent` among the `vars`; where there is none, or one
+    /// that would not stay what it is in a log, makes a new one of 32 hexadecimal digits.
+    pub(crate) fn of(&self, vars: &Vars, sent: Option<&[u8]>) -> RequestId {
+        match sent {
             Some(text) if is_usable(text) => RequestId {
                 text: vars.as_bytes().slice_ref(text),
-                environ: match sent.next() {
-                    None => Environ::Has,
-                    Some(_) => Environ::Lacks,
-                },
+                environ: Environ::Has,
             },
             _ => RequestId {
                 text: self.make(),
@@ -154,7 +145,7 @@ mod tests {
     }
 
     fn of(ids: &RequestIds, vars: &Vars) -> RequestId {
-        ids.of(vars, vars.get_all("HTTP_X_REQUEST_ID"))
+        ids.of(vars, vars.get("HTTP_X_REQUEST_ID"))
     }
 
     #[test]
@@ -175,9 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn first_of_several_counts() {
+    fn last_of_several_counts() {
         let id = of(&RequestIds::new().unwrap(), &vars([&b"one"[..], b"two"]));
-        assert_eq!((id.as_str(), id.environ), ("one", Environ::Lacks));
+        assert_eq!((id.as_str(), id.environ), ("two", Environ::Has));
     }
 
     #[test]

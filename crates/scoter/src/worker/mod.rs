@@ -40,7 +40,7 @@ pub(crate) use process::{Duty, serve};
 pub(crate) use request_timeout::RequestTimeout;
 pub(crate) use stop::Ending;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, Param};
 use crate::config::Options;
 use crate::jitter::enlarge;
 use crate::listen::Listener;
@@ -139,7 +139,7 @@ impl Shared {
     /// Takes the id of a request from what was asked, or makes one.
     fn request_id(&self, asked: &Asked) -> RequestId {
         let vars = &asked.packet.vars;
-        self.request_ids.of(vars, asked.request_ids())
+        self.request_ids.of(vars, asked.param(Param::RequestId))
     }
 
     /// Requests that the application is running now.

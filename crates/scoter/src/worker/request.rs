@@ -154,7 +154,7 @@ mod tests {
                 since: connection.accepted() + Duration::from_secs(arriving),
                 connection: Arc::clone(&connection),
                 asked: Arc::clone(&asked),
-                request_id: RequestIds::new().unwrap().of(&Vars::default(), []),
+                request_id: RequestIds::new().unwrap().of(&Vars::default(), None),
                 body: Body::empty(),
                 overrun: false,
                 permit: None,

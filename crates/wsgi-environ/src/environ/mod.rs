@@ -3,6 +3,8 @@
 mod constants;
 mod names;
 mod path;
+mod repeated;
+mod repetitions;
 mod role;
 mod scheme;
 mod shape;
@@ -15,11 +17,13 @@ use uwsgi_codec::VarsRef;
 
 use self::constants::Constants;
 use self::names::Names;
+use self::repetitions::Repetitions;
 use self::role::Role;
 use self::shape::{Remembered, Shape, Shapes};
 use self::sources::Sources;
-use crate::text::from_latin1;
 use crate::{Errors, Input};
+
+pub use self::repeated::Repeated;
 
 /// What the server knows without a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +126,7 @@ impl EnvironBuilder {
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.constants.base(py)?;
         let mut sources = Sources::default();
-        let mut joined = Vec::new();
+        let mut repetitions = Repetitions::default();
         let mut remembered: Option<Vec<Remembered>> =
             (vars.as_bytes().len() <= REMEMBERED_BYTES).then(|| Vec::with_capacity(vars.len()));
         let mut has_length = None;
@@ -136,34 +140,26 @@ impl EnvironBuilder {
                     if *has_length.get_or_insert_with(|| !length().is_empty()) {
                         (name, Role::Ignored)
                     } else {
-                        (name, Role::Header)
+                        (name, Role::List)
                     }
                 }
                 known => known,
             };
             sources.note(role, key, value);
-            if role != Role::Ignored && !joined.contains(&key) {
+            if role != Role::Ignored && !repetitions.will_join(key) {
                 let entries = environ.len();
                 environ.set_item(&name, self.constants.value(py, role, value)?)?;
                 // A variable never has the name of an entry of the server's own,
                 // so that this one is repeated.
                 if environ.len() == entries {
-                    if role.is_header() {
-                        environ.set_item(&name, from_latin1(py, &join(vars, key))?)?;
-                        joined.push(key);
-                        remembered = None;
-                    } else {
-                        let earlier = remembered.iter_mut().flatten().zip(vars);
-                        for (earlier, _) in earlier.filter(|(_, (name, _))| *name == key) {
-                            earlier.supersede();
-                        }
-                    }
+                    repetitions.note(key, &name);
                 }
             }
             if let Some(remembered) = &mut remembered {
                 remembered.push(Remembered::new(vars, pair, role, &name));
             }
         }
+        repetitions.settle(vars, &environ, &mut remembered)?;
         sources.set_scheme(&environ)?;
         sources.set_paths(&environ, script_name)?;
         self.constants.set_defaults(&environ)?;
@@ -175,16 +171,6 @@ impl EnvironBuilder {
         }
         Ok(environ)
     }
-}
-
-/// Joins the values of a repeated header as RFC 9110, 5.2 and, for cookies,
-/// RFC 9113, 8.2.3 have it. nginx before 1.23 leaves that to its upstream.
-fn join(vars: VarsRef<'_>, key: &[u8]) -> Vec<u8> {
-    let separator = match key {
-        b"HTTP_COOKIE" => &b"; "[..],
-        _ => b", ",
-    };
-    vars.get_all(key).collect::<Vec<_>>().join(separator)
 }
 
 /// The largest block of variables that is remembered. What is larger has a cookie

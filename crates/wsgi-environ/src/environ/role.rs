@@ -1,18 +1,17 @@
 use super::ForwardedProto;
+use super::repeated::Repeated;
 
 /// What a variable of the packet means for the environ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// Passed on, whatever it is.
     Plain,
-    /// A request header: passed on, and joined if it is repeated.
-    Header,
+    /// Passed on, and joined if it is repeated.
+    List,
     /// Passed on, but never empty.
     Required(Required),
     /// Passed on, and it has a say in `wsgi.url_scheme`.
     Scheme,
-    /// Both a header and one that has a say in `wsgi.url_scheme`.
-    SchemeHeader,
     /// Passed on as a pair: see [`paths`](fn@super::path::paths).
     ScriptName,
     /// The other one of the pair.
@@ -43,9 +42,7 @@ impl Role {
             b"SCRIPT_NAME" => Self::ScriptName,
             b"PATH_INFO" => Self::PathInfo,
             b"UWSGI_SCHEME" | b"HTTPS" | b"REQUEST_SCHEME" => Self::Scheme,
-            b"HTTP_X_FORWARDED_PROTO" if forwarded_proto == ForwardedProto::Trust => {
-                Self::SchemeHeader
-            }
+            b"HTTP_X_FORWARDED_PROTO" if forwarded_proto == ForwardedProto::Trust => Self::Scheme,
             // httpoxy, CVE-2016-5385: a client's `Proxy` header would pass for
             // the variable that HTTP clients are configured with.
             b"HTTP_PROXY" => Self::Ignored,
@@ -55,15 +52,12 @@ impl Role {
             // nginx has removed the chunks and passes on the header that
             // announced them.
             b"HTTP_TRANSFER_ENCODING" => Self::TransferEncoding,
-            _ if key.starts_with(b"HTTP_") => Self::Header,
             // The server's own.
             _ if key.starts_with(b"wsgi.") => Self::Ignored,
-            _ => Self::Plain,
+            _ => match Repeated::of(key) {
+                Repeated::Joined(_) => Self::List,
+                Repeated::Last => Self::Plain,
+            },
         }
-    }
-
-    /// Says whether repeated values are joined.
-    pub(super) fn is_header(self) -> bool {
-        matches!(self, Self::Header | Self::SchemeHeader)
     }
 }

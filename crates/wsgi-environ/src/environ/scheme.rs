@@ -21,11 +21,8 @@ impl<'a> SchemeVars<'a> {
             b"UWSGI_SCHEME" => self.uwsgi_scheme = Some(value),
             b"HTTPS" => self.https = Some(value),
             b"REQUEST_SCHEME" => self.request_scheme = Some(value),
-            // The caller asks only where it is trusted. The first one, like the
-            // first element, is that of the outermost proxy.
-            b"HTTP_X_FORWARDED_PROTO" => {
-                self.forwarded_proto.get_or_insert(value);
-            }
+            // The caller asks only where it is trusted.
+            b"HTTP_X_FORWARDED_PROTO" => self.forwarded_proto = Some(value),
             _ => {}
         }
     }
@@ -51,6 +48,7 @@ impl Scheme {
     }
 }
 
+/// What the outermost of several proxies was asked by, where they make a list of it.
 fn first_element(list: &[u8]) -> Option<&[u8]> {
     list.split(|&byte| byte == b',')
         .next()

@@ -213,8 +213,8 @@ impl Shape {
                     paths_changed = true;
                     continue;
                 }
-                Role::Scheme | Role::SchemeHeader => scheme_changed = true,
-                Role::PathInfo | Role::Plain | Role::Header | Role::Required(_) => {}
+                Role::Scheme => scheme_changed = true,
+                Role::PathInfo | Role::Plain | Role::List | Role::Required(_) => {}
             }
             template.set_item(&known.name, constants.value(py, known.role, value)?)?;
         }

@@ -22,7 +22,7 @@ impl<'a> Sources<'a> {
         match role {
             Role::ScriptName => self.script_name = value,
             Role::PathInfo => self.path_info = value,
-            Role::Scheme | Role::SchemeHeader => self.scheme.note(key, value),
+            Role::Scheme => self.scheme.note(key, value),
             _ => {}
         }
     }

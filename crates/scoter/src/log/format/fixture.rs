@@ -7,7 +7,7 @@ use super::super::access::Entry;
 use super::super::clock::Moment;
 use super::super::request_id::RequestIds;
 use super::{Process, Record};
-use crate::asked::Asked;
+use crate::asked::{Asked, Param};
 
 /// A request with these vars.
 pub(super) fn entry<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Entry
@@ -18,7 +18,7 @@ where
     let asked = Asked::of(vars);
     let ids = RequestIds::new().unwrap();
     Entry {
-        request_id: ids.of(&asked.packet.vars, asked.request_ids()),
+        request_id: ids.of(&asked.packet.vars, asked.param(Param::RequestId)),
         asked: Arc::new(asked),
         status: 200,
         body_bytes: 12,

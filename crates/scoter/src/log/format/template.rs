@@ -2,11 +2,13 @@
 
 mod variable;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::time::Duration;
 
 use thiserror::Error;
 use uwsgi_codec::VarsRef;
+use wsgi_environ::Repeated;
 
 use super::Record;
 use super::escape::escape;
@@ -47,6 +49,12 @@ enum Piece {
     Known(Known),
     /// The request variable with this index in the names.
     Var(usize),
+}
+
+/// A request variable that a name in a template stands for.
+struct Found<'a> {
+    key: &'a [u8],
+    value: Cow<'a, [u8]>,
 }
 
 /// What is wrong with a template, and where; columns count characters from 1.
@@ -177,22 +185,36 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => line.extend_from_slice(text.as_bytes()),
-                Piece::Var(index) => escape(line, values[*index]),
+                Piece::Var(index) => {
+                    let value = values[*index].as_ref().map(|found| &*found.value);
+                    escape(line, value.filter(|value| !value.is_empty()));
+                }
                 Piece::Known(known) => write_known(line, *known, record),
             }
         }
     }
 
-    /// Finds the request variables in one pass. Of several with one name the last counts.
-    fn values<'a>(&self, vars: VarsRef<'a>) -> [Option<&'a [u8]>; MOST_NAMES] {
-        let mut values = [None; MOST_NAMES];
+    /// Finds the request variables in one pass. Repeated ones are what the application sees.
+    fn values<'a>(&self, vars: VarsRef<'a>) -> [Option<Found<'a>>; MOST_NAMES] {
+        let mut values = [const { None }; MOST_NAMES];
         if self.names.is_empty() {
             return values;
         }
         for (key, value) in vars {
             let is_name = |name: &String| name.as_bytes().eq_ignore_ascii_case(key);
-            if let Some(index) = self.names.iter().position(is_name) {
-                values[index] = Some(value).filter(|value| !value.is_empty());
+            let Some(index) = self.names.iter().position(is_name) else {
+                continue;
+            };
+            match (&mut values[index], Repeated::of(key)) {
+                (Some(found), Repeated::Joined(separator)) if found.key == key => {
+                    let joined = found.value.to_mut();
+                    joined.extend_from_slice(separator);
+                    joined.extend_from_slice(value);
+                }
+                (found, _) => {
+                    let value = value.into();
+                    *found = Some(Found { key, value });
+                }
             }
         }
         values
@@ -312,6 +334,33 @@ mod tests {
             ("$var_app_stage $var_APP_STAGE $var_other", "blue blue -"),
             ("${status}ms costs $$5\t\u{e9}$$", "200ms costs $5\t\u{e9}$"),
             ("$status$status", "200200"),
+        ] {
+            assert_eq!(line(template, &vars), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn repeated_headers_are_what_the_application_sees() {
+        let vars = [
+            ("HTTP_X_FORWARDED_FOR", "192.0.2.7"),
+            ("HTTP_HOST", "included.example"),
+            ("HTTP_COOKIE", "a=1"),
+            ("http_x_list", "lower"),
+            ("HTTP_X_LIST", "1"),
+            ("HTTP_COOKIE", "b=2"),
+            ("HTTP_HOST", "example.com:8443"),
+            ("HTTP_X_LIST", ""),
+            ("HTTP_X_FORWARDED_FOR", "10.0.0.1"),
+            ("HTTP_X_LIST", "3"),
+            ("REMOTE_ADDR", "::1"),
+            ("REMOTE_ADDR", ""),
+        ];
+        for (template, expected) in [
+            ("$http_x_forwarded_for", "192.0.2.7, 10.0.0.1"),
+            ("$http_host", "example.com:8443"),
+            ("$http_cookie", "a=1; b=2"),
+            ("$http_x_list", "1, , 3"),
+            ("$remote_addr", "-"),
         ] {
             assert_eq!(line(template, &vars), expected, "{template}");
         }
