@@ -23,6 +23,7 @@ mod flask;
 mod forms;
 mod inert_vars;
 mod large;
+mod late_bodies;
 mod late_readers;
 mod limits;
 mod logs;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
-use integration_tests::{Nginx, Site};
+use integration_tests::{Nginx, Scoter, Site};
 use tempfile::TempDir;
 
 /// Asks through nginx, by hand, and returns the environ as the text of its JSON.
@@ -217,4 +217,27 @@ fn capture(request: &str) -> String {
     let mut block = vec![0; usize::from(u16::from_le_bytes([header[1], header[2]]))];
     upstream.read_exact(&mut block).expect("a block");
     String::from_utf8_lossy(&block).into_owned()
+}
+
+#[test]
+fn example_of_a_check_takes_the_body_back() {
+    let text = include_str!("../../../nginx-conf/site.conf");
+    let (_, example) = text
+        .split_once("#location = /auth {")
+        .expect("the example is there");
+    let (example, _) = example.split_once("#}").expect("it has an end");
+    let location = format!("location = /auth {{{}}}", example.replace("\n    #", "\n"));
+    let site = Site::with(Scoter::serving("guarded"), |nginx| {
+        nginx.extra(&location).extra(
+            "location / {
+                 auth_request /auth;
+                 include scoter/uwsgi_params;
+                 uwsgi_pass scoter;
+             }",
+        )
+    });
+    let reply = site.nginx().extra().post("/upload", "eleven bytes");
+    assert_eq!(reply.text(), "nobody 12");
+    // What the check is told of the body.
+    assert_eq!(site.scoter().events(), ["auth "]);
 }

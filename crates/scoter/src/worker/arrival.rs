@@ -2,8 +2,9 @@
 
 use std::io::{self, Seek};
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::sync::OwnedSemaphorePermit;
@@ -13,8 +14,9 @@ use wsgi_environ::Body;
 use super::Shared;
 use super::connection::Connection;
 use super::departure::Departure;
+use super::late_body::{LateBody, MayWait};
 use super::refusal::Refusal;
-use super::request::{Request, Stage, body_of};
+use super::request::{Request, Stage, body_of, streamed_body};
 use super::waiter::{Waited, Waiter};
 use crate::asked::Asked;
 use crate::log::say;
@@ -96,18 +98,33 @@ impl Arrival {
                     Stage::Whole(asked, body) => {
                         return Ok(Arrived::Request(asked, body, !buffer.is_empty()));
                     }
-                    Stage::Stream(asked, streamed) => {
-                        let body = Body::streamed(streamed.prefix, streamed.remaining, connection);
-                        return Ok(Arrived::Request(asked, body, false));
-                    }
                     Stage::Ping(answer) => return Ok(Arrived::Ping(answer)),
                     Stage::Packet => return Err(Refusal::PeerGone),
                 }
             }
         };
-        let body = receive_body(&peer, &mut buffer, asked.content_length()?, shared).await?;
+        let length = asked.content_length()?;
+        if buffer.is_empty() {
+            if let Begun::Not(permit) = begin_body(&peer, &mut buffer, length, shared).await? {
+                let late = LateBody::new(connection, permit);
+                let body = Body::streamed(Bytes::new(), length, Arc::new(late));
+                return Ok(Arrived::Request(asked, body, false));
+            }
+        }
+        let body = if shared.intake.streams(length) {
+            streamed_body(&mut buffer, length, connection)
+        } else {
+            receive_body(&peer, &mut buffer, length, shared).await?
+        };
         Ok(Arrived::Request(asked, body, !buffer.is_empty()))
     }
+}
+
+/// Whether a body has begun to arrive.
+enum Begun {
+    Yes,
+    /// Nothing of it has; perhaps the application may wait for it.
+    Not(Option<MayWait>),
 }
 
 /// Reads until the packet is complete; [`Stage::Packet`] never comes back.
@@ -131,6 +148,33 @@ async fn receive_packet(
             Stage::Packet => {}
             stage => return Ok(stage),
         }
+    }
+}
+
+/// Waits for the first bytes of a body, for as long as an application that may not read it
+/// can be kept waiting.
+async fn begin_body(
+    peer: &Waiter<'_>,
+    buffer: &mut BytesMut,
+    length: u64,
+    shared: &Shared,
+) -> Result<Begun, Refusal> {
+    let start = Instant::now();
+    buffer.reserve(usize::try_from(length).map_or(BODY_STEP, |length| length.min(BODY_STEP)));
+    let begun = |waited| match waited {
+        Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
+        Waited::Done(Ok(_)) => Ok(Begun::Yes),
+        Waited::Done(Err(error)) => Err(Refusal::Connection(error)),
+        Waited::TimedOut | Waited::Stopping => Ok(Begun::Not(None)),
+    };
+    let soon = peer.wait(start + SOON, |peer| peer.recv_into(buffer)).await;
+    if !matches!(soon, Waited::TimedOut) {
+        return begun(soon);
+    }
+    tokio::select! {
+        biased;
+        waited = peer.wait(start + LATE, |peer| peer.recv_into(buffer)) => begun(waited),
+        permit = shared.late_bodies.permit() => Ok(Begun::Not(Some(permit))),
     }
 }
 
@@ -202,6 +246,14 @@ async fn receive_more(
         Waited::Stopping => Err(Refusal::Stopping),
     }
 }
+
+/// How long a body may take to begin before the application is started without it: nearly all
+/// begin sooner, and of what never comes (auth_request) the client waits for no more.
+const SOON: Duration = Duration::from_millis(100);
+
+/// How long it may where as many slots as may are waiting for such bodies: then the application
+/// is started all the same, and can read no more than what is there.
+const LATE: Duration = Duration::from_secs(2);
 
 /// Room made for each receive, in bytes.
 const PACKET_STEP: usize = 8 * 1_024;

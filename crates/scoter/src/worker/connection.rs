@@ -76,6 +76,23 @@ impl Connection {
         }
     }
 
+    /// Receives at least one byte of a request's body, for as long as the response is the
+    /// slot's; 0 is the end.
+    pub(crate) fn recv_within(&self, buffer: &mut [u8], patience: Duration) -> io::Result<usize> {
+        loop {
+            // What still comes is the reactor's, to be discarded.
+            if self.author.taken().is_some() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            match recv(&self.fd, &mut *buffer, RecvFlags::empty()) {
+                Ok((received, _)) => return Ok(received),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait(PollFlags::IN, patience)?,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
     /// Throws away what has arrived, up to the size of `scratch`; 0 is the end.
     pub(crate) fn discard(&self, scratch: &mut [u8]) -> io::Result<usize> {
         let (received, _) = recv(&self.fd, scratch, RecvFlags::empty())?;
@@ -230,18 +247,7 @@ impl Transport for Connection {
     }
 
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            // What still comes is the reactor's, to be discarded.
-            if self.author.taken().is_some() {
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
-            match recv(&self.fd, &mut *buffer, RecvFlags::empty()) {
-                Ok((received, _)) => return Ok(received),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait(PollFlags::IN, self.patience.body)?,
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        self.recv_within(buffer, self.patience.body)
     }
 
     fn interrupt(&self) {

@@ -5,6 +5,7 @@ mod arrival;
 mod author;
 mod connection;
 mod departure;
+mod late_body;
 mod orders;
 mod outgoing;
 mod overseer;
@@ -48,6 +49,7 @@ use crate::log::{AccessLog, RequestId, RequestIds};
 use crate::scoreboard::{Phase, Scoreboard};
 use admission::Admission;
 use connection::Patience;
+use late_body::LateBodies;
 use reactor::{Handoffs, Reactor};
 use ready::ReadyQueue;
 use recycling::Recycling;
@@ -75,6 +77,7 @@ pub(crate) struct Shared {
     watch: Watch,
     header_timeout: Duration,
     patience: Patience,
+    late_bodies: LateBodies,
     ready: ReadyQueue,
     reactor: Reactor,
 }
@@ -125,6 +128,7 @@ impl Shared {
                 body: options.body_timeout.0,
                 write: options.write_timeout.0,
             },
+            late_bodies: LateBodies::new(slots, options.buffer_body),
             ready: ReadyQueue::new()?,
             reactor,
         };

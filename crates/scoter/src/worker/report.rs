@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use tracing::{debug, error, warn};
-use wsgi_environ::{Cause, Completed, End, Failure, Fault, Method, Note, Stage, write_plain_reply};
+use wsgi_environ::{
+    Cause, Completed, End, Failure, Fault, InputFailure, Method, Note, Stage, write_plain_reply,
+};
 
 use crate::asked::{Asked, Param};
 use crate::interpreter::traceback;
@@ -73,6 +75,15 @@ pub(super) fn completed(
     for note in &completed.notes {
         py.detach(|| contract_bent(request, note));
     }
+    if timing == Timing::InTime {
+        if let Some(InputFailure::TimedOut {
+            received: 0,
+            expected,
+        }) = completed.input.failed
+        {
+            py.detach(|| body_never_began(request, expected));
+        }
+    }
     match completed.end {
         _ if timing == Timing::TimedOut => {}
         End::Complete | End::CutShort => {}
@@ -91,6 +102,19 @@ pub(super) fn completed(
             );
         }),
     }
+}
+
+/// Logs an application that waited for a body in vain: of all reasons a subrequest is the most
+/// likely.
+fn body_never_began(request: Subject<'_>, content_length: u64) {
+    warn!(
+        method = request.method(),
+        uri = request.uri(),
+        request_id = request.request_id(),
+        content_length,
+        "no byte of the announced request body arrived: a location for nginx's auth_request or \
+         mirror needs uwsgi_param CONTENT_LENGTH \"\" behind its include"
+    );
 }
 
 /// Logs a response that took `--slow-request` or longer.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::sync::OwnedSemaphorePermit;
 use uwsgi_codec::{Limits, modifier};
 use wsgi_environ::Body;
@@ -59,22 +59,12 @@ pub(crate) struct Intake {
 pub(crate) enum Stage {
     /// Part of a packet. Nothing was taken from the buffer.
     Packet,
-    /// A packet, whose body is to be completed first. The body so far is in the buffer.
+    /// A packet, whose body is incomplete. The body so far is in the buffer.
     Body(Arc<Asked>),
     /// A request to be served now.
     Whole(Arc<Asked>, Body),
-    /// A request to be served now, which reads the rest of its body from the socket.
-    Stream(Arc<Asked>, Streamed),
     /// A ping, to be answered with these bytes.
     Ping([u8; 4]),
-}
-
-/// The part of a long body that arrived with its packet.
-#[derive(Debug)]
-pub(crate) struct Streamed {
-    pub(crate) prefix: Bytes,
-    /// Bytes of the body that are still to come.
-    pub(crate) remaining: u64,
 }
 
 impl Intake {
@@ -98,19 +88,16 @@ impl Intake {
             return Err(Refusal::BodyTooLong { length, limit });
         }
         let asked = Arc::new(asked);
-        let arrived = buffer.len() as u64;
-        if length <= arrived {
+        if length <= buffer.len() as u64 {
             let body = body_of(buffer, length);
             return Ok(Stage::Whole(asked, body));
         }
-        if self.buffer_body == BufferBody::All || length <= self.body_buffer as u64 {
-            return Ok(Stage::Body(asked));
-        }
-        let streamed = Streamed {
-            prefix: buffer.split().freeze(),
-            remaining: length - arrived,
-        };
-        Ok(Stage::Stream(asked, streamed))
+        Ok(Stage::Body(asked))
+    }
+
+    /// Whether the application reads a body of this length as it comes, once it has begun to.
+    pub(crate) fn streams(&self, length: u64) -> bool {
+        self.buffer_body == BufferBody::Auto && length > self.body_buffer as u64
     }
 }
 
@@ -122,6 +109,18 @@ pub(crate) fn body_of(buffer: &mut BytesMut, length: u64) -> Body {
     }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     Body::buffered(buffer.split_to(length.min(buffer.len())).freeze())
+}
+
+/// A body of which so much has arrived as there is in `buffer`, and the rest is read from
+/// `connection`.
+pub(crate) fn streamed_body(
+    buffer: &mut BytesMut,
+    length: u64,
+    connection: Arc<Connection>,
+) -> Body {
+    let prefix = buffer.split().freeze();
+    let remaining = length.saturating_sub(prefix.len() as u64);
+    Body::streamed(prefix, remaining, connection)
 }
 
 #[cfg(test)]
@@ -185,34 +184,32 @@ mod tests {
     }
 
     #[test]
-    fn body_size_decides_who_waits_for_it() {
-        for (name, buffer_body, length, body, expected) in [
-            ("no body", BufferBody::Auto, "", &b""[..], "Whole"),
-            ("arrived", BufferBody::Auto, "3", b"abc", "Whole"),
-            ("arrived, and more", BufferBody::Auto, "3", b"abcd", "Whole"),
-            (
-                "as large as the buffer",
-                BufferBody::Auto,
-                "8",
-                b"abc",
-                "Body",
-            ),
-            ("larger", BufferBody::Auto, "9", b"abc", "Stream"),
-            (
-                "larger, to be completed",
-                BufferBody::All,
-                "9",
-                b"abc",
-                "Body",
-            ),
+    fn what_has_arrived_of_a_body_decides_whether_it_is_waited_for() {
+        for (name, length, body, expected) in [
+            ("no body", "", &b""[..], "Whole"),
+            ("arrived", "3", b"abc", "Whole"),
+            ("arrived, and more", "3", b"abcd", "Whole"),
+            ("arrived in part", "8", b"abc", "Body"),
+            ("not begun", "8", b"", "Body"),
         ] {
-            let stage = intake(8, buffer_body)
+            let stage = intake(8, BufferBody::Auto)
                 .examine(&mut received(length, body))
                 .unwrap();
             assert!(
                 format!("{stage:?}").starts_with(expected),
                 "{name}: {stage:?}"
             );
+        }
+    }
+
+    #[test]
+    fn body_size_decides_who_waits_for_it() {
+        for (name, buffer_body, length, expected) in [
+            ("as large as the buffer", BufferBody::Auto, 8, false),
+            ("larger", BufferBody::Auto, 9, true),
+            ("larger, to be completed", BufferBody::All, 9, false),
+        ] {
+            assert_eq!(intake(8, buffer_body).streams(length), expected, "{name}");
         }
     }
 

@@ -25,7 +25,7 @@ use super::ready::Popped;
 use super::recycling::Recycling;
 use super::refusal::Refusal;
 use super::report::{self, Subject, Timing};
-use super::request::{Request, Stage};
+use super::request::{Request, Stage, streamed_body};
 use super::request_timeout::PythonThread;
 use super::scheduling::Courtesy;
 use super::stop::Ending;
@@ -301,21 +301,19 @@ impl Slot {
         }
         let (asked, body) = match self.shared.intake.examine(&mut self.incoming) {
             Ok(Stage::Whole(asked, body)) => (asked, body),
-            Ok(Stage::Stream(asked, streamed)) => {
-                let peer = Arc::clone(&connection);
-                let body = Body::streamed(streamed.prefix, streamed.remaining, peer);
-                (asked, body)
-            }
             Ok(Stage::Packet) => {
                 let received = BytesMut::from(&self.incoming[..]);
                 self.complete_later(connection, received, Part::Packet);
                 return None;
             }
-            Ok(Stage::Body(asked)) => {
-                let received = std::mem::take(&mut self.incoming);
-                self.complete_later(connection, received, Part::Body(asked));
-                return None;
-            }
+            Ok(Stage::Body(asked)) => match self.stream(&connection, &asked) {
+                Some(body) => (asked, body),
+                None => {
+                    let received = std::mem::take(&mut self.incoming);
+                    self.complete_later(connection, received, Part::Body(asked));
+                    return None;
+                }
+            },
             Ok(Stage::Ping(answer)) => {
                 Departure::reply(connection, answer.to_vec()).start(&self.shared);
                 return None;
@@ -360,6 +358,17 @@ impl Slot {
                 connection.recv_into(&mut self.incoming)
             }
         }
+    }
+
+    /// The body, if the application is to read it as it comes and it has begun to.
+    fn stream(&mut self, connection: &Arc<Connection>, asked: &Asked) -> Option<Body> {
+        let length = asked.content_length().unwrap_or(0);
+        let streams = self.shared.intake.streams(length);
+        // A front end that sends a file writes it behind the packet, in another system call.
+        let has_begun =
+            || !self.incoming.is_empty() || connection.wait_readable(FIRST_BYTES_PATIENCE).is_ok();
+        (streams && has_begun())
+            .then(|| streamed_body(&mut self.incoming, length, Arc::clone(connection)))
     }
 
     fn complete_later(&self, connection: Arc<Connection>, buffer: BytesMut, missing: Part) {
@@ -506,7 +515,7 @@ const RECEIVE_BUFFER: usize = 128 * 1_024;
 /// For how long a stop takes what comes from a socket that stays open to newcomers.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// How long a slot waits for the first bytes of a connection.
+/// How long a slot waits for the first bytes of a connection, or of a large body.
 const FIRST_BYTES_PATIENCE: Duration = Duration::from_millis(1);
 
 /// How long it waits where the alternative is to refuse the connection.

@@ -1,0 +1,322 @@
+//! Bodies that are announced and have not begun to come: those of nginx's subrequests, which never do, and those of
+//! slow clients, which do later.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use integration_tests::{Ending, Peer, Scoter, ScoterBuilder, Site, get, post, until};
+
+/// Checks before each request, as its documentation has it, and copies of each request.
+const GUARDED: &str = "
+    client_max_body_size 0;
+    location = /auth {
+        internal;
+        include scoter/uwsgi_params;
+        uwsgi_pass_request_body off;
+        uwsgi_pass scoter;
+    }
+    location = /strict {
+        internal;
+        include scoter/uwsgi_params;
+        uwsgi_pass_request_body off;
+        uwsgi_pass scoter;
+    }
+    location = /copy {
+        internal;
+        include scoter/uwsgi_params;
+        uwsgi_pass_request_body off;
+        uwsgi_pass scoter;
+    }
+    location = /upload {
+        auth_request /auth;
+        auth_request_set $user $upstream_http_x_user;
+        include scoter/uwsgi_params;
+        uwsgi_param HTTP_X_USER $user;
+        uwsgi_pass scoter;
+    }
+    location = /refused/upload {
+        auth_request /strict;
+        include scoter/uwsgi_params;
+        uwsgi_pass scoter;
+    }
+    location = /mirrored/upload {
+        mirror /copy;
+        mirror_request_body off;
+        include scoter/uwsgi_params;
+        uwsgi_param PATH_INFO /upload;
+        uwsgi_pass scoter;
+    }
+    location = /both/upload {
+        auth_request /auth;
+        mirror /copy;
+        mirror_request_body off;
+        include scoter/uwsgi_params;
+        uwsgi_param PATH_INFO /upload;
+        uwsgi_pass scoter;
+    }
+    location = /nested/upload {
+        auth_request /nested/auth;
+        include scoter/uwsgi_params;
+        uwsgi_param PATH_INFO /upload;
+        uwsgi_pass scoter;
+    }
+    location = /nested/auth {
+        internal;
+        auth_request /auth;
+        include scoter/uwsgi_params;
+        uwsgi_param PATH_INFO /auth;
+        uwsgi_pass_request_body off;
+        uwsgi_pass scoter;
+    }
+    location = /immediate/upload {
+        auth_request /immediate/auth;
+        include scoter/uwsgi_params;
+        uwsgi_param PATH_INFO /upload;
+        uwsgi_pass scoter;
+    }
+    location = /immediate/auth {
+        internal;
+        include scoter/uwsgi_params;
+        uwsgi_param PATH_INFO /auth;
+        uwsgi_param CONTENT_LENGTH \"\";
+        uwsgi_param CONTENT_TYPE \"\";
+        uwsgi_pass_request_body off;
+        uwsgi_pass scoter;
+    }";
+
+/// Passes an upload on as it comes.
+const UNBUFFERED: &str = "
+    client_max_body_size 0;
+    location / {
+        include scoter/uwsgi_params;
+        uwsgi_request_buffering off;
+        uwsgi_pass scoter;
+    }";
+
+/// Far below the deadlines that would end the wait, 60 s here and in nginx, and far above what it takes.
+const SOON: Duration = Duration::from_secs(10);
+
+fn guarded(scoter: ScoterBuilder) -> Site {
+    Site::with(scoter, |nginx| nginx.extra(GUARDED))
+}
+
+fn serving() -> ScoterBuilder {
+    Scoter::serving("guarded")
+}
+
+#[track_caller]
+fn soon<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    assert!(start.elapsed() < SOON, "{what} took {:?}", start.elapsed());
+    result
+}
+
+#[test]
+fn subrequest_without_its_body_is_answered() {
+    let site = guarded(serving());
+    let client = site.nginx().extra();
+    for len in [1, 11, 100_000, 3_000_000] {
+        for (path, status, text) in [
+            ("/upload", 200, format!("alice {len}")),
+            ("/mirrored/upload", 200, format!("nobody {len}")),
+            ("/both/upload", 200, format!("nobody {len}")),
+            ("/nested/upload", 200, format!("nobody {len}")),
+            ("/immediate/upload", 200, format!("nobody {len}")),
+        ] {
+            let what = format!("{path} {len}");
+            let reply = soon(&what, || client.post(path, vec![b'x'; len]));
+            assert_eq!((reply.status, reply.text()), (status, text), "{what}");
+        }
+        let reply = soon("refusal", || {
+            client.post("/refused/upload", vec![b'x'; len])
+        });
+        assert_eq!(reply.status, 401, "{len}");
+    }
+    until("each mirrored request has arrived", || {
+        let events = site.scoter().events();
+        let copies = events.iter().filter(|event| *event == "copy POST");
+        (copies.count() == 8).then_some(())
+    });
+    assert!(site.scoter().events().contains(&"auth ".to_owned()));
+    let log = site.nginx().error_log();
+    assert!(!log.contains("[error]"), "{log}");
+}
+
+#[test]
+fn subrequest_is_answered_whatever_the_options() {
+    for args in [
+        &["--threads", "1"][..],
+        &["--threads", "2"],
+        &["--buffer-body", "all"],
+        &["--body-buffer", "0"],
+        &["--buffer-body", "all", "--body-buffer", "0"],
+    ] {
+        let site = guarded(serving().args(args));
+        for len in [11, 3_000_000] {
+            let what = format!("{args:?} {len}");
+            let reply = soon(&what, || {
+                site.nginx().extra().post("/upload", vec![b'x'; len])
+            });
+            assert_eq!(reply.text(), format!("alice {len}"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn application_that_reads_nothing_waits_for_nothing() {
+    let scoter = serving().start();
+    // The fastest of a few: a busy machine is not what is measured.
+    let fastest = (0..5).map(|_| {
+        let start = Instant::now();
+        let reply = scoter.connect().packet(&post("/auth", 11)).reply();
+        assert_eq!(reply.header("X-User"), Some("alice"));
+        start.elapsed()
+    });
+    let fastest = fastest.min().expect("five");
+    assert!(fastest < Duration::from_millis(300), "{fastest:?}");
+}
+
+#[test]
+fn end_of_a_response_is_there_although_its_body_is_not() {
+    let scoter = serving().start();
+    for path in ["/auth", "/strict"] {
+        for len in [11, 3_000_000] {
+            // To the end of the connection, and not reset: the body may come yet.
+            let mut peer = scoter.connect();
+            peer.packet(&post(path, len));
+            let reply = soon(path, || peer.reply());
+            assert!([200, 401].contains(&reply.status), "{path} {len}");
+            let _ = peer.try_send(b"late");
+        }
+    }
+}
+
+#[test]
+fn body_that_begins_late_arrives_whole() {
+    for threads in ["1", "2", "4"] {
+        let site = Site::with(serving().args(["--threads", threads]), |nginx| {
+            nginx.extra(UNBUFFERED)
+        });
+        let client = site.nginx().extra();
+        for (len, pieces) in [(10, 1), (10, 5), (3_000_000, 3)] {
+            let upload = || {
+                let mut peer = Peer::from(client.connect());
+                peer.send(format!(
+                    "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\nConnection: close\r\n\r\n"
+                ));
+                // What is tested is time: this is how long the client thinks.
+                thread::sleep(Duration::from_secs(1));
+                for piece in vec![b'x'; len].chunks(len / pieces) {
+                    peer.send(piece);
+                }
+                let answer = peer.ending().bytes();
+                let expected = format!("nobody {len}");
+                assert!(
+                    answer.ends_with(expected.as_bytes()),
+                    "--threads {threads}, {len} bytes: {}",
+                    String::from_utf8_lossy(&answer)
+                );
+            };
+            thread::scope(|scope| {
+                let clients: Vec<_> = (0..4).map(|_| scope.spawn(upload)).collect();
+                clients
+                    .into_iter()
+                    .for_each(|client| client.join().expect("uploaded"));
+            });
+        }
+    }
+}
+
+#[test]
+fn crowd_that_announces_and_never_sends_stops_nobody() {
+    for args in [
+        &["--threads", "1"][..],
+        &["--threads", "4"],
+        &["--threads", "4", "--buffer-body", "all"],
+        &["--threads", "2", "--body-buffer", "0"],
+    ] {
+        let scoter = serving().args(args).start();
+        let mut crowd: Vec<_> = (0..200).map(|_| scoter.connect()).collect();
+        for (number, peer) in crowd.iter_mut().enumerate() {
+            peer.packet(&post("/counted", [11, 3_000_000][number % 2]));
+        }
+        let healthy = [&post("/counted", 2).to_vec().expect("fits")[..], b"ok"].concat();
+        let threads: usize = args[1].parse().expect("a number");
+        let mut fewest = threads;
+        // For as long as the crowd is being dealt with.
+        let end = Instant::now() + Duration::from_secs(4);
+        while Instant::now() < end {
+            let what = format!("{args:?}");
+            let reply = soon(&what, || scoter.connect().send(&healthy).reply());
+            assert_eq!(reply.text(), "ok", "{what}");
+            let reply = scoter.connect().packet(&get("/readers")).reply();
+            fewest = fewest.min(reply.text().parse().expect("a number"));
+        }
+        // Those that are there all the time wait.
+        let may_wait = match args.contains(&"all") {
+            true => 0,
+            false => threads / 2,
+        };
+        assert!(fewest <= may_wait, "{args:?}: {fewest}");
+    }
+}
+
+#[test]
+fn body_that_began_and_stalls_holds_no_thread_however_late_it_began() {
+    let scoter = serving().args(["--threads", "4"]).start();
+    let mut stalled: Vec<_> = (0..16).map(|_| scoter.connect()).collect();
+    for peer in &mut stalled {
+        peer.packet(&post("/counted", 11));
+    }
+    // Two of them have got a thread each.
+    thread::sleep(Duration::from_millis(500));
+    for peer in &mut stalled {
+        peer.send("x");
+    }
+    let healthy = [&post("/counted", 2).to_vec().expect("fits")[..], b"ok"].concat();
+    soon("healthy requests", || {
+        for _ in 0..50 {
+            assert_eq!(scoter.connect().send(&healthy).reply().text(), "ok");
+        }
+    });
+    for peer in &mut stalled {
+        assert_eq!(peer.send("0123456789").reply().text(), "x0123456789");
+    }
+}
+
+#[test]
+fn body_that_never_begins_is_named_in_the_log() {
+    for args in [
+        &["--threads", "1"][..],
+        &["--threads", "4", "--body-timeout", "200ms"],
+        &["--buffer-body", "all"],
+    ] {
+        let scoter = serving().args(args).start();
+        let mut peer = scoter.connect();
+        peer.packet(&post("/upload", 11));
+        let (Ending::Closed(answer) | Ending::Reset(answer)) = soon("408", || peer.ending());
+        assert!(answer.starts_with(b"HTTP/1.1 408 "), "{answer:?}");
+        let line = scoter.wait_for_log("no byte of the announced request body arrived");
+        for part in ["method=\"POST\"", "uri=\"/upload\"", "content_length=11"] {
+            assert!(line.contains(part), "{line}");
+        }
+    }
+}
+
+#[test]
+fn peer_that_leaves_instead_of_sending_its_body_frees_the_thread() {
+    let scoter = serving().args(["--threads", "2"]).start();
+    for _ in 0..4 {
+        let mut peers: Vec<_> = (0..4).map(|_| scoter.connect()).collect();
+        for peer in &mut peers {
+            peer.packet(&post("/counted", 11));
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    let late = post("/counted", 2);
+    let mut peer = scoter.connect();
+    peer.packet(&late);
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(peer.send("ok").reply().text(), "ok");
+}
