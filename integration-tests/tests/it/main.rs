@@ -26,6 +26,7 @@ mod large;
 mod late_bodies;
 mod late_readers;
 mod limits;
+mod loading;
 mod logs;
 mod malformed;
 mod methods;

@@ -1,5 +1,7 @@
 //! The application: how it is named, found and loaded, and what is said when it is not.
 
+mod interface;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use thiserror::Error;
 use crate::config::Options;
 use crate::failure::Failure;
 use crate::interpreter::traceback;
+use interface::{Interface, Misfit, judge};
 
 /// What `APP` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +110,16 @@ pub(crate) enum LoadError {
         /// What to do.
         hint: &'static str,
     },
+    /// The attribute can be called, but not as what it is named as.
+    #[error("{name} {}\nhint: {hint}", misfit.describe())]
+    Misfit {
+        /// The attribute, with its module.
+        name: String,
+        /// What it is.
+        misfit: Misfit,
+        /// What to do.
+        hint: String,
+    },
     /// The factory raised an exception.
     #[error("the factory {name} failed{traceback}")]
     Factory {
@@ -179,7 +192,7 @@ impl Target {
     /// # Errors
     ///
     /// [`LoadError`] says what was searched and what there is instead.
-    fn load(&self, py: Python<'_>, kind: Kind) -> Result<Loaded, LoadError> {
+    fn load<'py>(&self, py: Python<'py>, kind: Kind) -> Result<Loaded, LoadError> {
         let module = match &self.source {
             Source::Module(name) => import_module(py, name)?,
             Source::File(path) => import_file(py, path)?,
@@ -190,23 +203,66 @@ impl Target {
         );
         let (attribute, callable) = self.find(&module, &module_name)?;
         let name = format!("{module_name}:{attribute}");
+        let fit = |name: &str, object: &Bound<'py, PyAny>, kind| {
+            let misfit = Interface::of(object).and_then(|interface| judge(&interface, kind));
+            misfit.map_or(Ok(()), |misfit| {
+                Err(LoadError::Misfit {
+                    hint: self.hint_for(&misfit, &module),
+                    name: name.to_owned(),
+                    misfit,
+                })
+            })
+        };
+        fit(&name, &callable, kind)?;
         let application = match kind {
             Kind::Application => callable,
-            Kind::Factory => callable.call0().map_err(|error| LoadError::Factory {
-                name: name.clone(),
-                traceback: traceback(py, &error),
-            })?,
+            Kind::Factory => {
+                let made = callable.call0().map_err(|error| LoadError::Factory {
+                    name: name.clone(),
+                    traceback: traceback(py, &error),
+                })?;
+                let what = format!("what {name} returned");
+                if !made.is_callable() {
+                    return Err(LoadError::NotCallable {
+                        type_name: type_name(&made),
+                        hint: "a factory must return the WSGI application",
+                        name: what,
+                    });
+                }
+                fit(&what, &made, Kind::Application)?;
+                made
+            }
         };
-        if !application.is_callable() {
-            return Err(LoadError::NotCallable {
-                type_name: type_name(&application),
-                hint: "a factory must return the WSGI application",
-                name: format!("what {name} returned"),
-            });
-        }
         Ok(Loaded {
             application: application.unbind(),
             name,
+        })
+    }
+
+    /// What to do about a callable that is something else.
+    fn hint_for(&self, misfit: &Misfit, module: &Bound<'_, PyModule>) -> String {
+        let beside = match misfit {
+            Misfit::Asgi { .. } | Misfit::Asynchronous => self.wsgi_beside(module),
+            _ => None,
+        };
+        beside.map_or_else(
+            || misfit.hint().to_owned(),
+            |target| format!("the WSGI application is beside it: write {target}"),
+        )
+    }
+
+    /// `mysite.wsgi` for `mysite.asgi`, if there is one.
+    fn wsgi_beside(&self, module: &Bound<'_, PyModule>) -> Option<Self> {
+        let file: PathBuf = module.getattr("__file__").ok()?.extract().ok()?;
+        let is_beside = file.ends_with("asgi.py") && file.with_file_name("wsgi.py").is_file();
+        is_beside.then(|| Self {
+            source: match &self.source {
+                Source::Module(name) => {
+                    Source::Module(name.strip_suffix("asgi").unwrap_or(name).to_owned() + "wsgi")
+                }
+                Source::File(path) => Source::File(path.with_file_name("wsgi.py")),
+            },
+            callable: None,
         })
     }
 
