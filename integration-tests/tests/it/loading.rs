@@ -1,6 +1,11 @@
 //! Applications that cannot be served: found when they are loaded, by every command that loads them, and said in a way
 //! that helps.
 
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::SystemTime;
+
 use integration_tests::{Finished, Scoter, get};
 
 const ASGI: &str = "class Asgi:\n    \
@@ -143,7 +148,7 @@ fn asgi_module_beside_a_wsgi_module_leads_there() {
     ] {
         let scoter = Scoter::serving(app);
         let folder = scoter.folder().join("mysite");
-        std::fs::create_dir(folder).expect("the test's own folder");
+        fs::create_dir(folder).expect("the test's own folder");
         let scoter = scoter
             .with_file(
                 "mysite/asgi.py",
@@ -170,4 +175,132 @@ fn class_of_two_arguments_whose_instances_are_iterable_is_served() {
     let scoter = scoter.start();
     let reply = scoter.connect().packet(&get("/")).reply();
     assert_eq!((reply.status, &*reply.text()), (200, "of a class"));
+}
+
+/// Puts a package `shop` into `folder`, with an application that says so in `shop.views`.
+fn put_shop(folder: &Path) {
+    let shop = folder.join("shop");
+    fs::create_dir(&shop).expect("the test's own folder");
+    fs::write(shop.join("__init__.py"), "").expect("just made");
+    let views = answering("the package");
+    fs::write(shop.join("views.py"), views).expect("just made");
+}
+
+fn answering(text: &str) -> String {
+    format!(
+        "def application(environ, start_response):\n    \
+             start_response('200 OK', [('Content-Type', 'text/plain')])\n    \
+             return [b'{text}']\n"
+    )
+}
+
+#[track_caller]
+fn assert_answers(scoter: &Scoter, expected: &str) {
+    let reply = scoter.connect().packet(&get("/")).reply();
+    assert_eq!((reply.status, &*reply.text()), (200, expected));
+}
+
+#[test]
+fn file_named_like_the_package_it_imports_is_served() {
+    for (name, app) in [
+        ("shop.wsgi", "./shop.wsgi"),
+        ("shop.wsgi", "shop.wsgi"),
+        ("shop.wsgi", "shop.wsgi:application"),
+        ("shop.fcgi", "shop.fcgi"),
+        ("shop.wsgi.py", "shop.wsgi.py"),
+        ("shop.views", "./shop.views"),
+    ] {
+        let scoter = Scoter::serving(app);
+        put_shop(scoter.folder());
+        let source = "import shop.views\nfrom shop.views import application\n";
+        assert_answers(&scoter.with_file(name, source).start(), "the package");
+    }
+}
+
+#[test]
+fn file_named_like_the_module_beside_it_keeps_its_own_bytecode() {
+    // Python keeps that of both in __pycache__/shop.*.pyc, and tells them apart by size and time stamp.
+    let module = format!("name = 'of the module'\n{}", answering("the module"));
+    let file = "from shop import name\nassert name == 'of the module'\n";
+    let file = format!("{file}{}", answering("the file"));
+    let length = module.len().max(file.len());
+    let moment = SystemTime::now();
+    let scoter = Scoter::serving("shop.wsgi").env("PYTHONDONTWRITEBYTECODE", "");
+    for (name, source) in [("shop.py", module), ("shop.wsgi", file)] {
+        let path = scoter.folder().join(name);
+        fs::write(&path, format!("{source:\n<length$}")).expect("the test's own folder");
+        let file = File::options().append(true).open(path).expect("just made");
+        file.set_modified(moment).expect("just made");
+    }
+    let arguments = ["check", "--bind", "unix:scoter.sock", "shop.wsgi"];
+    let in_folder = ["sh", "-c", "cd \"$0\" && exec \"$@\""].map(Into::into);
+    let in_folder = in_folder
+        .into_iter()
+        .chain([scoter.folder().as_os_str().to_owned()]);
+    let in_folder: Vec<OsString> = in_folder.collect();
+    for _ in 0..2 {
+        let check = Scoter::told_nothing()
+            .env("PYTHONDONTWRITEBYTECODE", "")
+            .under(in_folder.clone())
+            .args(arguments);
+        let finished = check.run();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+    }
+    assert_answers(&scoter.start(), "the file");
+}
+
+#[test]
+fn file_of_that_name_is_served_where_there_is_no_such_module() {
+    for (app, expected) in [
+        ("hgweb.wsgi", "the file"),
+        ("hgweb.wsgi:application", "the file"),
+        ("hgweb", "the file without an ending"),
+        // What can be imported is meant, as with any other WSGI server.
+        ("shop.views", "the package"),
+        ("./shop.views", "the file that looks like a module"),
+    ] {
+        let scoter = Scoter::serving(app);
+        put_shop(scoter.folder());
+        let scoter = scoter
+            .with_file("hgweb.wsgi", &answering("the file"))
+            .with_file("hgweb", &answering("the file without an ending"))
+            .with_file(
+                "shop.views",
+                &answering("the file that looks like a module"),
+            );
+        assert_answers(&scoter.start(), expected);
+    }
+}
+
+#[test]
+fn name_of_nothing_is_reported_as_module_and_as_file() {
+    let scoter = Scoter::serving("hgweb.wsgi");
+    let folder = fs::canonicalize(scoter.folder()).expect("the test's own folder");
+    let folder = folder.to_str().expect("UTF-8");
+    let words = [
+        "there is no module \"hgweb.wsgi\"",
+        "no file of that name",
+        folder,
+    ];
+    assert_refused("hgweb.wsgi", &scoter.run(), &words);
+}
+
+#[test]
+fn module_that_hides_what_it_imports_is_told_to_be_renamed() {
+    for (app, source) in [
+        ("flask.py", "from flask import Flask\n"),
+        ("flask", "from flask import Flask\n"),
+        ("flask.py", "import flask.views\n"),
+        (
+            "flask.py",
+            "import flask\napplication = flask.Flask(__name__)\n",
+        ),
+    ] {
+        let scoter = Scoter::serving(app).with_file("flask.py", source);
+        let finished = scoter.run();
+        assert_eq!(finished.code, Some(3), "{finished:?}");
+        for word in ["hint", "named like", "flask", "rename"] {
+            assert!(finished.stderr.contains(word), "{word} in {finished:?}");
+        }
+    }
 }

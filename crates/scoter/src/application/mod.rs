@@ -1,21 +1,23 @@
 //! The application: how it is named, found and loaded, and what is said when it is not.
 
 mod interface;
+mod source;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use pyo3::exceptions::{PyAttributeError, PyModuleNotFoundError};
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyList;
 use thiserror::Error;
 
 use crate::config::Options;
 use crate::failure::Failure;
 use crate::interpreter::traceback;
 use interface::{Interface, Misfit, judge};
+use source::Source;
 
 /// What `APP` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +25,6 @@ pub(crate) struct Target {
     source: Source,
     /// The attribute to use, perhaps dotted; without it the usual names are tried.
     callable: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Source {
-    /// A module on `sys.path`.
-    Module(String),
-    /// A file, whatever its name.
-    File(PathBuf),
 }
 
 impl FromStr for Target {
@@ -41,21 +35,16 @@ impl FromStr for Target {
             Some((source, callable)) => (source, Some(callable.to_owned())),
             None => (text, None),
         };
-        let source = if source.ends_with(".py") || source.contains('/') {
-            Source::File(PathBuf::from(source))
-        } else {
-            Source::Module(source.to_owned())
-        };
-        Ok(Self { source, callable })
+        Ok(Self {
+            source: Source::from(source),
+            callable,
+        })
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Source::Module(module) => f.write_str(module)?,
-            Source::File(path) => path.display().fmt(f)?,
-        }
+        self.source.fmt(f)?;
         match &self.callable {
             Some(callable) => write!(f, ":{callable}"),
             None => Ok(()),
@@ -67,10 +56,16 @@ impl fmt::Display for Target {
 #[derive(Debug, Error)]
 pub(crate) enum LoadError {
     /// No directory of `sys.path` has the module.
-    #[error("there is no module {name:?}\nsearched: {}\nhint: {hint}", searched.join(", "))]
+    #[error(
+        "there is no module {name:?}, and no file of that name in {}\nsearched: {}\nhint: {hint}",
+        here.display(),
+        searched.join(", ")
+    )]
     NoModule {
         /// The module as named.
         name: String,
+        /// The working directory.
+        here: PathBuf,
         /// `sys.path`.
         searched: Vec<String>,
         /// What may be meant.
@@ -83,12 +78,14 @@ pub(crate) enum LoadError {
         path: PathBuf,
     },
     /// The import raised an exception.
-    #[error("{target} could not be imported{traceback}")]
+    #[error("{target} could not be imported{traceback}{advice}")]
     Import {
         /// The module or file.
         target: String,
         /// The exception as Python prints it.
         traceback: String,
+        /// What to do about it, on lines of its own, where that is known.
+        advice: String,
     },
     /// The module has no such attribute.
     #[error("{module} has no callable {}\nhint: {hint}", tried.join(" or "))]
@@ -180,11 +177,10 @@ impl Loaded {
 impl Target {
     /// The same application, with a relative file resolved against `folder`.
     pub(crate) fn relocated(self, folder: &Path) -> Self {
-        let source = match self.source {
-            Source::File(path) => Source::File(folder.join(path)),
-            module @ Source::Module(_) => module,
-        };
-        Self { source, ..self }
+        Self {
+            source: self.source.relocated(folder),
+            ..self
+        }
     }
 
     /// Imports the application.
@@ -193,10 +189,7 @@ impl Target {
     ///
     /// [`LoadError`] says what was searched and what there is instead.
     fn load<'py>(&self, py: Python<'py>, kind: Kind) -> Result<Loaded, LoadError> {
-        let module = match &self.source {
-            Source::Module(name) => import_module(py, name)?,
-            Source::File(path) => import_file(py, path)?,
-        };
+        let module = self.source.import(py)?;
         let module_name = module.name().map_or_else(
             |_| self.to_string(),
             |name| name.to_string_lossy().into_owned(),
@@ -260,7 +253,7 @@ impl Target {
                 Source::Module(name) => {
                     Source::Module(name.strip_suffix("asgi").unwrap_or(name).to_owned() + "wsgi")
                 }
-                Source::File(path) => Source::File(path.with_file_name("wsgi.py")),
+                Source::File(_) => Source::File(file.with_file_name("wsgi.py")),
             },
             callable: None,
         })
@@ -296,6 +289,7 @@ impl Target {
                     return Err(LoadError::Import {
                         target: format!("{module_name}:{name}"),
                         traceback: traceback(py, &error),
+                        advice: String::new(),
                     });
                 }
             }
@@ -310,111 +304,6 @@ impl Target {
 
 /// What frameworks call it: Django, Pyramid and PEP 3333's own examples; Flask.
 const USUAL_NAMES: [&str; 2] = ["application", "app"];
-
-fn import_module<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyModule>, LoadError> {
-    py.import(name).map_err(|error| {
-        if is_missing(py, &error, name) {
-            return LoadError::NoModule {
-                name: name.to_owned(),
-                searched: search_path(py),
-                hint: missing_module_hint(name),
-            };
-        }
-        LoadError::Import {
-            target: name.to_owned(),
-            traceback: traceback(py, &error),
-        }
-    })
-}
-
-/// Whether the named module itself is missing, not one that it imports.
-fn is_missing(py: Python<'_>, error: &PyErr, name: &str) -> bool {
-    if !error.is_instance_of::<PyModuleNotFoundError>(py) {
-        return false;
-    }
-    let missing = error.value(py).getattr("name");
-    let missing = missing.and_then(|missing| missing.extract::<String>());
-    missing.is_ok_and(|missing| {
-        name == missing
-            || name
-                .strip_prefix(&*missing)
-                .is_some_and(|rest| rest.starts_with('.'))
-    })
-}
-
-fn missing_module_hint(name: &str) -> String {
-    if name.ends_with(".ini") {
-        return "configuration files of uWSGI are not read: name the WSGI module".to_owned();
-    }
-    let file = format!("{}.py", name.replace('.', "/"));
-    match name.rsplit_once('.') {
-        // `app.main` for `app/main.py` is right; `main.application` should have a colon.
-        Some((module, attribute))
-            if Path::new(&module.replace('.', "/"))
-                .with_extension("py")
-                .exists() =>
-        {
-            format!(
-                "{}.py exists: write {module}:{attribute}",
-                module.replace('.', "/")
-            )
-        }
-        _ => format!(
-            "--chdir or --pythonpath name the directory that holds {file}; \
-             --chdir also changes to it"
-        ),
-    }
-}
-
-fn search_path(py: Python<'_>) -> Vec<String> {
-    let path = py.import("sys").and_then(|sys| sys.getattr("path"));
-    let entries = path.and_then(|path| path.extract::<Vec<String>>());
-    entries.unwrap_or_default()
-}
-
-/// Imports a file under the name it has, or, where a module of that name is loaded already,
-/// under one nobody else uses. Its directory comes first on `sys.path`, as for a script.
-fn import_file<'py>(py: Python<'py>, path: &Path) -> Result<Bound<'py, PyModule>, LoadError> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    if !absolute.is_file() {
-        return Err(LoadError::NoFile {
-            path: path.to_owned(),
-        });
-    }
-    execute_file(py, &absolute).map_err(|error| LoadError::Import {
-        target: path.display().to_string(),
-        traceback: traceback(py, &error),
-    })
-}
-
-fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModule>> {
-    let modules = py
-        .import("sys")?
-        .getattr("modules")?
-        .cast_into::<PyDict>()?;
-    if let Some(directory) = path.parent() {
-        prepend_to_path(py, directory)?;
-    }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = if modules.contains(&*stem)? {
-        format!("scoter_app_{stem}")
-    } else {
-        stem.into_owned()
-    };
-    let util = py.import("importlib.util")?;
-    let machinery = py.import("importlib.machinery")?;
-    // The loader is given, so that a file without `.py` works as well.
-    let loader = machinery.call_method1("SourceFileLoader", (&name, path.as_os_str()))?;
-    let spec = util.call_method1("spec_from_loader", (&name, &loader))?;
-    let module = util
-        .call_method1("module_from_spec", (&spec,))?
-        .cast_into::<PyModule>()?;
-    modules.set_item(&name, &module)?;
-    loader
-        .call_method1("exec_module", (&module,))
-        .inspect_err(|_| drop(modules.del_item(&name)))?;
-    Ok(module)
-}
 
 /// Puts a directory in front of `sys.path`.
 fn prepend_to_path(py: Python<'_>, directory: &Path) -> PyResult<()> {

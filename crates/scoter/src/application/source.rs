@@ -1,0 +1,276 @@
+//! Where an application comes from: a module, or a file. Which of them a name means, and what
+//! a file is called as a module.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::{LoadError, prepend_to_path};
+use crate::interpreter::traceback;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A module on `sys.path`; or else a file of exactly this name in the working directory.
+    Module(String),
+    /// A file, whatever its name.
+    File(PathBuf),
+}
+
+impl From<&str> for Source {
+    fn from(text: &str) -> Self {
+        if text.ends_with(".py") || text.contains('/') {
+            Self::File(PathBuf::from(text))
+        } else {
+            Self::Module(text.to_owned())
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Module(name) => f.write_str(name),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Source {
+    /// The same, with a relative file resolved against `folder`.
+    pub(super) fn relocated(self, folder: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(folder.join(path)),
+            module @ Self::Module(_) => module,
+        }
+    }
+
+    /// Imports it.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] says what was searched, and what was raised.
+    pub(super) fn import<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyModule>, LoadError> {
+        match self {
+            Self::Module(name) => import_module(py, name),
+            Self::File(path) => import_file(py, path),
+        }
+    }
+}
+
+fn import_module<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyModule>, LoadError> {
+    let error = match py.import(name) {
+        Ok(module) => return Ok(module),
+        Err(error) => error,
+    };
+    if !is_missing(py, &error, name) {
+        return Err(import_failed(py, name.to_owned(), name, &error));
+    }
+    let file = Path::new(name);
+    if file.is_file() && !is_configuration(file) {
+        return import_file(py, file);
+    }
+    Err(LoadError::NoModule {
+        name: name.to_owned(),
+        here: std::env::current_dir().unwrap_or_default(),
+        searched: search_path(py),
+        hint: missing_module_hint(name),
+    })
+}
+
+/// Whether the named module itself is missing, not one that it imports.
+fn is_missing(py: Python<'_>, error: &PyErr, name: &str) -> bool {
+    let missing = name_in(py, error);
+    error.is_instance_of::<PyModuleNotFoundError>(py)
+        && missing.is_some_and(|missing| is_or_is_in(name, &missing))
+}
+
+/// The module that an ImportError is about.
+fn name_in(py: Python<'_>, error: &PyErr) -> Option<String> {
+    error.value(py).getattr("name").ok()?.extract().ok()
+}
+
+/// Whether `module` is `package` or a part of it.
+fn is_or_is_in(module: &str, package: &str) -> bool {
+    let rest = module.strip_prefix(package);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether a file holds settings of uWSGI, or of anything else, and no code.
+fn is_configuration(file: &Path) -> bool {
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| NO_CODE.contains(&extension))
+}
+
+fn missing_module_hint(name: &str) -> String {
+    if is_configuration(Path::new(name)) {
+        return "configuration files of uWSGI are not read: name the WSGI module".to_owned();
+    }
+    let file = format!("{}.py", name.replace('.', "/"));
+    match name.rsplit_once('.') {
+        // `app.main` for `app/main.py` is right; `main.application` should have a colon.
+        Some((module, attribute))
+            if Path::new(&module.replace('.', "/"))
+                .with_extension("py")
+                .exists() =>
+        {
+            format!(
+                "{}.py exists: write {module}:{attribute}",
+                module.replace('.', "/")
+            )
+        }
+        _ => format!(
+            "--chdir or --pythonpath name the directory that holds {file}; \
+             --chdir also changes to it"
+        ),
+    }
+}
+
+fn search_path(py: Python<'_>) -> Vec<String> {
+    let path = py.import("sys").and_then(|sys| sys.getattr("path"));
+    let entries = path.and_then(|path| path.extract::<Vec<String>>());
+    entries.unwrap_or_default()
+}
+
+/// Imports a file. Its directory comes first on `sys.path`, as for a script.
+fn import_file<'py>(py: Python<'py>, path: &Path) -> Result<Bound<'py, PyModule>, LoadError> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if !absolute.is_file() {
+        return Err(LoadError::NoFile {
+            path: path.to_owned(),
+        });
+    }
+    execute_file(py, &absolute).map_err(|error| {
+        let stem = absolute.file_stem().unwrap_or_default().to_string_lossy();
+        import_failed(py, path.display().to_string(), &stem, &error)
+    })
+}
+
+fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModule>> {
+    let modules = py
+        .import("sys")?
+        .getattr("modules")?
+        .cast_into::<PyDict>()?;
+    if let Some(directory) = path.parent() {
+        prepend_to_path(py, directory)?;
+    }
+    let name = match FileName::of(path) {
+        FileName::Module(name) if !modules.contains(&name)? => name,
+        FileName::Module(name) | FileName::Other(name) => format!("{PREFIX}{name}"),
+    };
+    let util = py.import("importlib.util")?;
+    let machinery = py.import("importlib.machinery")?;
+    // The loader is given, so that a file without `.py` works as well.
+    let loader = machinery.call_method1("SourceFileLoader", (&name, path.as_os_str()))?;
+    let spec = util.call_method1("spec_from_loader", (&name, &loader))?;
+    let module = util
+        .call_method1("module_from_spec", (&spec,))?
+        .cast_into::<PyModule>()?;
+    modules.set_item(&name, &module)?;
+    let execute = || match FileName::of(path) {
+        FileName::Module(_) => loader.call_method1("exec_module", (&module,)),
+        // The cache of bytecode of `shop.wsgi` would be that of `shop.py`.
+        FileName::Other(_) => {
+            let source = loader.call_method1("get_data", (path.as_os_str(),))?;
+            let code = loader.call_method1("source_to_code", (source, path.as_os_str()))?;
+            py.import("builtins")?
+                .call_method1("exec", (code, module.dict()))
+        }
+    };
+    execute().inspect_err(|_| drop(modules.del_item(&name)))?;
+    Ok(module)
+}
+
+/// What the name of a file means to Python.
+#[derive(Debug, PartialEq, Eq)]
+enum FileName {
+    /// The module that `import` would make of it, if its directory comes first.
+    Module(String),
+    /// No module. Whatever it is called must not be in the way of one: `shop.wsgi` may import
+    /// `shop`. Here it has nothing that would make it a part of a package.
+    Other(String),
+}
+
+impl FileName {
+    fn of(path: &Path) -> Self {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let is_python = path.extension().is_some_and(|extension| extension == "py");
+        if is_python && !stem.contains('.') {
+            return Self::Module(stem.into_owned());
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Self::Other(name.replace('.', "_"))
+    }
+}
+
+/// An exception of an import. `name` is what other modules can import it as.
+fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> LoadError {
+    let advice = if hides(py, name, error) {
+        format!(
+            "\nhint: it is named like the module {name} that it imports, and is found in its \
+             place: rename it"
+        )
+    } else {
+        String::new()
+    };
+    LoadError::Import {
+        target,
+        traceback: traceback(py, error),
+        advice,
+    }
+}
+
+/// Whether an exception comes of a module that was imported in the place of another one: of
+/// itself, mostly.
+fn hides(py: Python<'_>, name: &str, error: &PyErr) -> bool {
+    if error.is_instance_of::<PyImportError>(py) {
+        return name_in(py, error).is_some_and(|missing| is_or_is_in(&missing, name));
+    }
+    // AttributeError says of what since Python 3.10.
+    let object = error.value(py).getattr("obj");
+    let module = object.and_then(|object| Ok(object.cast_into::<PyModule>()?));
+    let module_name = module.and_then(|module| module.name()?.extract::<String>());
+    module_name.is_ok_and(|module| module == name)
+}
+
+/// For modules whose own name somebody else has, or may want.
+const PREFIX: &str = "scoter_app_";
+
+/// Extensions of files that are no code of Python, whoever names them.
+const NO_CODE: [&str; 8] = ["ini", "xml", "yaml", "yml", "json", "toml", "cfg", "conf"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_that_is_no_module_has_the_name_of_none() {
+        let module = |name: &str| FileName::Module(name.to_owned());
+        let other = |name: &str| FileName::Other(name.to_owned());
+        for (path, expected) in [
+            ("/srv/app.py", module("app")),
+            ("/srv/my-app.py", module("my-app")),
+            ("/srv/shop.wsgi", other("shop_wsgi")),
+            ("/srv/shop.wsgi.py", other("shop_wsgi_py")),
+            ("/srv/shop.views", other("shop_views")),
+            ("/srv/shop", other("shop")),
+            ("/srv/.wsgi", other("_wsgi")),
+        ] {
+            assert_eq!(FileName::of(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_package_are_told_from_names_that_begin_alike() {
+        for (module, package, expected) in [
+            ("shop", "shop", true),
+            ("shop.wsgi", "shop", true),
+            ("shopping", "shop", false),
+            ("shop", "shop.wsgi", false),
+        ] {
+            assert_eq!(is_or_is_in(module, package), expected, "{module}");
+        }
+    }
+}
