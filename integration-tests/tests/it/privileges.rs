@@ -7,7 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use integration_tests::{Finished, Package, Process, Running, Scoter, ScoterBuilder, get, skip};
+use integration_tests::{
+    Finished, Package, Process, Running, Scoter, ScoterBuilder, get, skip, until,
+};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Group, Uid, User, chown, getgrouplist};
 
@@ -53,6 +55,22 @@ impl Stage {
         scoter
     }
 
+    /// Runs a Python script as another user, in a folder of its own. It ends with what is returned.
+    fn run_as(&self, user: &User, script: &str, args: &[&Path]) -> (tempfile::TempDir, Process) {
+        let folder = tempfile::TempDir::with_prefix("scoter-").expect("as for the server");
+        let mut command = Command::new("/usr/bin/env");
+        command
+            .args(["python3", "-c", script])
+            .args(args)
+            // The usual one may be out of their reach.
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .current_dir("/")
+            .uid(user.uid.as_raw())
+            .gid(user.gid.as_raw());
+        let process = Process::spawn("script", &mut command, folder.path(), "install Python");
+        (folder, process)
+    }
+
     /// Asks a control socket as another user, with `python`'s help. Returns what came.
     fn ask_as(&self, user: &User, socket: &Path, line: &str) -> Finished {
         let script = "\
@@ -63,18 +81,8 @@ with socket.socket(socket.AF_UNIX) as stream:
     while piece := stream.recv(65536):
         sys.stdout.write(piece.decode())
 ";
-        let folder = tempfile::TempDir::with_prefix("scoter-").expect("as for the server");
-        let mut command = Command::new("/usr/bin/env");
-        command
-            .args(["python3", "-c", script])
-            .arg(socket)
-            .arg(line)
-            // The usual one may be out of their reach.
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .current_dir("/")
-            .uid(user.uid.as_raw())
-            .gid(user.gid.as_raw());
-        Process::spawn("asking", &mut command, folder.path(), "install Python").wait()
+        let (_folder, mut process) = self.run_as(user, script, &[socket, Path::new(line)]);
+        process.wait()
     }
 }
 
@@ -200,7 +208,7 @@ fn group_may_be_another_one() {
     let Some(stage) = Stage::set() else { return };
     let group = Group::from_gid(stage.stranger.gid);
     let group = group.expect("readable").expect("it has a name");
-    for name in [group.name, group.gid.to_string()] {
+    for name in [group.name.clone(), group.gid.to_string()] {
         let scoter = stage
             .serving("hello")
             .args(["--user", &stage.user.name, "--group", &name])
@@ -214,6 +222,9 @@ fn group_may_be_another_one() {
             (socket.uid(), socket.gid()),
             (stage.user.uid.as_raw(), group.gid.as_raw())
         );
+        let line = scoter.log_lines("listening").concat();
+        let access = format!("owner {}, group {}", stage.user.name, group.name);
+        assert!(line.contains(&access), "{line}");
     }
 }
 
@@ -349,9 +360,9 @@ fn root_who_stays_root_is_told_so_once() {
     let scoter = stage.serving("hello").workers("2").start();
     scoter.signal(Signal::SIGHUP);
     scoter.wait_for_log("reloaded generation=2");
-    let warnings = scoter.log_lines("root");
+    let warnings = scoter.log_lines("WARN");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("WARN"), "{warnings:?}");
+    assert!(warnings[0].contains("as root"), "{warnings:?}");
     assert!(warnings[0].contains("--user"), "{warnings:?}");
     // Who says so means it.
     let scoter = stage.serving("hello").args(["--user", "root"]).start();
@@ -510,4 +521,87 @@ fn user_can_reload_and_stop_with_the_command() {
         assert!(finished.stdout.contains(said), "{words:?}: {finished:?}");
     }
     assert_eq!(scoter.wait().code, Some(0));
+}
+
+/// Puts a link to `victim` in the place of every socket that appears in a folder, for ever.
+const EXCHANGE_SOCKETS: &str = "\
+import os, stat, sys
+victim, folder = sys.argv[1:]
+os.chdir(folder)
+print('ready', flush=True)
+while True:
+    if not os.path.islink('link'):
+        os.symlink(victim, 'link')
+    for name in ('scoter.sock', 'scoter.sock.control'):
+        try:
+            if stat.S_ISSOCK(os.lstat(name).st_mode):
+                os.rename('link', name)
+                break
+        except FileNotFoundError:
+            pass
+";
+
+#[test]
+fn link_in_the_place_of_a_new_socket_is_never_followed() {
+    let Some(stage) = Stage::set() else { return };
+    let user = &stage.user;
+    for owning in ["--user", "--socket-owner"] {
+        // It ends as soon as its sockets are bound: many starts in a short time.
+        let scoter = stage
+            .serving("hello")
+            .bind("unix:run/scoter.sock")
+            .args([owning, &user.name, "--socket-mode", "666"])
+            .args(["--pid-file", "/nonexistent/pid"]);
+        let run = scoter.folder().join("run");
+        fs::create_dir(&run).expect("the test's own folder");
+        chown(&run, Some(user.uid), Some(user.gid)).expect("root");
+        let victim = scoter.folder().join("victim");
+        fs::write(&victim, "secret").expect("the test's own folder");
+        fs::set_permissions(&victim, Permissions::from_mode(0o600)).expect("ours");
+        let (_home, attacker) = stage.run_as(user, EXCHANGE_SOCKETS, &[&victim, &run]);
+        until("the attacker is there", || {
+            attacker.stdout().contains("ready").then_some(())
+        });
+        for start in 0..40 {
+            let finished = scoter.spawn().wait();
+            assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+            let found = fs::metadata(&victim).expect("nobody may remove it");
+            assert_eq!(
+                (found.uid(), found.gid(), found.mode() & 0o777),
+                (0, 0, 0o600),
+                "{owning}, start {start}: {}",
+                finished.stderr
+            );
+            for name in ["scoter.sock", "scoter.sock.control"] {
+                // The next start refuses to replace a link.
+                let _ = fs::remove_file(run.join(name));
+            }
+        }
+    }
+}
+
+#[test]
+fn lock_on_the_folder_by_another_user_keeps_no_server_from_starting() {
+    let Some(stage) = Stage::set() else { return };
+    let scoter = stage.serving("hello");
+    let (folder, socket) = (
+        scoter.folder().to_owned(),
+        scoter.folder().join("scoter.sock"),
+    );
+    let script = "\
+import fcntl, os, sys, time
+descriptor = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(descriptor, fcntl.LOCK_SH)
+print('locked', flush=True)
+time.sleep(600)
+";
+    let (_home, locker) = stage.run_as(&stage.stranger, script, &[&folder]);
+    until("the folder is locked", || {
+        locker.stdout().contains("locked").then_some(())
+    });
+    // A stale one has to be replaced.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("the path is free"));
+    let mut scoter = scoter.args(["--user", &stage.user.name]).start();
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+    scoter.stop();
 }

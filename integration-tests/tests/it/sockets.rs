@@ -73,6 +73,11 @@ fn group_and_owner_of_the_socket_are_as_asked() {
             "{group}"
         );
         assert_eq!(mode(scoter.socket()), 0o660);
+        let name = Group::from_gid(other).expect("readable");
+        let name = name.map_or_else(|| other.to_string(), |group| group.name);
+        let line = scoter.log_lines("listening").concat();
+        let access = format!("(mode 660, owner {}, group {name})", user.name);
+        assert!(line.contains(&access), "{line}");
     }
 }
 

@@ -2,7 +2,10 @@
 
 mod address;
 mod allow;
+mod bind_lock;
+mod creator;
 mod inherited;
+mod socket_file;
 mod tcp;
 mod unix;
 
@@ -20,8 +23,9 @@ use tracing::{debug, warn};
 pub(crate) use address::{Address, LONGEST_PATH};
 pub(crate) use allow::AllowList;
 pub(crate) use inherited::InheritedError;
+pub(crate) use socket_file::SocketFile;
 pub(crate) use tcp::TcpError;
-pub(crate) use unix::{Permissions, SocketFile, UnixError, bind_path};
+pub(crate) use unix::{Permissions, UnixError, bind_path};
 
 /// A socket that accepts connections, and the file that goes with it.
 #[derive(Debug)]
@@ -300,7 +304,7 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.address.fmt(f)?;
         match &self.kind {
-            Kind::Unix(file) => write!(f, " (mode {:o})", file.mode()),
+            Kind::Unix(file) => write!(f, " ({})", file.access()),
             Kind::Inherited(..) => f.write_str(" (passed to scoter)"),
             Kind::Abstract | Kind::Tcp(_) => Ok(()),
         }

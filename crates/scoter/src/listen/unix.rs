@@ -1,24 +1,21 @@
 //! Unix sockets: stale files replaced, live ones respected, permissions set before anyone
 //! can connect.
 
-use std::fs::{self, File, Metadata, Permissions as Mode};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Group, Uid, User};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
 
-use serde::{Deserialize, Serialize};
-
+use super::bind_lock::{BindLock, LOCK_PATIENCE, Unlocked};
+use super::creator::{Creator, ModeOfFiles};
 use super::reason;
+use super::socket_file::{Folder, OpenFile, SocketFile};
 
 /// Who may connect to a Unix socket.
 #[derive(Debug, Clone, Copy)]
@@ -121,12 +118,24 @@ pub(crate) enum UnixError {
         /// What would help.
         hint: &'static str,
     },
-    /// Another process keeps the directory locked.
+    /// Another start does not come to an end, or whatever else is in its place.
     #[error(
-        "cannot listen on unix:{}: another process has held a lock on its directory for {} s",
-        path.display(), LOCK_PATIENCE.as_secs()
+        "cannot listen on unix:{}: another start has held the lock {} for {} s\nhint: remove it \
+         if no other scoter is starting there", path.display(), lock.display(),
+        LOCK_PATIENCE.as_secs()
     )]
     Locked {
+        /// The socket.
+        path: PathBuf,
+        /// The folder that is the lock.
+        lock: PathBuf,
+    },
+    /// Somebody else interferes.
+    #[error(
+        "cannot listen on unix:{}: somebody has put another file in the place of the new socket\n\
+         hint: see who else may write its directory", path.display()
+    )]
+    Exchanged {
         /// The socket.
         path: PathBuf,
     },
@@ -140,74 +149,10 @@ pub(crate) enum UnixError {
     },
 }
 
-/// The file of a bound socket, known by its identity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-    mode: u32,
-    owner: u32,
-}
-
-impl SocketFile {
-    /// Finds the file of a listening socket that this process has inherited: the one at
-    /// `path`, if connections to it arrive at `listener`.
-    ///
-    /// The connection that finds it out is left in the queue, and closed already.
-    ///
-    /// # Errors
-    ///
-    /// Those of the system, when the file cannot be looked at.
-    pub(crate) fn of(listener: impl AsFd, path: &Path) -> io::Result<Option<Self>> {
-        let path = std::path::absolute(path)?;
-        let found = match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            found => found?,
-        };
-        let connected = stream_socket().and_then(|probe| {
-            connect(&probe, &SocketAddrUnix::new(&path)?)?;
-            // unix_stream_connect() has queued it before it returns.
-            let mut queue = [PollFd::new(&listener, PollFlags::IN)];
-            poll(&mut queue, Some(&Timespec::default()))
-        });
-        let is_ours = connected.is_ok_and(|ready| ready > 0);
-        Ok(is_ours.then(|| Self::new(path, &found)))
-    }
-
-    fn new(path: PathBuf, metadata: &Metadata) -> Self {
-        Self {
-            path,
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            mode: metadata.mode() & 0o7777,
-            owner: metadata.uid(),
-        }
-    }
-
-    pub(super) fn mode(&self) -> u32 {
-        self.mode
-    }
-
-    /// The user whom the file belongs to.
-    pub(crate) fn owner(&self) -> Uid {
-        Uid::from_raw(self.owner)
-    }
-
-    /// Removes the file unless another server has put its own there meanwhile.
-    pub(crate) fn unlink(&self) -> io::Result<()> {
-        let found = match fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            found => found?,
-        };
-        if (found.dev(), found.ino()) == (self.device, self.inode) {
-            fs::remove_file(&self.path)?;
-        }
-        Ok(())
-    }
-}
-
 /// Binds a socket to `path`, in place of one that nobody answers on, and starts listening.
+///
+/// The file has its mode, owner and group from the moment it exists, and nothing is changed by
+/// its path: in a folder that somebody else may write, that could lead anywhere by then.
 ///
 /// # Errors
 ///
@@ -219,15 +164,21 @@ pub(crate) fn bind_path(
 ) -> Result<(OwnedFd, SocketFile), UnixError> {
     // The process may change its directory later (--chdir), and so may the application.
     let path = std::path::absolute(path).map_err(|error| other(path, error))?;
-    let _lock = lock_directory(&path)?;
-    remove_stale(&path)?;
+    let folder = Folder::of(&path).map_err(|errno| bind_error(&path, errno))?;
+    let _lock = match BindLock::take(&folder) {
+        Ok(lock) => Some(lock),
+        Err(Unlocked::Impossible) => None,
+        Err(Unlocked::Held(lock)) => return Err(UnixError::Locked { path, lock }),
+    };
+    remove_stale(&folder)?;
 
     let address = SocketAddrUnix::new(&path).map_err(|errno| other(&path, reason(errno)))?;
     let fd = stream_socket().map_err(|errno| other(&path, reason(errno)))?;
-    bind(&fd, &address).map_err(|errno| bind_error(&path, errno))?;
-    // Until listen() nobody can connect, so the file never has another mode while in use.
-    let file = hand_over(&path, permissions).inspect_err(|_| drop(fs::remove_file(&path)))?;
-    listen(&fd, backlog).map_err(|errno| other(&path, reason(errno)))?;
+    let file = create(&fd, &address, &path, permissions)?;
+    listen(&fd, backlog).map_err(|errno| {
+        let _ = file.unlink();
+        other(&path, reason(errno))
+    })?;
     Ok((fd, file))
 }
 
@@ -249,47 +200,19 @@ pub(super) fn bind_abstract(name: &str, backlog: i32) -> Result<OwnedFd, UnixErr
     })
 }
 
-fn stream_socket() -> Result<OwnedFd, Errno> {
+pub(super) fn stream_socket() -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
 }
 
-/// Two servers that start at once would both find the same stale file, and the second would
-/// remove the first one's socket. A lock on the directory needs no file of its own.
-fn lock_directory(path: &Path) -> Result<File, UnixError> {
-    let parent = path.parent().unwrap_or_else(|| Path::new("/"));
-    let directory = File::open(parent).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => UnixError::NoDirectory {
-            path: path.to_owned(),
-        },
-        io::ErrorKind::PermissionDenied => denied_directory(path),
-        _ => other(path, error),
-    })?;
-    let started = Instant::now();
-    loop {
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(directory),
-            Err(Errno::WOULDBLOCK | Errno::INTR) if started.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(LOCK_RETRY);
-            }
-            Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                return Err(UnixError::Locked {
-                    path: path.to_owned(),
-                });
-            }
-            // Some network file systems have no locks.
-            Err(_) => return Ok(directory),
-        }
-    }
-}
-
 /// Removes a socket that nobody answers on: its server was killed before it could do so.
-fn remove_stale(path: &Path) -> Result<(), UnixError> {
-    let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found.map_err(|error| other(path, error))?,
+fn remove_stale(folder: &Folder) -> Result<(), UnixError> {
+    let path = folder.path();
+    let found = folder.look().map_err(|errno| other(path, reason(errno)))?;
+    let Some(found) = found else {
+        return Ok(());
     };
-    if !found.file_type().is_socket() {
+    if !FileType::from_raw_mode(found.st_mode).is_socket() {
         return Err(UnixError::NotASocket {
             path: path.to_owned(),
         });
@@ -298,13 +221,13 @@ fn remove_stale(path: &Path) -> Result<(), UnixError> {
         .and_then(|fd| connect(&fd, &SocketAddrUnix::new(path)?))
         .err();
     match probe {
-        Some(Errno::CONNREFUSED) => fs::remove_file(path).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => UnixError::Denied {
+        Some(Errno::CONNREFUSED) => folder.unlink().map_err(|errno| match errno {
+            Errno::ACCESS | Errno::PERM => UnixError::Denied {
                 action: "replace the stale socket",
                 path: path.to_owned(),
                 hint: "remove it as its owner, or start scoter as that user",
             },
-            _ => other(path, error),
+            errno => other(path, reason(errno)),
         }),
         Some(Errno::ACCESS) => Err(UnixError::Denied {
             action: "find out whether a server answers on",
@@ -319,21 +242,58 @@ fn remove_stale(path: &Path) -> Result<(), UnixError> {
     }
 }
 
-fn hand_over(path: &Path, permissions: &Permissions) -> Result<SocketFile, UnixError> {
-    fs::set_permissions(path, Mode::from_mode(permissions.mode))
-        .map_err(|error| other(path, error))?;
-    nix::unistd::chown(path, permissions.owner, permissions.group).map_err(
-        |errno| match errno {
-            nix::errno::Errno::EPERM => UnixError::Denied {
-                action: "give away",
-                path: path.to_owned(),
-                hint: "only root can choose the owner, and only root or a member the group",
-            },
-            errno => other(path, io::Error::from(errno)),
-        },
-    )?;
-    let metadata = fs::symlink_metadata(path).map_err(|error| other(path, error))?;
-    Ok(SocketFile::new(path.to_owned(), &metadata))
+/// Binds `fd`, which makes its file. Until listen() nobody can connect.
+fn create(
+    fd: &OwnedFd,
+    address: &SocketAddrUnix,
+    path: &Path,
+    permissions: &Permissions,
+) -> Result<SocketFile, UnixError> {
+    let _creator = Creator::assume(permissions.owner, permissions.group);
+    if permissions.owner.is_some_and(|uid| uid != Creator::uid()) {
+        return Err(not_given_away(path));
+    }
+    {
+        let _mode = ModeOfFiles::set(permissions.mode);
+        bind(fd, address).map_err(|errno| bind_error(path, errno))?;
+    }
+    let exchanged = || UnixError::Exchanged {
+        path: path.to_owned(),
+    };
+    let mut made = OpenFile::at(path).map_err(|_| exchanged())?;
+    if !made.is_socket() || made.stat.st_uid != Creator::uid().as_raw() {
+        return Err(exchanged());
+    }
+    let completed = complete(&mut made, permissions, path);
+    let file = SocketFile::new(path.to_owned(), &made.stat);
+    completed.inspect_err(|_| drop(file.unlink()))?;
+    Ok(file)
+}
+
+/// Does what the folder has overruled: it may have a group (S_ISGID), and a mode (acl(5)), for
+/// what is created in it.
+fn complete(made: &mut OpenFile, permissions: &Permissions, path: &Path) -> Result<(), UnixError> {
+    if made.stat.st_mode & 0o777 != permissions.mode {
+        let set = made.set_mode(permissions.mode);
+        set.map_err(|error| other(path, error))?;
+    }
+    match permissions.group {
+        Some(gid) if made.stat.st_gid != gid.as_raw() => {
+            made.set_group(gid).map_err(|errno| match errno {
+                Errno::PERM => not_given_away(path),
+                errno => other(path, reason(errno)),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_given_away(path: &Path) -> UnixError {
+    UnixError::Denied {
+        action: "give away",
+        path: path.to_owned(),
+        hint: "only root can choose the owner, and only root or a member the group",
+    }
 }
 
 fn bind_error(path: &Path, errno: Errno) -> UnixError {
@@ -388,6 +348,60 @@ fn group_id(name: &str) -> Result<Gid, UnixError> {
         })
 }
 
-/// How long a start waits for another start in the same directory.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-const LOCK_RETRY: Duration = Duration::from_millis(20);
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn permissions(mode: u32, owner: Option<u32>, group: Option<u32>) -> Permissions {
+        Permissions {
+            mode,
+            owner: owner.map(Uid::from_raw),
+            group: group.map(Gid::from_raw),
+        }
+    }
+
+    #[test]
+    fn mode_owner_and_group_are_as_wanted_whatever_the_folder_says() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        // Of root, of the owner, of somebody else; with a group for what is created in it.
+        for (uid, gid, folder_mode) in [
+            (0, 0, 0o755),
+            (1_234, 1_234, 0o700),
+            (4_321, 4_321, 0o700),
+            (0, 4_321, 0o2_770),
+            (0, 0, 0o1_777),
+        ] {
+            std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).unwrap();
+            fs::set_permissions(&folder, fs::Permissions::from_mode(folder_mode)).unwrap();
+            for (mode, owner, group) in [
+                (0o600, None, None),
+                (0o660, Some(1_234), Some(5_678)),
+                (0o666, Some(1_234), None),
+                (0o777, None, Some(5_678)),
+            ] {
+                let case = format!("{uid} {gid} {folder_mode:o} {mode:o} {owner:?} {group:?}");
+                let path = folder.join("s");
+                let wanted = permissions(mode, owner, group);
+                let (_fd, file) = bind_path(&path, &wanted, 1).unwrap();
+                let made = fs::symlink_metadata(&path).unwrap();
+                assert_eq!(made.mode() & 0o7777, mode, "{case}");
+                assert_eq!(made.uid(), owner.unwrap_or(0), "{case}");
+                let inherited = if folder_mode & 0o2_000 == 0 { 0 } else { gid };
+                assert_eq!(made.gid(), group.unwrap_or(inherited), "{case}");
+                UnixStream::connect(&path).unwrap();
+                file.unlink().unwrap();
+                assert_eq!(folder.read_dir().unwrap().count(), 0, "{case}");
+                assert!(Creator::uid().is_root());
+            }
+        }
+    }
+}

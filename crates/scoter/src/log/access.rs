@@ -3,11 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
+use rustix::io::Errno;
 use thiserror::Error;
 use tracing::{debug, error, warn};
 
@@ -301,12 +303,26 @@ fn reopen(destination: &mut Destination, path: &Path) {
     }
 }
 
+/// As root, a link that another user has made is not followed: it leads to whatever file that
+/// user would like to have written to.
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .open(path)
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o640);
+    if !rustix::process::geteuid().is_root() {
+        return options.open(path);
+    }
+    let flags = OFlag::O_NOFOLLOW.bits();
+    match options.clone().custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            if std::fs::symlink_metadata(path)?.uid() != 0 {
+                return Err(io::Error::other(
+                    "it is a link that belongs to another user, which is not followed as root",
+                ));
+            }
+            options.open(path)
+        }
+        opened => opened,
+    }
 }
 
 fn duplicate(stream: impl AsFd) -> Result<File, OpenError> {
@@ -386,6 +402,23 @@ mod tests {
         start(&path).close();
         let mode = fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777 & !0o640, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn link_of_another_user_is_not_followed_as_root() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        append_to(&link).unwrap();
+        assert!(target.exists());
+        std::os::unix::fs::lchown(&link, Some(65_534), None).unwrap();
+        let error = append_to(&link).unwrap_err().to_string();
+        assert!(error.contains("another user"), "{error}");
+        // What it leads to may be opened by its own name.
+        append_to(&target).unwrap();
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! One start at a time in each place.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{
+    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, statat,
+    unlinkat,
+};
+use rustix::io::Errno;
+
+use super::socket_file::Folder;
+
+/// Keeps other starts from looking for a stale socket at the same path, until it is dropped:
+/// two that found the same one would each replace it, the second the first one's.
+///
+/// It is a folder beside the socket that nobody else can open, so that nobody else can lock it:
+/// whoever may read the socket's own folder could lock that. It goes with the lock.
+#[derive(Debug)]
+pub(super) struct BindLock<'a> {
+    folder: BorrowedFd<'a>,
+    name: OsString,
+    _held: OwnedFd,
+}
+
+/// Why there is no lock.
+#[derive(Debug)]
+pub(super) enum Unlocked {
+    /// The folder takes none. Whoever binds will see what is wrong with it.
+    Impossible,
+    /// Somebody else has held the lock at this path for [`LOCK_PATIENCE`].
+    Held(PathBuf),
+}
+
+impl<'a> BindLock<'a> {
+    /// Waits for its turn.
+    pub(super) fn take(folder: &'a Folder) -> Result<Self, Unlocked> {
+        let name = lock_name(folder);
+        let started = Instant::now();
+        loop {
+            match try_take(folder.as_fd(), &name) {
+                Ok(Some(held)) => {
+                    return Ok(Self {
+                        folder: folder.as_fd(),
+                        name,
+                        _held: held,
+                    });
+                }
+                Ok(None) if started.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_RETRY),
+                Ok(None) => return Err(Unlocked::Held(folder.path().with_file_name(name))),
+                Err(_) => return Err(Unlocked::Impossible),
+            }
+        }
+    }
+}
+
+impl Drop for BindLock<'_> {
+    fn drop(&mut self) {
+        // While it is still locked: whoever waits for it looks whether it is still there.
+        let _ = unlinkat(self.folder, &self.name, AtFlags::REMOVEDIR);
+    }
+}
+
+/// `None`: somebody else has it.
+fn try_take(folder: BorrowedFd<'_>, name: &OsString) -> Result<Option<OwnedFd>, Errno> {
+    match mkdirat(folder, name, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(held) = openat(folder, name, flags, Mode::empty()) else {
+        // Removed again, another user's, or no folder at all.
+        return Ok(None);
+    };
+    match flock(&held, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(None),
+        // Some network file systems have no locks.
+        Err(errno) => {
+            let _ = unlinkat(folder, name, AtFlags::REMOVEDIR);
+            return Err(errno);
+        }
+    }
+    let (ours, there) = (
+        fstat(&held)?,
+        statat(folder, name, AtFlags::SYMLINK_NOFOLLOW),
+    );
+    let is_there = there.is_ok_and(|there| {
+        FileType::from_raw_mode(there.st_mode).is_dir()
+            && (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+    });
+    Ok(is_there.then_some(held))
+}
+
+fn lock_name(folder: &Folder) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(folder.name());
+    name.push(".lock");
+    name
+}
+
+/// How long a start waits for another start in the same place.
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_is_taken_in_turns_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::of(&directory.path().join("s")).unwrap();
+        let first = BindLock::take(&folder).unwrap();
+        assert!(
+            try_take(folder.as_fd(), &lock_name(&folder))
+                .unwrap()
+                .is_none()
+        );
+        drop(first);
+        drop(BindLock::take(&folder).unwrap());
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn lock_of_a_killed_start_is_taken_over() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join(".s.lock")).unwrap();
+        let folder = Folder::of(&directory.path().join("s")).unwrap();
+        drop(BindLock::take(&folder).unwrap());
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+}
