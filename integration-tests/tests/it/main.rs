@@ -15,6 +15,7 @@ mod configuration;
 mod content_length;
 mod control;
 mod django;
+mod endurance;
 mod environ;
 mod error_log;
 mod failures;
