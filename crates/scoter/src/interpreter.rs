@@ -5,11 +5,14 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyList, PyString};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tracing::{error, warn};
+
+use crate::python_signals;
+use crate::signals::ACTED_ON;
 
 /// Formats an exception as Python itself would print it, causes included, on lines of its own.
 pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
@@ -32,22 +35,21 @@ pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     }
 }
 
-/// Takes TERM and INT from Python, and gives children that the application forks the
-/// default back.
+/// Prepares Python for scoter's handlers, and gives children that the application forks those
+/// of the application.
 ///
 /// A child has scoter's handlers, but not the thread that listens to them: nothing but KILL
 /// could end it, `multiprocessing.Process.terminate()` included. The signals are blocked
-/// from before the fork until the default is in place, so that none gets lost in between.
+/// from before the fork until its own are in place, so that none gets lost in between.
 pub(crate) fn leave_signals_to_us(py: Python<'_>) -> PyResult<()> {
-    // KeyboardInterrupt would hit whatever request is running.
-    set_default(py, &["SIGINT"])?;
+    python_signals::share(py)?;
     let hooks = PyDict::new(py);
     let hook = |name, run: fn(Python<'_>) -> PyResult<()>| {
         let hook = PyCFunction::new_closure(py, None, None, move |args, _| run(args.py()))?;
         hooks.set_item(name, hook)
     };
     hook("before", |_| {
-        let ours = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+        let ours = SigSet::from_iter(ACTED_ON);
         MASK.set(ours.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok());
         Ok(())
     })?;
@@ -57,7 +59,7 @@ pub(crate) fn leave_signals_to_us(py: Python<'_>) -> PyResult<()> {
     })?;
     hook("after_in_child", |py| {
         signals_of(py)?.call_method1("set_wakeup_fd", (-1,))?;
-        set_default(py, &["SIGTERM", "SIGINT"])?;
+        python_signals::give_back(py)?;
         restore_mask();
         Ok(())
     })?;
@@ -79,17 +81,8 @@ fn restore_mask() {
 
 /// What the module `signal` wraps: that one makes its enumerations first, which costs more than
 /// all that scoter imports together.
-fn signals_of(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+pub(crate) fn signals_of(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     py.import("_signal")
-}
-
-fn set_default(py: Python<'_>, signals: &[&str]) -> PyResult<()> {
-    let module = signals_of(py)?;
-    let default = module.getattr("SIG_DFL")?;
-    for signal in signals {
-        module.call_method1("signal", (module.getattr(*signal)?, &default))?;
-    }
-    Ok(())
 }
 
 /// Wakes the main thread's slot for signals that Python has handlers for: whichever thread

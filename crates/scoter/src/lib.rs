@@ -23,6 +23,7 @@ mod log;
 mod master;
 mod process;
 mod program;
+mod python_signals;
 mod scoreboard;
 mod server;
 mod signals;

@@ -8,11 +8,13 @@ use tracing::error;
 
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
-use crate::interpreter::{self, traceback};
+use crate::interpreter::traceback;
 use crate::log;
 use crate::master;
 use crate::program::Program;
+use crate::python_signals;
 use crate::scoreboard::Scoreboard;
+use crate::signals;
 use crate::start;
 use crate::worker::{Duty, Overseer, serve};
 
@@ -28,7 +30,7 @@ pub(crate) fn run(
     std::panic::set_hook(Box::new(|panic| error!(%panic, "bug in scoter")));
     let served = if options.no_master {
         serve_alone(py, options).map(|never| match never {})
-    } else if let Err(error) = interpreter::leave_signals_to_us(py) {
+    } else if let Err(error) = python_signals::take(py) {
         Err(Failure::Python(traceback(py, &error)))
     } else {
         py.detach(|| master::run(program, arguments.to_vec(), settings, options))
@@ -40,6 +42,7 @@ pub(crate) fn run(
 }
 
 fn serve_alone(py: Python<'_>, options: Options) -> Result<Infallible, Failure> {
+    signals::block();
     let opened = start::open(&options)?;
     let duty = Duty {
         board: Scoreboard::create(usize::from(options.threads))?,

@@ -1,59 +1,105 @@
 //! The signals that scoter's processes act on, and those they must survive.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixStream as StdStream;
 
-use nix::sys::signal::Signal;
-use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use nix::libc::{self, siginfo_t};
+use nix::sys::signal::{SigSet, Signal};
+use rustix::net::{SendFlags, send};
+use rustix::process::getpid;
+use tokio::net::UnixStream;
 use tracing::warn;
 
 use crate::process::Disposition;
 
-/// What the process at the top acts on.
+/// What the process at the top acts on, in the order in which it arrives.
 #[derive(Debug)]
-pub(crate) struct Signals {
-    terminate: Stream,
-    interrupt: Stream,
-    hangup: Stream,
-    user1: Stream,
-    user2: Stream,
-    more: Stream,
-    fewer: Stream,
+pub(crate) struct Signals(UnixStream);
+
+/// A signal that has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    /// Its name without SIG.
+    pub(crate) name: &'static str,
+    /// Whether this process has sent it to itself: a handler of the application does, to end
+    /// the process once it has done its own part.
+    pub(crate) is_own: bool,
 }
 
 impl Signals {
-    /// Installs the handlers. To be called within a runtime.
+    /// Installs the handlers, which run those that are in force as well. To be called within a
+    /// runtime.
     ///
     /// # Errors
     ///
     /// Those of the system.
     pub(crate) fn install() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            user1: signal(SignalKind::user_defined1())?,
-            user2: signal(SignalKind::user_defined2())?,
-            more: signal(raw(Signal::SIGTTIN))?,
-            fewer: signal(raw(Signal::SIGTTOU))?,
-        })
+        let (sender, receiver) = StdStream::pair()?;
+        receiver.set_nonblocking(true)?;
+        let process = getpid();
+        for signal in ACTED_ON {
+            let sender = sender.try_clone()?;
+            let note = move |info: &siginfo_t| {
+                // A child that was forked behind our back has the same socket.
+                if getpid() == process {
+                    let own = if sent_by(info) == Some(process.as_raw_pid()) {
+                        OWN
+                    } else {
+                        0
+                    };
+                    let byte = signal as u8 | own;
+                    let _ = send(&sender, &[byte], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+                }
+            };
+            #[expect(unsafe_code, reason = "a handler runs at any time")]
+            // SAFETY: getpid(2) and send(2) are async-signal-safe (signal-safety(7)), and
+            // nothing is allocated or locked.
+            unsafe {
+                signal_hook_registry::register_sigaction(signal as i32, note)?
+            };
+        }
+        Ok(Self(UnixStream::from_std(receiver)?))
     }
 
-    /// Waits for the next one, and names it without its SIG.
+    /// Waits for the next one.
     ///
     /// # Cancel safety
     ///
     /// It can be dropped and called again at any time.
-    pub(crate) async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "TERM",
-            _ = self.interrupt.recv() => "INT",
-            _ = self.hangup.recv() => "HUP",
-            _ = self.user1.recv() => "USR1",
-            _ = self.user2.recv() => "USR2",
-            _ = self.more.recv() => "TTIN",
-            _ = self.fewer.recv() => "TTOU",
+    pub(crate) async fn next(&mut self) -> Arrived {
+        loop {
+            let mut byte = [0];
+            let readable = self.0.readable().await;
+            match readable.and_then(|()| self.0.try_read(&mut byte)) {
+                Ok(1..) => {
+                    let [byte] = byte;
+                    return Arrived {
+                        name: name_of(i32::from(byte & !OWN)),
+                        is_own: byte & OWN != 0,
+                    };
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return std::future::pending().await,
+            }
         }
     }
+}
+
+/// The process that has sent a signal, if one has.
+fn sent_by(info: &siginfo_t) -> Option<i32> {
+    // sigaction(2): si_pid is set for these, and the kernel's own have none.
+    if !matches!(
+        info.si_code,
+        libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL
+    ) {
+        return None;
+    }
+    #[expect(
+        unsafe_code,
+        reason = "which part of the union is valid depends on si_code"
+    )]
+    // SAFETY: si_code says that a process has sent it.
+    Some(unsafe { info.si_pid() })
 }
 
 /// What a worker under a master does: it survives what is sent to the whole group of
@@ -71,28 +117,53 @@ impl Quiet {
         Signals::install().map(Self)
     }
 
-    /// Waits for a TERM.
+    /// Waits for a signal that says to this process that it is to end, and names it.
     ///
     /// # Cancel safety
     ///
     /// It can be dropped and called again at any time.
-    pub(crate) async fn terminated(&mut self) {
-        while self.0.next().await != "TERM" {}
+    pub(crate) async fn terminated(&mut self) -> &'static str {
+        loop {
+            let name = self.0.next().await.name;
+            // INT is sent to the whole group by Ctrl-C, and to nobody else.
+            if is_stop(name) && name != "INT" {
+                return name;
+            }
+        }
     }
 }
 
-fn raw(signal: Signal) -> SignalKind {
-    SignalKind::from_raw(signal as i32)
+/// Has the signals wait until [`unblock`]: before there are handlers they would end the process
+/// with sockets left behind, or get lost.
+pub(crate) fn block() {
+    let _ = SigSet::from_iter(ACTED_ON).thread_block();
 }
 
-/// Applications install handlers of their own while they are imported; one for TERM would
-/// leave the server without a way to be stopped.
-pub(crate) struct Dispositions([Disposition; 3]);
+/// Lets the signals come. To be called once the handlers are installed.
+pub(crate) fn unblock() {
+    let _ = SigSet::from_iter(ACTED_ON).thread_unblock();
+}
+
+/// Whether a signal of this name, without SIG, ends the server.
+pub(crate) fn is_stop(name: &str) -> bool {
+    ["TERM", "INT", "QUIT"].contains(&name)
+}
+
+/// The name of a signal without SIG.
+pub(crate) fn name_of(number: i32) -> &'static str {
+    let name = Signal::try_from(number).map_or("", Signal::as_str);
+    name.strip_prefix("SIG").unwrap_or(name)
+}
+
+/// The dispositions that C code of an application may replace while it is imported; without
+/// ours the server could not be stopped.
+pub(crate) struct Dispositions(Vec<Disposition>);
 
 impl Dispositions {
     /// Reads what is in force.
     pub(crate) fn current() -> Self {
-        Self([Signal::SIGTERM, Signal::SIGINT, Signal::SIGPIPE].map(Disposition::of))
+        let signals = ACTED_ON.into_iter().chain([Signal::SIGPIPE]);
+        Self(signals.map(Disposition::of).collect())
     }
 
     /// Puts back what the application replaced, and says so.
@@ -108,3 +179,19 @@ impl Dispositions {
         }
     }
 }
+
+/// The signals of [`Signals`]. Their default would end or stop the process; in a launcher
+/// they are the master's to act on.
+pub(crate) const ACTED_ON: [Signal; 8] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+];
+
+/// The bit that marks what the process has sent to itself: signals have smaller numbers.
+const OWN: u8 = 0x80;

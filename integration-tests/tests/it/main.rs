@@ -46,6 +46,7 @@ mod request_headers;
 mod request_id;
 mod response_heads;
 mod scaling;
+mod signals;
 mod slow_peers;
 mod sockets;
 mod startup;

@@ -59,7 +59,7 @@ fn first_process_serves_reloads_and_stops() {
     let Some(scoter) = alone(Scoter::serving("hello").workers("2")) else {
         return;
     };
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let Some(scoter) = alone(Scoter::serving("hello").workers("2")) else {
             return;
         };

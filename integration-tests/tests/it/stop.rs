@@ -1,4 +1,4 @@
-//! TERM and INT: requests that were accepted are answered, and the server goes.
+//! TERM, INT and QUIT: requests that were accepted are answered, and the server goes.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 
 #[test]
 fn running_requests_are_answered_before_the_server_stops() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let mut scoter = Scoter::serving("streaming").start();
         let gates = [scoter.gate("a"), scoter.gate("b")];
         let mut peers = [scoter.begin("a"), scoter.begin("b")];
@@ -119,7 +119,7 @@ fn begin_waiting(scoter: &Scoter, paths: &[&str]) -> (Gate, Vec<Peer>) {
 
 #[test]
 fn second_signal_stops_at_once_and_names_what_it_cuts() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let mut scoter = Scoter::serving("streaming").workers("2").start();
         let uris = ["/a?1", "/b?2", "/c?3"];
         let (_never, peers) = begin_waiting(&scoter, &uris);
@@ -194,18 +194,25 @@ fn server_that_has_drained_finishes_its_requests_and_stops() {
 
 #[test]
 fn server_that_is_still_loading_stops() {
-    let scoter = Scoter::serving("slow_to_load");
-    let source = "import probe\nprobe.event('loading')\nprobe.wait_at('load')\n";
-    fs::write(scoter.folder().join("slow_to_load.py"), source).expect("the test's own folder");
-    let _gate = Gate::at(scoter.folder(), "load");
-    let mut process = scoter.spawn();
-    until("the application is being loaded", || {
-        let events = fs::read_to_string(scoter.folder().join("events")).ok()?;
-        (events == "loading\n").then_some(())
-    });
-    process.signal(Signal::SIGTERM);
-    assert_eq!(process.wait().code, Some(0));
-    assert!(!scoter.folder().join("scoter.sock").exists());
+    for (signal, master) in [
+        (Signal::SIGTERM, &[][..]),
+        (Signal::SIGQUIT, &[]),
+        (Signal::SIGTERM, &["--no-master"]),
+        (Signal::SIGQUIT, &["--no-master"]),
+    ] {
+        let scoter = Scoter::serving("slow_to_load").args(master);
+        let source = "import probe\nprobe.event('loading')\nprobe.wait_at('load')\n";
+        fs::write(scoter.folder().join("slow_to_load.py"), source).expect("the test's own folder");
+        let _gate = Gate::at(scoter.folder(), "load");
+        let mut process = scoter.spawn();
+        until("the application is being loaded", || {
+            let events = fs::read_to_string(scoter.folder().join("events")).ok()?;
+            (events == "loading\n").then_some(())
+        });
+        process.signal(signal);
+        assert_eq!(process.wait().code, Some(0), "{signal} {master:?}");
+        assert!(!scoter.folder().join("scoter.sock").exists());
+    }
 }
 
 #[test]

@@ -107,7 +107,7 @@ options! {
         graceful_timeout: one Span = "30s", "TIME", reload,
             "For running requests to end when a worker stops or is replaced";
         drain_delay: off Span, "TIME", reload,
-            "Go on accepting for this long after TERM or INT, while status says not ready";
+            "Go on accepting for this long after TERM, INT or QUIT, while status says not ready";
     }
     "Logging" {
         access_log: one AccessLogTo = "on", "WHERE", reload,

@@ -35,8 +35,9 @@ use crate::line::{Configuration, FromLauncher, FromWorker, Line, Received, ToLau
 use crate::listen::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::log::{self, Identity};
 use crate::process::{exit_now, reset, survive};
+use crate::python_signals;
 use crate::scoreboard::Scoreboard;
-use crate::signals::Dispositions;
+use crate::signals::{ACTED_ON, Dispositions};
 use crate::worker::{Duty, Overseer, serve};
 
 /// Runs a launcher, whose line to the master is its standard input. Returns the exit code
@@ -67,9 +68,7 @@ fn take_line() -> io::Result<Line> {
 /// Learns what to launch, and loads it if it is to be shared. `None`: the master has gone.
 fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     let _ = set_name(c"scoter-launcher");
-    for signal in SURVIVED {
-        survive(signal);
-    }
+    ACTED_ON.into_iter().for_each(survive);
     line.send(
         &FromLauncher::Hello {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -118,11 +117,14 @@ fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<Own
 }
 
 fn preload(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
-    // KeyboardInterrupt would cut the import; INT is the master's.
+    let python = |error| Failure::Python(traceback(py, &error));
+    // The workers run the handlers that the application installs.
+    python_signals::share(py).map_err(python)?;
+    ACTED_ON.into_iter().for_each(survive);
     let dispositions = Dispositions::current();
     let loaded = Loaded::load(py, options)?;
     dispositions.restore();
-    freeze(py).map_err(|error| Failure::Python(traceback(py, &error)))?;
+    freeze(py).map_err(python)?;
     Ok(loaded)
 }
 
@@ -399,17 +401,6 @@ fn live_threads(py: Python<'_>) -> PyResult<Vec<String>> {
     }
     Ok(names)
 }
-
-/// Signals whose default would end or stop the process; they are the master's to act on.
-const SURVIVED: [Signal; 7] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGHUP,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGTTIN,
-    Signal::SIGTTOU,
-];
 
 /// How long a worker's end goes unnoticed at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);

@@ -185,7 +185,7 @@ impl Supervisor {
                 biased;
                 Some(event) = self.incoming.recv() => self.on_event(event),
                 _ = children.recv() => self.reap(),
-                signal = signals.next() => self.on_signal(signal),
+                signal = signals.next() => self.on_signal(signal.name),
                 Some(order) = orders.recv() => self.on_order(order),
                 _ = tick.tick() => self.on_tick(),
                 _ = load.tick(), if self.scale.range().is_some() => self.follow_load(),
@@ -418,7 +418,7 @@ impl Supervisor {
 
     fn on_signal(&mut self, signal: &'static str) {
         match signal {
-            "TERM" | "INT" => self.stop(signal),
+            "TERM" | "INT" | "QUIT" => self.stop(signal),
             "HUP" => self.reload(signal, None),
             "USR1" => {
                 info!(signal, "logs are reopened");

@@ -17,7 +17,7 @@ use crate::listen::{Listener, SocketFile};
 use crate::log::say;
 use crate::process::exit_now;
 use crate::scoreboard::Snapshot;
-use crate::signals::{Quiet, Signals};
+use crate::signals::{Arrived, Quiet, Signals, is_stop};
 
 /// Where a worker's orders come from.
 #[derive(Debug)]
@@ -132,14 +132,17 @@ impl Orders {
                         Some(ToWorker::ReopenLogs) => shared.access_log.reopen(),
                     },
                     // systemd and people signal processes one by one: the master replaces it.
-                    () = quiet.terminated() => shared.overseer.say(&FromWorker::Replace {
-                        reason: "TERM".to_owned(),
+                    signal = quiet.terminated() => shared.overseer.say(&FromWorker::Replace {
+                        reason: signal.to_owned(),
                     }),
                 }
             },
             Self::Signals(signals) => loop {
-                match signals.next().await {
-                    signal @ ("TERM" | "INT") => return Order::End(Ending::Drain, signal),
+                let Arrived { name, is_own } = signals.next().await;
+                match name {
+                    // A handler of the application wants the process to end, as it does.
+                    signal if is_stop(signal) && is_own && shared.stop.begun_for().is_some() => {}
+                    signal if is_stop(signal) => return Order::End(Ending::Drain, signal),
                     "USR1" => shared.access_log.reopen(),
                     signal => {
                         let ignored = move || warn!(signal, "signal ignored: --no-master is set");

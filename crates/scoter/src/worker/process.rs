@@ -29,7 +29,7 @@ use crate::listen::{Address, Listener, SocketFile};
 use crate::log::AccessLog;
 use crate::process::exit_now;
 use crate::scoreboard::Scoreboard;
-use crate::signals::Dispositions;
+use crate::signals::{self, Dispositions};
 
 /// What a worker is given.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
         control,
         preloaded,
     } = duty;
+    signals::block();
     interpreter::leave_signals_to_us(py).map_err(python(py))?;
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
     let (shared, handoffs) =
@@ -65,6 +66,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
         let orders = Orders::of(&shared.overseer, control)?;
+        signals::unblock();
         Ok(orders.follow(Arc::clone(&shared), timeout))
     })?;
 

@@ -1,0 +1,198 @@
+//! `signal.signal` of Python, where scoter needs the signals itself.
+//!
+//! An application may install a handler at any time: while it is imported, in a request, or a
+//! library does for it. In scoter's place that handler would end the process in the middle of
+//! requests, or keep it from its end. So it is noted instead, and is run beside what scoter
+//! does. `signal.getsignal` gives it back, as if scoter were not there.
+
+use std::thread;
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use tracing::error;
+
+use crate::interpreter::{signals_of, traceback};
+use crate::signals::{ACTED_ON, is_stop, name_of};
+
+/// Leaves the signals to scoter alone: what has been installed before, by `sitecustomize` for
+/// instance, is never run.
+///
+/// # Errors
+///
+/// Those of Python.
+pub(crate) fn take(py: Python<'_>) -> PyResult<()> {
+    let module = signals_of(py)?;
+    let default = module.getattr("SIG_DFL")?;
+    for signal in ACTED_ON {
+        module.call_method1("signal", (signal as i32, &default))?;
+    }
+    Ok(())
+}
+
+/// Has handlers of Python run beside those of scoter, which are to be installed next, each
+/// time. To be called in the main thread.
+///
+/// # Errors
+///
+/// Those of Python.
+pub(crate) fn share(py: Python<'_>) -> PyResult<()> {
+    SHARING
+        .get_or_try_init(py, || Sharing::begin(py))?
+        .install(py)
+}
+
+/// Gives the signals back to a child that the application has forked: its handlers are in
+/// force there as if scoter had never been.
+///
+/// # Errors
+///
+/// Those of Python.
+pub(crate) fn give_back(py: Python<'_>) -> PyResult<()> {
+    let Some(sharing) = SHARING.get(py) else {
+        return Ok(());
+    };
+    let module = signals_of(py)?;
+    module.setattr("signal", &sharing.signal)?;
+    module.setattr("getsignal", &sharing.getsignal)?;
+    for (number, handler) in sharing.handlers.bind(py) {
+        sharing.signal.call1(py, (number, handler))?;
+    }
+    Ok(())
+}
+
+static SHARING: PyOnceLock<Sharing> = PyOnceLock::new();
+
+struct Sharing {
+    /// CPython's own functions.
+    signal: Py<PyAny>,
+    getsignal: Py<PyAny>,
+    /// What the application has installed, by the number of the signal.
+    handlers: Py<PyDict>,
+    /// Runs it.
+    run: Py<PyCFunction>,
+}
+
+impl Sharing {
+    fn begin(py: Python<'_>) -> PyResult<Self> {
+        let module = signals_of(py)?;
+        let handlers = handlers_in_force(&module)?.unbind();
+        let noted = handlers.clone_ref(py);
+        let run = PyCFunction::new_closure(py, None, None, move |args, _| {
+            run_handler(noted.bind(args.py()), args)
+        })?;
+        let sharing = Self {
+            signal: module.getattr("signal")?.unbind(),
+            getsignal: module.getattr("getsignal")?.unbind(),
+            handlers,
+            run: run.unbind(),
+        };
+        sharing.replace_functions(&module)?;
+        Ok(sharing)
+    }
+
+    fn install(&self, py: Python<'_>) -> PyResult<()> {
+        for signal in ACTED_ON {
+            self.signal.call1(py, (signal as i32, &self.run))?;
+        }
+        Ok(())
+    }
+
+    /// The module `signal` looks these up whenever it is called.
+    fn replace_functions(&self, module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        let main = thread::current().id();
+        let handlers = self.handlers.clone_ref(py);
+        let original = self.signal.clone_ref(py);
+        let signal = move |args: &Bound<'_, PyTuple>, keywords: Option<&Bound<'_, PyDict>>| {
+            let py = args.py();
+            let handlers = handlers.bind(py);
+            let given = args.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>();
+            let Ok((number, handler)) = given else {
+                return original.call(py, args, keywords);
+            };
+            let Some(before) = handlers.get_item(&number)? else {
+                return original.call(py, args, keywords);
+            };
+            if thread::current().id() != main {
+                return Err(PyValueError::new_err(NOT_MAIN_THREAD));
+            }
+            if !handler.is_callable() && !is_disposition(&handler) {
+                return Err(PyTypeError::new_err(NO_HANDLER));
+            }
+            handlers.set_item(number, handler)?;
+            Ok(before.unbind())
+        };
+        let handlers = self.handlers.clone_ref(py);
+        let original = self.getsignal.clone_ref(py);
+        let getsignal = move |args: &Bound<'_, PyTuple>, keywords: Option<&Bound<'_, PyDict>>| {
+            let py = args.py();
+            let number = args.extract::<(Bound<'_, PyAny>,)>();
+            match number.map(|(number,)| handlers.bind(py).get_item(number)) {
+                Ok(Ok(Some(handler))) => Ok(handler.unbind()),
+                _ => original.call(py, args, keywords),
+            }
+        };
+        module.setattr(
+            "signal",
+            PyCFunction::new_closure(py, Some(c"signal"), None, signal)?,
+        )?;
+        module.setattr(
+            "getsignal",
+            PyCFunction::new_closure(py, Some(c"getsignal"), None, getsignal)?,
+        )
+    }
+}
+
+/// What has been installed so far, by the number of the signal.
+fn handlers_in_force<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyDict>> {
+    let handlers = PyDict::new(module.py());
+    let default = module.getattr("SIG_DFL")?;
+    // KeyboardInterrupt would hit whatever request is running.
+    let interrupt = module.getattr("default_int_handler")?;
+    for signal in ACTED_ON {
+        let number = signal as i32;
+        let mut handler = module.call_method1("getsignal", (number,))?;
+        // None is a handler of C code.
+        if handler.is_none() || handler.is(&interrupt) {
+            handler = default.clone();
+        }
+        handlers.set_item(number, handler)?;
+    }
+    Ok(handlers)
+}
+
+/// Runs what the application has installed for a signal. It may interrupt a request of the
+/// main thread anywhere: whatever it raises must not end that.
+fn run_handler(handlers: &Bound<'_, PyDict>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    let py = args.py();
+    let number = args.get_item(0)?;
+    let Some(handler) = handlers.get_item(&number)?.filter(|h| h.is_callable()) else {
+        return Ok(());
+    };
+    let Err(raised) = handler.call1(args) else {
+        return Ok(());
+    };
+    let signal = number.extract().map_or("", name_of);
+    let asks_for_an_end = raised.is_instance_of::<PySystemExit>(py)
+        || raised.is_instance_of::<PyKeyboardInterrupt>(py);
+    // Which has begun.
+    if !(is_stop(signal) && asks_for_an_end) {
+        let traceback = traceback(py, &raised);
+        py.detach(|| {
+            error!(signal, %traceback, "a signal handler of the application raised an exception");
+        });
+    }
+    Ok(())
+}
+
+/// Whether it is SIG_DFL or SIG_IGN, which are numbers.
+fn is_disposition(handler: &Bound<'_, PyAny>) -> bool {
+    matches!(handler.extract(), Ok(0 | 1))
+}
+
+/// As CPython's Modules/signalmodule.c has them.
+const NOT_MAIN_THREAD: &str = "signal only works in main thread of the main interpreter";
+const NO_HANDLER: &str =
+    "signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object";
