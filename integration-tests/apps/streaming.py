@@ -1,5 +1,7 @@
 """Responses that are sent piece by piece, each when the test says so."""
 
+import threading
+
 from probe import Closing, by_path, event, plain, wait_at
 
 HEADERS = [("Content-Type", "text/plain"), ("X-Accel-Buffering", "no")]
@@ -54,6 +56,24 @@ def endless_writes(environ, start_response):
         raise
 
 
+def writes_on(environ, start_response):
+    """Has a thread that writes until write() says that it is over, which it reports."""
+    write = start_response("200 OK", HEADERS)
+    written = threading.Event()
+
+    def work():
+        try:
+            while True:
+                write(b"again and again\n" * 4096)
+                written.set()
+        except RuntimeError as error:
+            event(f"write raised {error}")
+
+    threading.Thread(target=work).start()
+    written.wait()
+    return [b"the end\n"]
+
+
 def waits(environ, start_response):
     """Reports that it has begun, and answers when the gate named by the query opens."""
     event("begun " + environ["QUERY_STRING"])
@@ -65,4 +85,4 @@ def quick(environ, start_response):
     return plain(start_response, "quick")
 
 
-application = by_path(gated, gated_writes, endless, endless_writes, waits, quick)
+application = by_path(gated, gated_writes, endless, endless_writes, writes_on, waits, quick)

@@ -14,8 +14,22 @@ pub(crate) struct Lent<T> {
 #[derive(Debug)]
 enum Place<T> {
     Here(T),
-    Away { awaited: bool },
+    Away {
+        awaited: Option<Wish>,
+    },
+    /// Back, and kept for the thread that has awaited it: one that takes it again and
+    /// again would otherwise keep it from others.
+    Kept(T, Wish),
     Gone,
+}
+
+/// What the server awaits a value for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// To work with it.
+    Turn,
+    /// To take it for ever.
+    End,
 }
 
 /// Why a value cannot be had.
@@ -52,7 +66,7 @@ impl<T> Lent<T> {
         // In a statement of its own, for the lock to be released at once.
         let place = mem::replace(&mut *self.lock(), Place::Gone);
         match place {
-            Place::Here(value) => Ok(value),
+            Place::Here(value) | Place::Kept(value, _) => Ok(value),
             Place::Away { awaited } => {
                 self.wake(awaited);
                 Err(Absent::Away)
@@ -74,15 +88,19 @@ impl<T> Lent<T> {
 
     fn borrow(&self) -> Result<T, Absent> {
         let mut place = self.lock();
-        match mem::replace(&mut *place, Place::Away { awaited: false }) {
+        match mem::replace(&mut *place, Place::Away { awaited: None }) {
             Place::Here(value) => Ok(value),
-            Place::Away { awaited } => {
-                *place = Place::Away { awaited };
-                Err(Absent::Away)
-            }
-            Place::Gone => {
-                *place = Place::Gone;
-                Err(Absent::Gone)
+            other => {
+                let absent = match &other {
+                    Place::Gone
+                    | Place::Kept(_, Wish::End)
+                    | Place::Away {
+                        awaited: Some(Wish::End),
+                    } => Absent::Gone,
+                    _ => Absent::Away,
+                };
+                *place = other;
+                Err(absent)
             }
         }
     }
@@ -95,15 +113,18 @@ impl<T> Lent<T> {
             drop(value);
             return Err(Absent::Gone);
         };
-        *place = Place::Here(value);
+        *place = match awaited {
+            None => Place::Here(value),
+            Some(wish) => Place::Kept(value, wish),
+        };
         drop(place);
         self.wake(awaited);
         Ok(())
     }
 
-    fn wake(&self, awaited: bool) {
+    fn wake(&self, awaited: Option<Wish>) {
         // Waking nobody would cost a system call as well.
-        if awaited {
+        if awaited.is_some() {
             self.returned.notify_all();
         }
     }
@@ -115,36 +136,55 @@ impl<T> Lent<T> {
 }
 
 impl<T: Send> Lent<T> {
-    /// Takes the value for ever once it is not away. `None` if it is gone.
+    /// As [`with`](Self::with), for the one thread that waits for the value where it is away,
+    /// and is then the next to have it. `None` if it is gone.
+    ///
+    /// Not for a thread that may have it itself.
+    pub(crate) fn with_waiting<R>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        let mut value = self.claim(py, Wish::Turn)?;
+        let unwinding = Unwinding(self);
+        let result = work(&mut value);
+        mem::forget(unwinding);
+        self.give_back(value).ok().map(|()| result)
+    }
+
+    /// Takes the value for ever once it is not away; from now on nobody else gets it. `None`
+    /// if it is gone.
     ///
     /// Not for a thread that may have it itself.
     pub(crate) fn reclaim(&self, py: Python<'_>) -> Option<T> {
-        loop {
-            let mut place = self.lock();
-            match mem::replace(&mut *place, Place::Gone) {
-                Place::Here(value) => return Some(value),
-                Place::Gone => return None,
-                away @ Place::Away { .. } => *place = away,
-            }
-            drop(place);
-            self.wait(py);
-        }
+        self.claim(py, Wish::End)
     }
 
-    /// Waits, detached, until the value is not away, without taking it.
-    ///
-    /// Not for a thread that may have it itself.
-    pub(crate) fn wait(&self, py: Python<'_>) {
-        if matches!(*self.lock(), Place::Away { .. }) {
-            py.detach(|| {
-                let mut place = self.lock();
-                while let Place::Away { awaited } = &mut *place {
-                    *awaited = true;
-                    place = self
-                        .returned
-                        .wait(place)
-                        .unwrap_or_else(PoisonError::into_inner);
+    fn claim(&self, py: Python<'_>, wish: Wish) -> Option<T> {
+        loop {
+            let mut place = self.lock();
+            let taken = match wish {
+                Wish::Turn => Place::Away { awaited: None },
+                Wish::End => Place::Gone,
+            };
+            match mem::replace(&mut *place, taken) {
+                Place::Here(value) | Place::Kept(value, _) => return Some(value),
+                Place::Gone => {
+                    *place = Place::Gone;
+                    return None;
                 }
+                Place::Away { .. } => {
+                    *place = Place::Away {
+                        awaited: Some(wish),
+                    }
+                }
+            }
+            drop(place);
+            py.detach(|| {
+                let place = self.lock();
+                let is_away = |place: &mut Place<T>| matches!(place, Place::Away { .. });
+                let place = self.returned.wait_while(place, is_away);
+                drop(place.unwrap_or_else(PoisonError::into_inner));
             });
         }
     }
@@ -156,7 +196,9 @@ struct Unwinding<'a, T>(&'a Lent<T>);
 impl<T> Drop for Unwinding<'_, T> {
     fn drop(&mut self) {
         let place = mem::replace(&mut *self.0.lock(), Place::Gone);
-        self.0.wake(matches!(place, Place::Away { awaited: true }));
+        if let Place::Away { awaited } = place {
+            self.0.wake(awaited);
+        }
     }
 }
 
@@ -196,27 +238,49 @@ mod tests {
         }));
         assert!(result.is_err());
         assert_eq!(lent.with(|_| ()), Err(Absent::Gone));
-        Python::attach(|py| lent.wait(py));
+        Python::attach(|py| assert_eq!(lent.reclaim(py), None));
     }
 
-    #[test]
-    fn waiting_ends_when_the_value_is_back() {
-        let lent = Arc::new(Lent::new(1));
-        let worker = Arc::clone(&lent);
+    /// Works with the value until the other thread says that it awaits it, and then tries
+    /// to take it again. Returns what that came to.
+    fn work_until_awaited(lent: &Arc<Lent<i32>>) -> thread::JoinHandle<Result<(), Absent>> {
+        let worker = Arc::clone(lent);
         let (taken, is_taken) = mpsc::channel();
         let working = thread::spawn(move || {
-            worker.with(|value| {
+            let worked = worker.with(|value| {
                 taken.send(()).unwrap();
-                // Until the waiting thread says that it waits.
-                while !matches!(*worker.lock(), Place::Away { awaited: true }) {
+                while !matches!(*worker.lock(), Place::Away { awaited: Some(_) }) {
                     thread::yield_now();
                 }
                 *value = 2;
-            })
+            });
+            assert_eq!(worked, Ok(()));
+            worker.with(|value| *value = 3)
         });
         is_taken.recv().unwrap();
-        Python::attach(|py| lent.wait(py));
-        assert_eq!(working.join().unwrap(), Ok(()));
+        working
+    }
+
+    #[test]
+    fn awaited_value_goes_to_whom_it_was_promised() {
+        let lent = Arc::new(Lent::new(1));
+        let working = work_until_awaited(&lent);
+        let (seen, again) = Python::attach(|py| {
+            let seen = lent.with_waiting(py, |value| {
+                let again = py.detach(|| working.join().unwrap());
+                (*value, again)
+            });
+            seen.unwrap()
+        });
+        assert_eq!((seen, again), (2, Err(Absent::Away)));
         assert_eq!(lent.take(), Ok(2));
+    }
+
+    #[test]
+    fn value_that_is_to_be_taken_for_ever_is_gone_for_all_others() {
+        let lent = Arc::new(Lent::new(1));
+        let working = work_until_awaited(&lent);
+        assert_eq!(Python::attach(|py| lent.reclaim(py)), Some(2));
+        assert_eq!(working.join().unwrap(), Err(Absent::Gone));
     }
 }

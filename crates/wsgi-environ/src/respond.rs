@@ -75,9 +75,10 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         }
     };
 
-    let driver = Driver {
+    let mut driver = Driver {
         py,
         start_response: &start_response,
+        ended: None,
     };
     let (result, outcome) = match application.call1((environ, &start_response)) {
         Ok(result) => {
@@ -86,9 +87,7 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         }
         Err(error) => (None, Err(exception(Stage::Call, error))),
     };
-    // Whatever still runs of the application, here or in a thread of its own,
-    // comes too late to change the reply.
-    let reply = start_response.get().finish(py);
+    let reply = driver.into_reply();
     let closing = result.and_then(|result| close(&result).err());
     let ended = input.get().finish();
     errors.get().finish(py);
@@ -104,11 +103,13 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
 struct Driver<'a, 'py> {
     py: Python<'py>,
     start_response: &'a Bound<'py, StartResponse>,
+    /// The reply, once the application is done with it.
+    ended: Option<Reply>,
 }
 
 impl<'py> Driver<'_, 'py> {
     /// Sends what comes in parts and returns what is left to send.
-    fn send(&self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
+    fn send(&mut self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
         if let Ok(list) = result.cast_exact::<PyList>() {
             return self.send_all(list.iter());
         }
@@ -137,7 +138,7 @@ impl<'py> Driver<'_, 'py> {
 
     /// Leaves parts that are all there to the server.
     fn send_all(
-        &self,
+        &mut self,
         mut items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
     ) -> Result<Rest, Cause> {
         // Most replies are one part, which needs no list of ours.
@@ -152,13 +153,14 @@ impl<'py> Driver<'_, 'py> {
         self.queue(&parts)
     }
 
-    fn queue(&self, parts: &[Bound<'py, PyBytes>]) -> Result<Rest, Cause> {
-        let rest = self.reply(|reply| reply.queue(self.py, parts))?;
+    fn queue(&mut self, parts: &[Bound<'py, PyBytes>]) -> Result<Rest, Cause> {
+        let py = self.py;
+        let rest = self.end(|reply| reply.queue(py, parts))?;
         Ok(rest.unwrap_or(Rest::Nothing))
     }
 
-    fn send_file(&self, range: FileRange) -> Result<Rest, Cause> {
-        match self.reply(|reply| reply.queue_file(range.len))? {
+    fn send_file(&mut self, range: FileRange) -> Result<Rest, Cause> {
+        match self.end(|reply| reply.queue_file(range.len))? {
             None | Some(0) => Ok(Rest::Nothing),
             Some(len) => Ok(Rest::File {
                 file: range.file,
@@ -172,7 +174,7 @@ impl<'py> Driver<'_, 'py> {
     ///
     /// PEP 3333: "WSGI servers, gateways, and middleware must not delay the
     /// transmission of any block".
-    fn send_each(&self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
+    fn send_each(&mut self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
         let items = result
             .try_iter()
             .map_err(|error| not_iterable(result, error))?;
@@ -188,7 +190,7 @@ impl<'py> Driver<'_, 'py> {
                 Some(Appetite::Enough) | None => return Ok(Rest::Nothing),
             }
         }
-        self.reply(Reply::end)?;
+        self.end(Reply::end)?;
         Ok(Rest::Nothing)
     }
 
@@ -215,13 +217,34 @@ impl<'py> Driver<'_, 'py> {
     /// but there is no use in going on.
     fn reply<R>(
         &self,
-        work: impl FnMut(&mut Reply) -> Result<R, SendError>,
+        work: impl FnOnce(&mut Reply) -> Result<R, SendError>,
     ) -> Result<Option<R>, Cause> {
-        match self.start_response.get().with_reply(self.py, work) {
-            Some(Ok(result)) => Ok(Some(result)),
-            Some(Err(SendError::NotStarted)) => Err(Cause::Violation(Violation::NoStartResponse)),
-            Some(Err(SendError::Lost(_))) | None => Ok(None),
-        }
+        unless_lost(self.start_response.get().with_reply(self.py, work))
+    }
+
+    /// Works on the reply for the last time: the application is done with it.
+    /// Whatever still runs of it, here or in a thread of its own, comes too late
+    /// to change what is sent.
+    fn end<R>(
+        &mut self,
+        work: impl FnOnce(&mut Reply) -> Result<R, SendError>,
+    ) -> Result<Option<R>, Cause> {
+        self.ended = self.start_response.get().finish(self.py);
+        unless_lost(self.ended.as_mut().map(work))
+    }
+
+    /// Ends the reply where that has not been done. `None` if a panic took it along.
+    fn into_reply(self) -> Option<Reply> {
+        let finish = || self.start_response.get().finish(self.py);
+        self.ended.or_else(finish)
+    }
+}
+
+fn unless_lost<R>(result: Option<Result<R, SendError>>) -> Result<Option<R>, Cause> {
+    match result {
+        Some(Ok(result)) => Ok(Some(result)),
+        Some(Err(SendError::NotStarted)) => Err(Cause::Violation(Violation::NoStartResponse)),
+        Some(Err(SendError::Lost(_))) | None => Ok(None),
     }
 }
 

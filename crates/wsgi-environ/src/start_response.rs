@@ -47,23 +47,17 @@ impl StartResponse {
     }
 
     /// Works on the reply for the server, waiting for an application's thread
-    /// that is just sending a part of it.
+    /// that is just sending a part of it, but not for its next one.
     pub(crate) fn with_reply<R>(
         &self,
         py: Python<'_>,
-        mut work: impl FnMut(&mut Reply) -> R,
+        work: impl FnOnce(&mut Reply) -> R,
     ) -> Option<R> {
-        loop {
-            match self.reply.with(&mut work) {
-                Ok(result) => return Some(result),
-                Err(Absent::Away) => self.reply.wait(py),
-                Err(Absent::Gone) => return None,
-            }
-        }
+        self.reply.with_waiting(py, work)
     }
 
-    /// Ends the request: takes the reply away for ever. `None` if a panic did so
-    /// before.
+    /// Ends the request: takes the reply away for ever, as soon as a part that
+    /// is just being sent has left. `None` if that, or a panic, was done before.
     pub(crate) fn finish(&self, py: Python<'_>) -> Option<Reply> {
         self.reply.reclaim(py)
     }

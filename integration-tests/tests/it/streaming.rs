@@ -173,3 +173,22 @@ fn reader_that_stands_still_is_given_up() {
         "quick"
     );
 }
+
+#[test]
+fn thread_that_writes_on_does_not_keep_the_response_open() {
+    let scoter = Scoter::serving("streaming").start();
+    for round in 1..=5 {
+        let text = scoter.connect().packet(&get("/writes_on")).reply().text();
+        assert!(
+            text.ends_with("\nthe end\n"),
+            "{round}: {} bytes",
+            text.len()
+        );
+        until("the thread has been told", || {
+            (scoter.events().len() == round).then_some(())
+        });
+    }
+    let said = scoter.events();
+    let expected = "write raised write() called after the end of the request";
+    assert!(said.iter().all(|event| event == expected), "{said:?}");
+}

@@ -263,6 +263,43 @@ class Result(list):
 }
 
 #[test]
+fn request_that_is_over_ends_writes_however_fast_they_follow() {
+    for result in ["[b'end']", "iter([b'end'])", "(b'e', b'nd' * 50_000)"] {
+        let gate = Arc::new(Gate::default());
+        gate.open();
+        // Parts of this size are sent without the GIL: the thread is back in write() before
+        // anybody else has come to run.
+        let (completed, _) = respond_over(
+            &gate,
+            &format!(
+                "
+import threading
+seen = None
+written = threading.Event()
+def work(write):
+    for n in range(2_000):
+        try:
+            write(b'x' * 100_000)
+            written.set()
+        except RuntimeError as e:
+            if 'after the end' in str(e):
+                return
+def application(environ, start_response):
+    write = start_response('200 OK', [])
+    threading.Thread(target=work, args=(write,)).start()
+    written.wait()
+    return {result}
+"
+            ),
+        );
+        assert_eq!(completed.end, End::Complete, "{result}");
+        assert!(completed.failures.is_empty(), "{result}");
+        let sent = gate.lock().sent.len();
+        assert!(sent < 100_000_000, "{result}: {sent} bytes");
+    }
+}
+
+#[test]
 fn other_threads_run_while_one_waits_for_its_client() {
     let gate = Arc::new(Gate::default());
     let (completed, seen) = respond_over(
