@@ -109,6 +109,12 @@ def pipe(environ, start_response):
     return environ["wsgi.file_wrapper"](os.fdopen(reader, "rb"))
 
 
+def of_the_kernel(environ, start_response):
+    """A file whose size says nothing."""
+    start_response("200 OK", [BINARY])
+    return environ["wsgi.file_wrapper"](open(environ["QUERY_STRING"], "rb"))
+
+
 def not_a_file(environ, start_response):
     start_response("200 OK", [BINARY])
     return environ["wsgi.file_wrapper"](object())
@@ -137,6 +143,7 @@ application = by_path(
     without_close,
     iterated,
     pipe,
+    of_the_kernel,
     not_a_file,
     accelerated,
 )

@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -12,9 +13,9 @@ use crate::fd;
 
 /// `wsgi.file_wrapper`: an iterable over a file, in blocks.
 ///
-/// When the application returns it and the file is a regular one, opened by
-/// `open()` in binary mode or by `tempfile`, the kernel sends it from its current
-/// position; anything else is read block by block. `AttributeError` for an object
+/// When the application returns it and the file is a regular one that is as long
+/// as its size says, opened by `open()` in binary mode or by `tempfile`, the kernel
+/// sends it from its current position; anything else is read block by block. `AttributeError` for an object
 /// without `read`.
 #[pyclass(frozen, module = "scoter")]
 #[derive(Debug)]
@@ -100,7 +101,7 @@ impl FileWrapper {
             return Ok(None);
         };
         let descriptor = File::from(descriptor);
-        let Some(size) = regular_size(&descriptor) else {
+        let Some(size) = true_size(&descriptor) else {
             return Ok(None);
         };
         let offset: u64 = file.call_method0(intern!(py, "tell"))?.extract()?;
@@ -168,7 +169,18 @@ fn buffered_random(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     TYPE.import(py, "io", "BufferedRandom")
 }
 
-fn regular_size(file: &File) -> Option<u64> {
+/// Returns how many bytes there are to be read of a regular file, if its size can be
+/// believed.
+///
+/// Files that a kernel makes up when they are read have no size (/proc), or that of a
+/// page whatever they contain (/sys). The first are read as others of no size are. The
+/// second, like other files of some size that take no room on a disk, have to show
+/// that they end where their size says.
+fn true_size(file: &File) -> Option<u64> {
     let metadata = file.metadata().ok()?;
-    metadata.is_file().then_some(metadata.len())
+    let last = metadata.len().checked_sub(1)?;
+    let has_byte = |at| file.read_at(&mut [0], at).is_ok_and(|count| count == 1);
+    let is_true = metadata.is_file()
+        && (metadata.blocks() > 0 || (has_byte(last) && !has_byte(metadata.len())));
+    is_true.then_some(metadata.len())
 }

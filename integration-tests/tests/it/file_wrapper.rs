@@ -50,6 +50,44 @@ fn whatever_can_be_read_can_be_sent() {
 }
 
 #[test]
+fn files_of_the_kernel_are_sent_as_they_read() {
+    let site = Site::of(prepare());
+    for path in ["/proc/version", "/sys/devices/system/cpu/possible"] {
+        let Ok(content) = fs::read(path) else {
+            println!("SKIPPED: no {path}");
+            continue;
+        };
+        let reply = site.get(&format!("/of_the_kernel?{path}"));
+        assert_eq!(reply.status, 200, "{path}");
+        assert_eq!(reply.body, content, "{path}");
+    }
+}
+
+#[test]
+fn file_that_grows_while_it_is_sent_has_the_length_it_had() {
+    let scoter = prepare().start();
+    let path = scoter.folder().join("file.bin");
+    fs::write(&path, vec![b'x'; 8_000_000]).expect("the test's own folder");
+    let mut peer = scoter.connect();
+    let start = peer.packet(&get("/whole")).read(1000);
+    let mut file = fs::File::options().append(true).open(&path).expect("there");
+    std::io::Write::write_all(&mut file, &[b'y'; 1000]).expect("room on the disk");
+    let whole = [start, peer.ending().bytes()].concat();
+    assert!(
+        whole
+            .windows(25)
+            .any(|text| text == b"Content-Length: 8000000\r\n")
+    );
+    let body = whole
+        .windows(4)
+        .position(|end| end == b"\r\n\r\n")
+        .expect("a head")
+        + 4;
+    assert_eq!(whole.len() - body, 8_000_000);
+    assert!(whole[body..].iter().all(|&byte| byte == b'x'));
+}
+
+#[test]
 fn file_is_closed_once() {
     for method in ["GET", "HEAD"] {
         let mut scoter = prepare().start();

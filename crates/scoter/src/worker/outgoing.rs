@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use pyo3::pybacked::PyBackedBytes;
 use rustix::fs::sendfile;
-use rustix::io::Errno;
+use rustix::io::{Errno, pread};
 use thiserror::Error;
 use wsgi_environ::{Rest, Tail};
 
@@ -159,12 +159,13 @@ impl FilePart {
     fn send(&mut self, connection: &Connection) -> Result<Progress, SendError> {
         while self.left > 0 {
             let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
-            match sendfile(
+            let sent = sendfile(
                 connection,
                 &self.file,
                 Some(&mut self.offset),
                 wanted.min(LARGEST_SENDFILE),
-            ) {
+            );
+            match sent {
                 // Shorter than it was: the missing bytes must not look like the end.
                 Ok(0) => return Err(SendError::File(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => self.left -= sent as u64,
@@ -174,15 +175,95 @@ impl FilePart {
                 Err(errno @ (Errno::PIPE | Errno::CONNRESET)) => {
                     return Err(SendError::Peer(errno.into()));
                 }
+                // sendfile(2): not every file can be sent so, and then it says EINVAL.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    if self.copy(connection)? == Progress::Blocked {
+                        return Ok(Progress::Blocked);
+                    }
+                }
                 Err(errno) => return Err(SendError::File(errno.into())),
             }
         }
         Ok(Progress::Done)
+    }
+
+    /// Reads a piece and sends of it what the peer takes.
+    fn copy(&mut self, connection: &Connection) -> Result<Progress, SendError> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let mut piece = vec![0; wanted.min(COPIED)];
+        let read = pread(&self.file, &mut piece, self.offset)
+            .map_err(|errno| SendError::File(errno.into()))?;
+        if read == 0 {
+            return Err(SendError::File(io::ErrorKind::UnexpectedEof.into()));
+        }
+        match connection.send(&[IoSlice::new(&piece[..read])]) {
+            Ok(sent) => {
+                self.offset += sent as u64;
+                self.left -= sent as u64;
+                Ok(Progress::Done)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Progress::Blocked),
+            Err(error) => Err(SendError::Peer(error)),
+        }
     }
 }
 
 /// Bytes of a file that a slow peer may leave in the kernel: the pages of its cache.
 const PAGES_IN_KERNEL: usize = 4 << 20;
 
+/// Bytes of a file that are read at once where it has to be copied.
+const COPIED: usize = 64 << 10;
+
 /// Bytes of one sendfile(2): the kernel takes no more than 0x7fff_f000.
 const LARGEST_SENDFILE: usize = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::super::connection::Patience;
+    use super::*;
+    use crate::listen::Family;
+
+    #[test]
+    fn file_that_the_kernel_cannot_send_is_copied_from_its_offset() {
+        let content: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let patience = Patience {
+            body: Duration::ZERO,
+            write: Duration::ZERO,
+        };
+        let connection = Connection::new(ours.into(), Family::Unix, patience);
+        let mut part = FilePart {
+            file: file.into(),
+            offset: 5,
+            left: 700_000,
+        };
+        let mut received = Vec::new();
+        while part.left > 0 {
+            let before = part.left;
+            let progress = part.copy(&connection).unwrap();
+            assert_eq!(progress == Progress::Blocked, part.left == before);
+            if progress == Progress::Blocked {
+                let mut taken = vec![0; 10_000];
+                theirs.read_exact(&mut taken).unwrap();
+                received.extend(taken);
+            }
+        }
+        drop(connection);
+        theirs.read_to_end(&mut received).unwrap();
+        assert!(received == content[5..700_005], "{} bytes", received.len());
+
+        part.left = 1_000_000;
+        part.offset = content.len() as u64;
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let connection = Connection::new(ours.into(), Family::Unix, patience);
+        let error = part.copy(&connection).unwrap_err();
+        assert!(matches!(error, SendError::File(_)), "{error}");
+    }
+}

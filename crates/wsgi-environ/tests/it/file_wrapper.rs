@@ -107,6 +107,53 @@ fn file_at_its_end_is_an_empty_body() {
 }
 
 #[test]
+fn files_whose_size_is_not_true_are_read() {
+    for path in [
+        "/proc/version",
+        "/proc/sys/kernel/ostype",
+        "/sys/devices/system/cpu/possible",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+    ] {
+        let Ok(contents) = std::fs::read(path) else {
+            println!("SKIPPED: no {path}");
+            continue;
+        };
+        let contents: String = contents.iter().copied().map(char::from).collect();
+        for (open, body) in [
+            (format!("file = open('{path}', 'rb')"), &contents[..]),
+            (
+                format!("file = open('{path}', 'rb', buffering=0)"),
+                &contents,
+            ),
+            (
+                format!("file = open('{path}', 'rb'); file.read(2)"),
+                &contents[2..],
+            ),
+        ] {
+            println!("{open}");
+            let answer = serve(Request::new(), "", &open);
+            assert!(!is_sent_by_kernel(&answer));
+            answer.assert_wire(&format!("HTTP/1.1 200 OK\r\n\r\n{body}"));
+            serve(Request::head(), "", &open).assert_wire("HTTP/1.1 200 OK\r\n\r\n");
+        }
+    }
+}
+
+#[test]
+fn file_that_takes_no_room_on_the_disk_is_sent_by_the_kernel() {
+    let answer = serve(
+        Request::new(),
+        "",
+        "os.truncate(path, 0); os.truncate(path, 5000); file = open(path, 'rb'); file.seek(10)",
+    );
+    assert!(is_sent_by_kernel(&answer));
+    answer.assert_wire(&format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 4990\r\n\r\n{}",
+        "\0".repeat(4990)
+    ));
+}
+
+#[test]
 fn head_request_for_a_file_gets_its_length() {
     let answer = serve(Request::head(), "", "file = open(path, 'rb')");
     answer.assert_wire("HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\n");
