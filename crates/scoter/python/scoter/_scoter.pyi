@@ -66,7 +66,15 @@ class Input:
 
     def readable(self) -> bool: ...
     def writable(self) -> bool: ...
-    def seekable(self) -> bool: ...
+    def seekable(self) -> bool:
+        """Whether the body is complete, in memory or on disk, so that one can go back."""
+
+    def tell(self) -> int:
+        """Return the position; ``io.UnsupportedOperation`` where it is not seekable."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Change the position and return it; ``io.UnsupportedOperation`` as for ``tell``."""
+
     def close(self) -> None: ...
     def flush(self) -> None: ...
     @property
@@ -114,8 +122,8 @@ class StartResponse:
 class FileWrapper:
     """``environ["wsgi.file_wrapper"]``: returned by an application, it sends a file.
 
-    A plain file leaves by ``sendfile``, from its current position; anything else that has a
-    ``read`` is read in blocks.
+    A plain file whose size is true leaves by ``sendfile``, from its current position;
+    anything else that has a ``read``, files of /proc and /sys among it, is read in blocks.
     """
 
     def __new__(cls, filelike: _Readable, blksize: int = 8192) -> Self: ...

@@ -6,9 +6,9 @@ mod reader;
 mod unseen;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice};
+use pyo3::{import_exception, intern};
 
 pub use self::body::Body;
 pub use self::failure::{InputEnd, InputFailure};
@@ -19,7 +19,9 @@ use crate::lent::{Absent, Lent};
 ///
 /// Offers what PEP 3333 asks for, sizes included, and what `io.BufferedReader`
 /// and `io.TextIOWrapper` need to wrap it. It never reads past the end of the
-/// body, then returns `b""` for ever.
+/// body, then returns `b""` for ever. Where the body is complete, in memory or in
+/// a file, `seek` and `tell` work as on `io.BytesIO`; otherwise `seekable()` is
+/// False, and both raise `io.UnsupportedOperation`.
 ///
 /// A read returns all it was asked for or raises: `ConnectionResetError` when
 /// the client sent less than it announced, `TimeoutError` after the body
@@ -148,11 +150,57 @@ impl Input {
         false
     }
 
-    /// False.
+    /// Whether the body is complete, so that `seek()` and `tell()` work.
     fn seekable(&self) -> bool {
-        false
+        self.reader.with(|reader| reader.is_seekable()) == Ok(true)
+    }
+
+    /// Returns the position: how many bytes of the body precede the next one.
+    fn tell(&self) -> PyResult<u64> {
+        self.with_reader(|reader| {
+            is_seekable(reader, "tell")?;
+            Ok(reader.position())
+        })
+    }
+
+    /// Changes the position and returns it: `offset` counts from the start, with
+    /// `whence` 1 from where it is, with 2 from the end.
+    #[pyo3(signature = (offset, whence=0))]
+    fn seek(&self, offset: i64, whence: i64) -> PyResult<u64> {
+        self.with_reader(|reader| {
+            is_seekable(reader, "seek")?;
+            let base = match whence {
+                // As io.BytesIO has it, of which these words are.
+                0 if offset < 0 => {
+                    return Err(PyValueError::new_err(format!(
+                        "negative seek value {offset}"
+                    )));
+                }
+                0 => 0,
+                1 => reader.position(),
+                2 => reader.len(),
+                _ => {
+                    return Err(PyValueError::new_err(format!(
+                        "invalid whence ({whence}, should be 0, 1 or 2)"
+                    )));
+                }
+            };
+            reader.seek(base.saturating_add_signed(offset));
+            Ok(reader.position())
+        })
     }
 }
+
+fn is_seekable(reader: &Reader, function: &str) -> PyResult<()> {
+    if reader.is_seekable() {
+        return Ok(());
+    }
+    Err(UnsupportedOperation::new_err(format!(
+        "wsgi.input: {function}() needs a complete body, and this one is read as it arrives"
+    )))
+}
+
+import_exception!(io, UnsupportedOperation);
 
 /// How many bytes a read may return.
 #[derive(Clone, Copy, Debug)]

@@ -20,16 +20,54 @@ pub(super) struct Reader {
     source: Source,
     expected: u64,
     failed: Option<InputFailure>,
+    /// A body that is in memory as a whole, to go back in.
+    whole: Option<Bytes>,
+    /// How far behind the end of the body its reader went.
+    beyond: u64,
 }
 
 impl Reader {
     pub(super) fn new(body: Body) -> Self {
         Self {
+            whole: matches!(body.source, Source::End).then(|| body.prefix.clone()),
             window: body.prefix,
             source: body.source,
             expected: body.expected,
             failed: None,
+            beyond: 0,
         }
+    }
+
+    /// Says whether all of the body is there, so that its reader can go back.
+    pub(super) fn is_seekable(&self) -> bool {
+        self.whole.is_some() || matches!(self.source, Source::File { .. })
+    }
+
+    /// Returns how many bytes of the body precede the next one to be read.
+    pub(super) fn position(&self) -> u64 {
+        (self.expected - self.left()).saturating_add(self.beyond)
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.expected
+    }
+
+    /// Goes to a position in a body that is seekable; behind its end there is nothing.
+    pub(super) fn seek(&mut self, position: u64) {
+        let within = position.min(self.expected);
+        match (&self.whole, &mut self.source) {
+            (Some(whole), _) => {
+                let start = usize::try_from(within).unwrap_or(usize::MAX);
+                self.window = whole.slice(start.min(whole.len())..);
+            }
+            (None, Source::File { offset, left, .. }) => {
+                self.window = Bytes::new();
+                *offset = within;
+                *left = self.expected - within;
+            }
+            (None, Source::End | Source::Stream { .. }) => return,
+        }
+        self.beyond = position - within;
     }
 
     /// Returns the bytes of the body that are still in the connection.
@@ -124,7 +162,7 @@ impl Reader {
         let bytes = copy(py, &self.window[..len])?;
         self.window.advance(len);
         // A few bytes must not keep all the memory of a long line.
-        if len > WINDOW_BYTES && self.window.len() <= WINDOW_BYTES {
+        if self.whole.is_none() && len > WINDOW_BYTES && self.window.len() <= WINDOW_BYTES {
             self.window = Bytes::copy_from_slice(&self.window);
         }
         Ok(bytes)

@@ -200,8 +200,8 @@ fn wrappers_of_io_can_wrap_it() {
             ("input.read(3)", "b'one'"),
         ],
         &[(
-            "(input.readable(), input.writable(), input.seekable(), input.closed)",
-            "(True, False, False, False)",
+            "(input.readable(), input.writable(), input.closed)",
+            "(True, False, False)",
         )],
         &[
             ("raised(io.BufferedReader(input).close)", "None"),
@@ -219,6 +219,99 @@ fn wrappers_of_io_can_wrap_it() {
             read(body, case);
         }
     }
+}
+
+#[test]
+fn complete_bodies_can_be_read_again() {
+    for (name, body) in sources(TEXT).into_iter().take(2) {
+        println!("{name}");
+        read(
+            body,
+            &[
+                ("(input.seekable(), input.tell())", "(True, 0)"),
+                ("(input.read(5), input.tell())", r"(b'one\nt', 5)"),
+                ("(input.seek(0), input.read())", r"(0, b'one\ntwo\n\nfour')"),
+                ("(input.read(), input.tell())", "(b'', 13)"),
+                (
+                    "(input.seek(4), input.readline(), input.tell())",
+                    r"(4, b'two\n', 8)",
+                ),
+                ("(input.seek(-4, 2), input.readlines())", "(9, [b'four'])"),
+                ("(input.seek(-6, 1), input.read(3))", r"(7, b'\n\nf')"),
+                ("input.seek(-100, 1)", "0"),
+                (
+                    "(input.seek(100), input.tell(), input.read(), input.tell())",
+                    "(100, 100, b'', 100)",
+                ),
+                (
+                    "(input.seek(2), list(input))",
+                    r"(2, [b'e\n', b'two\n', b'\n', b'four'])",
+                ),
+                ("input.seek(9, whence=0)", "9"),
+                (
+                    "raised(input.seek, -1)",
+                    "ValueError: negative seek value -1",
+                ),
+                (
+                    "raised(input.seek, 0, 3)",
+                    "ValueError: invalid whence (3, should be 0, 1 or 2)",
+                ),
+                ("(input.tell(), input.read())", "(9, b'four')"),
+                (
+                    "(lambda f: (f.seek(4), f.readline(), f.seek(0), f.read(3)))(io.BufferedReader(input))",
+                    r"(4, b'two\n', 0, b'one')",
+                ),
+                (
+                    "(lambda f: (f.seek(0), f.readline(), f.tell(), f.seek(0), f.read()))(io.TextIOWrapper(io.BufferedReader(input)))",
+                    r"(0, 'one\n', 4, 0, 'one\ntwo\n\nfour')",
+                ),
+            ],
+        );
+    }
+}
+
+#[test]
+fn bodies_that_are_read_as_they_arrive_cannot_be_read_again() {
+    for (name, body) in sources(TEXT).into_iter().skip(2) {
+        println!("{name}");
+        let unsupported = |function| {
+            format!(
+                "UnsupportedOperation: wsgi.input: {function}() needs a complete body, \
+                 and this one is read as it arrives"
+            )
+        };
+        read(
+            body,
+            &[
+                ("input.seekable()", "False"),
+                ("raised(input.tell)", &unsupported("tell")),
+                ("input.read(3)", "b'one'"),
+                ("raised(input.seek, 0)", &unsupported("seek")),
+                ("isinstance(io.UnsupportedOperation(), OSError)", "True"),
+                ("input.read()", r"b'\ntwo\n\nfour'"),
+                ("input.seekable()", "False"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn positions_end_with_the_request() {
+    Python::attach(|py| {
+        let input = Input::new(py, Body::buffered(Bytes::from_static(TEXT))).unwrap();
+        input.get().finish();
+        let names = PyDict::new(py);
+        names.set_item("input", &input).unwrap();
+        py.run(HELPERS, Some(&names), None).unwrap();
+        for call in ["input.tell", "input.seek, 0"] {
+            let said = eval(py, &format!("raised({call})"), &names);
+            assert_eq!(
+                said, "ValueError: wsgi.input: the request is over",
+                "{call}"
+            );
+        }
+        assert_eq!(eval(py, "input.seekable()", &names), "False");
+    });
 }
 
 #[test]
