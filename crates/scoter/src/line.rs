@@ -26,7 +26,12 @@ pub(crate) enum ToLauncher {
     /// First of all. With it come the listening sockets, in this order.
     Configure(Configuration),
     /// Fork a worker. With it come its line to the master and its scoreboard.
-    Fork { worker: u32, serial: u64 },
+    Fork {
+        worker: u32,
+        serial: u64,
+        /// `wsgi.multiprocess`: whether others are wanted beside it.
+        multiprocess: bool,
+    },
     /// There will be nothing more to fork.
     End,
 }

@@ -48,6 +48,7 @@ fn serve_alone(py: Python<'_>, options: Options) -> Result<Infallible, Failure> 
         board: Scoreboard::create(usize::from(options.threads))?,
         listeners: opened.listeners,
         overseer: Overseer::Nobody,
+        multiprocess: false,
         control: None,
         preloaded: None,
         options,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use integration_tests::{Scoter, Site, get, with};
+use integration_tests::{Scoter, Site, apps_folder, get, until, with};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use uwsgi_codec::PacketBuilder;
 
@@ -55,9 +56,9 @@ fn empty_server_name_and_port_are_replaced() {
 #[test]
 fn wsgi_variables_are_those_of_pep_3333() {
     for (threads, multithread, workers, multiprocess) in [
-        // Even one worker has another one beside it while it is replaced.
-        ("1", false, "1", true),
+        ("1", false, "1", false),
         ("4", true, "2", true),
+        ("1", false, "1..2", true),
     ] {
         let scoter = Scoter::serving("echo")
             .args(["--threads", threads])
@@ -77,6 +78,68 @@ fn wsgi_variables_are_those_of_pep_3333() {
         }
         assert_eq!(seen["types"]["wsgi.version"], "tuple");
         assert_eq!(seen["types"]["wsgi.multithread"], "bool");
+    }
+}
+
+/// Asks who is multiprocess until `expected` is.
+#[track_caller]
+fn wait_for_multiprocess(scoter: &Scoter, expected: bool) {
+    until(&format!("wsgi.multiprocess is {expected}"), || {
+        let seen = scoter.connect().packet(&get("/")).reply().json();
+        (seen["environ"]["wsgi.multiprocess"] == expected).then_some(())
+    });
+}
+
+#[test]
+fn one_worker_is_alone_also_while_it_is_replaced() {
+    let scoter = Scoter::serving("echo")
+        .args(["--max-requests", "5"])
+        .start();
+    for round in 0..40 {
+        let seen = scoter.connect().packet(&get("/")).reply().json();
+        assert_eq!(seen["environ"]["wsgi.multiprocess"], false, "{round}");
+        if round == 20 {
+            assert_eq!(scoter.command(["reload"]).code, Some(0));
+        }
+    }
+    let alone = Scoter::serving("echo").args(["--no-master"]).start();
+    let seen = alone.connect().packet(&get("/")).reply().json();
+    assert_eq!(seen["environ"]["wsgi.multiprocess"], false);
+}
+
+#[test]
+fn workers_that_start_after_scale_know_of_each_other() {
+    let scoter = Scoter::serving("echo").start();
+    let first = scoter.worker();
+    assert_eq!(scoter.command(["scale", "2"]).code, Some(0));
+    scoter.wait_for_workers(2);
+    first.signal(Signal::SIGKILL);
+    wait_for_multiprocess(&scoter, true);
+    scoter.wait_for_workers_that("two workers without the first", |now| {
+        now.len() == 2 && now.iter().all(|worker| worker.pid() != first.pid())
+    });
+    for _ in 0..20 {
+        let seen = scoter.connect().packet(&get("/")).reply().json();
+        assert_eq!(seen["environ"]["wsgi.multiprocess"], true);
+    }
+}
+
+#[test]
+fn reload_that_changes_the_workers_changes_multiprocess() {
+    let scoter = Scoter::told_nothing().with_file("scoter.toml", "workers = 1\n");
+    let file = scoter.folder().join("scoter.toml");
+    let socket = format!("unix:{}/scoter.sock", scoter.folder().display());
+    let scoter = scoter
+        .args(["--config".into(), file])
+        .args(["--pythonpath".into(), apps_folder().to_owned()])
+        .args(["--bind", &socket, "echo"])
+        .start();
+    wait_for_multiprocess(&scoter, false);
+    scoter.put("scoter.toml", "workers = 2\n");
+    assert_eq!(scoter.command(["reload"]).code, Some(0));
+    for _ in 0..10 {
+        let seen = scoter.connect().packet(&get("/")).reply().json();
+        assert_eq!(seen["environ"]["wsgi.multiprocess"], true);
     }
 }
 

@@ -168,7 +168,7 @@ impl Prepared {
         })
     }
 
-    fn into_duty(self, line: OwnedFd, board: OwnedFd) -> Result<Duty, Failure> {
+    fn into_duty(self, line: OwnedFd, board: OwnedFd, multiprocess: bool) -> Result<Duty, Failure> {
         let allow = AllowList::new(self.options.allow.clone());
         let adopt = |(description, fd)| Listener::adopt(fd, description, &allow);
         let listeners: Result<_, _> = self.listeners.into_iter().map(adopt).collect();
@@ -176,6 +176,7 @@ impl Prepared {
             listeners: listeners.map_err(BindError::from)?,
             board: Scoreboard::attach(board)?,
             overseer: Overseer::Master(Line::from(line)),
+            multiprocess,
             control: self.control,
             preloaded: self.preloaded,
             options: self.options,
@@ -234,11 +235,18 @@ impl Launcher {
             }
             while open {
                 match self.line.receive() {
-                    Ok(Received::Message(ToLauncher::Fork { worker, serial }, fds)) => {
+                    Ok(Received::Message(
+                        ToLauncher::Fork {
+                            worker,
+                            serial,
+                            multiprocess,
+                        },
+                        fds,
+                    )) => {
                         let newborn = self.fork(py, worker, serial, fds);
                         if let Some(newborn) = newborn {
                             let _ = mask.thread_set_mask();
-                            become_worker(py, self, newborn);
+                            become_worker(py, self, newborn, multiprocess);
                         }
                     }
                     Ok(Received::Message(ToLauncher::Configure(_), _)) => {}
@@ -351,7 +359,7 @@ impl Launcher {
     }
 }
 
-fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn) -> ! {
+fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiprocess: bool) -> ! {
     // The launcher's line must end with the launcher.
     drop(launcher.line);
     reset(Signal::SIGCHLD);
@@ -362,7 +370,7 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn) -> ! {
     let report = newborn.line.try_clone().map(Line::from);
     let served = launcher
         .given
-        .into_duty(newborn.line, newborn.board)
+        .into_duty(newborn.line, newborn.board, multiprocess)
         .and_then(|duty| serve(py, duty));
     let failure = match served {
         Ok(never) => match never {},

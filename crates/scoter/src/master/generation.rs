@@ -136,9 +136,14 @@ impl Launcher {
         &self,
         worker: u32,
         serial: u64,
+        multiprocess: bool,
         ends: [BorrowedFd<'_>; 2],
     ) -> io::Result<()> {
-        let order = ToLauncher::Fork { worker, serial };
+        let order = ToLauncher::Fork {
+            worker,
+            serial,
+            multiprocess,
+        };
         self.line.get_ref().send(&order, &ends)
     }
 

@@ -173,10 +173,11 @@ impl Supervisor {
         let slots = usize::from(found.options.threads);
         let timeout = found.options.start_timeout.0;
         let serial = self.next_serial;
+        let multiprocess = self.scale_of(generation).is_multiprocess();
         let fork = || {
             let (ours, theirs) = Line::pair()?;
             let board = Scoreboard::create(slots)?;
-            launcher.fork(id, serial, [theirs.as_fd(), board.as_fd()])?;
+            launcher.fork(id, serial, multiprocess, [theirs.as_fd(), board.as_fd()])?;
             Worker::new(serial, id, generation, ours, board, self.events.clone())
         };
         match fork() {

@@ -40,6 +40,12 @@ impl Scale {
         self.wanted
     }
 
+    /// Whether workers are meant to run beside each other. That one replaces another does
+    /// not count.
+    pub(super) fn is_multiprocess(&self) -> bool {
+        self.wanted > 1 || self.range.is_some()
+    }
+
     pub(super) fn range(&self) -> Option<(u32, u32)> {
         self.range
     }
@@ -54,6 +60,15 @@ impl Scale {
 }
 
 impl Supervisor {
+    /// What a generation is to have, which a reload may change.
+    pub(super) fn scale_of(&self, generation: u32) -> &Scale {
+        let other = self.rollout.as_ref().and_then(|rollout| {
+            let is_new = rollout.generation == generation;
+            rollout.scale.as_ref().filter(|_| is_new != rollout.proven)
+        });
+        other.unwrap_or(&self.scale)
+    }
+
     /// Changes the number of workers for as long as this master runs.
     pub(super) fn scale_to(&mut self, workers: u32) -> Result<Scaled, String> {
         if let Some((min, max)) = self.scale.range {

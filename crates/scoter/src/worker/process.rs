@@ -38,6 +38,8 @@ pub(crate) struct Duty {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) board: Scoreboard,
     pub(crate) overseer: Overseer,
+    /// `wsgi.multiprocess`: whether other workers are wanted beside this one.
+    pub(crate) multiprocess: bool,
     /// The master's own socket, to be removed if that cannot do it any more.
     pub(crate) control: Option<SocketFile>,
     /// The application, where it was loaded before the fork.
@@ -55,6 +57,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
         listeners,
         board,
         overseer,
+        multiprocess,
         control,
         preloaded,
     } = duty;
@@ -73,6 +76,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
     let worker = Worker {
         options: &options,
         shared: &shared,
+        multiprocess,
     };
     let served = worker.load_and_serve(py, preloaded);
     // Python writes there until the end of the process.
@@ -101,6 +105,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
 struct Worker<'a> {
     options: &'a Options,
     shared: &'a Arc<Shared>,
+    multiprocess: bool,
 }
 
 impl Worker<'_> {
@@ -171,9 +176,7 @@ impl Worker<'_> {
             });
         ServerInfo {
             multithread: self.options.threads > 1,
-            // PEP 3333: "may be simultaneously invoked by another process", as while one
-            // worker replaces another.
-            multiprocess: matches!(self.shared.overseer, Overseer::Master(_)),
+            multiprocess: self.multiprocess,
             server_name: tcp.map_or_else(|| "localhost".to_owned(), |tcp| tcp.ip().to_string()),
             server_port: tcp.map_or(80, SocketAddr::port),
             forwarded_proto: if self.options.trust_forwarded_proto {
