@@ -52,6 +52,54 @@ fn messages_are_json_if_asked_for() {
 }
 
 #[test]
+fn text_of_others_passes_for_no_line_of_the_server() {
+    const FORGED: &str = "2001-01-01T00:00:00.000000Z  INFO stopped";
+    let scoter = Scoter::serving("forger").with_file(
+        "forger.py",
+        "def application(environ, start_response):\n    \
+             forged = environ['HTTP_X_FORGED'].replace('LF', '\\n').replace('ESC', '\\x1b[31m')\n    \
+             environ['wsgi.errors'].write('user said: ' + forged + '\\ttab\\n')\n    \
+             environ['wsgi.errors'].write(forged[2:] + '\\n')\n    \
+             raise ValueError('no ' + forged)\n",
+    );
+    let mut scoter = scoter.start();
+    let before = scoter.stderr().lines().count();
+    let forged = format!("LF{FORGED}ESC");
+    let vars = [
+        ("HTTP_X_FORGED", &*forged),
+        ("REQUEST_URI", &format!("/\n{FORGED}\x1b[31m\u{9b}")),
+    ];
+    scoter.connect().packet(&with(get("/"), vars)).reply();
+    let log = scoter.stop().stderr;
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    assert!(!log.contains(control), "{log:?}");
+    let lines: Vec<_> = log.lines().skip(before).collect();
+    for line in &lines {
+        let ours = line.starts_with("2001-01-01T00:00:00");
+        assert!(!ours, "{line}");
+        let is_time = |line: &str| {
+            line.split(' ')
+                .next()
+                .is_some_and(|time| time.ends_with('Z'))
+        };
+        assert!(line.starts_with("| ") || is_time(line), "{line}");
+    }
+    for expected in [
+        "| user said: ",
+        &format!("| {FORGED}\\x1b[31m\ttab"),
+        &format!("| {FORGED}\\x1b[31m"),
+        "| Traceback (most recent call last):",
+        "|   File ",
+        "| ValueError: no ",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(expected)),
+            "{expected}: {log}"
+        );
+    }
+}
+
+#[test]
 fn workers_name_themselves() {
     for (args, expected) in [(&[][..], Some("worker=1 pid=")), (&["--no-master"], None)] {
         let mut scoter = Scoter::serving("failures").args(args).start();
@@ -262,6 +310,7 @@ fn long_messages_of_several_threads_stay_whole_in_a_pipe() {
         (log.lines().filter(is_message).count() >= 100 && log.ends_with('\n')).then_some(log)
     });
     for line in log.lines().filter(is_message) {
-        assert_eq!(line, line[..1].repeat(20_000));
+        let text = line.strip_prefix("| ").expect("it is the application's");
+        assert_eq!(text, text[..1].repeat(20_000));
     }
 }

@@ -1,6 +1,6 @@
 //! The error log: `tracing` events on standard error, one write each.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 
+use super::foreign_text;
 use super::identity::{self, Identity};
 use super::json_event::{Application, JsonEvent};
 use super::standard_error;
@@ -61,15 +62,17 @@ pub(crate) async fn say(log: impl FnOnce() + Send + 'static) {
     let _ = tokio::time::timeout(PATIENCE, logged).await;
 }
 
-/// Logs lines of `wsgi.errors`: as they are, or all of them as one JSON object.
+/// Logs lines of `wsgi.errors`: each of them marked, or all of them as one JSON object.
 pub(crate) fn application_lines(lines: &[u8]) {
-    if !AS_JSON.load(Ordering::Relaxed) {
-        return standard_error::write_lines(lines);
-    }
     let text = String::from_utf8_lossy(lines);
-    let mut object = Application { lines: &text }.to_string();
-    object.push('\n');
-    standard_error::write_lines(object.as_bytes());
+    let mut message = String::new();
+    // Writing to a string cannot fail.
+    let _ = if AS_JSON.load(Ordering::Relaxed) {
+        writeln!(message, "{}", Application { lines: &text })
+    } else {
+        foreign_text::write_lines(&mut message, &text)
+    };
+    standard_error::write_lines(message.as_bytes());
 }
 
 /// How an event becomes a line.
@@ -96,7 +99,8 @@ where
     }
 }
 
-/// The usual fields, behind those that say which process it is.
+/// The usual fields, behind those that say which process it is. What they say may be an
+/// application's or a peer's.
 struct Fields(DefaultFields);
 
 impl<'writer> FormatFields<'writer> for Fields {
@@ -108,7 +112,9 @@ impl<'writer> FormatFields<'writer> for Fields {
         if let Identity::Worker { id } = identity::current() {
             write!(writer, "worker={id} pid={} ", std::process::id())?;
         }
-        self.0.format_fields(writer, fields)
+        let mut text = String::new();
+        self.0.format_fields(Writer::new(&mut text), fields)?;
+        foreign_text::write_message(&mut writer, &text)
     }
 }
 

@@ -8,6 +8,7 @@ mod access;
 mod clock;
 mod destination;
 mod error;
+mod foreign_text;
 mod format;
 mod identity;
 mod json_event;
