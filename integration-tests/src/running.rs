@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -138,6 +139,21 @@ impl Running {
     /// Returns the most memory it ever occupied, in KiB (`VmHWM`).
     pub fn peak_resident_kib(&self) -> usize {
         self.status_kib("VmHWM:")
+    }
+
+    /// Lets it have no more than `kib` KiB of addresses beyond those it has now (`VmSize`): what it asks for then
+    /// is refused.
+    ///
+    /// # Panics
+    ///
+    /// When there is no prlimit(1).
+    #[track_caller]
+    pub fn limit_memory(&self, kib: usize) {
+        let bytes = (self.status_kib("VmSize:") + kib) * 1024;
+        let status = Command::new("prlimit")
+            .args([format!("--pid={}", self.pid), format!("--as={bytes}")])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit");
     }
 
     /// Returns how many file descriptors it has open.

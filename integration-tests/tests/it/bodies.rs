@@ -4,7 +4,9 @@ use std::io::Write;
 
 use http_body_util::BodyExt;
 use hyper::Request;
-use integration_tests::{Body, Pattern, Peer, Scoter, ScoterBuilder, Site, get, post, until, with};
+use integration_tests::{
+    Body, Ending, Pattern, Peer, Scoter, ScoterBuilder, Site, get, post, until, with,
+};
 use sha2::{Digest, Sha256};
 
 /// Around every boundary there is: one read, nginx's buffers, scoter's `--body-buffer`.
@@ -354,4 +356,50 @@ fn body_too_large_for_memory_costs_one_request() {
         assert!(reply.text() == body, "{method}");
         assert_eq!(scoter.worker().pid(), worker, "{method}");
     }
+}
+
+#[test]
+fn body_for_which_there_is_no_memory_is_a_500_for_that_request() {
+    let scoter = Scoter::serving("bodies")
+        .args(["--body-buffer", "1G", "--buffer-body", "all"])
+        .start();
+    let worker = scoter.worker();
+    // The first body that waits may need a thread, which stays.
+    let mut peer = scoter.connect();
+    peer.packet(&post("/everything", 4)).send("ab");
+    peer.send("cd");
+    assert_eq!(peer.reply().text(), "abcd");
+    worker.limit_memory(100 * 1024);
+
+    let mut peer = scoter.connect();
+    peer.packet(&post("/everything", 1 << 29));
+    let piece = vec![b'x'; 1 << 20];
+    // Until the server does not want any more of it.
+    let sent = (0..512)
+        .take_while(|_| peer.try_send(&piece).is_ok())
+        .count();
+    let reply = peer.ending();
+    let reply = match reply {
+        Ending::Closed(bytes) | Ending::Reset(bytes) => {
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+    };
+    assert!(
+        reply.starts_with("HTTP/1.1 500 "),
+        "{sent} MiB, then {reply:?}"
+    );
+    assert!(!reply.contains("memory"), "{reply}");
+    let line = scoter.wait_for_log("no memory for what the peer sends");
+    assert!(line.contains("ERROR worker=1"), "{line}");
+
+    assert_eq!(
+        scoter
+            .connect()
+            .packet(&post("/everything", 3))
+            .send("abc")
+            .reply()
+            .text(),
+        "abc"
+    );
+    assert_eq!(scoter.worker().pid(), worker.pid());
 }

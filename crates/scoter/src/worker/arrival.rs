@@ -17,6 +17,7 @@ use super::departure::Departure;
 use super::late_body::{LateBody, MayWait};
 use super::refusal::Refusal;
 use super::request::{Request, Stage, body_of, streamed_body};
+use super::room::make_room;
 use super::waiter::{Waited, Waiter};
 use crate::asked::Asked;
 use crate::log::say;
@@ -135,7 +136,7 @@ async fn receive_packet(
     shared: &Shared,
 ) -> Result<Stage, Refusal> {
     loop {
-        buffer.reserve(PACKET_STEP);
+        make_room(buffer, PACKET_STEP)?;
         let received = buffer.len();
         match peer.wait(deadline, |peer| peer.recv_into(buffer)).await {
             Waited::Done(Ok(0)) => return Err(Refusal::PeerGone),
@@ -160,7 +161,8 @@ async fn begin_body(
     shared: &Shared,
 ) -> Result<Begun, Refusal> {
     let start = Instant::now();
-    buffer.reserve(usize::try_from(length).map_or(BODY_STEP, |length| length.min(BODY_STEP)));
+    let most = usize::try_from(length).unwrap_or(usize::MAX);
+    make_room(buffer, most.min(BODY_STEP))?;
     let begun = |waited| match waited {
         Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
         Waited::Done(Ok(_)) => Ok(Begun::Yes),
@@ -191,7 +193,7 @@ async fn receive_body(
         let received = buffer.len() as u64;
         // Memory follows what arrives, not what was announced.
         let missing = usize::try_from(length - received).unwrap_or(usize::MAX);
-        buffer.reserve(missing.min(buffer.len().max(BODY_STEP)));
+        make_room(buffer, missing.min(buffer.len().max(BODY_STEP)))?;
         receive_more(peer, buffer, received, length, shared).await?;
     }
     Ok(body_of(buffer, length))
@@ -220,7 +222,7 @@ async fn spool_body(
         if spooled == length {
             break;
         }
-        buffer.reserve(SPOOL_STEP);
+        make_room(buffer, SPOOL_STEP)?;
         receive_more(peer, buffer, spooled, length, shared).await?;
     }
     // Only a flush says whether the last write had room on the disk.

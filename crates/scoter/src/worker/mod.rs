@@ -19,6 +19,7 @@ mod refusal;
 mod report;
 mod request;
 mod request_timeout;
+mod room;
 mod scheduling;
 mod seat;
 mod slot;

@@ -1,5 +1,6 @@
 //! Requests that never reach the application, and what nginx is told about them.
 
+use std::collections::TryReserveError;
 use std::io;
 
 use thiserror::Error;
@@ -77,6 +78,9 @@ pub(crate) enum Refusal {
     /// The body could not be kept in a temporary file.
     #[error("cannot spool the request body: {0}")]
     Spool(io::Error),
+    /// There is no memory to receive more.
+    #[error("no memory for what the peer sends: {0}")]
+    OutOfMemory(#[from] TryReserveError),
 }
 
 /// What the peer of a refused request receives before the close.
@@ -106,7 +110,7 @@ impl Refusal {
             Self::QueueTimeout { .. } | Self::NobodyLeft | Self::Stopping | Self::Overloaded => {
                 Answer::Status(503)
             }
-            Self::Spool(_) => Answer::Status(500),
+            Self::Spool(_) | Self::OutOfMemory(_) => Answer::Status(500),
         }
     }
 
@@ -125,7 +129,7 @@ impl Refusal {
             Self::QueueTimeout { .. } | Self::NobodyLeft => {
                 debug!(reason = %self, "request refused");
             }
-            Self::Spool(_) => error!(reason = %self, "request refused"),
+            Self::Spool(_) | Self::OutOfMemory(_) => error!(reason = %self, "request refused"),
             _ => warn!(reason = %self, "request refused"),
         }
     }
@@ -137,7 +141,7 @@ impl Refusal {
             let reason = reason_phrase(code);
             // The details of a failure of ours are for the log alone.
             let text = match self {
-                Self::Spool(_) => format!("{reason}\n"),
+                Self::Spool(_) | Self::OutOfMemory(_) => format!("{reason}\n"),
                 _ => format!("{reason}: {self}\n"),
             };
             write_plain_reply(code, &text, Method::Other, &mut reply);

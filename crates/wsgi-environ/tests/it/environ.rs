@@ -3,7 +3,9 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use uwsgi_codec::Packet;
-use wsgi_environ::{Body, EnvironBuilder, Errors, ForwardedProto, Input, ScriptName, ServerInfo};
+use wsgi_environ::{
+    Body, EnvironBuilder, Errors, ForwardedProto, Input, Repeated, ScriptName, ServerInfo,
+};
 
 use crate::harness::{Log, builder, eval, packet, server_info};
 
@@ -241,6 +243,37 @@ fn last_of_repeated_headers_with_one_value_wins() {
             assert_entries(&vars, &[(key, Some(expected))]);
         }
     }
+}
+
+#[test]
+fn table_for_operators_says_what_is_done() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../OPERATING.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, section) = text.split_once("\n## Repeated variables\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut checked = 0;
+    for row in section.lines() {
+        let mut cells = row.split('|').map(str::trim).skip(1);
+        let (Some(variables), Some(outcome)) = (cells.next(), cells.next()) else {
+            continue;
+        };
+        if variables.starts_with("all that do not begin") || !variables.contains('`') {
+            continue;
+        }
+        let expected = match outcome.split(' ').collect::<Vec<_>>()[..] {
+            ["the", "last"] => Repeated::Last,
+            ["joined", "with", "`;", ..] => Repeated::Joined(b"; "),
+            ["joined", "with", "`,", ..] => Repeated::Joined(b", "),
+            _ => panic!("{row}"),
+        };
+        for name in variables.split('`').skip(1).step_by(2) {
+            let name = name.trim_start_matches("HTTP_").replace('*', "ANYTHING");
+            let key = format!("HTTP_{name}");
+            assert_eq!(Repeated::of(key.as_bytes()), expected, "{key}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "{checked}");
 }
 
 #[test]
