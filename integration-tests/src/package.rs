@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -75,6 +75,15 @@ impl Package {
         Self {
             folder: folder.to_owned(),
             python: self.python.clone(),
+        }
+    }
+
+    /// Has it run on a Python that is a link at `path`, which a test may move away.
+    pub fn on_linked_python(self, path: &Path) -> Self {
+        symlink(&self.python, path).expect("the test's own folder");
+        Self {
+            python: path.to_owned(),
+            ..self
         }
     }
 

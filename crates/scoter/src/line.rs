@@ -3,10 +3,12 @@
 //! A line is a SEQPACKET socket pair. Both ends come from one release of scoter, so the
 //! messages are private; a launcher of another release is found out by its first one.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
@@ -23,8 +25,9 @@ use crate::listen::{Description, SocketFile};
 /// What the master tells a launcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToLauncher {
-    /// First of all. With it come the listening sockets, in this order.
-    Configure(Configuration),
+    /// First of all. With it come a [`Configuration`] in memory, for it may be larger than a
+    /// message, and the listening sockets in its order.
+    Configure,
     /// Fork a worker. With it come its line to the master and its scoreboard.
     Fork {
         worker: u32,
@@ -46,6 +49,32 @@ pub(crate) struct Configuration {
     pub(crate) control: Option<SocketFile>,
 }
 
+impl Configuration {
+    /// Puts it into memory that can be sent.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when it has no memory or no descriptors to give.
+    pub(crate) fn to_memory(&self) -> io::Result<OwnedFd> {
+        let mut file = File::from(memfd_create("scoter-configuration", MemfdFlags::CLOEXEC)?);
+        file.write_all(&serde_json::to_vec(self)?)?;
+        Ok(file.into())
+    }
+
+    /// Reads what [`Configuration::to_memory`] has written.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` for something else.
+    pub(crate) fn from_memory(memory: OwnedFd) -> io::Result<Self> {
+        let mut file = File::from(memory);
+        let mut bytes = Vec::new();
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}
+
 /// What a launcher tells the master.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromLauncher {
@@ -63,6 +92,7 @@ pub(crate) enum FromLauncher {
     },
     ForkFailed {
         serial: u64,
+        /// No longer than that of a [`Failed`].
         error: String,
     },
     /// A worker has ended, with this status of wait(2).
@@ -275,8 +305,8 @@ const LONGEST: usize = 96 * 1_024;
 /// hardly longer in a usual one.
 const LONGEST_TEXT: usize = 15 * 1_024;
 
-/// SCM_MAX_FD is 253 on Linux.
-const MOST_FDS: usize = 250;
+/// SCM_MAX_FD of Linux.
+const MOST_FDS: usize = 253;
 
 #[cfg(test)]
 mod tests {
@@ -325,6 +355,25 @@ mod tests {
             launcher.receive::<ToLauncher>(),
             Ok(Received::End)
         ));
+    }
+
+    #[test]
+    fn configuration_of_any_size_arrives() {
+        let (master, launcher) = Line::pair().unwrap();
+        let sent = Configuration {
+            settings: "x".repeat(64 * LONGEST),
+            listeners: Vec::new(),
+            control: None,
+        };
+        let memory = sent.to_memory().unwrap();
+        master
+            .send(&ToLauncher::Configure, &[memory.as_fd()])
+            .unwrap();
+        let Ok(Received::Message(ToLauncher::Configure, mut fds)) = launcher.receive() else {
+            panic!("the message arrives");
+        };
+        let received = Configuration::from_memory(fds.remove(0)).unwrap();
+        assert_eq!(received.settings, sent.settings);
     }
 
     #[test]

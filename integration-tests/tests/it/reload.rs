@@ -2,8 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use integration_tests::{Crowd, DEADLINE, Finished, Scoter, ScoterBuilder, Site, get, until};
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use integration_tests::{
+    Crowd, DEADLINE, Finished, Package, Scoter, ScoterBuilder, Site, get, until,
+};
 use nix::sys::signal::Signal;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 /// A server of `changing.py`, which is version 1 of `apps/versions.py` and belongs to the test.
 pub(crate) fn serving_version_1() -> ScoterBuilder {
@@ -360,4 +366,135 @@ fn surge_of_a_reload_is_bounded() {
         (scoter.status()["generation"] == 2).then_some(())
     });
     assert_eq!(scoter.wait_for_workers(4)[0].generation, 2);
+}
+
+#[test]
+fn launcher_that_cannot_be_started_fails_the_reload_and_not_the_next() {
+    let scoter = serving_version_1();
+    let python = scoter.folder().join("python");
+    let package = Package::installed().on_linked_python(&python);
+    let scoter = scoter.from_package(&package).start();
+    scoter.put("no program", "");
+    let aside = scoter.folder().join("aside");
+    fs::rename(&python, &aside).expect("just made");
+    for (target, words) in [
+        (
+            None,
+            &["cannot start a launcher", "python", "No such file"][..],
+        ),
+        (
+            Some("no program"),
+            &["cannot start a launcher", "Permission"],
+        ),
+        (
+            Some("/bin/false"),
+            &["the launcher died", "exit code 1", "loaded scoter"],
+        ),
+    ] {
+        if let Some(target) = target {
+            symlink(target, &python).expect("nothing is there");
+        }
+        assert_says(&scoter.command(["reload"]), 1, words);
+        let status = scoter.status();
+        assert_eq!(status["phase"], "running", "{target:?}");
+        assert_eq!(status["last_reload"]["ok"], false, "{target:?}");
+        assert_eq!(ask(&scoter), "1");
+        let _ = fs::remove_file(&python);
+    }
+    fs::rename(&aside, &python).expect("as it was");
+    scoter.put("changing.py", &version(2));
+    assert_says(&scoter.command(["reload"]), 0, &["generation"]);
+    assert_eq!(ask(&scoter), "2");
+}
+
+#[test]
+fn reload_for_which_there_are_no_descriptors_fails_and_the_next_does_not() {
+    let scoter = serving_version_1().start();
+    let pid = Pid::from_raw(scoter.pid().as_raw()).expect("not zero");
+    let open: BTreeSet<u64> = fs::read_dir(format!("/proc/{}/fd", scoter.pid()))
+        .expect("the server runs")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    let set = |current| {
+        let limit = Rlimit {
+            current,
+            // Inherited from the tests.
+            maximum: getrlimit(Resource::Nofile).maximum,
+        };
+        prlimit(Some(pid), Resource::Nofile, limit).expect("our own process")
+    };
+    // The first descriptor that is needed is one too many, then the second, and so on.
+    let free = (0..).filter(|number| !open.contains(number));
+    for (failed, limit) in free.take(4).enumerate() {
+        let before = set(Some(limit));
+        scoter.signal(Signal::SIGHUP);
+        until("the reload fails", || {
+            let log = scoter.stderr();
+            let failures =
+                log.matches("reload failed").count() + log.matches("reload refused").count();
+            (failures > failed).then_some(())
+        });
+        set(before.current);
+        assert_eq!(scoter.status()["phase"], "running");
+    }
+    scoter.put("changing.py", &version(2));
+    assert_says(&scoter.command(["reload"]), 0, &["generation"]);
+    assert_eq!(ask(&scoter), "2");
+}
+
+#[test]
+fn configuration_may_be_larger_than_a_message() {
+    let scoter = serving_version_1().start();
+    let addresses: Vec<_> = (0..20_000)
+        .map(|number| format!("'10.1.{}.{}'", number / 256, number % 256))
+        .collect();
+    let large = format!("threads = 3\nallow = [{}]\n", addresses.join(", "));
+    assert!(large.len() > 250_000);
+    scoter.put("scoter.toml", &large);
+    assert_says(&scoter.command(["reload"]), 0, &["generation 2 serves"]);
+    assert_eq!(scoter.wait_for_workers(1)[0].slots, 3);
+    assert_says(&scoter.command(["reload", "--upgrade"]), 0, &[]);
+    assert_eq!(ask(&scoter), "1");
+    drop(scoter);
+    let scoter = serving_version_1().with_file("scoter.toml", &large).start();
+    assert_eq!(ask(&scoter), "1");
+}
+
+/// An application whose workers end by themselves once they are ready, one after the other.
+const SHORT_LIVED: &str = "\
+import os, threading, time
+import probe, versions
+from scoter import hooks
+path = os.path.join(probe.FOLDER, 'predecessor')
+try:
+    predecessor = int(open(path).read())
+    while os.path.exists(f'/proc/{predecessor}'):
+        time.sleep(0.01)
+except FileNotFoundError:
+    pass
+with open(path, 'w') as file:
+    file.write(str(os.getpid()))
+@hooks.on_worker_start
+def end():
+    threading.Timer(0.3, os._exit, [7]).start()
+application = versions.serving(2)
+";
+
+#[test]
+fn workers_that_die_as_soon_as_they_are_ready_fail_the_reload() {
+    let scoter = serving_version_1().workers("2").start();
+    scoter.put("changing.py", SHORT_LIVED);
+    let words = ["die before they serve", "exit code 7"];
+    assert_says(&scoter.command(["reload"]), 1, &words);
+    assert_eq!(scoter.status()["phase"], "running");
+    scoter.wait_for_workers_that("the old code", |workers| {
+        workers.len() == 2 && workers.iter().all(|worker| worker.generation == 1)
+    });
+}
+
+#[test]
+fn workers_that_die_as_soon_as_they_are_ready_fail_the_start() {
+    let scoter = serving_version_1().workers("2");
+    let finished = scoter.with_file("changing.py", SHORT_LIVED).run();
+    assert_says(&finished, 3, &["die before they serve", "exit code 7"]);
 }

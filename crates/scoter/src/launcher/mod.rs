@@ -31,7 +31,7 @@ use crate::config::{Options, Settings};
 use crate::failure::Failure;
 use crate::hooks::set_worker_id;
 use crate::interpreter::{self, traceback};
-use crate::line::{Configuration, FromLauncher, FromWorker, Line, Received, ToLauncher};
+use crate::line::{Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher};
 use crate::listen::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::log::{self, Identity};
 use crate::process::{exit_now, reset, survive};
@@ -105,8 +105,12 @@ fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<Own
     loop {
         wait(Some(line), SigSet::empty())?;
         match line.receive() {
-            Ok(Received::Message(ToLauncher::Configure(configuration), fds)) => {
+            Ok(Received::Message(ToLauncher::Configure, mut fds)) if !fds.is_empty() => {
+                let configuration = Configuration::from_memory(fds.remove(0))?;
                 return Ok(Some((configuration, fds)));
+            }
+            Ok(Received::Message(ToLauncher::Configure, _)) => {
+                return Err(io::Error::other("the configuration did not arrive"));
             }
             Ok(Received::Message(ToLauncher::Fork { .. }, _)) => {}
             Ok(Received::Message(ToLauncher::End, _) | Received::End) => return Ok(None),
@@ -249,7 +253,7 @@ impl Launcher {
                             become_worker(py, self, newborn, multiprocess);
                         }
                     }
-                    Ok(Received::Message(ToLauncher::Configure(_), _)) => {}
+                    Ok(Received::Message(ToLauncher::Configure, _)) => {}
                     Ok(Received::Message(ToLauncher::End, _)) => open = false,
                     Ok(Received::End) => {
                         open = false;
@@ -311,7 +315,7 @@ impl Launcher {
             }
             Err(error) => FromLauncher::ForkFailed {
                 serial,
-                error: traceback(py, &error),
+                error: Failed::new(1, &traceback(py, &error)).message,
             },
         };
         self.tell(&message);

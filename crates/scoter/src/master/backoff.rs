@@ -50,6 +50,12 @@ impl Backoff {
         self.note(Service::default());
     }
 
+    /// Whether so many have failed in a row that code which has not shown yet what it is good
+    /// for is given up.
+    pub(super) fn keeps_failing(&self) -> bool {
+        self.failures >= MANY_FAILURES
+    }
+
     /// How long the place stays empty after the last end.
     pub(super) fn pause(&self, is_anybody_ready: bool) -> Duration {
         pause(self.failures, is_anybody_ready)
@@ -75,6 +81,9 @@ fn pause(failures: u32, is_anybody_ready: bool) -> Duration {
         _ => (FIRST_PAUSE * (1 << (failures - 2).min(MOST_DOUBLINGS))).min(longest),
     }
 }
+
+/// One or two may be an accident, a request or a kill.
+const MANY_FAILURES: u32 = 3;
 
 /// A process that was ready for this long was no failed attempt.
 const LONG_ENOUGH: Duration = Duration::from_secs(10);

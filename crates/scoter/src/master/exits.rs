@@ -7,7 +7,8 @@ use nix::unistd::Pid;
 use rustix::process::{WaitOptions, wait};
 use tracing::{debug, error, warn};
 
-use super::generation::Launcher;
+use super::backoff::Backoff;
+use super::generation::{Generation, Launcher};
 use super::supervisor::{KILL_PATIENCE, Supervisor, TICK};
 use super::worker::{Phase, Worker};
 use crate::line::Failed;
@@ -107,7 +108,8 @@ impl Supervisor {
                 worker = id,
                 pid, reason, "worker died: a new one is started"
             );
-            return worker.report_lost();
+            worker.report_lost();
+            return self.give_up_loop(&worker, &reason, status);
         }
         let failed = worker.failed.clone().unwrap_or_else(|| {
             let reason = self.coroner.describe(status, worker.rss);
@@ -115,6 +117,17 @@ impl Supervisor {
             Failed::new(code_of_failed_start(status), &message)
         });
         self.on_failed_start(generation, &failed);
+    }
+
+    /// A start or a reload does not wait for workers that become ready only to die.
+    fn give_up_loop(&mut self, worker: &Worker, reason: &str, status: Option<i32>) {
+        let place = self.places.get(&(worker.generation, worker.id));
+        let is_loading = !self.started || self.is_rolling_out(worker.generation);
+        if is_loading && place.is_some_and(Backoff::keeps_failing) {
+            let message = format!("workers become ready and die before they serve: {reason}");
+            let failed = Failed::new(code_of_failed_start(status), &message);
+            self.on_failed_start(worker.generation, &failed);
+        }
     }
 
     /// A worker has not become ready, or not ended, in time. It is killed; if that is not
@@ -205,12 +218,15 @@ impl Supervisor {
                 "a signal met a launcher before it could survive it"
             );
         }
-        let reason = self.coroner.describe(status, 0);
+        let mut reason = self.coroner.describe(status, 0);
+        if !launcher.said_hello {
+            reason.push_str(", before it had loaded scoter");
+        }
         let pid = launcher.pid.as_raw();
         if !self.started {
             let message = format!("cannot start: the launcher died: {reason}");
             self.failure = Some(Failed::new(code_of_failed_start(status), &message));
-        } else if self.is_unproven(generation) {
+        } else if self.is_rolling_out(generation) && self.is_beyond_hope(launcher, generation) {
             self.fail_rollout(&format!("the launcher died: {reason}"));
         } else {
             let pause_ms = pause.as_millis();
@@ -219,6 +235,14 @@ impl Supervisor {
                 pid, reason, pause_ms, "launcher died: its workers serve on, a new one is started"
             );
         }
+    }
+
+    /// Whether another launcher of new code would hardly do better.
+    fn is_beyond_hope(&self, launcher: &Launcher, generation: u32) -> bool {
+        let keeps_failing = |one: &Generation| one.backoff.keeps_failing();
+        !launcher.prepared
+            || self.is_unproven(generation)
+            || self.generation(generation).is_some_and(keeps_failing)
     }
 
     /// Keeps the counts of a worker that is gone.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,15 +98,20 @@ impl Launcher {
         // A stop with Ctrl-C is the master's to spread.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         // The master reaps whatever ends, strangers included.
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(|error| {
+            let program = Path::new(command.get_program()).display();
+            io::Error::new(error.kind(), format!("{program}: {error}"))
+        })?;
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
         let configuration = Configuration {
             settings: settings.to_json(),
             listeners: listeners.iter().map(Listener::describe).collect(),
             control: control.cloned(),
         };
-        let sockets: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
-        ours.send(&ToLauncher::Configure(configuration), &sockets)?;
+        let memory = configuration.to_memory()?;
+        let sockets = listeners.iter().map(AsFd::as_fd);
+        let fds: Vec<_> = std::iter::once(memory.as_fd()).chain(sockets).collect();
+        ours.send(&ToLauncher::Configure, &fds)?;
         Self::adopt(generation, pid, ours, false, events)
     }
 

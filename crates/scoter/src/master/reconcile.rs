@@ -75,6 +75,7 @@ impl Supervisor {
         let (current, target) = (self.current, self.target());
         let control = self.control.as_ref().and_then(|control| control.file());
         let is_serving = self.is_anybody_ready();
+        let mut failed = Vec::new();
         for generation in &mut self.generations {
             let number = generation.number;
             let needed = number == current || number == target;
@@ -100,14 +101,14 @@ impl Supervisor {
                     generation.launcher = Some(launcher);
                 }
                 Err(error) => {
-                    error!(%error, "no launcher could be started");
                     generation.backoff.note_failed_start();
-                    if !self.started {
-                        let message = format!("cannot start: {error}");
-                        self.failure = Some(Failed::new(1, &message));
-                    }
+                    failed.push((number, error));
                 }
             }
+        }
+        for (generation, error) in failed {
+            let message = format!("cannot start a launcher: {error}");
+            self.on_failed_start(generation, &Failed::new(1, &message));
         }
     }
 
@@ -188,15 +189,14 @@ impl Supervisor {
                 true
             }
             Err(error) => {
-                let hint = "more descriptors (ulimit -n, LimitNOFILE=) may be needed";
-                error!(%error, worker = id, hint, "no worker could be started");
-                if !self.started {
-                    let message = format!("cannot start a worker: {error}\nhint: {hint}");
-                    self.failure = Some(Failed::new(1, &message));
-                }
                 if let Some(generation) = self.generation_mut(generation) {
                     generation.backoff.note_failed_start();
                 }
+                let message = format!(
+                    "cannot start a worker: {error}\nhint: more descriptors (ulimit -n, \
+                     LimitNOFILE=) may be needed"
+                );
+                self.on_failed_start(generation, &Failed::new(1, &message));
                 false
             }
         }

@@ -392,7 +392,7 @@ impl Supervisor {
         }
         if !self.started {
             self.failure.get_or_insert_with(|| failed.clone());
-        } else if self.rollout.as_ref().map(|rollout| rollout.generation) == Some(generation) {
+        } else if self.is_rolling_out(generation) {
             self.fail_rollout(&failed.message);
         } else {
             error!(generation, "a worker could not start: {}", failed.message);
@@ -403,6 +403,12 @@ impl Supervisor {
     pub(super) fn is_anybody_ready(&self) -> bool {
         let mut workers = self.workers.iter();
         workers.any(|worker| worker.phase == Phase::Ready)
+    }
+
+    /// Whether it is the generation that a reload puts in place.
+    pub(super) fn is_rolling_out(&self, generation: u32) -> bool {
+        let rollout = self.rollout.as_ref();
+        rollout.is_some_and(|rollout| rollout.generation == generation)
     }
 
     pub(super) fn is_unproven(&self, generation: u32) -> bool {
