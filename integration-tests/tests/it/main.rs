@@ -57,6 +57,7 @@ mod systemd;
 mod timeouts;
 mod unit;
 mod unread_bodies;
+mod unresponsive;
 mod upgrade;
 mod validate;
 mod warm_up;

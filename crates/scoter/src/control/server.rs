@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::call::Call;
-use super::{ControlListener, Order, ReloadError, Status};
+use super::{ControlListener, Order, Phase, ReloadError, Status};
 
 /// Answers on the control socket until `token` is cancelled. What has been asked by then gets
 /// its answer if that comes within [`LAST_WORDS`]. The socket's file is left alone.
@@ -133,7 +133,12 @@ async fn respond(request: &Request<Incoming>, orders: &mpsc::Sender<Order>) -> R
         Call::Status => status(orders).await.map(|status| json(&status)),
         Call::Ready => status(orders).await.map(|status| match status.ready {
             true => text(StatusCode::OK, "ready\n"),
-            false => unavailable(format!("{}\n", status.phase)),
+            false => unavailable(match status.phase {
+                Phase::Running | Phase::Reloading => {
+                    format!("{}: no worker is ready\n", status.phase)
+                }
+                phase => format!("{phase}\n"),
+            }),
         }),
         Call::Health => status(orders)
             .await
@@ -250,7 +255,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::control::{Phase, Reloaded, Scaled, WorkerPhase, WorkerStatus};
+    use crate::control::{Reloaded, Scaled, WorkerPhase, WorkerStatus};
 
     struct Fixture {
         _directory: TempDir,
@@ -322,11 +327,29 @@ mod tests {
             ..some_status()
         };
         let idle = Status::default();
+        let unresponsive = Status {
+            phase: Phase::Running,
+            workers: vec![WorkerStatus {
+                phase: WorkerPhase::Unresponsive,
+                ..WorkerStatus::default()
+            }],
+            ..Status::default()
+        };
         let json = serde_json::to_string(&ready).unwrap() + "\n";
         for (path, status, expected) in [
             ("/status", &ready, (200, &*json)),
             ("/ready", &ready, (200, "ready\n")),
             ("/ready", &some_status(), (503, "draining\n")),
+            (
+                "/ready",
+                &unresponsive,
+                (503, "running: no worker is ready\n"),
+            ),
+            (
+                "/health",
+                &unresponsive,
+                (503, "running: no worker serves\n"),
+            ),
             ("/health", &some_status(), (200, "healthy\n")),
             ("/health", &idle, (503, "starting: no worker serves\n")),
         ] {

@@ -156,6 +156,8 @@ pub(crate) enum WorkerPhase {
     Retiring,
     /// A request that cannot be ended keeps it from serving.
     Stuck,
+    /// It shows no sign of life.
+    Unresponsive,
 }
 
 /// What a slot does.
@@ -239,6 +241,7 @@ impl fmt::Display for WorkerPhase {
             Self::Ready => "ready",
             Self::Retiring => "retiring",
             Self::Stuck => "stuck",
+            Self::Unresponsive => "unresponsive",
         })
     }
 }
@@ -411,6 +414,7 @@ mod tests {
             (WorkerPhase::Ready, true),
             (WorkerPhase::Retiring, true),
             (WorkerPhase::Stuck, false),
+            (WorkerPhase::Unresponsive, false),
         ] {
             let status = Status {
                 workers: vec![WorkerStatus {

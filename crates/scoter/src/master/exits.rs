@@ -7,8 +7,9 @@ use nix::unistd::Pid;
 use rustix::process::{WaitOptions, wait};
 use tracing::{debug, error, warn};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, Service};
 use super::generation::{Generation, Launcher};
+use super::liveness::has_ended;
 use super::supervisor::{KILL_PATIENCE, Supervisor, TICK};
 use super::worker::{Phase, Worker};
 use crate::line::Failed;
@@ -100,7 +101,7 @@ impl Supervisor {
             }
             return;
         }
-        self.lose_place(&worker);
+        self.lose_place(worker.generation, worker.id, worker.service());
         if worker.phase == Phase::Ready {
             let reason = self.coroner.describe(status, worker.rss);
             self.gone.crashed += 1;
@@ -109,7 +110,7 @@ impl Supervisor {
                 pid, reason, "worker died: a new one is started"
             );
             worker.report_lost();
-            return self.give_up_loop(&worker, &reason, status);
+            return self.give_up_loop(generation, id, &reason, code_of_failed_start(status));
         }
         let failed = worker.failed.clone().unwrap_or_else(|| {
             let reason = self.coroner.describe(status, worker.rss);
@@ -120,13 +121,12 @@ impl Supervisor {
     }
 
     /// A start or a reload does not wait for workers that become ready only to die.
-    fn give_up_loop(&mut self, worker: &Worker, reason: &str, status: Option<i32>) {
-        let place = self.places.get(&(worker.generation, worker.id));
-        let is_loading = !self.started || self.is_rolling_out(worker.generation);
+    pub(super) fn give_up_loop(&mut self, generation: u32, id: u32, reason: &str, code: u8) {
+        let place = self.places.get(&(generation, id));
+        let is_loading = !self.started || self.is_rolling_out(generation);
         if is_loading && place.is_some_and(Backoff::keeps_failing) {
             let message = format!("workers become ready and die before they serve: {reason}");
-            let failed = Failed::new(code_of_failed_start(status), &message);
-            self.on_failed_start(worker.generation, &failed);
+            self.on_failed_start(generation, &Failed::new(code, &message));
         }
     }
 
@@ -154,7 +154,9 @@ impl Supervisor {
                 return;
             }
         }
-        let launcher = self.generation(generation);
+        // Of one that cannot be killed the launcher has nothing to tell.
+        let is_told_of = self.workers[index].pid.is_some_and(|pid| !has_ended(pid));
+        let launcher = self.generation(generation).filter(|_| !is_told_of);
         if let Some(launcher) = launcher.and_then(|generation| generation.launcher.as_ref()) {
             warn!(worker = id, generation, "launcher does not answer: killed");
             return launcher.signal(Signal::SIGKILL);
@@ -182,18 +184,15 @@ impl Supervisor {
         self.on_failed_start(number, &Failed::new(3, message));
     }
 
-    pub(super) fn lose_place(&mut self, worker: &Worker) {
+    pub(super) fn lose_place(&mut self, generation: u32, worker: u32, service: Service) {
         let is_serving = self.is_anybody_ready();
-        let place = self
-            .places
-            .entry((worker.generation, worker.id))
-            .or_default();
-        place.note(worker.service());
+        let place = self.places.entry((generation, worker)).or_default();
+        place.note(service);
         let pause = place.pause(is_serving);
         if !pause.is_zero() {
             let pause_ms = pause.as_millis();
             warn!(
-                worker = worker.id,
+                worker,
                 pause_ms, "it keeps dying: its place stays empty for a while"
             );
         }

@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 
 use super::backoff::{Backoff, Service};
 use super::event::Event;
+use super::liveness::Silence;
 use crate::config::{Options, Settings};
 use crate::line::{Configuration, FromLauncher, Line, Received, ToLauncher};
 use crate::listen::{Listener, SocketFile};
@@ -43,6 +44,9 @@ pub(super) struct Launcher {
     pub(super) started: Instant,
     /// Whether anything has been heard of it.
     pub(super) said_hello: bool,
+    /// How many messages have come from it, and for how long none has that was due.
+    pub(super) messages: u64,
+    pub(super) silence: Silence,
     /// Whether its line has ended.
     pub(super) silent: bool,
     /// When its process ended, and how, while its line may still have something to say.
@@ -130,6 +134,8 @@ impl Launcher {
             prepared,
             started: Instant::now(),
             said_hello: prepared,
+            messages: 0,
+            silence: Silence::default(),
             silent: false,
             exited: None,
             line,

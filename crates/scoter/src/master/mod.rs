@@ -6,6 +6,7 @@ mod cgroup;
 mod event;
 mod exits;
 mod generation;
+mod liveness;
 mod obituary;
 mod reconcile;
 mod recycling;

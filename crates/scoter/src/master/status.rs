@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
+use super::liveness::Liveness;
 use super::stopping::Stopping;
 use super::supervisor::Supervisor;
 use super::worker::{Phase as Doing, Worker};
@@ -21,11 +22,7 @@ impl Supervisor {
             pid: rustix::process::getpid().as_raw_pid(),
             generation: self.current,
             phase,
-            ready: matches!(phase, Phase::Running | Phase::Reloading)
-                && self
-                    .workers
-                    .iter()
-                    .any(|worker| worker.phase == Doing::Ready),
+            ready: matches!(phase, Phase::Running | Phase::Reloading) && self.is_anybody_ready(),
             started_at: self.started_at,
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or_default(),
             workers_wanted: self.scale.wanted(),
@@ -75,9 +72,10 @@ fn describe(worker: &Worker) -> WorkerStatus {
         generation: worker.generation,
         phase: match worker.phase {
             Doing::Starting => WorkerPhase::Starting,
+            Doing::Stuck => WorkerPhase::Stuck,
+            _ if worker.liveness() != Liveness::Responsive => WorkerPhase::Unresponsive,
             Doing::Ready => WorkerPhase::Ready,
             Doing::Retiring => WorkerPhase::Retiring,
-            Doing::Stuck => WorkerPhase::Stuck,
         },
         age_ms: millis(worker.started.elapsed()),
         requests: worker.requests(),

@@ -73,6 +73,8 @@ pub(super) struct Supervisor {
     pub(super) systemd: Systemd,
     pub(super) touched: Touched,
     pub(super) coroner: Coroner,
+    /// When the master last looked for signs of life.
+    pub(super) looked: Instant,
     /// Of workers that are gone.
     pub(super) gone: Totals,
     pub(super) last_reload: Option<ReloadStatus>,
@@ -122,6 +124,7 @@ impl Supervisor {
             systemd: Systemd::new(),
             touched: Touched::watch(&options.reload_on_touch),
             coroner: Coroner::new(),
+            looked: Instant::now(),
             gone: Totals::default(),
             last_reload: None,
             next_generation: 1,
@@ -260,6 +263,7 @@ impl Supervisor {
             Event::WorkerGone(serial) => {
                 if let Some(worker) = self.worker_mut(serial) {
                     worker.silent = Some(Instant::now());
+                    worker.silence.restart();
                 }
                 self.judge_exits();
             }
@@ -267,6 +271,10 @@ impl Supervisor {
     }
 
     fn on_launcher(&mut self, generation: u32, message: FromLauncher) {
+        let launcher = self.generation_mut(generation);
+        if let Some(launcher) = launcher.and_then(|one| one.launcher.as_mut()) {
+            launcher.messages += 1;
+        }
         match message {
             FromLauncher::Hello { version } => {
                 let launcher = self.generation_mut(generation);
@@ -293,7 +301,7 @@ impl Supervisor {
             FromLauncher::ForkFailed { serial, error } => {
                 if let Some(index) = self.workers.iter().position(|w| w.serial == serial) {
                     let worker = self.workers.remove(index);
-                    self.lose_place(&worker);
+                    self.lose_place(worker.generation, worker.id, worker.service());
                     let message = format!("cannot fork a worker: {error}");
                     self.on_failed_start(generation, &Failed::new(1, &message));
                 }
@@ -330,6 +338,7 @@ impl Supervisor {
                 let ready_ms = worker.started.elapsed().as_millis();
                 worker.phase = Phase::Ready;
                 worker.ready = Some(Instant::now());
+                worker.silence.restart();
                 worker.deadline = None;
                 worker.expires = lifetime.map(|lifetime| Instant::now() + lifetime);
                 let generation = worker.generation;
@@ -402,7 +411,7 @@ impl Supervisor {
     /// Whether there is a worker that takes requests.
     pub(super) fn is_anybody_ready(&self) -> bool {
         let mut workers = self.workers.iter();
-        workers.any(|worker| worker.phase == Phase::Ready)
+        workers.any(Worker::is_ready)
     }
 
     /// Whether it is the generation that a reload puts in place.
@@ -460,6 +469,9 @@ impl Supervisor {
         self.limit_preflight();
         for worker in &mut self.workers {
             worker.measure();
+        }
+        if !self.is_ending() {
+            self.look_for_lost();
         }
         if self.stopping.is_some() {
             return;

@@ -16,8 +16,9 @@ use tracing::{debug, warn};
 
 use super::backoff::Service;
 use super::event::Event;
+use super::liveness::{Liveness, Silence};
 use crate::line::{Failed, FromWorker, Line, Received, ToWorker};
-use crate::scoreboard::{self, Cell, Phase as SlotPhase, Scoreboard, Snapshot};
+use crate::scoreboard::{Cell, Phase as SlotPhase, Scoreboard, Snapshot};
 
 /// One worker process, from the order to fork it to its end.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(super) struct Worker {
     pub(super) failed: Option<Failed>,
     /// Since when its line has been silent for good.
     pub(super) silent: Option<Instant>,
+    /// Since when its reactor has shown no sign of life, or since its line has ended.
+    pub(super) silence: Silence,
     /// How often it was killed.
     pub(super) kills: u32,
     /// When its process ended, and how, while its line may still have something to say.
@@ -107,6 +110,7 @@ impl Worker {
             replace: None,
             failed: None,
             silent: None,
+            silence: Silence::default(),
             kills: 0,
             exited: None,
             rss: 0,
@@ -128,6 +132,23 @@ impl Worker {
         if let Some(pid) = self.pid {
             let _ = kill(pid, signal);
         }
+    }
+
+    /// Looks for a sign of life, `step` after the last look.
+    pub(super) fn note_heartbeat(&mut self, step: Duration) {
+        let heartbeat = self.board.totals().heartbeat.load(Ordering::Relaxed);
+        // The process may well live on without its line.
+        let sign = if self.silent.is_some() { 0 } else { heartbeat };
+        self.silence.note(sign, step);
+    }
+
+    pub(super) fn liveness(&self) -> Liveness {
+        Liveness::of_worker(self.silent.is_none(), self.silence.lasted())
+    }
+
+    /// Whether it can be relied on for the next request.
+    pub(super) fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready && self.liveness() == Liveness::Responsive
     }
 
     /// Whether it serves, or will.
@@ -196,11 +217,9 @@ impl Worker {
     /// Whether it can take a request, or has finished one within `patience`, and its reactor
     /// runs.
     pub(super) fn gets_on(&self, patience: Duration) -> bool {
-        let heartbeat = self.board.totals().heartbeat.load(Ordering::Relaxed);
-        let silence = Duration::from_nanos(scoreboard::now().saturating_sub(heartbeat));
         let progress = self.meter.progress.map(|at| at.elapsed());
-        self.phase == Phase::Ready
-            && silence < patience
+        self.is_ready()
+            && self.silence.lasted() < patience
             && progress.is_some_and(|since| since < patience)
     }
 
