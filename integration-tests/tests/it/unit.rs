@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use integration_tests::{
     Activation, Finished, Manager, Package, Peer, Running, Scoter, ScoterBuilder, apps_folder, get,
-    skip,
+    skip, until,
 };
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Pid, Uid, User, chown};
@@ -63,7 +63,8 @@ impl Unit {
             *value = value
                 .replace("/srv/myproject", &here("project"))
                 .replace("/etc/scoter.toml", &here("scoter.toml"))
-                .replace("/run/", &format!("{}/", here("run")));
+                .replace("/run/", &format!("{}/", here("run")))
+                .replace("/var/log/", &format!("{}/", here("log")));
         }
         self
     }
@@ -140,6 +141,11 @@ impl Machine {
             .join(self.service.get("Service", "RuntimeDirectory"))
     }
 
+    fn logs_directory(&self) -> PathBuf {
+        self.path("log")
+            .join(self.service.get("Service", "LogsDirectory"))
+    }
+
     /// Makes the folders, and writes the configuration.
     fn install(&self, application: &str, configuration: &str) {
         let make = |path: &Path, mode: u32, uid: Uid, gid: Gid| {
@@ -148,17 +154,24 @@ impl Machine {
             chown(path, Some(uid), Some(gid)).expect("root");
         };
         let root = (Uid::from_raw(0), Gid::from_raw(0));
-        for name in ["", "project", "project/venv", "project/venv/bin", "run"] {
+        for name in [
+            "",
+            "project",
+            "project/venv",
+            "project/venv/bin",
+            "run",
+            "log",
+        ] {
             make(&self.path(name), 0o755, root.0, root.1);
         }
-        let mode = self.service.get("Service", "RuntimeDirectoryMode");
-        let mode = u32::from_str_radix(mode, 8).expect("a mode");
-        make(
-            &self.runtime_directory(),
-            mode,
-            self.user.uid,
-            self.user.gid,
-        );
+        for (path, mode) in [
+            (self.runtime_directory(), "RuntimeDirectoryMode"),
+            (self.logs_directory(), "LogsDirectoryMode"),
+        ] {
+            let mode = self.service.get("Service", mode);
+            let mode = u32::from_str_radix(mode, 8).expect("a mode");
+            make(&path, mode, self.user.uid, self.user.gid);
+        }
         make(&self.path("tmp"), 0o1777, root.0, root.1);
         self.package
             .write_script(&self.path("project/venv/bin/scoter"));
@@ -166,7 +179,7 @@ impl Machine {
         fs::write(self.path("scoter.toml"), configuration).expect("the test's own folder");
     }
 
-    /// `ProtectSystem=strict`, `RuntimeDirectory=`, `PrivateTmp=`, `User=`, `NoNewPrivileges=`,
+    /// `ProtectSystem=strict`, `RuntimeDirectory=`, `LogsDirectory=`, `PrivateTmp=`, `User=`, `NoNewPrivileges=`,
     /// `CapabilityBoundingSet=`, `UMask=` and `WorkingDirectory=`, around a shell's last words.
     fn sandbox(&self, words: &str) -> Vec<String> {
         let setting = |key: &str| self.service.get("Service", key);
@@ -182,10 +195,11 @@ impl Machine {
                 "{key}: the sandbox of this test is another one"
             );
         }
-        let (runtime, temporary) = (self.runtime_directory(), self.path("tmp"));
+        let (runtime, logs) = (self.runtime_directory(), self.logs_directory());
+        let temporary = self.path("tmp");
         let script = format!(
             "mount --make-rprivate / \
-             && for folder in '{runtime}' '{temporary}'; do \
+             && for folder in '{runtime}' '{logs}' '{temporary}'; do \
                     if test -d $folder; then mount --bind $folder $folder; fi; \
                 done \
              && mount -o remount,bind,ro / \
@@ -193,6 +207,7 @@ impl Machine {
              && exec setpriv --reuid={user} --regid={group} --init-groups --no-new-privs \
                 --bounding-set=-all --inh-caps=-all sh -c '{words}' \"$0\" \"$@\"",
             runtime = runtime.display(),
+            logs = logs.display(),
             temporary = temporary.display(),
             umask = setting("UMask"),
             user = setting("User"),
@@ -321,6 +336,38 @@ fn service_starts_reloads_and_stops() {
     for word in ["ERROR bug", "WARN", "root"] {
         assert!(!log.contains(word), "{word} in {log}");
     }
+}
+
+#[test]
+fn service_writes_and_rotates_the_log_that_logrotate_is_told_of() {
+    let Some(machine) = Machine::set_up() else {
+        return;
+    };
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../OPERATING.md");
+    let manual = fs::read_to_string(manual).expect("it is there");
+    let example = manual.lines().find_map(|line| line.strip_suffix(" {"));
+    let name = example.and_then(|path| path.strip_prefix("/var/log/scoter/"));
+    let log = machine.logs_directory().join(name.expect("an example"));
+    let socket = machine.runtime_directory().join("scoter.sock");
+    let options = format!(
+        "bind = 'unix:{}'\naccess-log = '{}'",
+        socket.display(),
+        log.display()
+    );
+    machine.install(APPLICATION, &configuration(&options));
+    let mut scoter = machine.start(machine.executing("ExecStart", ""));
+    let ask = || Peer::connect(&socket).packet(&get("/")).reply();
+    let lines = |path: &Path| fs::read_to_string(path).map_or(0, |text| text.lines().count());
+    assert_eq!(ask().status, 200);
+    until("the log has its line", || (lines(&log) == 1).then_some(()));
+    fs::rename(&log, log.with_extension("log.1")).expect("it is there");
+    scoter.signal(Signal::SIGUSR1);
+    until("there is a new log", || log.exists().then_some(()));
+    until("it is written to", || {
+        ask();
+        (lines(&log) > 0).then_some(())
+    });
+    machine.stop(&mut scoter);
 }
 
 #[test]
