@@ -26,7 +26,7 @@ impl Control {
     /// What a word means that is not a path.
     pub(super) fn from_word(text: &OsStr) -> Option<Self> {
         match text.to_str()? {
-            "auto" => Some(Self::Beside),
+            "auto" | "on" => Some(Self::Beside),
             "off" => Some(Self::Off),
             _ => None,
         }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::Problem;
-use super::opt::{Arity, Opt};
+use super::opt::{Arity, OFF, Opt};
 use super::origin::Origin;
 use super::settings::Setting;
 use super::suggestion::suggest;
@@ -61,7 +61,7 @@ fn is_not_an_option(name: &str, value: &OsStr) -> bool {
 
 fn texts(opt: &Opt, value: &OsStr) -> Vec<OsString> {
     if opt.arity != Arity::Many {
-        return vec![value.to_owned()];
+        return vec![switch(opt, value).unwrap_or(value).to_owned()];
     }
     let values = value.as_bytes().split(|byte| *byte == b',');
     values
@@ -69,11 +69,84 @@ fn texts(opt: &Opt, value: &OsStr) -> Vec<OsString> {
         .collect()
 }
 
+/// What a switch is set to, in the words of the other layers. Container platforms and unit
+/// files write 1 and yes; the options that can be more than on and off would take such a word
+/// for the name of a file.
+fn switch(opt: &Opt, value: &OsStr) -> Option<&'static OsStr> {
+    let (on, off) = match opt {
+        Opt {
+            arity: Arity::Flag, ..
+        } => ("true", "false"),
+        Opt {
+            name: "access-log" | "control",
+            ..
+        } => ("on", OFF),
+        _ => return None,
+    };
+    let is = |words: [&str; 4]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    if is(["1", "true", "yes", "on"]) {
+        Some(on.as_ref())
+    } else if is(["0", "false", "no", "off"]) {
+        Some(off.as_ref())
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::super::Settings;
+    use super::*;
+
+    #[test]
+    fn switches_are_written_in_many_ways() {
+        let flags = TABLE.iter().filter(|opt| opt.arity == Arity::Flag);
+        let names = flags.map(|opt| opt.name).chain(["access-log", "control"]);
+        for name in names {
+            let opt = TABLE.iter().find(|opt| opt.name == name).unwrap();
+            let variable = opt.variable();
+            let texts = |value| {
+                let variables = [(variable.as_str(), value)];
+                let settings = Settings::of(&["app"], &variables, Path::new("/")).unwrap();
+                let options = settings.options();
+                options.unwrap_or_else(|error| panic!("{variable}={value}: {error}"));
+                settings.get(name).texts.clone()
+            };
+            let is_flag = opt.arity == Arity::Flag;
+            for value in ["1", "true", "True", "TRUE", "yes", "on", "On"] {
+                let on = if is_flag { "true" } else { "on" };
+                assert_eq!(texts(value), [on], "{variable}={value}");
+            }
+            for value in ["0", "false", "False", "no", "off", "OFF"] {
+                let off = if is_flag { "false" } else { "off" };
+                assert_eq!(texts(value), [off], "{variable}={value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_switch_is_no_boolean() {
+        for (name, value, message) in [
+            (
+                "SCOTER_FACTORY",
+                "2",
+                "SCOTER_FACTORY=2: expected true or false",
+            ),
+            (
+                "SCOTER_THREADS",
+                "yes",
+                "SCOTER_THREADS=yes: expected a whole number",
+            ),
+        ] {
+            let settings = Settings::of(&["app"], &[(name, value)], Path::new("/")).unwrap();
+            assert_eq!(settings.options().unwrap_err().to_string(), message);
+        }
+        let variables = [("SCOTER_WORKERS", "1")];
+        let settings = Settings::of(&["app"], &variables, Path::new("/")).unwrap();
+        assert_eq!(settings.get("workers").texts, ["1"]);
+    }
 
     #[test]
     fn misspelt_variables_are_refused() {
