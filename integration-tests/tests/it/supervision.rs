@@ -98,6 +98,30 @@ fn worker_that_dies_in_a_request_is_replaced_and_its_requests_are_named() {
 }
 
 #[test]
+fn death_of_the_master_is_one_error_line_of_a_worker() {
+    for bind in ["unix:scoter.sock", "127.0.0.1:0"] {
+        let mut scoter = serving("4")
+            .bind(bind)
+            .bind("unix:scoter.sock.2")
+            .args(["--control", "control"])
+            .start();
+        let launcher = scoter.launchers().remove(0);
+        scoter.signal(Signal::SIGKILL);
+        scoter.wait();
+        launcher.wait_until_gone();
+        scoter.wait_until_all_are_gone();
+        let log = scoter.stderr();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).collect();
+        let [line] = lines[..] else {
+            panic!("{bind}: {log}");
+        };
+        assert!(line.contains("the master is gone"), "{line}");
+        assert!(line.contains("worker="), "{line}");
+        assert!(!scoter.folder().join("scoter.sock.2").exists(), "{bind}");
+    }
+}
+
+#[test]
 fn killed_launcher_is_replaced_and_nobody_notices() {
     let site = Site::of(serving("2"));
     let scoter = site.scoter();

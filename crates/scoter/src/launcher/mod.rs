@@ -38,7 +38,7 @@ use crate::process::{exit_now, reset, survive};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals::{ACTED_ON, Dispositions};
-use crate::worker::{Duty, Overseer, serve};
+use crate::worker::{Duty, MASTER_GONE, Overseer, is_first_to_miss_master, serve};
 
 /// Runs a launcher, whose line to the master is its standard input. Returns the exit code
 /// where it never came to fork.
@@ -198,9 +198,13 @@ struct Estate {
 impl Estate {
     /// Lets nobody connect any more, and removes the sockets.
     fn clear(&self) {
+        let first = is_first_to_miss_master(&self.listeners);
         self.listeners.iter().for_each(Listener::close_to_newcomers);
         if let Some(control) = &self.control {
             let _ = control.unlink();
+        }
+        if first {
+            error!("{MASTER_GONE}");
         }
     }
 }
@@ -257,8 +261,11 @@ impl Launcher {
                     Ok(Received::Message(ToLauncher::End, _)) => open = false,
                     Ok(Received::End) => {
                         open = false;
-                        if let Ok(estate) = self.given.estate() {
-                            estate.clear();
+                        // Workers have a line of their own, and more to say.
+                        if self.workers.is_empty() {
+                            if let Ok(estate) = self.given.estate() {
+                                estate.clear();
+                            }
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

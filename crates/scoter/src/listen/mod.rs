@@ -15,6 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, accept_with, acceptfrom_with, shutdown};
 use serde::{Deserialize, Serialize};
@@ -273,6 +275,27 @@ impl Listener {
         }
         if let Err(error) = removed {
             warn!(%error, %address, "cannot remove the socket");
+        }
+    }
+
+    /// Whether this process is the first of those that have the socket which is about to close
+    /// it, and so the one to say why. It remains that until it ends.
+    pub(crate) fn claim_end(&self) -> bool {
+        // The locks of fcntl(2) are held by processes, and sockets take them too.
+        let claimed = fcntl_lock(&self.fd, FlockOperation::NonBlockingLockExclusive);
+        claimed.is_ok() && !self.is_closed()
+    }
+
+    /// Whether newcomers are refused, whichever process has seen to it.
+    fn is_closed(&self) -> bool {
+        match self.kind {
+            Kind::Unix(_) | Kind::Abstract => {
+                let mut fds = [PollFd::new(&self.fd, PollFlags::RDHUP)];
+                let polled = poll(&mut fds, Some(&Timespec::default()));
+                polled.is_ok_and(|ready| ready > 0)
+            }
+            Kind::Tcp(_) => tcp::refuses_newcomers(&self.fd),
+            Kind::Inherited(..) => false,
         }
     }
 

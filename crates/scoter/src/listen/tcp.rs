@@ -71,14 +71,19 @@ pub(super) fn bind(
 ///
 /// Those of the system; before Linux 5.7 that takes CAP_NET_RAW.
 pub(super) fn refuse_newcomers(listener: impl AsFd) -> io::Result<()> {
-    let socket = SockRef::from(&listener);
     // To exchange one interface for another one takes CAP_NET_RAW. Another process of ours may
     // have been here: the socket is the same.
-    if socket.device_index_v4()? == Some(NO_INTERFACE) {
+    if refuses_newcomers(&listener) {
         return Ok(());
     }
     // For IPv6 it is the same option.
-    socket.bind_device_by_index_v4(Some(NO_INTERFACE))
+    SockRef::from(&listener).bind_device_by_index_v4(Some(NO_INTERFACE))
+}
+
+/// Whether [`refuse_newcomers`] has been called for this socket, in whichever process.
+pub(super) fn refuses_newcomers(listener: impl AsFd) -> bool {
+    let interface = SockRef::from(&listener).device_index_v4();
+    interface.is_ok_and(|interface| interface == Some(NO_INTERFACE))
 }
 
 /// Refuses an address that others reach where nobody said who may connect.
@@ -127,6 +132,7 @@ mod tests {
             // As often as there are processes that have the socket.
             for _ in 0..2 {
                 refuse_newcomers(&listener).unwrap();
+                assert!(refuses_newcomers(&listener));
                 let refused = TcpStream::connect(peer).unwrap_err();
                 assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{address}");
             }

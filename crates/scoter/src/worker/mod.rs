@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use uwsgi_codec::Limits;
 
-pub(crate) use overseer::Overseer;
+pub(crate) use overseer::{MASTER_GONE, Overseer, is_first_to_miss_master};
 pub(crate) use process::{Duty, serve};
 pub(crate) use request_timeout::RequestTimeout;
 pub(crate) use stop::Ending;

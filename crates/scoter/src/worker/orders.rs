@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::{Ending, Overseer, Shared};
+use super::{Ending, MASTER_GONE, Overseer, Shared, is_first_to_miss_master};
 use crate::line::{FromWorker, Line, Received, ToWorker};
 use crate::listen::{Listener, SocketFile};
 use crate::log::say;
@@ -121,8 +121,13 @@ impl Orders {
                 tokio::select! {
                     message = next_message(line) => match message {
                         None => {
+                            let first = is_first_to_miss_master(&shared.listeners);
                             if let Some(control) = control {
                                 let _ = control.unlink();
+                            }
+                            shared.close_to_newcomers();
+                            if first {
+                                say(|| error!("{MASTER_GONE}")).await;
                             }
                             return Order::End(Ending::Drain, "the master is gone");
                         }
