@@ -28,6 +28,7 @@ mod scoreboard;
 mod server;
 mod signals;
 mod start;
+mod variables;
 mod worker;
 
 /// The extension module behind the `scoter` package.

@@ -119,7 +119,7 @@ fn unsupervised(mut command: Command) -> Command {
 pub(crate) const LAUNCHER: &str = "--launcher";
 
 /// What systemd tells a service, and nobody behind it.
-const SUPERVISION: [&str; 7] = [
+pub(crate) const SUPERVISION: [&str; 7] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",

@@ -4,18 +4,19 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 
 use pyo3::prelude::*;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
 use crate::interpreter::traceback;
 use crate::log;
 use crate::master;
-use crate::program::Program;
+use crate::program::{Program, SUPERVISION};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals;
 use crate::start;
+use crate::variables;
 use crate::worker::{Duty, Overseer, serve};
 
 /// Serves until it is stopped, and returns the exit code. What keeps it from serving is said.
@@ -44,6 +45,13 @@ pub(crate) fn run(
 fn serve_alone(py: Python<'_>, options: Options) -> Result<Infallible, Failure> {
     signals::block();
     let opened = start::open(&options)?;
+    if std::env::var_os("NOTIFY_SOCKET").is_some() {
+        warn!(
+            "systemd is told nothing with --no-master: use Type=exec, and no WatchdogSec= or \
+             ExecReload="
+        );
+    }
+    variables::remove(py, &SUPERVISION).map_err(|error| Failure::Python(traceback(py, &error)))?;
     let duty = Duty {
         board: Scoreboard::create(usize::from(options.threads))?,
         listeners: opened.listeners,

@@ -289,6 +289,30 @@ fn nobody_behind_the_master_knows_of_the_activation() {
 }
 
 #[test]
+fn application_without_a_master_knows_nothing_of_systemd() {
+    let scoter = Scoter::serving("echo").unbound();
+    let path = scoter.folder().join("scoter.sock");
+    let manager = integration_tests::Manager::at(scoter.folder());
+    let mut activation = Activation::of_nothing().with_unix("site.socket", &path);
+    let mut scoter = scoter
+        .args(["--no-master"])
+        .env("NOTIFY_SOCKET", manager.address())
+        .env("WATCHDOG_USEC", "60000000")
+        .env("WATCHDOG_PID", "1")
+        .under(activation.socket_unit())
+        .start();
+    let seen = Peer::connect(&path).packet(&get("/")).reply().json();
+    let variables = seen["process"]["environ"].as_object().expect("a map");
+    for start in ["NOTIFY_", "WATCHDOG_", "LISTEN_"] {
+        let is_one = |name: &String| name.starts_with(start);
+        assert!(!variables.keys().any(is_one), "{variables:?}");
+    }
+    let line = scoter.wait_for_log("systemd is told nothing");
+    assert!(line.contains("Type=exec"), "{line}");
+    scoter.stop();
+}
+
+#[test]
 fn children_of_the_application_do_not_inherit_a_passed_socket() {
     let (scoter, path) = activated("children");
     let mut activation = Activation::of_nothing().with_unix("site.socket", &path);

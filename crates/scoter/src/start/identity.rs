@@ -1,22 +1,35 @@
 //! `--user` and `--group`: from root to somebody who may do less, for good.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use nix::unistd::{
     Gid, Group, Uid, User, getgroups, getresgid, getresuid, initgroups, setgroups, setresgid,
     setresuid, setuid,
 };
+use pyo3::Python;
 use thiserror::Error;
 use tracing::warn;
 
 use crate::config::Options;
+use crate::variables;
 
 /// Who the server is once its sockets are bound.
 #[derive(Debug)]
 pub(super) struct Identity {
-    user: Option<(Uid, CString)>,
+    user: Option<NewUser>,
     group: Option<Gid>,
+}
+
+/// Whom the server becomes.
+#[derive(Debug)]
+struct NewUser {
+    uid: Uid,
+    /// The number where the user database has no name.
+    name: CString,
+    home: PathBuf,
 }
 
 /// Why the server could not become somebody else.
@@ -70,15 +83,19 @@ impl Identity {
             (None, None) => None,
         };
         let user = user.map(|(uid, entry)| {
-            let name = entry.map_or_else(|| uid.to_string(), |entry| entry.name);
-            (uid, CString::new(name).unwrap_or_default())
+            let (name, home) = match entry {
+                Some(entry) => (entry.name, entry.dir),
+                None => (uid.to_string(), PathBuf::from("/")),
+            };
+            let name = CString::new(name).unwrap_or_default();
+            NewUser { uid, name, home }
         });
         Ok(Self { user, group })
     }
 
     /// The user and group that files of the server should belong to.
     pub(super) fn owner(&self) -> (Option<Uid>, Option<Gid>) {
-        (self.user.as_ref().map(|(uid, _)| *uid), self.group)
+        (self.user.as_ref().map(|user| user.uid), self.group)
     }
 
     /// Becomes it, for good.
@@ -93,20 +110,39 @@ impl Identity {
         }
         if let Some(gid) = self.group {
             match &self.user {
-                Some((_, name)) if !name.is_empty() => initgroups(name, gid).map_err(refused)?,
+                Some(user) if !user.name.is_empty() => {
+                    initgroups(&user.name, gid).map_err(refused)?;
+                }
                 _ => setgroups(&[gid]).map_err(refused)?,
             }
             setresgid(gid, gid, gid).map_err(refused)?;
         }
-        let Some((uid, _)) = self.user else {
+        let Some(user) = &self.user else {
             warn!(
                 "running as root: whoever breaks into the application is root too (--user NAME \
                  gives privileges up once the sockets are bound)"
             );
             return Ok(());
         };
+        let uid = user.uid;
         setresuid(uid, uid, uid).map_err(refused)?;
-        verify(uid, self.group)
+        verify(uid, self.group)?;
+        user.enter_environment()
+    }
+}
+
+impl NewUser {
+    /// Sets what login(1) sets, and systemd for `User=`: libraries look for their files and
+    /// caches there, and could not read those of root.
+    fn enter_environment(&self) -> Result<(), IdentityError> {
+        let name = OsStr::from_bytes(self.name.as_bytes());
+        let variables = [
+            ("HOME", self.home.as_os_str()),
+            ("USER", name),
+            ("LOGNAME", name),
+        ];
+        Python::attach(|py| variables::set(py, &variables))
+            .map_err(|error| IdentityError::Refused(io::Error::other(error)))
     }
 }
 
