@@ -49,6 +49,7 @@ mod scaling;
 mod signals;
 mod slow_peers;
 mod sockets;
+mod standard_streams;
 mod startup;
 mod stop;
 mod streaming;

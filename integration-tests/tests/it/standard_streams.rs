@@ -1,0 +1,100 @@
+//! Standard output and error that nobody reads any more: a terminal that was closed, a pipe whose reader has ended.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use integration_tests::{Peer, Running, Scoter, get, until};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+/// Starts a server whose standard streams are a terminal or a pipe, shows what comes out of them, and closes its
+/// end when it is sent USR1. It ends with the server, and with its exit code.
+const READER: &str = "\
+import os, pty, signal, sys
+kind, *command = sys.argv[1:]
+if kind == 'terminal':
+    server, reader = pty.fork()
+else:
+    reader, writer = os.pipe()
+    server = os.fork()
+    if server == 0:
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
+    else:
+        os.close(writer)
+if server == 0:
+    os.execvp(command[0], command)
+signal.signal(signal.SIGUSR1, lambda *_: os.close(reader))
+try:
+    while text := os.read(reader, 4096):
+        os.write(2, text)
+except OSError:
+    os.write(2, b'streams closed\\n')
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(server, 0)[1]))
+";
+
+/// The server itself: the test has started the reader.
+fn server(scoter: &Scoter) -> Running {
+    let parent = format!("PPid:\t{}", scoter.pid());
+    let is_child = |process: &Running| {
+        let status = fs::read_to_string(format!("/proc/{}/status", process.pid()));
+        status.is_ok_and(|status| status.lines().any(|line| line == parent))
+    };
+    let mut family = scoter.family().into_iter();
+    family.find(is_child).expect("the reader has one child")
+}
+
+/// The processor time of a process so far, in clock ticks.
+fn ticks(pid: Pid) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let (_, fields) = stat.rsplit_once(") ").expect("proc(5)");
+    let fields = fields.split_whitespace().skip(11).take(2);
+    fields
+        .map(|field| field.parse::<u64>().expect("a number"))
+        .sum()
+}
+
+#[test]
+fn server_whose_output_nobody_reads_any_more_serves_reloads_and_stops() {
+    for kind in ["terminal", "pipe"] {
+        for master in [&[][..], &["--no-master"][..]] {
+            let what = format!("{kind} {master:?}");
+            let mut scoter = Scoter::serving("hello")
+                .args(["--access-log", "on"])
+                .args(master)
+                .under(["python3", "-c", READER, kind])
+                .start();
+            let server = server(&scoter);
+            let ask = || Peer::connect(scoter.socket()).packet(&get("/")).reply();
+            assert_eq!(ask().status, 200, "{what}");
+            scoter.signal(Signal::SIGUSR1);
+            scoter.wait_for_log("streams closed");
+            let has_master = master.is_empty();
+            // A terminal that closes sends HUP by itself: signal(7), tty_vhangup() of the kernel.
+            if has_master {
+                if kind == "pipe" {
+                    server.signal(Signal::SIGHUP);
+                }
+                until("it has reloaded", || {
+                    (scoter.status()["generation"] == 2).then_some(())
+                });
+            }
+            for _ in 0..50 {
+                assert_eq!(ask().status, 200, "{what}");
+            }
+            // Nobody tries again and again.
+            let before = ticks(server.pid());
+            let start = Instant::now();
+            until("a second has passed", || {
+                (start.elapsed() > Duration::from_secs(1)).then_some(())
+            });
+            let spent = ticks(server.pid()) - before;
+            assert!(spent < 50, "{what}: {spent} ticks of 100");
+            server.signal(Signal::SIGTERM);
+            let finished = scoter.wait();
+            assert_eq!(finished.code, Some(0), "{what}: {}", finished.stderr);
+            assert!(!scoter.socket().exists(), "{what}");
+            scoter.wait_until_all_are_gone();
+        }
+    }
+}
