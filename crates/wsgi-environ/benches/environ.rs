@@ -56,6 +56,17 @@ fn build(c: &mut Criterion) {
             add(packet, key, b"theme=dark");
         }
     });
+    let overridden = variant(get, |key, value, packet| {
+        add(packet, key, value);
+        if key == b"HTTP_DNT" {
+            add(packet, b"HTTP_HOST", b"shop.example:8443");
+        }
+    });
+    let mut pairs = PacketBuilder::new();
+    for n in 0..490 {
+        add(&mut pairs, format!("HTTP_X_{}", n % 245).as_bytes(), b"x");
+    }
+    let pairs = pairs.build().expect("small enough");
 
     let mut group = c.benchmark_group("environ");
     for (name, packets) in [
@@ -67,6 +78,8 @@ fn build(c: &mut Criterion) {
             &shapes,
         ),
         ("a repeated header, never remembered", &[repeated]),
+        ("a header that a parameter overrides", &[overridden]),
+        ("245 headers twice each", &[pairs]),
     ] {
         Python::attach(|py| {
             let errors = Py::new(py, Errors::new(|_| {})).expect("memory");
