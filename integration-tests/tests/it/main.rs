@@ -22,6 +22,7 @@ mod failures;
 mod file_wrapper;
 mod flask;
 mod forms;
+mod idle_connections;
 mod inert_vars;
 mod large;
 mod late_bodies;

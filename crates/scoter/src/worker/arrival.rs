@@ -41,7 +41,7 @@ pub(crate) enum Part {
 }
 
 /// What an arrival turned into.
-enum Arrived {
+pub(super) enum Arrived {
     /// A request, and whether there was more behind it.
     Request(Arc<Asked>, Body, bool),
     Ping([u8; 4]),
@@ -57,29 +57,8 @@ impl Arrival {
         permit: OwnedSemaphorePermit,
     ) -> Option<(Departure, OwnedSemaphorePermit)> {
         let connection = Arc::clone(&self.connection);
-        match self.receive(shared).await {
-            Ok(Arrived::Request(asked, body, overrun)) => {
-                shared.ready.push(Request {
-                    connection,
-                    request_id: shared.request_id(&asked),
-                    asked,
-                    body,
-                    overrun,
-                    since: std::time::Instant::now(),
-                    permit: Some(permit),
-                });
-                None
-            }
-            Ok(Arrived::Ping(answer)) => {
-                Some((Departure::reply(connection, answer.to_vec()), permit))
-            }
-            Err(refusal) => {
-                shared.count(&refusal);
-                let departure = Departure::refusal(connection, &refusal);
-                say(move || refusal.log()).await;
-                Some((departure, permit))
-            }
-        }
+        let arrived = self.receive(shared).await;
+        conclude(connection, arrived, shared, permit).await
     }
 
     async fn receive(self, shared: &Shared) -> Result<Arrived, Refusal> {
@@ -121,6 +100,37 @@ impl Arrival {
     }
 }
 
+/// Queues a request for the slots, with the permit that bounds the queue. What cannot be served
+/// comes back with what is to be said about it.
+pub(super) async fn conclude(
+    connection: Arc<Connection>,
+    arrived: Result<Arrived, Refusal>,
+    shared: &Shared,
+    permit: OwnedSemaphorePermit,
+) -> Option<(Departure, OwnedSemaphorePermit)> {
+    match arrived {
+        Ok(Arrived::Request(asked, body, overrun)) => {
+            shared.ready.push(Request {
+                connection,
+                request_id: shared.request_id(&asked),
+                asked,
+                body,
+                overrun,
+                since: std::time::Instant::now(),
+                permit: Some(permit),
+            });
+            None
+        }
+        Ok(Arrived::Ping(answer)) => Some((Departure::reply(connection, answer.to_vec()), permit)),
+        Err(refusal) => {
+            shared.count(&refusal);
+            let departure = Departure::refusal(connection, &refusal);
+            say(move || refusal.log()).await;
+            Some((departure, permit))
+        }
+    }
+}
+
 /// Whether a body has begun to arrive.
 enum Begun {
     Yes,
@@ -136,6 +146,10 @@ async fn receive_packet(
     shared: &Shared,
 ) -> Result<Stage, Refusal> {
     loop {
+        match shared.intake.examine(buffer)? {
+            Stage::Packet => {}
+            stage => return Ok(stage),
+        }
         make_room(buffer, PACKET_STEP)?;
         let received = buffer.len();
         match peer.wait(deadline, |peer| peer.recv_into(buffer)).await {
@@ -144,10 +158,6 @@ async fn receive_packet(
             Waited::Done(Err(error)) => return Err(Refusal::Connection(error)),
             Waited::TimedOut => return Err(Refusal::HeaderTimeout { received }),
             Waited::Stopping => return Err(Refusal::Stopping),
-        }
-        match shared.intake.examine(buffer)? {
-            Stage::Packet => {}
-            stage => return Ok(stage),
         }
     }
 }

@@ -5,9 +5,11 @@ mod arrival;
 mod author;
 mod connection;
 mod departure;
+mod idle;
 mod late_body;
 mod orders;
 mod outgoing;
+mod overload;
 mod overseer;
 mod poller;
 mod process;
@@ -51,6 +53,7 @@ use crate::scoreboard::{Phase, Scoreboard};
 use admission::Admission;
 use connection::Patience;
 use late_body::LateBodies;
+use overload::Overload;
 use reactor::{Handoffs, Reactor};
 use ready::ReadyQueue;
 use recycling::Recycling;
@@ -74,6 +77,7 @@ pub(crate) struct Shared {
     graceful_timeout: Duration,
     intake: Intake,
     admission: Admission,
+    overload: Overload,
     recycling: Option<Recycling>,
     watch: Watch,
     header_timeout: Duration,
@@ -122,6 +126,7 @@ impl Shared {
                 buffer_body: options.buffer_body,
             },
             admission: Admission::new(options.queue_timeout.map(|longest| longest.0)),
+            overload: Overload::default(),
             recycling,
             watch: Watch::new(slots, timeouts),
             header_timeout: options.header_timeout.0,
@@ -164,6 +169,9 @@ impl Shared {
         if refusal.is_absence() {
             self.peer_gone();
         } else if refusal.answer() != Answer::Silence {
+            if let Refusal::Overloaded = refusal {
+                self.overload.refused();
+            }
             let totals = self.board.totals();
             totals.refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -184,6 +192,9 @@ impl Shared {
         self.reactor.wait_for_departures();
         if let Some(late) = self.admission.take_late() {
             late.log();
+        }
+        if let Some(turned_away) = self.overload.take() {
+            turned_away.log();
         }
     }
 

@@ -13,7 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use super::Shared;
 use super::arrival::Arrival;
+use super::connection::Connection;
 use super::departure::Departure;
+use super::idle::{self, Entered, IdleConnections};
 use super::stop::Ending;
 use super::watch;
 use crate::listen::Listener;
@@ -26,6 +28,11 @@ pub(crate) struct Reactor {
     /// bounds the memory. Apart, so that stalled requests cannot keep responses in slots.
     arrivals: Arc<Semaphore>,
     departures: Arc<Semaphore>,
+    /// Apart too: who sends nothing is not to keep out those who do.
+    idle: IdleConnections,
+    /// One for each connection that is to be looked after for its first bytes, and has not
+    /// been taken in yet.
+    newcomers: Arc<Semaphore>,
 }
 
 /// The receiving end of a [`Reactor`].
@@ -35,6 +42,7 @@ pub(crate) struct Handoffs(mpsc::Receiver<Handoff>);
 #[derive(Debug)]
 enum Handoff {
     Arrival(Arrival, OwnedSemaphorePermit),
+    Idle(Arc<Connection>, OwnedSemaphorePermit),
     Departure(Box<Departure>, OwnedSemaphorePermit),
     /// This slot takes no more connections.
     SlotDrained(usize),
@@ -43,22 +51,54 @@ enum Handoff {
 }
 
 impl Reactor {
-    /// Makes the two ends; at most `capacity` connections wait in each direction.
+    /// Makes the two ends; at most `capacity` connections wait in each direction, and as many
+    /// for their first bytes.
     pub(crate) fn new(capacity: usize, slots: usize) -> (Self, Handoffs) {
+        let newcomers = capacity.max(LEAST_NEWCOMERS);
         // Room for every connection with a permit, for each slot's last word, which may be
         // said for it too, and for the last words of all: a send never finds it full.
-        let (sender, receiver) = mpsc::channel(2 * (capacity + slots + 1));
+        let (sender, receiver) = mpsc::channel(2 * (capacity + slots + 1) + newcomers);
         let reactor = Self {
             handoffs: sender,
             arrivals: Arc::new(Semaphore::new(capacity)),
             departures: Arc::new(Semaphore::new(capacity)),
+            idle: IdleConnections::new(capacity),
+            newcomers: Arc::new(Semaphore::new(newcomers)),
         };
         (reactor, Handoffs(receiver))
     }
 
-    /// Whether another incomplete request would be taken.
-    pub(crate) fn has_room(&self) -> bool {
-        self.arrivals.available_permits() > 0
+    /// Whether a slot is to wait a moment for the first bytes of a connection: not where many
+    /// send nothing, unless the reactor cannot keep up with those.
+    pub(crate) fn is_patience_due(&self) -> bool {
+        self.idle.are_few() || self.newcomers.available_permits() == 0
+    }
+
+    /// The connections that have sent nothing.
+    pub(crate) fn idle(&self) -> &IdleConnections {
+        &self.idle
+    }
+
+    /// Leave to wait for the rest of a request, if there is room for it.
+    pub(super) fn arrival_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.arrivals).try_acquire_owned().ok()
+    }
+
+    /// Leaves a connection that has sent nothing to be waited for. If as many are as may, the
+    /// oldest makes room.
+    ///
+    /// # Errors
+    ///
+    /// The connection comes back when they come faster than the reactor can take them in.
+    pub(crate) fn await_first_bytes(
+        &self,
+        connection: Arc<Connection>,
+    ) -> Result<(), Arc<Connection>> {
+        let Ok(permit) = Arc::clone(&self.newcomers).try_acquire_owned() else {
+            return Err(connection);
+        };
+        self.hand_over(Handoff::Idle(connection, permit));
+        Ok(())
     }
 
     /// Leaves an incomplete request to be completed, if there is room for it.
@@ -67,7 +107,7 @@ impl Reactor {
     ///
     /// The request comes back when as many wait as may.
     pub(crate) fn complete(&self, arrival: Arrival) -> Result<(), Arrival> {
-        let Ok(permit) = Arc::clone(&self.arrivals).try_acquire_owned() else {
+        let Some(permit) = self.arrival_permit() else {
             return Err(arrival);
         };
         self.hand_over(Handoff::Arrival(arrival, permit));
@@ -157,6 +197,29 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
                     }
                 });
             }
+            Handoff::Idle(connection, newcomer) => {
+                drop(newcomer);
+                let place = match shared.reactor.idle.enter() {
+                    Entered::Free(place) => place,
+                    Entered::Instead(place) => {
+                        shared.overload.idle_closed();
+                        place
+                    }
+                    Entered::Full => {
+                        shared.overload.idle_closed();
+                        continue;
+                    }
+                };
+                let shared = Arc::clone(&shared);
+                let departures = departures.clone();
+                arrivals.spawn(async move {
+                    if let Some((refused, permit)) =
+                        idle::await_request(connection, place, &shared).await
+                    {
+                        departures.spawn(refused.finish(shared, permit));
+                    }
+                });
+            }
             Handoff::Departure(departure, permit) => {
                 departures.spawn(departure.finish(Arc::clone(&shared), permit));
             }
@@ -185,6 +248,9 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
         }
     }
 }
+
+/// Connections without a byte that slots may leave before the reactor comes to them.
+const LEAST_NEWCOMERS: usize = 64;
 
 /// Threads that may wait for a disk, or for standard error, at the same time. None of them
 /// waits for a peer that does not keep up.

@@ -126,7 +126,7 @@ impl Refusal {
                 debug!(reason = %self, "connection closed");
             }
             // Many at once, which the reactor reports together.
-            Self::QueueTimeout { .. } | Self::NobodyLeft => {
+            Self::QueueTimeout { .. } | Self::NobodyLeft | Self::Overloaded => {
                 debug!(reason = %self, "request refused");
             }
             Self::Spool(_) | Self::OutOfMemory(_) => error!(reason = %self, "request refused"),

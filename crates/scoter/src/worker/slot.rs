@@ -291,7 +291,9 @@ impl Slot {
             Ok(0) => return None,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.complete_later(connection, BytesMut::new(), Part::Packet);
+                if let Err(connection) = self.shared.reactor.await_first_bytes(connection) {
+                    self.refuse(connection, &Refusal::Overloaded);
+                }
                 return None;
             }
             Err(error) => {
@@ -344,12 +346,10 @@ impl Slot {
         if written {
             return received;
         }
-        let patience = if self.shared.reactor.has_room() {
-            FIRST_BYTES_PATIENCE
-        } else {
-            LAST_PATIENCE
-        };
-        match connection.wait_readable(patience) {
+        if !self.shared.reactor.is_patience_due() {
+            return received;
+        }
+        match connection.wait_readable(FIRST_BYTES_PATIENCE) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(io::ErrorKind::WouldBlock.into())
             }
@@ -517,6 +517,3 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// How long a slot waits for the first bytes of a connection, or of a large body.
 const FIRST_BYTES_PATIENCE: Duration = Duration::from_millis(1);
-
-/// How long it waits where the alternative is to refuse the connection.
-const LAST_PATIENCE: Duration = Duration::from_millis(100);

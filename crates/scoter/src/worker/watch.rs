@@ -111,6 +111,10 @@ pub(super) async fn keep(shared: Arc<Shared>) {
                 reported = Some(Instant::now());
                 say(move || late.log()).await;
             }
+            if let Some(turned_away) = shared.overload.take() {
+                reported = Some(Instant::now());
+                say(move || turned_away.log()).await;
+            }
         }
     }
 }

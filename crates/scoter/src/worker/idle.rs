@@ -1,0 +1,235 @@
+//! Connections that have not sent a byte. As many as may wait; then the oldest makes room, and
+//! never a request that has begun to arrive.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::BytesMut;
+use tokio::io::Interest;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::arrival::{Arrival, Arrived, Part, conclude};
+use super::connection::Connection;
+use super::departure::Departure;
+use super::refusal::Refusal;
+use super::request::Stage;
+use super::room::make_room;
+use super::waiter::{Waited, Waiter};
+
+/// The idle connections of a worker, and the room for them.
+#[derive(Debug)]
+pub(crate) struct IdleConnections {
+    room: Arc<Semaphore>,
+    capacity: usize,
+    waiting: Mutex<Waiting>,
+}
+
+/// The oldest comes first.
+#[derive(Debug, Default)]
+struct Waiting {
+    places: BTreeMap<u64, (OwnedSemaphorePermit, CancellationToken)>,
+    next: u64,
+}
+
+/// A place that somebody else can take.
+#[derive(Debug)]
+pub(crate) struct Place {
+    number: u64,
+    taken: CancellationToken,
+}
+
+/// Where a new connection waits.
+#[derive(Debug)]
+pub(crate) enum Entered {
+    /// In a place that was free.
+    Free(Place),
+    /// In the place of the oldest, which is to be closed.
+    Instead(Place),
+    /// Nowhere: requests that are complete and wait for a slot have all the places.
+    Full,
+}
+
+impl IdleConnections {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(capacity)),
+            capacity,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Whether there are so few that a slot may look a second time for the first bytes.
+    pub(crate) fn are_few(&self) -> bool {
+        let waiting = self.capacity - self.room.available_permits().min(self.capacity);
+        waiting < FEW.min(self.capacity.div_ceil(2))
+    }
+
+    pub(crate) fn enter(&self) -> Entered {
+        let mut waiting = self.lock();
+        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
+            return Entered::Free(waiting.add(permit));
+        }
+        match waiting.places.pop_first() {
+            Some((_, (permit, taken))) => {
+                taken.cancel();
+                Entered::Instead(waiting.add(permit))
+            }
+            None => Entered::Full,
+        }
+    }
+
+    /// Gives the permit of a place to a connection that has sent something, unless the place
+    /// has been taken.
+    fn leave(&self, place: &Place) -> Option<OwnedSemaphorePermit> {
+        let (permit, _) = self.lock().places.remove(&place.number)?;
+        Some(permit)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, permit: OwnedSemaphorePermit) -> Place {
+        let taken = CancellationToken::new();
+        let number = self.next;
+        self.next += 1;
+        self.places.insert(number, (permit, taken.clone()));
+        Place { number, taken }
+    }
+}
+
+/// Waits for the first bytes of a connection, and has the rest of the request waited for.
+///
+/// A request that comes whole needs no place among those that wait for their rest: the permit
+/// of its place here bounds the queue for the slots as well. What cannot be served comes back
+/// with what is to be said about it; a connection that has lost its place is closed.
+pub(super) async fn await_request(
+    connection: Arc<Connection>,
+    place: Place,
+    shared: &Arc<Shared>,
+) -> Option<(Departure, OwnedSemaphorePermit)> {
+    let received = tokio::select! {
+        biased;
+        received = receive(&connection, shared) => received,
+        // It may have sent something in this very moment.
+        () = place.taken.cancelled() => look(&connection)?,
+    };
+    let permit = match shared.reactor.idle().leave(&place) {
+        Some(permit) => permit,
+        None => shared.reactor.arrival_permit()?,
+    };
+    let examined = received.and_then(|mut buffer| {
+        let stage = shared.intake.examine(&mut buffer)?;
+        Ok((stage, buffer))
+    });
+    let (missing, buffer) = match examined {
+        Ok((Stage::Packet, buffer)) => (Part::Packet, buffer),
+        Ok((Stage::Body(asked), buffer)) => (Part::Body(asked), buffer),
+        Ok((Stage::Whole(asked, body), buffer)) => {
+            let request = Arrived::Request(asked, body, !buffer.is_empty());
+            return conclude(connection, Ok(request), shared, permit).await;
+        }
+        Ok((Stage::Ping(answer), _)) => {
+            return conclude(connection, Ok(Arrived::Ping(answer)), shared, permit).await;
+        }
+        Err(refusal) => return conclude(connection, Err(refusal), shared, permit).await,
+    };
+    let Some(permit_for_rest) = shared.reactor.arrival_permit() else {
+        return conclude(connection, Err(Refusal::Overloaded), shared, permit).await;
+    };
+    drop(permit);
+    let arrival = Arrival {
+        connection,
+        buffer,
+        missing,
+    };
+    arrival.complete(shared, permit_for_rest).await
+}
+
+async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<BytesMut, Refusal> {
+    let peer = Waiter::new(Arc::clone(connection), Interest::READABLE, &shared.stop)
+        .map_err(Refusal::Connection)?;
+    let deadline = (connection.accepted() + shared.header_timeout).into();
+    let mut buffer = BytesMut::new();
+    let receive = |peer: &Connection| {
+        // Only now, for who sends nothing is to take no memory.
+        make_room(&mut buffer, LARGEST_PACKET).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        peer.recv_into(&mut buffer)
+    };
+    match peer.wait(deadline, receive).await {
+        Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
+        // What has come may wait for a long time.
+        Waited::Done(Ok(_)) => Ok(BytesMut::from(&buffer[..])),
+        Waited::Done(Err(error)) => Err(Refusal::Connection(error)),
+        Waited::TimedOut => Err(Refusal::HeaderTimeout { received: 0 }),
+        Waited::Stopping => Err(Refusal::Stopping),
+    }
+}
+
+/// What has come without waiting, if anything.
+fn look(connection: &Connection) -> Option<Result<BytesMut, Refusal>> {
+    let mut buffer = BytesMut::new();
+    make_room(&mut buffer, LARGEST_PACKET).ok()?;
+    match connection.recv_into(&mut buffer) {
+        Ok(1..) => Some(Ok(BytesMut::from(&buffer[..]))),
+        Ok(0) | Err(_) => None,
+    }
+}
+
+/// Bytes of the largest packet, with its header.
+const LARGEST_PACKET: usize = 4 + 65_535;
+
+/// More idle connections than these are no accident: no slot waits for another one.
+const FEW: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oldest_makes_room_and_who_has_left_does_not() {
+        let idle = IdleConnections::new(2);
+        let Entered::Free(first) = idle.enter() else {
+            panic!("there was room")
+        };
+        let Entered::Free(second) = idle.enter() else {
+            panic!("there was room")
+        };
+        let Entered::Instead(third) = idle.enter() else {
+            panic!("the first one was there")
+        };
+        assert!(first.taken.is_cancelled() && !second.taken.is_cancelled());
+        assert!(idle.leave(&first).is_none());
+        let served = idle.leave(&second);
+        assert!(served.is_some());
+        let Entered::Instead(fourth) = idle.enter() else {
+            panic!("the third one was there")
+        };
+        assert!(third.taken.is_cancelled());
+        // Both places belong to requests now.
+        let waits = idle.leave(&fourth);
+        assert!(matches!(idle.enter(), Entered::Full));
+        drop(waits);
+        assert!(matches!(idle.enter(), Entered::Free(_)));
+    }
+
+    #[test]
+    fn few_are_fewer_than_half_of_the_room() {
+        for (capacity, few) in [(1, 1), (2, 1), (8, 4), (1_024, FEW)] {
+            let idle = IdleConnections::new(capacity);
+            let places: Vec<_> = (0..few)
+                .map(|_| {
+                    assert!(idle.are_few(), "{capacity}");
+                    idle.enter()
+                })
+                .collect();
+            assert!(!idle.are_few(), "{capacity}");
+            drop(places);
+        }
+    }
+}

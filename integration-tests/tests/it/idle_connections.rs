@@ -1,0 +1,120 @@
+//! Connections that never send a byte: attacks, health checks that hang, front ends that died.
+
+use std::time::{Duration, Instant};
+
+use integration_tests::{Ending, Peer, Scoter, ScoterBuilder, post, until};
+
+fn serving() -> ScoterBuilder {
+    Scoter::serving("bodies").args(["--header-timeout", "10m"])
+}
+
+fn healthy() -> Vec<u8> {
+    [&post("/everything", 2).to_vec().expect("fits")[..], b"ok"].concat()
+}
+
+/// Connects without a byte; the kernel's queue makes it wait for the server.
+fn crowd(scoter: &Scoter, count: usize) -> Vec<Peer> {
+    (0..count).map(|_| scoter.connect()).collect()
+}
+
+#[test]
+fn thousands_of_silent_connections_delay_nobody() {
+    let scoter = serving().start();
+    let start = Instant::now();
+    let silent = crowd(&scoter, 5_000);
+    for _ in 0..100 {
+        assert_eq!(scoter.connect().send(healthy()).reply().text(), "ok");
+    }
+    // A wait of 100 ms for each beyond --max-pending would be 99 s for the four threads.
+    let elapsed = start.elapsed();
+    assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
+    assert!(scoter.worker().open_files() < 1_500);
+    // All that were turned away, in a few lines.
+    let closed = || {
+        let lines = scoter.log_lines("--max-pending");
+        assert!(lines.len() < 50, "{lines:?}");
+        let counts = lines.iter().map(|line| {
+            let count = line
+                .split_once("idle=")
+                .or_else(|| line.split_once("refused="));
+            let (_, count) = count.expect("a count");
+            let digits = count.split(' ').next().expect("not empty");
+            digits.parse::<usize>().expect("a number")
+        });
+        counts.sum::<usize>()
+    };
+    until("every closed connection is counted", || {
+        (closed() >= 5_000 - 1_024).then_some(())
+    });
+    assert!(closed() < 5_000);
+    drop(silent);
+}
+
+#[test]
+fn oldest_silent_connection_makes_room() {
+    let scoter = serving()
+        .args(["--threads", "1", "--max-pending", "8"])
+        .start();
+    let mut silent = crowd(&scoter, 30);
+    until("the others are closed", || {
+        (scoter.worker().open_files() > 0 && !scoter.log_lines("idle=").is_empty()).then_some(())
+    });
+    for peer in &mut silent[..22] {
+        assert!(matches!(peer.ending(), Ending::Closed(answer) if answer.is_empty()));
+    }
+    // The youngest ones are still welcome.
+    for peer in &mut silent[22..] {
+        assert_eq!(peer.send(healthy()).reply().text(), "ok");
+    }
+}
+
+#[test]
+fn partial_request_is_not_thrown_away_for_an_idle_connection() {
+    let scoter = serving()
+        .args(["--max-pending", "8", "--body-timeout", "10m"])
+        .start();
+    let packet = post("/everything", 10).to_vec().expect("fits");
+    let mut heads = crowd(&scoter, 4);
+    for peer in &mut heads {
+        peer.send(&packet[..10]);
+    }
+    let mut bodies = crowd(&scoter, 4);
+    for peer in &mut bodies {
+        peer.send(&packet).send("01234");
+    }
+    let mut silent = crowd(&scoter, 100);
+    for _ in 0..20 {
+        assert_eq!(scoter.connect().send(healthy()).reply().text(), "ok");
+    }
+    // A request that comes whole needs no place among those, however late it comes.
+    let late = silent.last_mut().expect("there are some");
+    assert_eq!(late.send(healthy()).reply().text(), "ok");
+    for peer in &mut heads {
+        let rest = [&packet[10..], b"0123456789"].concat();
+        assert_eq!(peer.send(rest).reply().text(), "0123456789");
+    }
+    for peer in &mut bodies {
+        assert_eq!(peer.send("56789").reply().text(), "0123456789");
+    }
+}
+
+#[test]
+fn requests_refused_for_want_of_room_are_counted_in_a_line() {
+    let scoter = serving().args(["--max-pending", "2"]).start();
+    let packet = post("/everything", 10).to_vec().expect("fits");
+    let begun = [&packet[..], b"01234"].concat();
+    let mut peers = crowd(&scoter, 60);
+    let mut refused = 0;
+    for peer in &mut peers {
+        let _ = peer.try_send(&begun);
+    }
+    until("most of them are refused", || {
+        refused = scoter.status()["totals"]["refused"]
+            .as_u64()
+            .expect("a number");
+        (refused >= 40).then_some(())
+    });
+    scoter.wait_for_log("requests refused: --max-pending");
+    let lines = scoter.log_lines("--max-pending").len();
+    assert!(lines < 20, "{}", scoter.stderr());
+}
