@@ -14,9 +14,11 @@ use crate::config::{
     server_command,
 };
 use crate::control::{self, ClientCommand};
-use crate::interpreter::{leave_signals_to_us, run_exit_handlers};
+use crate::fork;
+use crate::interpreter::run_exit_handlers;
 use crate::process::exit_now;
 use crate::program::Program;
+use crate::python_signals;
 use crate::server;
 use crate::start;
 
@@ -64,7 +66,7 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
         Command::Check(settings, extent) => check(py, &settings.options()?, extent),
         Command::Client(command, path) => {
             // Python's own handler for INT would have the last word.
-            let ours = leave_signals_to_us(py);
+            let ours = python_signals::take(py);
             ours.unwrap_or_else(|error| error.print(py));
             Ok(py.detach(|| control::run(command, &path)))
         }
@@ -145,7 +147,7 @@ fn grant(
 /// Does what a start does before it serves, but for the sockets, which a running server may
 /// hold. Ends the process: the application may have started threads that never end.
 fn check(py: Python<'_>, options: &Options, extent: Extent) -> ! {
-    let names = start::check_names(options);
+    let names = start::check_names(options).and_then(|()| Ok(fork::watch()?));
     let checked = names.and_then(|_| match extent {
         Extent::Configuration => Ok("the configuration is fine"),
         Extent::Everything => {

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use tracing::error;
 
 use crate::failure::Failure;
+use crate::fork;
 use crate::interpreter::traceback;
 
 /// When hooks run.
@@ -42,7 +43,7 @@ pub(crate) fn run_hooks(py: Python<'_>, event: Event) -> Result<(), Failure> {
         traceback: traceback(py, &error),
     };
     for hook in registered(py, event).map_err(failed)? {
-        match hook.call0().map_err(failed) {
+        match fork::checked(py, hook.call0()).map_err(failed) {
             Err(failure) if event == Event::WorkerExit => error!("{failure}"),
             outcome => drop(outcome?),
         }

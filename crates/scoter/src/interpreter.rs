@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
@@ -11,6 +11,7 @@ use pyo3::types::{PyCFunction, PyDict, PyList, PyString};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tracing::{error, warn};
 
+use crate::fork::{self, Own};
 use crate::python_signals;
 use crate::signals::ACTED_ON;
 
@@ -35,14 +36,14 @@ pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     }
 }
 
-/// Prepares Python for scoter's handlers, and gives children that the application forks those
-/// of the application.
+/// Watches the forks of this process, as [`fork::watch`] does, and gives children that the
+/// application forks its own handlers back. To be called once.
 ///
 /// A child has scoter's handlers, but not the thread that listens to them: nothing but KILL
 /// could end it, `multiprocessing.Process.terminate()` included. The signals are blocked
 /// from before the fork until its own are in place, so that none gets lost in between.
-pub(crate) fn leave_signals_to_us(py: Python<'_>) -> PyResult<()> {
-    python_signals::share(py)?;
+pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
+    fork::watch()?;
     let hooks = PyDict::new(py);
     let hook = |name, run: fn(Python<'_>) -> PyResult<()>| {
         let hook = PyCFunction::new_closure(py, None, None, move |args, _| run(args.py()))?;
@@ -58,8 +59,10 @@ pub(crate) fn leave_signals_to_us(py: Python<'_>) -> PyResult<()> {
         Ok(())
     })?;
     hook("after_in_child", |py| {
-        signals_of(py)?.call_method1("set_wakeup_fd", (-1,))?;
-        python_signals::give_back(py)?;
+        if fork::is_child() {
+            signals_of(py)?.call_method1("set_wakeup_fd", (-1,))?;
+            python_signals::give_back(py)?;
+        }
         restore_mask();
         Ok(())
     })?;
@@ -89,8 +92,8 @@ pub(crate) fn signals_of(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
 /// the kernel picks, CPython's C handler writes a byte here (`signal.set_wakeup_fd`).
 #[derive(Debug)]
 pub(crate) struct SignalWakeups {
-    receiver: OwnedFd,
-    _sender: OwnedFd,
+    receiver: Own,
+    _sender: Own,
 }
 
 impl SignalWakeups {
@@ -103,13 +106,13 @@ impl SignalWakeups {
         arguments.set_item("warn_on_full_buffer", false)?;
         signals_of(py)?.call_method("set_wakeup_fd", (sender.as_raw_fd(),), Some(&arguments))?;
         Ok(Self {
-            receiver,
-            _sender: sender,
+            receiver: receiver.into(),
+            _sender: sender.into(),
         })
     }
 
     /// The end that becomes readable.
-    pub(crate) fn receiver(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn receiver(&self) -> io::Result<Own> {
         self.receiver.try_clone()
     }
 }

@@ -13,6 +13,7 @@ mod config;
 mod control;
 pub mod embed;
 mod failure;
+mod fork;
 mod hooks;
 mod interpreter;
 mod jitter;

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::fork::{self, Own};
 use crate::listen::{Description, SocketFile};
 
 /// What the master tells a launcher.
@@ -144,12 +145,12 @@ pub(crate) struct Failed {
 
 /// One end of a line.
 #[derive(Debug)]
-pub(crate) struct Line(OwnedFd);
+pub(crate) struct Line(Own);
 
 /// What arrived.
 #[derive(Debug)]
 pub(crate) enum Received<M> {
-    Message(M, Vec<OwnedFd>),
+    Message(M, Vec<Own>),
     /// The other end is gone.
     End,
 }
@@ -163,7 +164,7 @@ impl Line {
     pub(crate) fn pair() -> io::Result<(Self, Self)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (one, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        Ok((Self(one), Self(other)))
+        Ok((Self(one.into()), Self(other.into())))
     }
 
     /// Another handle of the same end.
@@ -215,27 +216,26 @@ impl Line {
         let mut bytes = vec![0; LONGEST];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = loop {
-            let parts = &mut [IoSliceMut::new(&mut bytes)];
-            match recvmsg(&self.0, parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-                Ok(received) => break received,
-                // The other end has gone with messages of ours unread. That is said once, and
-                // first; its own last messages are still there.
-                Err(Errno::INTR | Errno::CONNRESET) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        };
+        let (received, fds) = fork::held_off(|| {
+            let received = loop {
+                let parts = &mut [IoSliceMut::new(&mut bytes)];
+                match recvmsg(&self.0, parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                    Ok(received) => break received,
+                    // The other end has gone with messages of ours unread. That is said once,
+                    // and first; its own last messages are still there.
+                    Err(Errno::INTR | Errno::CONNRESET) => {}
+                    Err(errno) => return Err(errno),
+                }
+            };
+            let fds = ancillary.drain().filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+                _ => None,
+            });
+            Ok((received, fds.flatten().map(Own::from).collect::<Vec<_>>()))
+        })?;
         if received.bytes == 0 {
             return Ok(Received::End);
         }
-        let fds = ancillary
-            .drain()
-            .filter_map(|message| match message {
-                RecvAncillaryMessage::ScmRights(fds) => Some(fds),
-                _ => None,
-            })
-            .flatten()
-            .collect();
         if received
             .flags
             .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
@@ -274,15 +274,21 @@ impl Failed {
     }
 }
 
+impl From<Own> for Line {
+    fn from(fd: Own) -> Self {
+        Self(fd)
+    }
+}
+
 impl From<OwnedFd> for Line {
     fn from(fd: OwnedFd) -> Self {
-        Self(fd)
+        Self(fd.into())
     }
 }
 
 impl From<Line> for OwnedFd {
     fn from(line: Line) -> Self {
-        line.0
+        line.0.into()
     }
 }
 
@@ -372,7 +378,7 @@ mod tests {
         let Ok(Received::Message(ToLauncher::Configure, mut fds)) = launcher.receive() else {
             panic!("the message arrives");
         };
-        let received = Configuration::from_memory(fds.remove(0)).unwrap();
+        let received = Configuration::from_memory(fds.remove(0).into()).unwrap();
         assert_eq!(received.settings, sent.settings);
     }
 

@@ -13,6 +13,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use tracing::error;
 
+use crate::fork;
 use crate::interpreter::{signals_of, traceback};
 use crate::signals::{ACTED_ON, is_stop, name_of};
 
@@ -59,6 +60,9 @@ pub(crate) fn give_back(py: Python<'_>) -> PyResult<()> {
     for (number, handler) in sharing.handlers.bind(py) {
         sharing.signal.call1(py, (number, handler))?;
     }
+    for (number, handler) in sharing.withheld.bind(py) {
+        sharing.signal.call1(py, (number, handler))?;
+    }
     Ok(())
 }
 
@@ -70,14 +74,18 @@ struct Sharing {
     getsignal: Py<PyAny>,
     /// What the application has installed, by the number of the signal.
     handlers: Py<PyDict>,
-    /// Runs it.
+    /// Handlers of Python's own that children have, as long as the application has installed
+    /// nothing else.
+    withheld: Py<PyDict>,
+    /// Runs what the application has installed.
     run: Py<PyCFunction>,
 }
 
 impl Sharing {
     fn begin(py: Python<'_>) -> PyResult<Self> {
         let module = signals_of(py)?;
-        let handlers = handlers_in_force(&module)?.unbind();
+        let (handlers, withheld) = handlers_in_force(&module)?;
+        let handlers = handlers.unbind();
         let noted = handlers.clone_ref(py);
         let run = PyCFunction::new_closure(py, None, None, move |args, _| {
             run_handler(noted.bind(args.py()), args)
@@ -86,6 +94,7 @@ impl Sharing {
             signal: module.getattr("signal")?.unbind(),
             getsignal: module.getattr("getsignal")?.unbind(),
             handlers,
+            withheld: withheld.unbind(),
             run: run.unbind(),
         };
         sharing.replace_functions(&module)?;
@@ -93,10 +102,13 @@ impl Sharing {
     }
 
     fn install(&self, py: Python<'_>) -> PyResult<()> {
-        for signal in ACTED_ON {
-            self.signal.call1(py, (signal as i32, &self.run))?;
-        }
-        Ok(())
+        let signals = ACTED_ON.map(|signal| signal as i32);
+        fork::replace(&signals, || {
+            for signal in signals {
+                self.signal.call1(py, (signal, &self.run))?;
+            }
+            Ok(())
+        })
     }
 
     /// The module `signal` looks these up whenever it is called.
@@ -104,6 +116,7 @@ impl Sharing {
         let py = module.py();
         let main = thread::current().id();
         let handlers = self.handlers.clone_ref(py);
+        let withheld = self.withheld.clone_ref(py);
         let original = self.signal.clone_ref(py);
         let signal = move |args: &Bound<'_, PyTuple>, keywords: Option<&Bound<'_, PyDict>>| {
             let py = args.py();
@@ -121,7 +134,8 @@ impl Sharing {
             if !handler.is_callable() && !is_disposition(&handler) {
                 return Err(PyTypeError::new_err(NO_HANDLER));
             }
-            handlers.set_item(number, handler)?;
+            handlers.set_item(&number, handler)?;
+            withheld.bind(py).call_method1("pop", (number, py.None()))?;
             Ok(before.unbind())
         };
         let handlers = self.handlers.clone_ref(py);
@@ -145,9 +159,11 @@ impl Sharing {
     }
 }
 
-/// What has been installed so far, by the number of the signal.
-fn handlers_in_force<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyDict>> {
-    let handlers = PyDict::new(module.py());
+/// What has been installed so far, by the number of the signal, and what of that is withheld.
+fn handlers_in_force<'py>(
+    module: &Bound<'py, PyModule>,
+) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>)> {
+    let (handlers, withheld) = (PyDict::new(module.py()), PyDict::new(module.py()));
     let default = module.getattr("SIG_DFL")?;
     // KeyboardInterrupt would hit whatever request is running.
     let interrupt = module.getattr("default_int_handler")?;
@@ -155,12 +171,15 @@ fn handlers_in_force<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, 
         let number = signal as i32;
         let mut handler = module.call_method1("getsignal", (number,))?;
         // None is a handler of C code.
-        if handler.is_none() || handler.is(&interrupt) {
+        if handler.is(&interrupt) {
+            withheld.set_item(number, handler)?;
+            handler = default.clone();
+        } else if handler.is_none() {
             handler = default.clone();
         }
         handlers.set_item(number, handler)?;
     }
-    Ok(handlers)
+    Ok((handlers, withheld))
 }
 
 /// Runs what the application has installed for a signal. It may interrupt a request of the

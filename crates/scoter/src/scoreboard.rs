@@ -5,7 +5,7 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64, fence};
@@ -15,10 +15,12 @@ use nix::time::{ClockId, clock_gettime};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::fork::Own;
+
 /// A worker's scoreboard.
 #[derive(Debug)]
 pub(crate) struct Scoreboard {
-    fd: OwnedFd,
+    fd: Own,
     base: NonNull<Totals>,
     slots: usize,
 }
@@ -124,7 +126,8 @@ impl Scoreboard {
     /// # Errors
     ///
     /// Those of the system, and `InvalidData` for a file that is none.
-    pub(crate) fn attach(fd: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn attach(fd: impl Into<Own>) -> io::Result<Self> {
+        let fd = fd.into();
         let length = usize::try_from(fstat(&fd)?.st_size).unwrap_or_default();
         let slots = length.saturating_sub(size_of::<Totals>()) / size_of::<Cell>();
         if slots == 0 || length != byte_length(slots) {

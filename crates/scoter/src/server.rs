@@ -8,7 +8,7 @@ use tracing::{error, warn};
 
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
-use crate::interpreter::traceback;
+use crate::interpreter::{traceback, watch_forks};
 use crate::log;
 use crate::master;
 use crate::program::{Program, SUPERVISION};
@@ -44,6 +44,7 @@ pub(crate) fn run(
 
 fn serve_alone(py: Python<'_>, options: Options) -> Result<Infallible, Failure> {
     signals::block();
+    watch_forks(py).map_err(|error| Failure::Python(traceback(py, &error)))?;
     let opened = start::open(&options)?;
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(

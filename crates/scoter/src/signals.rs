@@ -10,6 +10,7 @@ use rustix::process::getpid;
 use tokio::net::UnixStream;
 use tracing::warn;
 
+use crate::fork;
 use crate::process::Disposition;
 
 /// What the process at the top acts on, in the order in which it arrives.
@@ -37,27 +38,30 @@ impl Signals {
         let (sender, receiver) = StdStream::pair()?;
         receiver.set_nonblocking(true)?;
         let process = getpid();
-        for signal in ACTED_ON {
-            let sender = sender.try_clone()?;
-            let note = move |info: &siginfo_t| {
-                // A child that was forked behind our back has the same socket.
-                if getpid() == process {
-                    let own = if sent_by(info) == Some(process.as_raw_pid()) {
-                        OWN
-                    } else {
-                        0
-                    };
-                    let byte = signal as u8 | own;
-                    let _ = send(&sender, &[byte], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-                }
-            };
-            #[expect(unsafe_code, reason = "a handler runs at any time")]
-            // SAFETY: getpid(2) and send(2) are async-signal-safe (signal-safety(7)), and
-            // nothing is allocated or locked.
-            unsafe {
-                signal_hook_registry::register_sigaction(signal as i32, note)?
-            };
-        }
+        fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
+            for signal in ACTED_ON {
+                let sender = sender.try_clone()?;
+                let note = move |info: &siginfo_t| {
+                    // A child that was forked behind our back has the same socket.
+                    if getpid() == process {
+                        let own = if sent_by(info) == Some(process.as_raw_pid()) {
+                            OWN
+                        } else {
+                            0
+                        };
+                        let byte = signal as u8 | own;
+                        let _ = send(&sender, &[byte], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+                    }
+                };
+                #[expect(unsafe_code, reason = "a handler runs at any time")]
+                // SAFETY: getpid(2) and send(2) are async-signal-safe (signal-safety(7)), and
+                // nothing is allocated or locked.
+                unsafe {
+                    signal_hook_registry::register_sigaction(signal as i32, note)?
+                };
+            }
+            io::Result::Ok(())
+        })?;
         Ok(Self(UnixStream::from_std(receiver)?))
     }
 

@@ -81,6 +81,7 @@ fn reply(c: &mut Criterion) {
                         errors: errors.clone(),
                         transport: Arc::clone(&transport),
                         method: Method::Other,
+                        on_return: |_, _| {},
                         out: std::mem::take(&mut out),
                         spares: &mut spares,
                     };

@@ -72,6 +72,7 @@
 //!         errors,
 //!         transport: Arc::new(Connection),
 //!         method: Method::of(vars),
+//!         on_return: |_, _| {},
 //!         out: Vec::new(),
 //!         spares: &mut Spares::default(),
 //!     }))

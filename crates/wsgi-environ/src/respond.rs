@@ -25,6 +25,11 @@ pub struct Exchange<'a, 'py> {
     pub transport: Arc<dyn Transport>,
     /// The method of the request.
     pub method: Method,
+    /// Called each time that code of the application has returned, with what it
+    /// raised, and before anything else happens. It may end the process: the
+    /// application may have forked, and this be the child, which the rest of
+    /// the request is no business of.
+    pub on_return: fn(Python<'_>, Option<&PyErr>),
     /// A buffer to build the head in; what it holds is discarded. It comes back
     /// as [`Tail::out`](crate::Tail::out), to be used again.
     pub out: Vec<u8>,
@@ -60,9 +65,11 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         errors,
         transport,
         method,
+        on_return,
         out,
         spares,
     } = exchange;
+    let returned = Returned { py, on_return };
     let reply = Reply::new(transport, method, out);
     let start_response = match spares.start_response(py, reply) {
         Ok(start_response) => start_response,
@@ -76,11 +83,11 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
     };
 
     let mut driver = Driver {
-        py,
+        returned,
         start_response: &start_response,
         ended: None,
     };
-    let (result, outcome) = match application.call1((environ, &start_response)) {
+    let (result, outcome) = match returned.checked(application.call1((environ, &start_response))) {
         Ok(result) => {
             let outcome = driver.send(&result);
             (Some(result), outcome)
@@ -88,7 +95,7 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         Err(error) => (None, Err(exception(Stage::Call, error))),
     };
     let reply = driver.into_reply();
-    let closing = result.and_then(|result| close(&result).err());
+    let closing = result.and_then(|result| close(returned, &result).err());
     let ended = input.get().finish();
     errors.get().finish(py);
     spares.keep(input, start_response);
@@ -99,15 +106,33 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
     }
 }
 
+/// Lets the server know whenever code of the application has returned.
+#[derive(Clone, Copy)]
+struct Returned<'py> {
+    py: Python<'py>,
+    on_return: fn(Python<'_>, Option<&PyErr>),
+}
+
+impl Returned<'_> {
+    fn checked<T>(self, result: PyResult<T>) -> PyResult<T> {
+        (self.on_return)(self.py, result.as_ref().err());
+        result
+    }
+}
+
 /// Gets the parts of the body out of what the application returned.
 struct Driver<'a, 'py> {
-    py: Python<'py>,
+    returned: Returned<'py>,
     start_response: &'a Bound<'py, StartResponse>,
     /// The reply, once the application is done with it.
     ended: Option<Reply>,
 }
 
 impl<'py> Driver<'_, 'py> {
+    fn py(&self) -> Python<'py> {
+        self.returned.py
+    }
+
     /// Sends what comes in parts and returns what is left to send.
     fn send(&mut self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
         if let Ok(list) = result.cast_exact::<PyList>() {
@@ -125,9 +150,9 @@ impl<'py> Driver<'_, 'py> {
             return self.send_all(std::iter::once(result.clone()));
         }
         if let Ok(wrapper) = result.cast_exact::<FileWrapper>() {
-            let range = wrapper
-                .get()
-                .file_range(self.py)
+            let range = self
+                .returned
+                .checked(wrapper.get().file_range(self.py()))
                 .map_err(|error| exception(Stage::Iterate, error))?;
             if let Some(range) = range {
                 return self.send_file(range);
@@ -154,7 +179,7 @@ impl<'py> Driver<'_, 'py> {
     }
 
     fn queue(&mut self, parts: &[Bound<'py, PyBytes>]) -> Result<Rest, Cause> {
-        let py = self.py;
+        let py = self.py();
         let rest = self.end(|reply| reply.queue(py, parts))?;
         Ok(rest.unwrap_or(Rest::Nothing))
     }
@@ -175,17 +200,21 @@ impl<'py> Driver<'_, 'py> {
     /// PEP 3333: "WSGI servers, gateways, and middleware must not delay the
     /// transmission of any block".
     fn send_each(&mut self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
-        let items = result
-            .try_iter()
+        let items = self
+            .returned
+            .checked(result.try_iter())
             .map_err(|error| not_iterable(result, error))?;
         for (index, item) in (0..).zip(items) {
-            let item = item.map_err(|error| exception(Stage::Iterate, error))?;
+            let item = self
+                .returned
+                .checked(item)
+                .map_err(|error| exception(Stage::Iterate, error))?;
             let part = into_bytes(item, index)?;
             let size = match index {
                 0 => self.size_if_only(result, &part),
                 _ => None,
             };
-            match self.reply(|reply| reply.send(self.py, &part, size))? {
+            match self.reply(|reply| reply.send(self.py(), &part, size))? {
                 Some(Appetite::More) => {}
                 Some(Appetite::Enough) | None => return Ok(Rest::Nothing),
             }
@@ -208,9 +237,14 @@ impl<'py> Driver<'_, 'py> {
             && self
                 .start_response
                 .get()
-                .with_reply(self.py, lacks_length)?;
+                .with_reply(self.py(), lacks_length)?;
         // Whatever __len__ raises, it has none then.
-        (asked && result.len().is_ok_and(|len| len == 1)).then_some(size)
+        (asked
+            && self
+                .returned
+                .checked(result.len())
+                .is_ok_and(|len| len == 1))
+        .then_some(size)
     }
 
     /// Works on the reply. `None` if the client has gone: nothing is wrong then
@@ -219,7 +253,7 @@ impl<'py> Driver<'_, 'py> {
         &self,
         work: impl FnOnce(&mut Reply) -> Result<R, SendError>,
     ) -> Result<Option<R>, Cause> {
-        unless_lost(self.start_response.get().with_reply(self.py, work))
+        unless_lost(self.start_response.get().with_reply(self.py(), work))
     }
 
     /// Works on the reply for the last time: the application is done with it.
@@ -229,14 +263,14 @@ impl<'py> Driver<'_, 'py> {
         &mut self,
         work: impl FnOnce(&mut Reply) -> Result<R, SendError>,
     ) -> Result<Option<R>, Cause> {
-        self.ended = self.start_response.get().finish(self.py);
+        self.ended = self.start_response.get().finish(self.py());
         unless_lost(self.ended.as_mut().map(work))
     }
 
     /// Ends the reply where that has not been done. `None` if a panic took it along.
     fn into_reply(self) -> Option<Reply> {
-        let finish = || self.start_response.get().finish(self.py);
-        self.ended.or_else(finish)
+        let (py, start_response) = (self.py(), self.start_response);
+        self.ended.or_else(|| start_response.get().finish(py))
     }
 }
 
@@ -253,15 +287,15 @@ fn unless_lost<R>(result: Option<Result<R, SendError>>) -> Result<Option<R>, Cau
 /// PEP 3333: "the server or gateway must call that method upon completion of the
 /// current request, whether the request was completed normally, or terminated
 /// early".
-fn close(result: &Bound<'_, PyAny>) -> Result<(), Cause> {
+fn close(returned: Returned<'_>, result: &Bound<'_, PyAny>) -> Result<(), Cause> {
     let plain = result.is_exact_instance_of::<PyList>()
         || result.is_exact_instance_of::<PyTuple>()
         || result.is_exact_instance_of::<PyBytes>();
     if plain {
         return Ok(());
     }
-    match result.getattr_opt(intern!(result.py(), "close")) {
-        Ok(Some(close)) => close.call0().map(drop),
+    match returned.checked(result.getattr_opt(intern!(result.py(), "close"))) {
+        Ok(Some(close)) => returned.checked(close.call0()).map(drop),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     }

@@ -21,6 +21,7 @@ mod error_log;
 mod failures;
 mod file_wrapper;
 mod flask;
+mod forks;
 mod forms;
 mod idle_connections;
 mod inert_vars;

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::config::Options;
 use crate::failure::Failure;
+use crate::fork;
 use crate::interpreter::traceback;
 use interface::{Interface, Misfit, judge};
 use source::Source;
@@ -210,10 +211,11 @@ impl Target {
         let application = match kind {
             Kind::Application => callable,
             Kind::Factory => {
-                let made = callable.call0().map_err(|error| LoadError::Factory {
-                    name: name.clone(),
-                    traceback: traceback(py, &error),
-                })?;
+                let made =
+                    fork::checked(py, callable.call0()).map_err(|error| LoadError::Factory {
+                        name: name.clone(),
+                        traceback: traceback(py, &error),
+                    })?;
                 let what = format!("what {name} returned");
                 if !made.is_callable() {
                     return Err(LoadError::NotCallable {
@@ -275,6 +277,7 @@ impl Target {
                 .try_fold(module.clone().into_any(), |object, part| {
                     object.getattr(part)
                 });
+            let found = fork::checked(py, found);
             match found {
                 Ok(object) if object.is_callable() => return Ok(((*name).to_owned(), object)),
                 Ok(object) => {

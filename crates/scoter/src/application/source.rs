@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{LoadError, prepend_to_path};
+use crate::fork;
 use crate::interpreter::traceback;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +62,7 @@ impl Source {
 }
 
 fn import_module<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyModule>, LoadError> {
-    let error = match py.import(name) {
+    let error = match fork::checked(py, py.import(name)) {
         Ok(module) => return Ok(module),
         Err(error) => error,
     };
@@ -179,7 +180,7 @@ fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModu
                 .call_method1("exec", (code, module.dict()))
         }
     };
-    execute().inspect_err(|_| drop(modules.del_item(&name)))?;
+    fork::checked(py, execute()).inspect_err(|_| drop(modules.del_item(&name)))?;
     Ok(module)
 }
 

@@ -5,20 +5,21 @@
 //! first fork.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::thread::JoinHandle;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::{Errno, write};
 
 use super::Estate;
+use crate::fork::Own;
 use crate::line::Line;
 use crate::process::exit_now;
 
 /// A thread on the look-out.
 #[derive(Debug)]
 pub(super) struct Lookout {
-    relief: OwnedFd,
+    relief: Own,
     thread: JoinHandle<()>,
 }
 
@@ -30,7 +31,7 @@ impl Lookout {
     /// Those of the system, when it has no descriptors or threads to give.
     pub(super) fn post(line: &Line, estate: Estate) -> io::Result<Self> {
         let line = line.try_clone()?;
-        let relief = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let relief = Own::from(eventfd(0, EventfdFlags::CLOEXEC)?);
         let relieved = relief.try_clone()?;
         let thread = std::thread::Builder::new()
             .name("scoter-lookout".to_owned())
@@ -51,7 +52,7 @@ impl Lookout {
 }
 
 /// Waits for whatever comes first: the end of the line, or the relief.
-fn is_gone(line: &Line, relief: &OwnedFd) -> bool {
+fn is_gone(line: &Line, relief: &Own) -> bool {
     loop {
         // The end is reported without being asked for (poll(2)), messages are not.
         let mut fds = [

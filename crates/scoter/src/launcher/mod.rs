@@ -9,7 +9,7 @@ mod lookout;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -29,6 +29,7 @@ use lookout::Lookout;
 use crate::application::Loaded;
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
+use crate::fork::{self, Own};
 use crate::hooks::set_worker_id;
 use crate::interpreter::{self, traceback};
 use crate::line::{Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher};
@@ -59,7 +60,7 @@ pub(crate) fn run(py: Python<'_>) -> u8 {
 
 /// Moves the line away from where the application would look for its standard input.
 fn take_line() -> io::Result<Line> {
-    let line = fcntl_dupfd_cloexec(stdin(), 3)?;
+    let line = Own::from(fcntl_dupfd_cloexec(stdin(), 3)?);
     let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     dup2_stdin(&null)?;
     Ok(Line::from(line))
@@ -68,7 +69,10 @@ fn take_line() -> io::Result<Line> {
 /// Learns what to launch, and loads it if it is to be shared. `None`: the master has gone.
 fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     let _ = set_name(c"scoter-launcher");
-    ACTED_ON.into_iter().for_each(survive);
+    interpreter::watch_forks(py).map_err(|error| Failure::Python(traceback(py, &error)))?;
+    fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
+        ACTED_ON.into_iter().for_each(survive);
+    });
     line.send(
         &FromLauncher::Hello {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -101,12 +105,12 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     Ok(Some(prepared))
 }
 
-fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<OwnedFd>)>> {
+fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<Own>)>> {
     loop {
         wait(Some(line), SigSet::empty())?;
         match line.receive() {
             Ok(Received::Message(ToLauncher::Configure, mut fds)) if !fds.is_empty() => {
-                let configuration = Configuration::from_memory(fds.remove(0))?;
+                let configuration = Configuration::from_memory(fds.remove(0).into())?;
                 return Ok(Some((configuration, fds)));
             }
             Ok(Received::Message(ToLauncher::Configure, _)) => {
@@ -144,7 +148,7 @@ fn freeze(py: Python<'_>) -> PyResult<()> {
 /// What every worker of this generation is given.
 struct Prepared {
     options: Options,
-    listeners: Vec<(Description, OwnedFd)>,
+    listeners: Vec<(Description, Own)>,
     control: Option<SocketFile>,
     preloaded: Option<Loaded>,
 }
@@ -172,7 +176,7 @@ impl Prepared {
         })
     }
 
-    fn into_duty(self, line: OwnedFd, board: OwnedFd, multiprocess: bool) -> Result<Duty, Failure> {
+    fn into_duty(self, line: Own, board: Own, multiprocess: bool) -> Result<Duty, Failure> {
         let allow = AllowList::new(self.options.allow.clone());
         let adopt = |(description, fd)| Listener::adopt(fd, description, &allow);
         let listeners: Result<_, _> = self.listeners.into_iter().map(adopt).collect();
@@ -218,8 +222,8 @@ struct Launcher {
 /// A worker that has just been forked, in its own process.
 struct Newborn {
     worker: u32,
-    line: OwnedFd,
-    board: OwnedFd,
+    line: Own,
+    board: Own,
 }
 
 impl Launcher {
@@ -227,7 +231,7 @@ impl Launcher {
     fn run(mut self, py: Python<'_>) -> ! {
         // A worker that ends between two looks must interrupt the wait behind them: CHLD is
         // let through only while waiting.
-        survive(Signal::SIGCHLD);
+        fork::replace(&[Signal::SIGCHLD as i32], || survive(Signal::SIGCHLD));
         let children = SigSet::from_iter([Signal::SIGCHLD]);
         let mask = children
             .thread_swap_mask(SigmaskHow::SIG_BLOCK)
@@ -287,14 +291,8 @@ impl Launcher {
     }
 
     /// Forks a worker. In its process it comes back with what belongs to it.
-    fn fork(
-        &mut self,
-        py: Python<'_>,
-        worker: u32,
-        serial: u64,
-        fds: Vec<OwnedFd>,
-    ) -> Option<Newborn> {
-        let Ok([line, board]) = <[OwnedFd; 2]>::try_from(fds) else {
+    fn fork(&mut self, py: Python<'_>, worker: u32, serial: u64, fds: Vec<Own>) -> Option<Newborn> {
+        let Ok([line, board]) = <[Own; 2]>::try_from(fds) else {
             self.tell(&FromLauncher::ForkFailed {
                 serial,
                 error: "its descriptors did not arrive".to_owned(),
@@ -305,7 +303,7 @@ impl Launcher {
         // CPython's own fork: its hooks put locks and thread states right, and run what
         // libraries registered with os.register_at_fork().
         let fork = || py.import("os")?.call_method0("fork")?.extract::<i32>();
-        let message = match fork().map(Pid::from_raw) {
+        let message = match fork::of_our_own(fork).map(Pid::from_raw) {
             Ok(None) => {
                 return Some(Newborn {
                     worker,

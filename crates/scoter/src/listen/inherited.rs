@@ -10,6 +10,7 @@ use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getsockname, sockopt};
 
 use super::{Address, Family, TcpError, reason};
+use crate::fork::Mark;
 
 /// Why a socket that was passed cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,7 @@ pub(super) fn take(number: RawFd) -> Result<(OwnedFd, Address, Family), Inherite
     let original = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl_getfd(original).map_err(not_open)?;
     fcntl_setfd(original, FdFlags::CLOEXEC).map_err(not_open)?;
+    Mark::for_good(original);
     let fd = fcntl_dupfd_cloexec(original, 3).map_err(not_open)?;
     if !is_listening(fd.as_fd()) {
         return Err(InheritedError::NotListening { number });
@@ -61,12 +63,12 @@ pub(super) fn take(number: RawFd) -> Result<(OwnedFd, Address, Family), Inherite
 }
 
 /// Finds out where a socket listens.
-pub(super) fn identify(fd: &OwnedFd) -> Result<(Address, Family), InheritedError> {
-    if sockopt::socket_domain(fd).map_err(reason)? == AddressFamily::UNIX {
-        let name = SocketAddrUnix::try_from(getsockname(fd).map_err(reason)?).map_err(reason)?;
+pub(super) fn identify(fd: impl AsFd) -> Result<(Address, Family), InheritedError> {
+    if sockopt::socket_domain(&fd).map_err(reason)? == AddressFamily::UNIX {
+        let name = SocketAddrUnix::try_from(getsockname(&fd).map_err(reason)?).map_err(reason)?;
         return Ok((unix_address(&name), Family::Unix));
     }
-    let name = SocketAddr::try_from(getsockname(fd).map_err(reason)?).map_err(reason)?;
+    let name = SocketAddr::try_from(getsockname(&fd).map_err(reason)?).map_err(reason)?;
     Ok((Address::Tcp(name), Family::Tcp))
 }
 

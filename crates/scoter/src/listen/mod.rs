@@ -11,7 +11,7 @@ mod unix;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, accept_with, acceptfrom_with, shutdown};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
+
+use crate::fork::{self, Own};
 
 pub(crate) use address::{Address, LONGEST_PATH};
 pub(crate) use allow::AllowList;
@@ -32,7 +34,7 @@ pub(crate) use unix::{Permissions, UnixError, bind_path};
 /// A socket that accepts connections, and the file that goes with it.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    fd: OwnedFd,
+    fd: Own,
     address: Address,
     kind: Kind,
     /// Whether the last accept failed for want of descriptors or memory.
@@ -148,10 +150,11 @@ impl Listener {
     ///
     /// [`InheritedError`] where the descriptor is no listening socket.
     pub(crate) fn adopt(
-        fd: OwnedFd,
+        fd: impl Into<Own>,
         description: Description,
         allow: &AllowList,
     ) -> Result<Self, InheritedError> {
+        let fd = fd.into();
         let (address, family) = inherited::identify(&fd)?;
         let kind = match description.origin {
             Origin::Unix(file) => Kind::Unix(file),
@@ -177,9 +180,9 @@ impl Listener {
         }
     }
 
-    fn new(fd: OwnedFd, address: Address, kind: Kind) -> Self {
+    fn new(fd: impl Into<Own>, address: Address, kind: Kind) -> Self {
         Self {
-            fd,
+            fd: fd.into(),
             address,
             kind,
             starved: AtomicBool::new(false),
@@ -216,7 +219,7 @@ impl Listener {
     ///
     /// Where the process has no descriptor left, it pauses for a moment instead of failing:
     /// the connection stays in the kernel's queue until another one is closed.
-    pub(crate) fn accept(&self) -> Option<OwnedFd> {
+    pub(crate) fn accept(&self) -> Option<Own> {
         loop {
             match self.accept_once() {
                 Ok(fd) => {
@@ -238,12 +241,15 @@ impl Listener {
         }
     }
 
-    fn accept_once(&self) -> Result<OwnedFd, Errno> {
+    fn accept_once(&self) -> Result<Own, Errno> {
         const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
         let (Kind::Tcp(allow) | Kind::Inherited(Family::Tcp, allow)) = &self.kind else {
-            return accept_with(&self.fd, FLAGS);
+            return fork::held_off(|| accept_with(&self.fd, FLAGS).map(Own::from));
         };
-        let (fd, peer) = acceptfrom_with(&self.fd, FLAGS)?;
+        let (fd, peer) = fork::held_off(|| {
+            let (fd, peer) = acceptfrom_with(&self.fd, FLAGS)?;
+            Ok::<_, Errno>((Own::from(fd), peer))
+        })?;
         let peer = peer.and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
         if peer.is_some_and(|peer| allow.admits(peer.ip())) {
             return Ok(fd);

@@ -9,10 +9,13 @@ use rustix::io::{Errno, write};
 
 use super::standard_error;
 use super::turn::{PIPE_BUF, Turn, is_same, is_stream, wait_writable};
+use crate::fork::Mark;
 
 /// A file, pipe or terminal that takes whole lines.
 #[derive(Debug)]
 pub(super) struct Destination {
+    // First, for it must not outlive the file.
+    _mark: Mark,
     file: File,
     /// Shared by the threads that write there; `None` where nobody has to take turns.
     threads: Option<Arc<Mutex<()>>>,
@@ -30,6 +33,7 @@ impl Destination {
             }
         });
         Self {
+            _mark: Mark::on(&file),
             file,
             threads,
             torn: false,

@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, FlockOperation, Stat, fcntl_lock, fstat};
 use rustix::io::Errno;
 
+use crate::fork;
+
 /// The right to write to a pipe or a socket: one thread of one process has it at a time.
 ///
 /// A write(2) of up to [`PIPE_BUF`] bytes is never torn apart (pipe(7)); of a longer one the
@@ -21,7 +23,7 @@ use rustix::io::Errno;
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     fd: BorrowedFd<'a>,
-    _thread: MutexGuard<'a, ()>,
+    _thread: Option<MutexGuard<'a, ()>>,
 }
 
 impl<'a> Turn<'a> {
@@ -33,7 +35,7 @@ impl<'a> Turn<'a> {
         while fcntl_lock(fd, FlockOperation::LockExclusive) == Err(Errno::INTR) {}
         Self {
             fd,
-            _thread: thread,
+            _thread: Some(thread),
         }
     }
 
@@ -45,8 +47,10 @@ impl<'a> Turn<'a> {
     ) -> Option<Self> {
         loop {
             let thread = match threads.try_lock() {
-                Ok(thread) => Some(thread),
-                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Ok(thread) => Some(Some(thread)),
+                Err(TryLockError::Poisoned(poisoned)) => Some(Some(poisoned.into_inner())),
+                // Whoever had it when the application forked is not here to give it back.
+                Err(TryLockError::WouldBlock) if fork::is_child() => Some(None),
                 Err(TryLockError::WouldBlock) => None,
             };
             if let Some(thread) = thread {

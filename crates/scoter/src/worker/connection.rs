@@ -1,7 +1,7 @@
 //! One accepted connection: never blocks by itself, waits only with a deadline.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use rustix::net::{
 use wsgi_environ::Transport;
 
 use super::author::Author;
+use crate::fork::Own;
 use crate::listen::Family;
 
 /// The longest waits on a connection.
@@ -29,7 +30,7 @@ pub(crate) struct Patience {
 /// A connection of nginx. Closing it is dropping it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    fd: OwnedFd,
+    fd: Own,
     family: Family,
     patience: Patience,
     accepted: Instant,
@@ -39,9 +40,9 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(fd: OwnedFd, family: Family, patience: Patience) -> Self {
+    pub(crate) fn new(fd: impl Into<Own>, family: Family, patience: Patience) -> Self {
         Self {
-            fd,
+            fd: fd.into(),
             family,
             patience,
             accepted: Instant::now(),
@@ -268,6 +269,7 @@ pub(crate) const MOST_PARTS: usize = 1_024;
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -277,7 +279,8 @@ mod tests {
             body: Duration::ZERO,
             write: Duration::ZERO,
         };
-        Connection::new(fd.into(), family, patience)
+        let fd: OwnedFd = fd.into();
+        Connection::new(fd, family, patience)
     }
 
     fn room(connection: &Connection) -> usize {

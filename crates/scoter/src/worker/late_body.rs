@@ -86,6 +86,7 @@ impl Transport for LateBody {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
@@ -117,7 +118,7 @@ mod tests {
             body: Duration::from_secs(60),
             write: Duration::ZERO,
         };
-        let connection = Connection::new(socket.into(), Family::Unix, patience);
+        let connection = Connection::new(OwnedFd::from(socket), Family::Unix, patience);
         let late = LateBody::new(Arc::new(connection), None);
         let start = Instant::now();
         let mut buffer = [0; 8];

@@ -238,7 +238,7 @@ mod tests {
             body: Duration::ZERO,
             write: Duration::ZERO,
         };
-        let connection = Connection::new(ours.into(), Family::Unix, patience);
+        let connection = Connection::new(OwnedFd::from(ours), Family::Unix, patience);
         let mut part = FilePart {
             file: file.into(),
             offset: 5,
@@ -262,7 +262,7 @@ mod tests {
         part.left = 1_000_000;
         part.offset = content.len() as u64;
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let connection = Connection::new(ours.into(), Family::Unix, patience);
+        let connection = Connection::new(OwnedFd::from(ours), Family::Unix, patience);
         let error = part.copy(&connection).unwrap_err();
         assert!(matches!(error, SendError::File(_)), "{error}");
     }

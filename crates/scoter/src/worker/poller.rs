@@ -1,20 +1,21 @@
 //! How an idle slot sleeps: on the listeners, the ready queue and the stop at once, without
 //! waking its neighbours.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, read};
 
 use super::Shared;
+use crate::fork::Own;
 use crate::listen::Listener;
 
 /// One slot's epoll instance.
 #[derive(Debug)]
 pub(crate) struct Poller {
-    epoll: OwnedFd,
+    epoll: Own,
     /// Python's wake-up descriptor, watched by the main thread's slot alone.
-    signals: Option<OwnedFd>,
+    signals: Option<Own>,
     accepting: bool,
 }
 
@@ -33,8 +34,8 @@ pub(crate) enum Wake {
 
 impl Poller {
     /// Watches everything a slot waits for.
-    pub(crate) fn new(shared: &Shared, signals: Option<OwnedFd>) -> Result<Self, Errno> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    pub(crate) fn new(shared: &Shared, signals: Option<Own>) -> Result<Self, Errno> {
+        let epoll = Own::from(epoll::create(CreateFlags::CLOEXEC)?);
         // EPOLLEXCLUSIVE: an event wakes one sleeping slot, not all of them.
         let exclusive = EventFlags::IN | EventFlags::EXCLUSIVE;
         for listener in &shared.listeners {

@@ -28,6 +28,7 @@ use crate::line::FromWorker;
 use crate::listen::{Address, Listener, SocketFile};
 use crate::log::AccessLog;
 use crate::process::exit_now;
+use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals::{self, Dispositions};
 
@@ -62,7 +63,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
         preloaded,
     } = duty;
     signals::block();
-    interpreter::leave_signals_to_us(py).map_err(python(py))?;
+    python_signals::share(py).map_err(python(py))?;
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
     let (shared, handoffs) =
         Shared::new(listeners, access_log, &options, Arc::new(board), overseer)?;

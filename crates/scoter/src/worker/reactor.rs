@@ -18,6 +18,7 @@ use super::departure::Departure;
 use super::idle::{self, Entered, IdleConnections};
 use super::stop::Ending;
 use super::watch;
+use crate::fork::mark_new;
 use crate::listen::Listener;
 
 /// Where slots leave connections that have to wait.
@@ -161,15 +162,18 @@ pub(crate) fn start<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_name("scoter-file")
-        .max_blocking_threads(FILE_THREADS)
-        .build()?;
-    let companion = {
-        let _context = runtime.enter();
-        companion()?
-    };
+    let (runtime, companion) = mark_new(|| {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("scoter-file")
+            .max_blocking_threads(FILE_THREADS)
+            .build()?;
+        let companion = {
+            let _context = runtime.enter();
+            companion()?
+        };
+        io::Result::Ok((runtime, companion))
+    })??;
     std::thread::Builder::new()
         .name("scoter-reactor".to_owned())
         .spawn(move || {

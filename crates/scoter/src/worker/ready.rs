@@ -1,7 +1,7 @@
 //! The queue from the reactor to the slots: requests whose packet and body have arrived.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, write};
 
 use super::request::Request;
+use crate::fork::Own;
 
 /// Complete requests, first in, first out, and an eventfd that wakes one slot for each.
 ///
@@ -21,7 +22,7 @@ pub(crate) struct ReadyQueue {
     length: AtomicUsize,
     /// A semaphore (EFD_SEMAPHORE) that counts the requests in the queue: it changes only
     /// under the lock, so that no wake-up is lost and none is left over.
-    wakeups: OwnedFd,
+    wakeups: Own,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +48,7 @@ impl ReadyQueue {
         Ok(Self {
             queue: Mutex::default(),
             length: AtomicUsize::new(0),
-            wakeups: eventfd(0, flags)?,
+            wakeups: eventfd(0, flags)?.into(),
         })
     }
 

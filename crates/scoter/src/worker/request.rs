@@ -125,6 +125,7 @@ pub(crate) fn streamed_body(
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
     use std::time::SystemTime;
 
     use uwsgi_codec::{PacketBuilder, Vars};
@@ -142,7 +143,7 @@ mod tests {
             body: Duration::ZERO,
             write: Duration::ZERO,
         };
-        let connection = Arc::new(Connection::new(fd.into(), Family::Unix, patience));
+        let connection = Arc::new(Connection::new(OwnedFd::from(fd), Family::Unix, patience));
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let start = (now.unwrap() - Duration::from_secs(60))
             .as_secs()

@@ -1,7 +1,6 @@
 //! A slot: one Python thread that takes connections, and runs the application for them.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +29,7 @@ use super::request_timeout::PythonThread;
 use super::scheduling::Courtesy;
 use super::stop::Ending;
 use crate::asked::Asked;
+use crate::fork::{self, Own};
 use crate::line::FromWorker;
 use crate::log::{self, Entry, RequestId};
 use crate::scoreboard::Cell;
@@ -93,7 +93,7 @@ impl Slot {
         index: usize,
         shared: Arc<Shared>,
         service: &Service,
-        signals: Option<OwnedFd>,
+        signals: Option<Own>,
     ) -> PyResult<Self> {
         let errors = Py::new(py, Errors::new(log::application_lines))?;
         Ok(Self {
@@ -125,9 +125,13 @@ impl Slot {
                     .unwrap_or(Next::CheckSignals)
             });
             match next {
-                Next::Serve(request) => departure = self.serve(py, *request),
+                Next::Serve(request) => {
+                    departure = self.serve(py, *request);
+                    // Of what `serve` drops and logs something may be code, too.
+                    fork::returned(py, None);
+                }
                 Next::CheckSignals => {
-                    if let Err(error) = py.check_signals() {
+                    if let Err(error) = fork::checked(py, py.check_signals()) {
                         report::signal_handler_failed(py, &error);
                     }
                 }
@@ -421,6 +425,7 @@ impl Slot {
             connection: &connection,
         };
         let served = catch_unwind(AssertUnwindSafe(|| self.respond(py, run, body)));
+        fork::returned(py, None);
         let status = match &served {
             Ok(Ok(completed)) => completed.status,
             Ok(Err(_)) | Err(_) => 500,
@@ -490,6 +495,7 @@ impl Slot {
                 errors: self.errors.bind(py).clone(),
                 transport: Arc::clone(run.connection) as _,
                 method: run.asked.kind(),
+                on_return: fork::returned,
                 out: std::mem::take(&mut self.outgoing),
                 spares: &mut self.spares,
             },

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::request_timeout::PythonThread;
+use crate::fork::{self, Mark};
 use crate::process::{highest_signal, raise_here};
 
 /// The stacks of all threads with their source lines, each with the most recent call last;
@@ -129,6 +130,8 @@ fn lossy(text: &Bound<'_, PyAny>) -> String {
 /// which a thread that executes Python would have given away. Whoever has it is in C.
 #[derive(Debug)]
 pub(crate) struct LastResort {
+    // First, for it must not outlive the file.
+    _mark: Mark,
     /// Where the handler writes, one time after the other.
     file: Mutex<File>,
     signal: i32,
@@ -149,9 +152,12 @@ impl LastResort {
         arguments.set_item("file", file.as_raw_fd())?;
         arguments.set_item("all_threads", true)?;
         arguments.set_item("chain", false)?;
-        py.import("faulthandler")?
-            .call_method("register", (signal,), Some(&arguments))?;
+        let faulthandler = py.import("faulthandler")?;
+        fork::replace(&[signal], || {
+            faulthandler.call_method("register", (signal,), Some(&arguments))
+        })?;
         Ok(Self {
+            _mark: Mark::on(&file),
             file: Mutex::new(file.into()),
             signal,
         })

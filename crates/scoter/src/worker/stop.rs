@@ -1,6 +1,6 @@
 //! The one way to say that a worker is to end.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,14 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, write};
 use tokio_util::sync::CancellationToken;
 
+use crate::fork::Own;
+
 /// Seen by the slots through a descriptor that stays readable, by tasks through a token.
 #[derive(Debug)]
 pub(crate) struct Stop {
     begun: OnceLock<(Ending, Instant)>,
     token: CancellationToken,
-    event: OwnedFd,
+    event: Own,
 }
 
 /// What becomes of the connections that nobody has accepted yet.
@@ -30,7 +32,7 @@ impl Stop {
         Ok(Self {
             begun: OnceLock::new(),
             token: CancellationToken::new(),
-            event: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
+            event: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?.into(),
         })
     }
 

@@ -11,6 +11,7 @@ use wsgi_environ::{
 };
 
 use super::slot::Service;
+use crate::fork;
 use crate::interpreter::traceback;
 use crate::log;
 
@@ -73,6 +74,7 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
             errors,
             transport: Arc::new(Nowhere),
             method: Method::Other,
+            on_return: fork::returned,
             out: Vec::new(),
             spares: &mut Spares::default(),
         },

@@ -217,6 +217,7 @@ impl Request {
                 errors,
                 transport: self.peer.clone(),
                 method: Method::of(packet.vars.as_ref()),
+                on_return: |_, _| {},
                 out: b"left over from the last request".to_vec(),
                 spares,
             },

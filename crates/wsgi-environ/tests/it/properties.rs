@@ -278,7 +278,7 @@ proptest! {
             let peer = Arc::new(Peer::default());
             let (out, spares) = (Vec::new(), &mut Spares::default());
             let exchange =
-                Exchange { environ, input, errors, transport: peer, method, out, spares };
+                Exchange { environ, input, errors, transport: peer, method, on_return: |_, _| {}, out, spares };
             let completed = respond(&application, exchange);
 
             let wire: String = completed.tail.out.iter().copied().map(char::from).collect();

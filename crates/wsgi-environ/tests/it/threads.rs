@@ -179,6 +179,7 @@ fn respond_over(gate: &Arc<Gate>, source: &str) -> (Completed, String) {
             errors,
             transport: Arc::clone(gate) as Arc<dyn Transport>,
             method: Method::Other,
+            on_return: |_, _| {},
             out: Vec::new(),
             spares: &mut Spares::default(),
         };

@@ -1,0 +1,47 @@
+//! How a child ends that comes back to the server: as one that comes to the end of its
+//! program, which is what Python itself does with it elsewhere.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::prelude::*;
+
+use crate::interpreter::run_exit_handlers;
+use crate::process::{exit_now, raise_here, reset};
+
+/// Ends the process after code that has raised `error`, or nothing.
+pub(super) fn end(py: Python<'_>, error: Option<&PyErr>) -> ! {
+    let code = error.map_or(0, |error| report(py, error));
+    run_exit_handlers(py, THREADS_TIME);
+    if error.is_some_and(|error| error.is_instance_of::<PyKeyboardInterrupt>(py)) {
+        // Py_RunMain(): the parent is to see what ended it.
+        reset(Signal::SIGINT);
+        raise_here(Signal::SIGINT as i32);
+    }
+    exit_now(code)
+}
+
+/// Says what is to be said of an exception, and returns the exit code that it means.
+fn report(py: Python<'_>, error: &PyErr) -> u8 {
+    if !error.is_instance_of::<PySystemExit>(py) {
+        // With sys.excepthook, which the application may have replaced.
+        error.print(py);
+        return 1;
+    }
+    let code = match error.value(py).getattr("code") {
+        Ok(code) if code.is_none() => return 0,
+        Ok(code) => code,
+        Err(_) => return 1,
+    };
+    if let Ok(number) = code.extract::<i64>() {
+        // exit(3): the lowest eight bits.
+        return (number & 0xff) as u8;
+    }
+    let stderr = py.import("sys").and_then(|sys| sys.getattr("stderr"));
+    let _ = stderr.and_then(|stderr| stderr.call_method1("write", (format!("{code}\n"),)));
+    1
+}
+
+/// Python waits for threads for ever: those that the child itself has started.
+const THREADS_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

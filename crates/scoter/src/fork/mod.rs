@@ -1,0 +1,133 @@
+//! Forks that the application makes of a process of the server.
+//!
+//! A child has everything that its parent has but the threads, and is not the server. So it
+//! gets back what signals did before the server, keeps no descriptor of it, and ends as a
+//! child of any Python program does where code of the application returns to the server.
+//!
+//! `os.register_at_fork()` knows of Python's own forks only, pthread_atfork(3) of those of C
+//! code too. Nobody knows of vfork(2): what is executed there has no handler and no
+//! descriptor (CLOEXEC) of the server anyway.
+
+mod descriptors;
+mod dispositions;
+mod ending;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, PoisonError, RwLock, RwLockWriteGuard};
+
+use nix::libc;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use pyo3::prelude::*;
+
+pub(crate) use descriptors::{Mark, Own, mark_new};
+pub(crate) use dispositions::replace;
+
+/// Watches the forks of this process, and of the workers that are forked from it.
+///
+/// # Errors
+///
+/// Those of the system, when it has no descriptor or memory to give.
+pub(crate) fn watch() -> io::Result<()> {
+    static WATCHING: Once = Once::new();
+    descriptors::prepare()?;
+    let mut failed = 0;
+    WATCHING.call_once(|| {
+        #[expect(unsafe_code, reason = "the standard library does not know of forks")]
+        // SAFETY: the handlers are functions of a library that is never unloaded. The child's
+        // does nothing that is not async-signal-safe.
+        unsafe {
+            failed = libc::pthread_atfork(Some(before), Some(after_in_parent), Some(in_child));
+        }
+    });
+    match failed {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Runs `fork`, whose child is a process of the server like this one.
+pub(crate) fn of_our_own<R>(fork: impl FnOnce() -> R) -> R {
+    IS_OUR_OWN.set(true);
+    let result = fork();
+    IS_OUR_OWN.set(false);
+    result
+}
+
+/// Does `work`, which does not take long, and no other thread forks meanwhile: a descriptor
+/// that has just been opened is nobody's until it is marked.
+pub(crate) fn held_off<R>(work: impl FnOnce() -> R) -> R {
+    let _held_off = FORKS.read().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
+
+/// Whether this process is a child that the application has forked.
+pub(crate) fn is_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
+}
+
+/// To be asked whenever code of the application has returned, before anything else is done:
+/// in a child it does not return. `error` is what the code has raised.
+pub(crate) fn returned(py: Python<'_>, error: Option<&PyErr>) {
+    if is_child() {
+        ending::end(py, error);
+    }
+}
+
+/// As [`returned`], with what the code came to.
+pub(crate) fn checked<T>(py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
+    returned(py, result.as_ref().err());
+    result
+}
+
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// Locked by whoever forks.
+static FORKS: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    /// The lock, while this thread forks.
+    static FORKING: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
+
+    /// Whether the next fork of this thread makes a process of the server.
+    static IS_OUR_OWN: Cell<bool> = const { Cell::new(false) };
+
+    /// The signals that the forking thread has blocked itself.
+    static MASK: Cell<Option<SigSet>> = const { Cell::new(None) };
+}
+
+extern "C" fn before() {
+    let lock = FORKS.write().unwrap_or_else(PoisonError::into_inner);
+    // A thread at its very end has nothing to keep it in, and goes without.
+    let _ = FORKING.try_with(|forking| forking.replace(Some(lock)));
+    // No handler of ours may run in the child before it is gone, and no signal get lost.
+    MASK.set(SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok());
+}
+
+extern "C" fn after_in_parent() {
+    unlock();
+    restore_mask();
+}
+
+/// Other threads may have held any lock at this moment: no memory is allocated here, and
+/// nothing waited for (signal-safety(7)).
+extern "C" fn in_child() {
+    unlock();
+    if !IS_OUR_OWN.get() {
+        IS_CHILD.store(true, Ordering::Relaxed);
+        dispositions::give_back();
+        descriptors::release();
+    }
+    restore_mask();
+}
+
+fn unlock() {
+    let _ = FORKING.try_with(RefCell::take);
+}
+
+fn restore_mask() {
+    if let Some(mask) = MASK.take() {
+        let _ = mask.thread_set_mask();
+    }
+}
