@@ -178,7 +178,10 @@ impl Reply {
                 && self.out.len() + bytes.len() <= COPIED_TOTAL;
             if copied {
                 self.out.extend_from_slice(bytes);
-            } else if bytes.len() == part.as_bytes().len() {
+            } else if bytes.len() == part.as_bytes().len() && part.is_exact_instance_of::<PyBytes>()
+            {
+                // Nothing of the application runs when one of these is dropped, which a
+                // class of its own may have seen to (`__del__`).
                 chunks.push(PyBackedBytes::from(part.clone()));
             } else {
                 chunks.push(PyBackedBytes::from(PyBytes::new(py, bytes)));

@@ -6,6 +6,7 @@
 mod accel;
 mod access_log;
 mod activation;
+mod afterwards;
 mod bodies;
 mod browser;
 mod cache;

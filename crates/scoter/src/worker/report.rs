@@ -2,15 +2,18 @@
 //! even be called.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use tracing::{debug, error, warn};
+use tracing::{Level, debug, enabled, error, warn};
 use wsgi_environ::{
-    Cause, Completed, End, Failure, Fault, InputFailure, Method, Note, Stage, write_plain_reply,
+    Cause, Completed, End, Failure, Fault, InputFailure, Method, Note, Stage, Violation,
+    write_plain_reply,
 };
 
+use super::author::Taken;
 use crate::asked::{Asked, Param};
 use crate::interpreter::traceback;
 use crate::log::{Entry, RequestId};
@@ -57,20 +60,73 @@ pub(super) enum Timing {
     TimedOut,
 }
 
-/// Logs what went wrong in a request, each thing once.
+impl From<Option<Taken>> for Timing {
+    fn from(taken: Option<Taken>) -> Self {
+        match taken {
+            None => Self::InTime,
+            Some(_) => Self::TimedOut,
+        }
+    }
+}
+
+/// What went wrong in a request, in words: nothing of Python is left in it.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    what: What,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+enum What {
+    Violation(Violation),
+    Exception { stage: Stage, traceback: String },
+}
+
+/// Puts into words what went wrong, as far as it will be logged, and lets go of the
+/// exceptions.
+///
+/// Both may run code of the application, for as long as that likes: the text of an exception
+/// may be made by a query, frames of a traceback end, objects are finalised. So it is done
+/// while the request is still running.
+pub(super) fn put_into_words(
+    py: Python<'_>,
+    failures: &mut Vec<Failure>,
+    timing: Timing,
+) -> Vec<Trouble> {
+    failures
+        .drain(..)
+        .filter_map(|Failure { cause, fault }| {
+            let is_logged = match timing {
+                Timing::InTime if fault == Fault::Application => enabled!(Level::ERROR),
+                Timing::InTime | Timing::TimedOut => enabled!(Level::DEBUG),
+            };
+            let what = match cause {
+                Cause::Violation(violation) => What::Violation(violation),
+                Cause::Exception { stage, error } => What::Exception {
+                    stage,
+                    traceback: is_logged.then(|| traceback(py, &error))?,
+                },
+            };
+            is_logged.then_some(Trouble { what, fault })
+        })
+        .collect()
+}
+
+/// Logs how a request ended and what went wrong in it, each thing once.
 ///
 /// Other threads of Python go on meanwhile: standard error may be slow.
 pub(super) fn completed(
     py: Python<'_>,
     request: Subject<'_>,
+    troubles: &[Trouble],
     completed: &Completed,
     timing: Timing,
 ) {
-    for failure in &completed.failures {
-        match timing {
-            Timing::InTime => application_failed(py, request, failure),
-            Timing::TimedOut => application_ended(py, request, failure),
-        }
+    for trouble in troubles {
+        py.detach(|| match timing {
+            Timing::InTime => application_failed(request, trouble),
+            Timing::TimedOut => application_ended(request, trouble),
+        });
     }
     for note in &completed.notes {
         py.detach(|| contract_bent(request, note));
@@ -133,8 +189,7 @@ pub(super) fn slow(entry: &Entry, elapsed: Duration) {
 }
 
 /// Logs a request whose environ could not be built.
-pub(super) fn environ_failed(py: Python<'_>, failure: &PyErr) {
-    let traceback = traceback(py, failure);
+pub(super) fn environ_failed(py: Python<'_>, traceback: &str) {
     py.detach(|| error!(%traceback, "a request was lost: its environ could not be built"));
 }
 
@@ -151,22 +206,20 @@ pub(super) fn internal_error() -> Vec<u8> {
     reply
 }
 
-fn application_failed(py: Python<'_>, request: Subject<'_>, failure: &Failure) {
+fn application_failed(request: Subject<'_>, trouble: &Trouble) {
     let (method, uri) = (request.method(), request.uri());
     let request_id = request.request_id();
-    match &failure.cause {
-        Cause::Violation(violation) => py.detach(|| {
+    match &trouble.what {
+        What::Violation(violation) => {
             error!(method, uri, request_id, %violation, "the application broke PEP 3333");
-        }),
-        Cause::Exception { stage, error } => {
+        }
+        What::Exception { stage, traceback } => {
             let place = match stage {
                 Stage::Call => "call",
                 Stage::Iterate => "iteration",
                 Stage::Close => "close()",
             };
-            let traceback = traceback(py, error);
-            let fault = failure.fault;
-            py.detach(|| match fault {
+            match trouble.fault {
                 Fault::Application => {
                     error!(
                         method,
@@ -180,18 +233,18 @@ fn application_failed(py: Python<'_>, request: Subject<'_>, failure: &Failure) {
                 Fault::Peer => {
                     debug!(method, uri, request_id, place, %traceback, "the peer went away");
                 }
-            });
+            }
         }
     }
 }
 
-fn application_ended(py: Python<'_>, request: Subject<'_>, failure: &Failure) {
-    let reason = match &failure.cause {
-        Cause::Violation(violation) => violation.to_string(),
-        Cause::Exception { error, .. } => traceback(py, error),
+fn application_ended(request: Subject<'_>, trouble: &Trouble) {
+    let reason: &dyn Display = match &trouble.what {
+        What::Violation(violation) => violation,
+        What::Exception { traceback, .. } => traceback,
     };
     let request_id = request.request_id();
-    py.detach(|| debug!(request_id, %reason, "the request that was timed out has ended"));
+    debug!(request_id, %reason, "the request that was timed out has ended");
 }
 
 fn contract_bent(request: Subject<'_>, note: &Note) {

@@ -30,6 +30,7 @@ use super::scheduling::Courtesy;
 use super::stop::Ending;
 use crate::asked::Asked;
 use crate::fork::{self, Own};
+use crate::interpreter::traceback;
 use crate::line::FromWorker;
 use crate::log::{self, Entry, RequestId};
 use crate::scoreboard::Cell;
@@ -424,12 +425,18 @@ impl Slot {
             request_id: &request_id,
             connection: &connection,
         };
-        let served = catch_unwind(AssertUnwindSafe(|| self.respond(py, run, body)));
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            let mut completed = self.respond(py, run, body).map_err(|e| traceback(py, &e))?;
+            let timing = Timing::from(connection.author().taken());
+            let troubles = report::put_into_words(py, &mut completed.failures, timing);
+            Ok::<_, String>((completed, troubles))
+        }));
         fork::returned(py, None);
         let status = match &served {
-            Ok(Ok(completed)) => completed.status,
+            Ok(Ok((completed, _))) => completed.status,
             Ok(Err(_)) | Err(_) => 500,
         };
+        // From here on nothing of the request is left that could run code of the application.
         let time = match self.shared.watch.seat(self.index) {
             Some(seat) => seat.release(py, self.cell(), status),
             None => self.cell().end(status),
@@ -437,10 +444,10 @@ impl Slot {
         self.longest_run = self.longest_run.max(time);
 
         let taken = connection.author().taken();
-        let completed = match served {
-            Ok(Ok(completed)) => completed,
-            Ok(Err(failure)) => {
-                report::environ_failed(py, &failure);
+        let (completed, troubles) = match served {
+            Ok(Ok(served)) => served,
+            Ok(Err(traceback)) => {
+                report::environ_failed(py, &traceback);
                 return internal_error(connection, taken);
             }
             Err(_) => {
@@ -449,15 +456,12 @@ impl Slot {
                 return internal_error(connection, taken);
             }
         };
-        let timing = match taken {
-            None => Timing::InTime,
-            Some(_) => Timing::TimedOut,
-        };
+        let timing = Timing::from(taken);
         let subject = Subject {
             asked: &asked,
             request_id: &request_id,
         };
-        report::completed(py, subject, &completed, timing);
+        report::completed(py, subject, &troubles, &completed, timing);
         if taken == Some(Taken::Whole) {
             // The reactor has answered, and ends the connection.
             self.outgoing = completed.tail.out;
