@@ -66,6 +66,18 @@ def streams(environ, start_response):
     return Closing(chunks(), "streams: closed")
 
 
+def finishes(environ, start_response):
+    """Begins to answer, and has the rest at hand however late it is."""
+    write = start_response("200 OK", HEADERS)
+    write(b"first\n")
+    event("finishes")
+    try:
+        while True:
+            pass
+    except BaseException:
+        return [b"rest"]
+
+
 def ends_in_c(environ, start_response):
     """Its last code in Python is run before the time is over: the exception comes too late."""
     start_response("200 OK", HEADERS)
@@ -102,5 +114,5 @@ def deep(environ, start_response, depth=300):
 
 
 application = by_path(
-    sleeps, loops, careless, stubborn, keeps_the_gil, streams, ends_in_c, spins, reads, waits, quick, deep
+    sleeps, loops, careless, stubborn, keeps_the_gil, streams, finishes, ends_in_c, spins, reads, waits, quick, deep
 )

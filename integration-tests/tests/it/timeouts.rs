@@ -232,6 +232,23 @@ fn response_that_has_begun_is_cut() {
 }
 
 #[test]
+fn peer_whose_response_was_cut_has_not_gone() {
+    let scoter = Scoter::serving("timeouts")
+        .args(["--threads", "1", "--request-timeout", "200ms"])
+        .start();
+    for name in ["streams", "finishes"] {
+        let bytes = begin(&scoter, name).ending().bytes();
+        assert!(bytes.ends_with(b"first\n"), "{bytes:?}");
+        assert_serves(&scoter);
+    }
+    let totals = &scoter.status()["totals"];
+    assert_eq!(
+        (&totals["timeouts"], &totals["peers_gone"]),
+        (&2.into(), &0.into())
+    );
+}
+
+#[test]
 fn wait_for_a_body_ends_and_what_comes_of_it_is_discarded() {
     let scoter = Scoter::serving("timeouts")
         .args(["--no-master", "--threads", "1", "--body-buffer", "1"])

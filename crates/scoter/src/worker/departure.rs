@@ -13,6 +13,7 @@ use wsgi_environ::{
 };
 
 use super::Shared;
+use super::author::Taken;
 use super::connection::Connection;
 use super::outgoing::{Outgoing, Progress, SendError};
 use super::refusal::{Answer, Refusal};
@@ -259,6 +260,10 @@ impl Departure {
         let uri = || subject.map(Subject::uri);
         let request_id = subject.map(Subject::request_id);
         self.ending = match error {
+            // By us, for --request-timeout: that has been counted, and logged.
+            SendError::Peer(_) if self.connection.author().taken() == Some(Taken::Rest) => {
+                Ending::Close
+            }
             SendError::Peer(_) => {
                 shared.peer_gone();
                 debug!(request_id, reason = %error, unsent_bytes, "response not taken");
