@@ -22,6 +22,7 @@ pub struct Scoter {
     process: Process,
     socket: PathBuf,
     folder: TempDir,
+    may_panic: bool,
 }
 
 /// What to start a [`Scoter`] with.
@@ -81,6 +82,11 @@ impl Scoter {
             user: None,
             folder,
         }
+    }
+
+    /// Says that the test takes from the server what none of it can do without.
+    pub fn may_panic(&mut self) {
+        self.may_panic = true;
     }
 
     /// Returns the folder of this test: socket, logs, whatever the test puts there.
@@ -235,9 +241,10 @@ impl DerefMut for Scoter {
 impl Drop for Scoter {
     /// Fails the test if the server lost a thread to a panic, whatever else the test looked at.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.may_panic {
             let log = self.stderr();
-            assert!(!log.contains("panicked at"), "{log}");
+            let panicked = ["panicked at", "a thread panicked"];
+            assert!(!panicked.iter().any(|text| log.contains(text)), "{log}");
         }
     }
 }
@@ -368,6 +375,7 @@ impl ScoterBuilder {
             process,
             socket: self.socket(),
             folder: self.folder,
+            may_panic: false,
         }
     }
 

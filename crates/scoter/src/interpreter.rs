@@ -11,6 +11,7 @@ use pyo3::types::{PyCFunction, PyDict, PyList, PyString};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tracing::{error, warn};
 
+use crate::descriptors::{Watch, move_up, watch};
 use crate::fork::{self, Own};
 use crate::python_signals;
 use crate::signals::ACTED_ON;
@@ -92,6 +93,7 @@ pub(crate) fn signals_of(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
 /// the kernel picks, CPython's C handler writes a byte here (`signal.set_wakeup_fd`).
 #[derive(Debug)]
 pub(crate) struct SignalWakeups {
+    _watches: [Watch; 2],
     receiver: Own,
     _sender: Own,
 }
@@ -102,18 +104,24 @@ impl SignalWakeups {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (receiver, sender) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(io::Error::from)?;
+        let (receiver, sender): (Own, Own) = (move_up(receiver), move_up(sender));
+        let watches = [
+            watch("wake-up for signals", &receiver),
+            watch("wake-up for signals, Python's end", &sender),
+        ];
         let arguments = PyDict::new(py);
         arguments.set_item("warn_on_full_buffer", false)?;
         signals_of(py)?.call_method("set_wakeup_fd", (sender.as_raw_fd(),), Some(&arguments))?;
         Ok(Self {
-            receiver: receiver.into(),
-            _sender: sender.into(),
+            _watches: watches,
+            receiver,
+            _sender: sender,
         })
     }
 
     /// The end that becomes readable.
     pub(crate) fn receiver(&self) -> io::Result<Own> {
-        self.receiver.try_clone()
+        self.receiver.try_clone().map(move_up)
     }
 }
 

@@ -58,6 +58,10 @@ pub(crate) fn reset(signal: Signal) {
 /// of sysexits.h). The master has been told before.
 pub(crate) const STUCK: u8 = 70;
 
+/// The exit code of a worker that has lost a part of its own, such as its epoll instance, and
+/// has said which (EX_OSERR of sysexits.h).
+pub(crate) const DAMAGED: u8 = 71;
+
 /// The real-time signal with the highest number.
 pub(crate) fn highest_signal() -> i32 {
     libc::SIGRTMAX()

@@ -28,7 +28,6 @@ pub(crate) fn run(
     options: Options,
 ) -> u8 {
     log::init(&options);
-    std::panic::set_hook(Box::new(|panic| error!(%panic, "bug in scoter")));
     let served = if options.no_master {
         serve_alone(py, options).map(|never| match never {})
     } else if let Err(error) = python_signals::take(py) {

@@ -1,12 +1,14 @@
 //! The server's own descriptors, which forked children do not keep.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicI32, AtomicU64};
 
 use nix::libc;
 use rustix::fs::{Dir, Mode, OFlags, fstat, open};
+
+use crate::descriptors::move_up;
 
 /// A descriptor of the server's own.
 ///
@@ -136,7 +138,7 @@ fn is_of_a_runtime(number: RawFd) -> bool {
 pub(super) fn prepare() -> io::Result<()> {
     if NULL.load(Relaxed) < 0 {
         let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-        let null = std::os::fd::IntoRawFd::into_raw_fd(null);
+        let null = move_up::<OwnedFd>(null).into_raw_fd();
         NULL.store(null, Relaxed);
     }
     Ok(())

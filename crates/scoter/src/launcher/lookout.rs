@@ -12,6 +12,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::{Errno, write};
 
 use super::Estate;
+use crate::descriptors::move_up;
 use crate::fork::Own;
 use crate::line::Line;
 use crate::process::exit_now;
@@ -30,9 +31,9 @@ impl Lookout {
     ///
     /// Those of the system, when it has no descriptors or threads to give.
     pub(super) fn post(line: &Line, estate: Estate) -> io::Result<Self> {
-        let line = line.try_clone()?;
-        let relief = Own::from(eventfd(0, EventfdFlags::CLOEXEC)?);
-        let relieved = relief.try_clone()?;
+        let line: Line = move_up(line.try_clone()?);
+        let relief: Own = move_up(eventfd(0, EventfdFlags::CLOEXEC)?);
+        let relieved: Own = move_up(relief.try_clone()?);
         let thread = std::thread::Builder::new()
             .name("scoter-lookout".to_owned())
             .spawn(move || {

@@ -28,6 +28,7 @@ use lookout::Lookout;
 
 use crate::application::Loaded;
 use crate::config::{Options, Settings};
+use crate::descriptors::{move_up, watch_for_ever};
 use crate::failure::Failure;
 use crate::fork::{self, Own};
 use crate::hooks::set_worker_id;
@@ -60,7 +61,7 @@ pub(crate) fn run(py: Python<'_>) -> u8 {
 
 /// Moves the line away from where the application would look for its standard input.
 fn take_line() -> io::Result<Line> {
-    let line = Own::from(fcntl_dupfd_cloexec(stdin(), 3)?);
+    let line: Own = move_up(fcntl_dupfd_cloexec(stdin(), 3)?);
     let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     dup2_stdin(&null)?;
     Ok(Line::from(line))
@@ -89,7 +90,11 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     log::init(&options);
     let mut prepared = Prepared {
         options,
-        listeners: configuration.listeners.into_iter().zip(fds).collect(),
+        listeners: configuration
+            .listeners
+            .into_iter()
+            .zip(fds.into_iter().map(move_up))
+            .collect(),
         control: configuration.control,
         preloaded: None,
     };
@@ -376,10 +381,14 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiproc
     log::identify(Identity::Worker { id: newborn.worker });
     let name = CString::new(format!("scoter-w{}", newborn.worker)).unwrap_or_default();
     let _ = set_name(&name);
-    let report = newborn.line.try_clone().map(Line::from);
+    let line: Own = move_up(newborn.line);
+    let report = line.try_clone().map(move_up::<Line>);
+    if let Ok(report) = &report {
+        watch_for_ever("line to the master, for a failed start", report);
+    }
     let served = launcher
         .given
-        .into_duty(newborn.line, newborn.board, multiprocess)
+        .into_duty(line, newborn.board, multiprocess)
         .and_then(|duty| serve(py, duty));
     let failure = match served {
         Ok(never) => match never {},

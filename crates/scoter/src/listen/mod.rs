@@ -22,6 +22,8 @@ use rustix::net::{Shutdown, SocketFlags, accept_with, acceptfrom_with, shutdown}
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
+use crate::descriptors::{move_up, watch_for_ever};
+use crate::fatal;
 use crate::fork::{self, Own};
 
 pub(crate) use address::{Address, LONGEST_PATH};
@@ -190,6 +192,20 @@ impl Listener {
         }
     }
 
+    /// The same at a high number, where the application does not close it by accident. The
+    /// process ends if it is lost all the same.
+    #[must_use]
+    pub(crate) fn secured(mut self) -> Self {
+        self.fd = move_up(self.fd);
+        watch_for_ever(self.part(), &self.fd);
+        self
+    }
+
+    /// What it is called where it is lost.
+    fn part(&self) -> String {
+        format!("listener {}", self.address)
+    }
+
     /// The address as bound: the real port where 0 was asked for.
     pub(crate) fn address(&self) -> &Address {
         &self.address
@@ -231,6 +247,7 @@ impl Listener {
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::AGAIN) => return None,
                 Err(error) => {
+                    fatal::examine(&self.part(), error);
                     if !self.starved.swap(true, Ordering::Relaxed) {
                         warn!(%error, address = %self.address, "cannot accept connections for now");
                     }

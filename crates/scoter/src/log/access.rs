@@ -68,6 +68,9 @@ pub(crate) enum OpenError {
 }
 
 impl AccessLog {
+    /// What it is called where it is lost.
+    pub(crate) const NAME: &str = "access log";
+
     /// Opens the log.
     ///
     /// A file is appended to, and made with mode 640 where it does not exist.
@@ -150,6 +153,14 @@ impl AccessLog {
         let _ = queue
             .changed
             .wait_timeout_while(lines, CLOSE_PATIENCE, |lines| !lines.closed);
+    }
+
+    /// Whether nobody writes it any more, though nobody has closed it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.0.as_ref().is_some_and(|queue| {
+            let lines = queue.lock();
+            lines.closed && !lines.closing
+        })
     }
 }
 
@@ -255,6 +266,7 @@ impl Queue {
     fn write_batches(&self, mut destination: Destination, path: Option<&Path>) {
         let mut batch = Vec::with_capacity(2 * BATCH_BYTES);
         let mut failing = false;
+        let _end = End(self);
         loop {
             let lost = match self.next_task(&mut batch) {
                 Task::Reopen => {
@@ -282,8 +294,16 @@ impl Queue {
             }
             batch.clear();
         }
-        self.lock().closed = true;
-        self.changed.notify_all();
+    }
+}
+
+/// Says that the writer has ended, whatever it has ended for.
+struct End<'a>(&'a Queue);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_all();
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::{Errno, write};
 
+use super::access::AccessLog;
 use super::standard_error;
 use super::turn::{PIPE_BUF, Turn, is_same, is_stream, wait_writable};
+use crate::descriptors::{Watch, move_up, watch};
 use crate::fork::Mark;
 
 /// A file, pipe or terminal that takes whole lines.
@@ -16,6 +18,7 @@ use crate::fork::Mark;
 pub(super) struct Destination {
     // First, for it must not outlive the file.
     _mark: Mark,
+    _watch: Watch,
     file: File,
     /// Shared by the threads that write there; `None` where nobody has to take turns.
     threads: Option<Arc<Mutex<()>>>,
@@ -25,6 +28,7 @@ pub(super) struct Destination {
 
 impl Destination {
     pub(super) fn new(file: File) -> Self {
+        let file: File = move_up(file);
         let threads = is_stream(&file).then(|| {
             if is_same(&file, io::stderr()) {
                 standard_error::threads()
@@ -34,6 +38,7 @@ impl Destination {
         });
         Self {
             _mark: Mark::on(&file),
+            _watch: watch(AccessLog::NAME, &file),
             file,
             threads,
             torn: false,

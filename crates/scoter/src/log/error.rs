@@ -19,6 +19,7 @@ use tracing_subscriber::{Registry, reload};
 use super::foreign_text;
 use super::identity::{self, Identity};
 use super::json_event::{Application, JsonEvent};
+use super::panic::log_panics;
 use super::standard_error;
 use crate::config::{LogFormat, LogLevel, Options};
 
@@ -52,6 +53,7 @@ pub(crate) fn init(options: &Options) {
         .try_init();
     if started.is_ok() {
         let _ = LEVEL.set(handle);
+        log_panics();
     }
 }
 

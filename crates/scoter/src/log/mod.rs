@@ -12,6 +12,7 @@ mod foreign_text;
 mod format;
 mod identity;
 mod json_event;
+mod panic;
 mod request_id;
 mod standard_error;
 mod turn;

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 
 use super::cgroup::Cgroup;
+use crate::process::DAMAGED;
 
 /// Tells a kill by the kernel for want of memory from others.
 #[derive(Debug)]
@@ -36,6 +37,11 @@ impl Coroner {
         };
         let Some(number) = status.signal() else {
             let code = status.code().unwrap_or_default();
+            if code == i32::from(DAMAGED) {
+                return "it had lost a part of its own, which its last line names: application \
+                        code closes descriptors that are not its own, most likely"
+                    .to_owned();
+            }
             return format!(
                 "it ended by itself with exit code {code}: os._exit(), or a fatal error of an \
                  extension"
@@ -105,6 +111,11 @@ mod tests {
             (
                 Some(7 << 8),
                 "it ended by itself with exit code 7: os._exit(), or a fatal error of an extension",
+            ),
+            (
+                Some(71 << 8),
+                "it had lost a part of its own, which its last line names: application code \
+                 closes descriptors that are not its own, most likely",
             ),
             (
                 None,

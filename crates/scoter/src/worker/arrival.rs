@@ -20,6 +20,7 @@ use super::request::{Request, Stage, body_of, streamed_body};
 use super::room::make_room;
 use super::waiter::{Waited, Waiter};
 use crate::asked::Asked;
+use crate::descriptors::move_aside;
 use crate::log::say;
 
 /// A connection whose request is incomplete.
@@ -68,7 +69,7 @@ impl Arrival {
             missing,
         } = self;
         let peer = Waiter::new(Arc::clone(&connection), Interest::READABLE, &shared.stop)
-            .map_err(Refusal::Connection)?;
+            .map_err(|error| Refusal::of(&connection, error))?;
         let asked = match missing {
             Part::Body(asked) => asked,
             Part::Packet => {
@@ -155,7 +156,7 @@ async fn receive_packet(
         match peer.wait(deadline, |peer| peer.recv_into(buffer)).await {
             Waited::Done(Ok(0)) => return Err(Refusal::PeerGone),
             Waited::Done(Ok(_)) => {}
-            Waited::Done(Err(error)) => return Err(Refusal::Connection(error)),
+            Waited::Done(Err(error)) => return Err(Refusal::of(peer.connection(), error)),
             Waited::TimedOut => return Err(Refusal::HeaderTimeout { received }),
             Waited::Stopping => return Err(Refusal::Stopping),
         }
@@ -176,7 +177,7 @@ async fn begin_body(
     let begun = |waited| match waited {
         Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
         Waited::Done(Ok(_)) => Ok(Begun::Yes),
-        Waited::Done(Err(error)) => Err(Refusal::Connection(error)),
+        Waited::Done(Err(error)) => Err(Refusal::of(peer.connection(), error)),
         Waited::TimedOut | Waited::Stopping => Ok(Begun::Not(None)),
     };
     let soon = peer.wait(start + SOON, |peer| peer.recv_into(buffer)).await;
@@ -220,7 +221,8 @@ async fn spool_body(
         .await
         .map_err(|panic| Refusal::Spool(io::Error::other(panic)))?
         .map_err(Refusal::Spool)?;
-    let mut file = File::from_std(file);
+    // The number must not be given out again while the application reads it.
+    let mut file = File::from_std(move_aside(file));
     let mut spooled = 0;
     loop {
         let part = usize::try_from(length - spooled).map_or(buffer.len(), |l| l.min(buffer.len()));
@@ -253,7 +255,7 @@ async fn receive_more(
     match peer.wait(deadline, |peer| peer.recv_into(buffer)).await {
         Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
         Waited::Done(Ok(_)) => Ok(()),
-        Waited::Done(Err(error)) => Err(Refusal::Connection(error)),
+        Waited::Done(Err(error)) => Err(Refusal::of(peer.connection(), error)),
         Waited::TimedOut => Err(Refusal::BodyTimeout { received, length }),
         Waited::Stopping => Err(Refusal::Stopping),
     }

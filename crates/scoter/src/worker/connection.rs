@@ -15,6 +15,8 @@ use rustix::net::{
 use wsgi_environ::Transport;
 
 use super::author::Author;
+use super::claim::Claim;
+use crate::descriptors::above_standard;
 use crate::fork::Own;
 use crate::listen::Family;
 
@@ -30,7 +32,9 @@ pub(crate) struct Patience {
 /// A connection of nginx. Closing it is dropping it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    fd: Own,
+    /// There until it is dropped.
+    fd: Option<Own>,
+    claim: Claim,
     family: Family,
     patience: Patience,
     accepted: Instant,
@@ -41,14 +45,40 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(fd: impl Into<Own>, family: Family, patience: Patience) -> Self {
+        let fd = above_standard(fd.into());
         Self {
-            fd: fd.into(),
+            claim: Claim::new(fd.as_raw_fd()),
+            fd: Some(fd),
             family,
             patience,
             accepted: Instant::now(),
             author: Author::default(),
             widened: AtomicBool::new(false),
         }
+    }
+
+    /// The descriptor, as long as it is this connection's.
+    ///
+    /// # Errors
+    ///
+    /// EBADF once application code has closed it, and another connection has the number.
+    pub(crate) fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
+        let fd = self.fd.as_ref().filter(|_| self.claim.counts());
+        fd.map(Own::as_fd).ok_or(Errno::BADF)
+    }
+
+    /// Whether the descriptor is still this connection's, as far as that can be known without
+    /// asking the kernel.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.claim.counts()
+    }
+
+    /// Whether application code has closed the descriptor: asks the kernel, so it is for
+    /// where something has failed.
+    pub(crate) fn is_lost(&self) -> bool {
+        let Ok(fd) = self.fd() else { return true };
+        let kind = sockopt::socket_type(fd);
+        matches!(kind, Err(Errno::BADF | Errno::NOTSOCK))
     }
 
     pub(crate) fn accepted(&self) -> Instant {
@@ -63,7 +93,7 @@ impl Connection {
     /// Appends what has arrived to `buffer`, as far as its capacity goes; 0 is the end.
     pub(crate) fn recv_into(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         loop {
-            let received = match recv(&self.fd, buffer.spare_capacity_mut(), RecvFlags::empty()) {
+            let received = match recv(self.fd()?, buffer.spare_capacity_mut(), RecvFlags::empty()) {
                 Ok(((arrived, _), _)) => arrived.len(),
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(errno.into()),
@@ -85,7 +115,7 @@ impl Connection {
             if self.author.taken().is_some() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            match recv(&self.fd, &mut *buffer, RecvFlags::empty()) {
+            match recv(self.fd()?, &mut *buffer, RecvFlags::empty()) {
                 Ok((received, _)) => return Ok(received),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.wait(PollFlags::IN, patience)?,
@@ -96,7 +126,7 @@ impl Connection {
 
     /// Throws away what has arrived, up to the size of `scratch`; 0 is the end.
     pub(crate) fn discard(&self, scratch: &mut [u8]) -> io::Result<usize> {
-        let (received, _) = recv(&self.fd, scratch, RecvFlags::empty())?;
+        let (received, _) = recv(self.fd()?, scratch, RecvFlags::empty())?;
         Ok(received)
     }
 
@@ -117,7 +147,8 @@ impl Connection {
     pub(crate) fn peer_is_gone(&self) -> bool {
         // poll(2) reports these two whatever is asked for.
         let gone = PollFlags::HUP | PollFlags::ERR;
-        let mut fds = [PollFd::new(&self.fd, PollFlags::empty())];
+        let Ok(fd) = self.fd() else { return true };
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
         poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().intersects(gone)
     }
 
@@ -127,9 +158,9 @@ impl Connection {
         const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
         loop {
             let sent = match parts {
-                [part] => send(&self.fd, part, FLAGS),
+                [part] => send(self.fd()?, part, FLAGS),
                 parts => sendmsg(
-                    &self.fd,
+                    self.fd()?,
                     &parts[..parts.len().min(MOST_PARTS)],
                     &mut SendAncillaryBuffer::default(),
                     FLAGS,
@@ -152,16 +183,19 @@ impl Connection {
     pub(crate) fn widen(&self, bytes: usize) -> bool {
         // The kernel doubles the number, for its bookkeeping, and goes by
         // net.core.wmem_max where that is less.
+        let grow = |fd: BorrowedFd<'_>| {
+            sockopt::socket_send_buffer_size(fd).is_ok_and(|now| now < bytes)
+                && sockopt::set_socket_send_buffer_size(fd, bytes / 2).is_ok()
+        };
         self.family == Family::Unix
             && !self.widened.swap(true, Ordering::Relaxed)
-            && sockopt::socket_send_buffer_size(&self.fd).is_ok_and(|now| now < bytes)
-            && sockopt::set_socket_send_buffer_size(&self.fd, bytes / 2).is_ok()
+            && self.fd().is_ok_and(grow)
     }
 
     /// Says that the response has ended, while the peer may still be sending.
     pub(crate) fn shutdown_write(&self) {
         // ENOTCONN: the peer has gone, and nothing is left to say.
-        let _ = shutdown(&self.fd, Shutdown::Write);
+        let _ = self.shut_down(Shutdown::Write);
     }
 
     /// Makes the close that follows a reset where the transport has such a thing, so that
@@ -172,7 +206,8 @@ impl Connection {
     pub(crate) fn abort(&self) {
         match self.family {
             Family::Tcp => {
-                let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
+                let reset = |fd| sockopt::set_socket_linger(fd, Some(Duration::ZERO));
+                let _ = self.fd().and_then(reset);
             }
             Family::Unix if self.has_input() => {}
             Family::Unix => self.shutdown_write(),
@@ -187,18 +222,18 @@ impl Connection {
     pub(crate) fn cut(&self) {
         let _ = match self.family {
             // tcp_disconnect(): a reset, although the descriptor stays open.
-            Family::Tcp => connect_unspec(&self.fd),
-            Family::Unix => shutdown(&self.fd, Shutdown::Both),
+            Family::Tcp => self.fd().and_then(connect_unspec),
+            Family::Unix => self.shut_down(Shutdown::Both),
         };
     }
 
+    fn shut_down(&self, how: Shutdown) -> Result<(), Errno> {
+        shutdown(self.fd()?, how)
+    }
+
     fn has_input(&self) -> bool {
-        let peeked = recv(
-            &self.fd,
-            &mut [0u8; 1],
-            RecvFlags::PEEK | RecvFlags::DONTWAIT,
-        );
-        peeked.is_ok_and(|(count, _)| count > 0)
+        let peek = |fd| recv(fd, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        self.fd().and_then(peek).is_ok_and(|(count, _)| count > 0)
     }
 
     fn wait(&self, events: PollFlags, patience: Duration) -> io::Result<()> {
@@ -210,7 +245,7 @@ impl Connection {
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout =
                 Timespec::try_from(left.min(WAIT_STEP)).map_err(|_| io::ErrorKind::InvalidInput)?;
-            let mut fds = [PollFd::new(&self.fd, events)];
+            let mut fds = [PollFd::from_borrowed_fd(self.fd()?, events)];
             match poll(&mut fds, Some(&timeout)) {
                 Ok(0) if left > WAIT_STEP => {}
                 Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
@@ -225,13 +260,17 @@ impl Connection {
 
 impl AsRawFd for Connection {
     fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        self.claim.number()
     }
 }
 
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !self.claim.give_up() {
+            // The number is another connection's: closing it would end that one, and what is noted
+            // of it concerns that one.
+            std::mem::forget(self.fd.take());
+        }
     }
 }
 
@@ -252,7 +291,7 @@ impl Transport for Connection {
     }
 
     fn interrupt(&self) {
-        let _ = shutdown(&self.fd, Shutdown::Both);
+        let _ = self.shut_down(Shutdown::Both);
     }
 }
 
@@ -284,7 +323,30 @@ mod tests {
     }
 
     fn room(connection: &Connection) -> usize {
-        sockopt::socket_send_buffer_size(connection).unwrap()
+        sockopt::socket_send_buffer_size(connection.fd().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn number_that_another_connection_has_is_left_alone() {
+        let ((one, _peer), (other, mut client)) =
+            (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        let first = connection(one, Family::Unix);
+        let number = first.as_raw_fd();
+        // As if the application had closed the number, and the kernel given it out again.
+        let mut taken = crate::process::own(number).unwrap();
+        rustix::io::dup2(&other, &mut taken).unwrap();
+        let second = connection(taken, Family::Unix);
+        assert_eq!(second.as_raw_fd(), number);
+        assert!(first.is_lost() && !second.is_lost());
+        let lost = first.send(&[IoSlice::new(b"first")]).unwrap_err();
+        assert_eq!(lost.raw_os_error(), Some(Errno::BADF.raw_os_error()));
+        first.interrupt();
+        drop(first);
+        second.send(&[IoSlice::new(b"second")]).unwrap();
+        drop((second, other));
+        let mut received = String::new();
+        io::Read::read_to_string(&mut client, &mut received).unwrap();
+        assert_eq!(received, "second");
     }
 
     #[test]

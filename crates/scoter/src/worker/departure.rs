@@ -134,6 +134,7 @@ impl Departure {
                 return Some(self.end(shared));
             }
         }
+        self.outgoing.settle();
         if let Err(departure) = shared.reactor.finish(Box::new(self)) {
             departure.finish_here(shared);
         }
@@ -262,6 +263,10 @@ impl Departure {
         self.ending = match error {
             // By us, for --request-timeout: that has been counted, and logged.
             SendError::Peer(_) if self.connection.author().taken() == Some(Taken::Rest) => {
+                Ending::Close
+            }
+            SendError::Peer(_) if self.connection.is_lost() => {
+                report::connection_lost(subject);
                 Ending::Close
             }
             SendError::Peer(_) => {

@@ -3,6 +3,7 @@
 mod admission;
 mod arrival;
 mod author;
+mod claim;
 mod connection;
 mod departure;
 mod idle;
@@ -46,9 +47,12 @@ pub(crate) use stop::Ending;
 
 use crate::asked::{Asked, Param};
 use crate::config::Options;
+use crate::descriptors::watch_for_ever;
+use crate::fatal;
 use crate::jitter::enlarge;
 use crate::listen::Listener;
 use crate::log::{AccessLog, RequestId, RequestIds};
+use crate::process::DAMAGED;
 use crate::scoreboard::{Phase, Scoreboard};
 use admission::Admission;
 use connection::Patience;
@@ -100,6 +104,7 @@ impl Shared {
         board: Arc<Scoreboard>,
         overseer: Overseer,
     ) -> io::Result<(Arc<Self>, Handoffs)> {
+        let overseer = overseer.secured();
         let slots = usize::from(options.threads);
         let (reactor, handoffs) = Reactor::new(options.max_pending as usize, slots);
         let timeouts = options.request_timeout.map(|request| Timeouts {
@@ -139,6 +144,31 @@ impl Shared {
             reactor,
         };
         Ok((Arc::new(shared), handoffs))
+    }
+
+    /// Has the process end once it has lost a part of its own, and says how: under a master
+    /// others go on with the sockets.
+    fn prepare_for_losses(self: &Arc<Self>) {
+        watch_for_ever(ready::NAME, &self.ready);
+        watch_for_ever(stop::NAME, &self.stop);
+        if let Overseer::Master(line) = &self.overseer {
+            watch_for_ever(overseer::NAME, line);
+        }
+        let shared = Arc::clone(self);
+        fatal::before_the_end(move |part| {
+            // What was served has been, and its lines may be for others than the one who
+            // looks for the fault.
+            if part != AccessLog::NAME {
+                shared.access_log.close();
+            }
+            match shared.overseer {
+                Overseer::Master(_) => DAMAGED,
+                Overseer::Nobody => {
+                    shared.close_to_newcomers();
+                    1
+                }
+            }
+        });
     }
 
     /// Says that the slots run from now on, so that a stop has to wait for them.

@@ -11,7 +11,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::{Ending, MASTER_GONE, Overseer, Shared, is_first_to_miss_master};
+use super::{Ending, MASTER_GONE, Overseer, Shared, is_first_to_miss_master, overseer};
+use crate::fatal;
 use crate::line::{FromWorker, Line, Received, ToWorker};
 use crate::listen::{Listener, SocketFile};
 use crate::log::say;
@@ -172,7 +173,10 @@ async fn next_message(line: &mut Option<AsyncFd<Line>>) -> Option<ToWorker> {
                 *line = None;
                 return None;
             }
-            Err(error) => error!(%error, "the master was not understood"),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                error!(%error, "the master was not understood");
+            }
+            Err(error) => fatal::end_process(overseer::NAME, &error),
         }
     }
 }

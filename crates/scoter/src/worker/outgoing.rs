@@ -10,6 +10,7 @@ use thiserror::Error;
 use wsgi_environ::{Rest, Tail};
 
 use super::connection::{Connection, MOST_PARTS};
+use crate::descriptors::move_aside;
 
 /// Bytes, then perhaps a file, and how far they have been sent.
 ///
@@ -98,6 +99,14 @@ impl Outgoing {
         self.file.is_some()
     }
 
+    /// Prepares it for a longer stay: the number of a file must not be given out again.
+    pub(crate) fn settle(&mut self) {
+        if let Some(part) = self.file.take() {
+            let file = move_aside(part.file);
+            self.file = Some(FilePart { file, ..part });
+        }
+    }
+
     /// Gives the buffer of the head back for the next response.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.front
@@ -158,9 +167,12 @@ impl From<Tail> for Outgoing {
 impl FilePart {
     fn send(&mut self, connection: &Connection) -> Result<Progress, SendError> {
         while self.left > 0 {
+            let fd = connection
+                .fd()
+                .map_err(|errno| SendError::Peer(errno.into()))?;
             let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
             let sent = sendfile(
-                connection,
+                fd,
                 &self.file,
                 Some(&mut self.offset),
                 wanted.min(LARGEST_SENDFILE),
@@ -181,6 +193,7 @@ impl FilePart {
                         return Ok(Progress::Blocked);
                     }
                 }
+                Err(errno) if connection.is_lost() => return Err(SendError::Peer(errno.into())),
                 Err(errno) => return Err(SendError::File(errno.into())),
             }
         }

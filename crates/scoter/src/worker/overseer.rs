@@ -2,6 +2,8 @@
 
 use tracing::debug;
 
+use crate::descriptors::move_up;
+use crate::fatal;
 use crate::line::{FromWorker, Line};
 use crate::listen::Listener;
 
@@ -15,11 +17,21 @@ pub(crate) enum Overseer {
 }
 
 impl Overseer {
+    /// The same, with a high number for the line.
+    #[must_use]
+    pub(crate) fn secured(self) -> Self {
+        match self {
+            Self::Master(line) => Self::Master(move_up(line)),
+            Self::Nobody => Self::Nobody,
+        }
+    }
+
     /// Reports. It never blocks; a master that does not listen is about to be missed.
     pub(crate) fn say(&self, message: &FromWorker) {
         if let Self::Master(line) = self {
             if let Err(error) = line.send(message, &[]) {
                 debug!(%error, ?message, "the master was not told");
+                fatal::examine(NAME, error);
             }
         }
     }
@@ -34,3 +46,6 @@ pub(crate) fn is_first_to_miss_master(listeners: &[Listener]) -> bool {
 /// Nobody else is left to say it.
 pub(crate) const MASTER_GONE: &str = "the master is gone: workers finish what runs, remove the sockets and end (the \
      service manager or the kernel's log may say why)";
+
+/// What the line is called where it is lost.
+pub(super) const NAME: &str = "line to the master";

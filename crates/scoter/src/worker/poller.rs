@@ -7,12 +7,14 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, read};
 
 use super::Shared;
+use crate::descriptors::{Watch, move_up, watch};
 use crate::fork::Own;
 use crate::listen::Listener;
 
 /// One slot's epoll instance.
 #[derive(Debug)]
 pub(crate) struct Poller {
+    _watches: Vec<Watch>,
     epoll: Own,
     /// Python's wake-up descriptor, watched by the main thread's slot alone.
     signals: Option<Own>,
@@ -33,9 +35,10 @@ pub(crate) enum Wake {
 }
 
 impl Poller {
-    /// Watches everything a slot waits for.
-    pub(crate) fn new(shared: &Shared, signals: Option<Own>) -> Result<Self, Errno> {
-        let epoll = Own::from(epoll::create(CreateFlags::CLOEXEC)?);
+    /// Watches everything a slot waits for. `part` is what the slot is called.
+    pub(crate) fn new(part: String, shared: &Shared, signals: Option<Own>) -> Result<Self, Errno> {
+        let epoll: Own = move_up(epoll::create(CreateFlags::CLOEXEC)?);
+        let mut watches = vec![watch(part, &epoll)];
         // EPOLLEXCLUSIVE: an event wakes one sleeping slot, not all of them.
         let exclusive = EventFlags::IN | EventFlags::EXCLUSIVE;
         for listener in &shared.listeners {
@@ -49,9 +52,11 @@ impl Poller {
             EventFlags::IN,
         )?;
         if let Some(signals) = &signals {
+            watches.push(watch("wake-up for signals, the slot's", signals));
             epoll::add(&epoll, signals, EventData::new_u64(SIGNAL), EventFlags::IN)?;
         }
         Ok(Self {
+            _watches: watches,
             epoll,
             signals,
             accepting: true,
@@ -59,7 +64,11 @@ impl Poller {
     }
 
     /// Sleeps until there is something to do.
-    pub(crate) fn wait(&self) -> Wake {
+    ///
+    /// # Errors
+    ///
+    /// Those of epoll_wait(2): there is nothing to wait on any more.
+    pub(crate) fn wait(&self) -> Result<Wake, Errno> {
         let mut events = [Event {
             flags: EventFlags::empty(),
             data: EventData::new_u64(0),
@@ -68,10 +77,11 @@ impl Poller {
             match epoll::wait(&self.epoll, &mut events, None) {
                 Ok(0) => {}
                 Ok(_) => break,
-                Err(_) => return Wake::Signal,
+                Err(Errno::INTR) => return Ok(Wake::Signal),
+                Err(errno) => return Err(errno),
             }
         }
-        match events[0].data.u64() {
+        Ok(match events[0].data.u64() {
             READY => Wake::Ready,
             STOP => Wake::Stop,
             SIGNAL => {
@@ -79,7 +89,7 @@ impl Poller {
                 Wake::Signal
             }
             _ => Wake::Listener,
-        }
+        })
     }
 
     fn consume_signals(&self) {

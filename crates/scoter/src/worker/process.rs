@@ -64,9 +64,11 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
     } = duty;
     signals::block();
     python_signals::share(py).map_err(python(py))?;
+    let listeners = listeners.into_iter().map(Listener::secured).collect();
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
     let (shared, handoffs) =
         Shared::new(listeners, access_log, &options, Arc::new(board), overseer)?;
+    shared.prepare_for_losses();
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
         let orders = Orders::of(&shared.overseer, control)?;

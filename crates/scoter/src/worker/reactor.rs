@@ -4,6 +4,7 @@
 //! read: none of them holds a slot. Python never runs here.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
@@ -18,6 +19,8 @@ use super::departure::Departure;
 use super::idle::{self, Entered, IdleConnections};
 use super::stop::Ending;
 use super::watch;
+use crate::descriptors::watch_opened;
+use crate::fatal;
 use crate::fork::mark_new;
 use crate::listen::Listener;
 
@@ -162,7 +165,7 @@ pub(crate) fn start<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (runtime, companion) = mark_new(|| {
+    let open = || {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .thread_name("scoter-file")
@@ -173,17 +176,31 @@ where
             companion()?
         };
         io::Result::Ok((runtime, companion))
-    })??;
+    };
+    let (runtime, companion) = mark_new(|| watch_opened(NAME, open))??;
     std::thread::Builder::new()
         .name("scoter-reactor".to_owned())
         .spawn(move || {
-            runtime.block_on(async move {
-                tokio::spawn(companion);
-                tokio::spawn(watch::keep(Arc::clone(&shared)));
-                run(shared, handoffs, slots).await;
-            });
+            // A panic comes from the runtime itself, where its epoll instance is gone.
+            let _ended = catch_unwind(AssertUnwindSafe(|| {
+                runtime.block_on(async move {
+                    never_ending("orders", companion);
+                    never_ending("watch", watch::keep(Arc::clone(&shared)));
+                    run(shared, handoffs, slots).await;
+                });
+            }));
+            fatal::end_of_thread(NAME);
         })?;
     Ok(())
+}
+
+/// Starts a task whose end, by a panic for instance, is the end of the process.
+fn never_ending(part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let task = tokio::spawn(task);
+    tokio::spawn(async move {
+        let _ended = task.await;
+        fatal::end_of_thread(part);
+    });
 }
 
 async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize) {
@@ -255,6 +272,9 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
 
 /// Connections without a byte that slots may leave before the reactor comes to them.
 const LEAST_NEWCOMERS: usize = 64;
+
+/// What it is called where it is lost.
+const NAME: &str = "reactor";
 
 /// Threads that may wait for a disk, or for standard error, at the same time. None of them
 /// waits for a peer that does not keep up.

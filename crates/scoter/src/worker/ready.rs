@@ -9,6 +9,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, write};
 
 use super::request::Request;
+use crate::descriptors::move_up;
+use crate::fatal;
 use crate::fork::Own;
 
 /// Complete requests, first in, first out, and an eventfd that wakes one slot for each.
@@ -48,7 +50,7 @@ impl ReadyQueue {
         Ok(Self {
             queue: Mutex::default(),
             length: AtomicUsize::new(0),
-            wakeups: eventfd(0, flags)?.into(),
+            wakeups: move_up(eventfd(0, flags)?),
         })
     }
 
@@ -75,7 +77,9 @@ impl ReadyQueue {
         match queue.requests.pop_front() {
             Some(request) => {
                 self.length.store(queue.requests.len(), Ordering::Release);
-                let _ = read(&self.wakeups, &mut [0u8; 8]);
+                if let Err(errno) = read(&self.wakeups, &mut [0u8; 8]) {
+                    fatal::examine(NAME, errno);
+                }
                 Popped::Request(Box::new(request))
             }
             None if queue.closed => {
@@ -101,7 +105,9 @@ impl ReadyQueue {
 
     fn wake(&self) {
         // Fails only when 2^64 wake-ups are outstanding.
-        let _ = write(&self.wakeups, &1u64.to_ne_bytes());
+        if let Err(errno) = write(&self.wakeups, &1u64.to_ne_bytes()) {
+            fatal::examine(NAME, errno);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -114,3 +120,6 @@ impl AsFd for ReadyQueue {
         self.wakeups.as_fd()
     }
 }
+
+/// What it is called where it is lost.
+pub(super) const NAME: &str = "ready queue";

@@ -2,11 +2,14 @@
 
 use std::collections::TryReserveError;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 
 use thiserror::Error;
 use tracing::{debug, error, warn};
 use uwsgi_codec::DecodeError;
 use wsgi_environ::{Method, RequestError, reason_phrase, write_plain_reply};
+
+use super::connection::Connection;
 
 /// Why a connection is not served.
 #[derive(Debug, Error)]
@@ -75,6 +78,12 @@ pub(crate) enum Refusal {
     /// The connection failed.
     #[error("connection failed: {0}")]
     Connection(io::Error),
+    /// Somebody else closed the connection.
+    #[error(
+        "descriptor {0} was closed, and not by scoter: application code closes descriptors that \
+         are not its own"
+    )]
+    Closed(RawFd),
     /// The body could not be kept in a temporary file.
     #[error("cannot spool the request body: {0}")]
     Spool(io::Error),
@@ -103,14 +112,23 @@ impl Refusal {
             | Self::Modifier { .. }
             | Self::Request(_) => BAD_REQUEST,
             Self::BodyTooLong { .. } => Answer::Status(413),
-            Self::HeaderTimeout { received: 0 } | Self::PeerGone | Self::Connection(_) => {
-                Answer::Silence
-            }
+            Self::HeaderTimeout { received: 0 }
+            | Self::PeerGone
+            | Self::Connection(_)
+            | Self::Closed(_) => Answer::Silence,
             Self::HeaderTimeout { .. } | Self::BodyTimeout { .. } => Answer::Status(408),
             Self::QueueTimeout { .. } | Self::NobodyLeft | Self::Stopping | Self::Overloaded => {
                 Answer::Status(503)
             }
             Self::Spool(_) | Self::OutOfMemory(_) => Answer::Status(500),
+        }
+    }
+
+    /// Why nothing can be received over a connection.
+    pub(crate) fn of(connection: &Connection, error: io::Error) -> Self {
+        match connection.is_lost() {
+            true => Self::Closed(connection.as_raw_fd()),
+            false => Self::Connection(error),
         }
     }
 
@@ -129,6 +147,7 @@ impl Refusal {
             Self::QueueTimeout { .. } | Self::NobodyLeft | Self::Overloaded => {
                 debug!(reason = %self, "request refused");
             }
+            Self::Closed(_) => error!(reason = %self, "request lost"),
             Self::Spool(_) | Self::OutOfMemory(_) => error!(reason = %self, "request refused"),
             _ => warn!(reason = %self, "request refused"),
         }

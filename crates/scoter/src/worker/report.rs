@@ -15,6 +15,7 @@ use wsgi_environ::{
 
 use super::author::Taken;
 use crate::asked::{Asked, Param};
+use crate::fatal;
 use crate::interpreter::traceback;
 use crate::log::{Entry, RequestId};
 
@@ -171,6 +172,18 @@ fn body_never_began(request: Subject<'_>, content_length: u64) {
         "no byte of the announced request body arrived: a location for nginx's auth_request or \
          mirror needs uwsgi_param CONTENT_LENGTH \"\" behind its include"
     );
+}
+
+/// Logs a request whose connection application code has closed, its own or another one's.
+pub(super) fn connection_lost(request: Option<Subject<'_>>) {
+    error!(
+        method = request.map(Subject::method),
+        uri = request.map(Subject::uri),
+        request_id = request.map(Subject::request_id),
+        "response lost: its connection was closed by application code, which closes descriptors \
+         that are not its own"
+    );
+    fatal::check_descriptors();
 }
 
 /// Logs a response that took `--slow-request` or longer.

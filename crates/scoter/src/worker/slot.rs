@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use pyo3::prelude::*;
+use rustix::io::Errno;
 use tracing::{debug, error};
 use uwsgi_codec::modifier;
 use wsgi_environ::{
@@ -29,6 +30,7 @@ use super::request_timeout::PythonThread;
 use super::scheduling::Courtesy;
 use super::stop::Ending;
 use crate::asked::Asked;
+use crate::fatal;
 use crate::fork::{self, Own};
 use crate::interpreter::traceback;
 use crate::line::FromWorker;
@@ -97,9 +99,10 @@ impl Slot {
         signals: Option<Own>,
     ) -> PyResult<Self> {
         let errors = Py::new(py, Errors::new(log::application_lines))?;
+        let poller = Poller::new(part(index), &shared, signals).map_err(io::Error::from)?;
         Ok(Self {
             index,
-            poller: Poller::new(&shared, signals).map_err(io::Error::from)?,
+            poller,
             shared,
             next_listener: 0,
             application: service.application.clone_ref(py),
@@ -114,18 +117,23 @@ impl Slot {
     }
 
     /// Serves requests until the worker stops.
+    ///
+    /// A panic that is not about one connection would leave a slot behind that serves nobody:
+    /// it ends the process.
     pub(crate) fn run(mut self, py: Python<'_>) {
+        let part = part(self.index);
+        if catch_unwind(AssertUnwindSafe(|| self.serve_all(py))).is_err() {
+            fatal::end_of_thread(&part);
+        }
+    }
+
+    fn serve_all(&mut self, py: Python<'_>) {
         if let Some(seat) = self.shared.watch.seat(self.index) {
             seat.take_place(PythonThread::current(py));
         }
         let mut departure = None;
         loop {
-            // The panic hook has said where and why; the connection is closed.
-            let next = py.detach(|| {
-                catch_unwind(AssertUnwindSafe(|| self.depart_and_wait(departure.take())))
-                    .unwrap_or(Next::CheckSignals)
-            });
-            match next {
+            match py.detach(|| self.depart_and_wait(departure.take())) {
                 Next::Serve(request) => {
                     departure = self.serve(py, *request);
                     // Of what `serve` drops and logs something may be code, too.
@@ -144,7 +152,8 @@ impl Slot {
     /// One stretch without Python: the last response goes out, the next request comes in.
     fn depart_and_wait(&mut self, departure: Option<Departure>) -> Next {
         if let Some(departure) = departure {
-            self.outgoing = departure.start(&self.shared).unwrap_or_default();
+            let shared = &self.shared;
+            self.outgoing = survive(|| departure.start(shared).unwrap_or_default());
             self.outgoing.clear();
         }
         loop {
@@ -215,7 +224,7 @@ impl Slot {
                     continue;
                 }
                 if let Some(connection) = self.accept() {
-                    match self.receive(connection) {
+                    match survive(|| self.receive(connection)) {
                         Some(request) => return Next::Serve(Box::new(request)),
                         None => continue,
                     }
@@ -226,7 +235,8 @@ impl Slot {
                     self.stop_accepting();
                 }
             }
-            match self.courtesy.sleep(|| self.poller.wait()) {
+            let woken = self.courtesy.sleep(|| self.poller.wait());
+            match woken.unwrap_or_else(|errno| self.lose_poller(errno)) {
                 Wake::Ready => match shared.ready.pop() {
                     Popped::Request(request) => {
                         self.courtesy.handed_over();
@@ -242,13 +252,18 @@ impl Slot {
         }
     }
 
+    fn lose_poller(&self, errno: Errno) -> ! {
+        fatal::check_descriptors();
+        fatal::end_process(&part(self.index), &errno)
+    }
+
     /// Leaves what comes from now on to other workers.
     fn leave_listeners(&mut self, called: bool) {
         if called {
             // The kernel wakes one sleeper for a connection (EPOLLEXCLUSIVE), and this was
             // it: nobody else comes for it until the next connection arrives.
             if let Some(connection) = self.accept() {
-                if let Some(request) = self.receive(connection) {
+                if let Some(request) = survive(|| self.receive(connection)) {
                     self.shared.ready.push(request);
                 }
             }
@@ -302,7 +317,8 @@ impl Slot {
                 return None;
             }
             Err(error) => {
-                self.refuse(connection, &Refusal::Connection(error));
+                let refusal = Refusal::of(&connection, error);
+                self.refuse(connection, &refusal);
                 return None;
             }
         }
@@ -468,7 +484,11 @@ impl Slot {
             return None;
         }
         if completed.end == End::PeerGone && timing == Timing::InTime {
-            self.shared.peer_gone();
+            if connection.is_lost() {
+                report::connection_lost(Some(subject));
+            } else {
+                self.shared.peer_gone();
+            }
         }
         let entry = Entry {
             asked,
@@ -509,6 +529,20 @@ impl Slot {
     fn cell(&self) -> &Cell {
         &self.shared.board.cells()[self.index]
     }
+}
+
+/// Does what concerns one connection. A panic ends that, and nothing else: the panic hook has
+/// said where and why. But where a descriptor of the worker itself is gone, the worker ends.
+fn survive<T: Default>(work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        fatal::check_descriptors();
+        T::default()
+    })
+}
+
+/// What a slot is called where it is lost.
+fn part(index: usize) -> String {
+    format!("slot {index}")
 }
 
 /// The end of a request that was lost, unless it has been answered already.

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::request_timeout::PythonThread;
+use crate::descriptors::{move_up, watch_for_ever};
 use crate::fork::{self, Mark};
 use crate::process::{highest_signal, raise_here};
 
@@ -145,6 +146,8 @@ impl LastResort {
     /// Those of the system, and those of Python.
     pub(crate) fn prepare(py: Python<'_>) -> PyResult<Self> {
         let file = memfd_create("scoter-stacks", MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
+        let file: File = move_up(file);
+        watch_for_ever("file of stacks", &file);
         // Nobody else uses it: the C library and those who need a real-time signal begin
         // with the lowest one.
         let signal = highest_signal();
@@ -158,7 +161,7 @@ impl LastResort {
         })?;
         Ok(Self {
             _mark: Mark::on(&file),
-            file: Mutex::new(file.into()),
+            file: Mutex::new(file),
             signal,
         })
     }

@@ -8,6 +8,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, write};
 use tokio_util::sync::CancellationToken;
 
+use crate::descriptors::move_up;
+use crate::fatal;
 use crate::fork::Own;
 
 /// Seen by the slots through a descriptor that stays readable, by tasks through a token.
@@ -32,7 +34,7 @@ impl Stop {
         Ok(Self {
             begun: OnceLock::new(),
             token: CancellationToken::new(),
-            event: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?.into(),
+            event: move_up(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?),
         })
     }
 
@@ -41,7 +43,9 @@ impl Stop {
         let _ = self.begun.set((ending, Instant::now()));
         self.token.cancel();
         // Nobody reads it, so the next waiters see it too.
-        let _ = write(&self.event, &1u64.to_ne_bytes());
+        if let Err(errno) = write(&self.event, &1u64.to_ne_bytes()) {
+            fatal::examine(NAME, errno);
+        }
     }
 
     /// How long ago the stop began.
@@ -69,3 +73,6 @@ impl AsFd for Stop {
         self.event.as_fd()
     }
 }
+
+/// What it is called where it is lost.
+pub(super) const NAME: &str = "stop";

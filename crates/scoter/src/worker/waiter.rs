@@ -1,6 +1,7 @@
 //! How a task of the reactor waits for a connection.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::stop::{Ending, Stop};
 /// A connection that the reactor can wait on.
 #[derive(Debug)]
 pub(crate) struct Waiter<'a> {
-    fd: AsyncFd<Arc<Connection>>,
+    fd: ManuallyDrop<AsyncFd<Arc<Connection>>>,
     interest: Interest,
     stop: &'a Stop,
 }
@@ -40,7 +41,15 @@ impl<'a> Waiter<'a> {
         // SAFETY: a connection owns its descriptor, keeps it until it is dropped and never
         // exchanges it; the AsyncFd keeps the connection.
         let fd = unsafe { AsyncFd::register_with_interest(connection, interest)? };
-        Ok(Self { fd, interest, stop })
+        Ok(Self {
+            fd: ManuallyDrop::new(fd),
+            interest,
+            stop,
+        })
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        self.fd.get_ref()
     }
 
     /// Repeats `operation` whenever the connection is ready, until it does not block.
@@ -79,6 +88,20 @@ impl<'a> Waiter<'a> {
             Some(Ending::Drain) | None => STOP_PATIENCE,
         };
         tokio::time::sleep(patience).await;
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        if self.fd.get_ref().is_claimed() {
+            #[expect(unsafe_code, reason = "not always to be dropped")]
+            // SAFETY: it is dropped here and nowhere else, and not used any more.
+            unsafe {
+                ManuallyDrop::drop(&mut self.fd);
+            }
+        }
+        // Otherwise application code has closed it, and the kernel has forgotten it: to
+        // withdraw the number from epoll would concern the connection that has it now.
     }
 }
 

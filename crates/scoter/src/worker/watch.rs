@@ -1,4 +1,4 @@
-//! What the reactor keeps an eye on: that it runs itself, requests that run for too long, and
+//! What the reactor keeps an eye on: that it runs itself, the worker's descriptors, requests that run for too long, and
 //! refusals that nobody has logged.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +12,9 @@ use tracing::warn;
 use super::seat::Seat;
 use super::stacks::LastResort;
 use super::{Shared, quarantine, timeout};
+use crate::fatal;
 use crate::interpreter::traceback;
-use crate::log::say;
+use crate::log::{AccessLog, say};
 use crate::scoreboard::now;
 
 /// The slots under `--request-timeout`.
@@ -103,6 +104,10 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         rhythm.tick().await;
         let totals = shared.board.totals();
         totals.heartbeat.store(now(), Ordering::Relaxed);
+        fatal::check_descriptors();
+        if shared.access_log.is_abandoned() {
+            fatal::end_of_thread(AccessLog::NAME);
+        }
         if let Some(timeouts) = shared.watch.timeouts {
             look(&shared, timeouts);
         }

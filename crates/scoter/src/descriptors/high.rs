@@ -1,0 +1,138 @@
+//! High numbers, which neither the kernel gives to the application nor this closes by accident.
+
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{dup2, fcntl_dupfd_cloexec};
+use rustix::process::{Resource, getrlimit};
+
+/// Gives a descriptor that is needed for as long as the process serves a high number. Where
+/// none is to be had it keeps its own.
+pub(crate) fn move_up<T: From<OwnedFd>>(descriptor: impl Into<OwnedFd>) -> T {
+    T::from(raise(descriptor.into(), first()))
+}
+
+/// Gives a descriptor that outlives a call of the application, but not its request, a number
+/// beyond those: one that is free there is never taken for one of them.
+pub(crate) fn move_aside<T: From<OwnedFd>>(descriptor: impl Into<OwnedFd>) -> T {
+    T::from(raise(descriptor.into(), first() + PERMANENT))
+}
+
+/// Gives a descriptor that is 0, 1 or 2 another number. They are free where application code
+/// has closed a standard stream, but others go on writing there, `print()` for instance: to
+/// nowhere from now on.
+pub(crate) fn above_standard<T>(descriptor: T) -> T
+where
+    T: AsRawFd + From<OwnedFd> + Into<OwnedFd>,
+{
+    if descriptor.as_raw_fd() > LAST_STANDARD {
+        return descriptor;
+    }
+    let descriptor = descriptor.into();
+    let Ok(moved) = fcntl_dupfd_cloexec(&descriptor, LAST_STANDARD + 1) else {
+        return T::from(descriptor);
+    };
+    let mut standard = descriptor;
+    let replaced = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .and_then(|null| dup2(&null, &mut standard));
+    if replaced.is_ok() {
+        let _ = standard.into_raw_fd();
+    }
+    T::from(moved)
+}
+
+/// Runs `work`, which opens no more than `most`, with all low numbers taken: whatever it opens
+/// has a high one, where so many are to be had. Not for a time at which the application opens
+/// something. `work` is told the lowest number that it can get.
+pub(super) fn with_low_numbers_taken<R>(most: RawFd, work: impl FnOnce(RawFd) -> R) -> R {
+    let next_from = |lowest| {
+        let any = eventfd(0, EventfdFlags::CLOEXEC).ok()?;
+        let next = fcntl_dupfd_cloexec(any, lowest).ok()?;
+        Some(next.as_raw_fd())
+    };
+    match next_from(first()).filter(|next| limit() - next >= most) {
+        Some(next) => {
+            let taken = take_low_numbers();
+            let result = work(next);
+            drop(taken);
+            result
+        }
+        None => work(0),
+    }
+}
+
+fn raise(descriptor: OwnedFd, lowest: RawFd) -> OwnedFd {
+    if descriptor.as_raw_fd() >= lowest {
+        return descriptor;
+    }
+    fcntl_dupfd_cloexec(&descriptor, lowest).unwrap_or(descriptor)
+}
+
+fn take_low_numbers() -> Vec<OwnedFd> {
+    let Ok(any) = eventfd(0, EventfdFlags::CLOEXEC) else {
+        return Vec::new();
+    };
+    let end = first();
+    let free = std::iter::from_fn(|| fcntl_dupfd_cloexec(&any, 0).ok());
+    let mut taken: Vec<_> = free.take_while(|one| one.as_raw_fd() < end).collect();
+    taken.push(any);
+    taken
+}
+
+/// The first high number: beyond what programs close that mean everything, or at three
+/// quarters of RLIMIT_NOFILE.
+fn first() -> RawFd {
+    FIRST.min(limit() / 4 * 3)
+}
+
+fn limit() -> RawFd {
+    let limit = getrlimit(Resource::Nofile).current;
+    let limit = limit.and_then(|limit| RawFd::try_from(limit).ok());
+    limit.unwrap_or(RawFd::MAX)
+}
+
+/// `os.closerange(3, 4096)`, and FD_SETSIZE of select(2), end below it.
+const FIRST: RawFd = 4_096;
+
+/// Numbers left to what is needed all the time: about one for each slot, and twenty.
+const PERMANENT: RawFd = 128;
+
+const LAST_STANDARD: RawFd = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn moved_descriptor_leads_to_the_same_file_at_a_high_number() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut writer: File = move_up(writer);
+        assert!(writer.as_raw_fd() >= first());
+        let number = writer.as_raw_fd();
+        let again: OwnedFd = move_up(writer.try_clone().unwrap());
+        assert!(again.as_raw_fd() > number);
+        drop(again);
+        writer.write_all(b"x").unwrap();
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "x");
+    }
+
+    #[test]
+    fn what_is_high_already_stays_where_it_is() {
+        let one: OwnedFd = move_up(File::open("/dev/null").unwrap());
+        let number = one.as_raw_fd();
+        assert_eq!(move_up::<OwnedFd>(one).as_raw_fd(), number);
+    }
+
+    #[test]
+    fn files_of_requests_leave_the_first_high_numbers_free() {
+        let file: OwnedFd = move_aside(File::open("/dev/null").unwrap());
+        assert!(file.as_raw_fd() >= first() + PERMANENT);
+    }
+}

@@ -1,0 +1,78 @@
+//! The end of a process that has lost a part of its own.
+//!
+//! A worker whose reactor is gone, or a slot whose epoll instance is, would look as if it were
+//! there, and serve nobody. There is nothing to be mended in it: it says what it has lost, and
+//! ends at once, so that whoever supervises it can start another one.
+
+use std::fmt::Display;
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::Errno;
+use tracing::error;
+
+use crate::descriptors::{Loss, find_loss};
+use crate::fork;
+use crate::process::exit_now;
+
+/// What has to be done before the process ends, given the name of what it has lost. It returns
+/// the exit code.
+pub(crate) fn before_the_end(leave: impl Fn(&str) -> u8 + Send + Sync + 'static) {
+    let _ = LEAVE.set(Box::new(leave));
+}
+
+/// Ends the process: `part` is gone.
+pub(crate) fn end_process(part: &str, reason: &dyn Display) -> ! {
+    if ENDING.swap(true, Ordering::AcqRel) {
+        loop {
+            std::thread::park();
+        }
+    }
+    error!(part, %reason, "the process has lost a part of its own, and ends at once");
+    exit_now(LEAVE.get().map_or(1, |leave| leave(part)))
+}
+
+/// Ends the process if one of its descriptors is gone.
+pub(crate) fn check_descriptors() {
+    // A child that the application has forked has none, and is to come to its own end.
+    if fork::is_child() {
+        return;
+    }
+    if let Some(loss) = find_loss() {
+        end_for(&loss);
+    }
+}
+
+/// Ends the process if an operation on a descriptor of its own has failed because that is
+/// gone. What else an operation fails for is the caller's affair.
+pub(crate) fn examine(part: &str, error: impl Into<io::Error>) {
+    let error = error.into();
+    if fork::is_child() {
+        return;
+    }
+    check_descriptors();
+    let is_gone = [Errno::BADF, Errno::NOTSOCK]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+    if is_gone {
+        end_process(part, &error);
+    }
+}
+
+/// Ends the process because a thread or a task of its own has ended.
+pub(crate) fn end_of_thread(part: &str) -> ! {
+    // Which of them the thread missed says more.
+    check_descriptors();
+    end_process(part, &"it has ended, and must not")
+}
+
+fn end_for(loss: &Loss) -> ! {
+    end_process(&loss.name, loss)
+}
+
+type Leave = dyn Fn(&str) -> u8 + Send + Sync;
+
+static LEAVE: OnceLock<Box<Leave>> = OnceLock::new();
+
+static ENDING: AtomicBool = AtomicBool::new(false);

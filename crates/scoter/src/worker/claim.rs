@@ -1,0 +1,89 @@
+//! Which connection a descriptor's number belongs to.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+/// A connection's claim to the number of its descriptor.
+///
+/// Where application code closes the number, the kernel gives it to the connection that comes
+/// next. Two of ours then believe that it is theirs, and the first one would send its response
+/// to the client of the second. The later claim is the one that counts.
+#[derive(Debug)]
+pub(super) struct Claim {
+    number: RawFd,
+    ticket: u32,
+}
+
+impl Claim {
+    /// Claims a number, which the kernel has just given out.
+    pub(super) fn new(number: RawFd) -> Self {
+        let next = |ticket: u32| Some(ticket.wrapping_add(1) | HELD);
+        let ticket = ticket_of(number).map_or(0, |current| {
+            let before = current.fetch_update(AcqRel, Relaxed, next);
+            next(before.unwrap_or_else(|ticket| ticket)).unwrap_or_default()
+        });
+        Self { number, ticket }
+    }
+
+    pub(super) fn number(&self) -> RawFd {
+        self.number
+    }
+
+    /// Whether nobody has claimed the number since.
+    pub(super) fn counts(&self) -> bool {
+        ticket_of(self.number).is_none_or(|current| current.load(Acquire) == self.ticket)
+    }
+
+    /// Gives the claim up. Returns whether it counted: only then is the number to be closed.
+    pub(super) fn give_up(&self) -> bool {
+        // Before the number is closed: from then on it is somebody else's.
+        let released = self.ticket.wrapping_add(1);
+        ticket_of(self.number).is_none_or(|current| {
+            current
+                .compare_exchange(self.ticket, released, AcqRel, Relaxed)
+                .is_ok()
+        })
+    }
+}
+
+fn ticket_of(number: RawFd) -> Option<&'static AtomicU32> {
+    usize::try_from(number)
+        .ok()
+        .and_then(|index| TICKETS.get(index))
+}
+
+/// The latest claim to each number, odd while it is held.
+static TICKETS: [AtomicU32; NUMBERS] = [const { AtomicU32::new(0) }; NUMBERS];
+
+const HELD: u32 = 1;
+
+/// Numbers that are told apart; few processes have as many connections.
+const NUMBERS: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_claim_counts() {
+        // Numbers that no descriptor of this process has.
+        let number = RawFd::try_from(NUMBERS - 1).unwrap();
+        let first = Claim::new(number);
+        assert!(first.counts());
+        let second = Claim::new(number);
+        assert!(!first.counts() && second.counts());
+        assert!(!first.give_up() && second.counts());
+        assert!(second.give_up() && !second.counts());
+        let third = Claim::new(number);
+        assert!(third.counts() && !first.counts() && !second.counts());
+        assert!(third.give_up());
+    }
+
+    #[test]
+    fn numbers_beyond_the_table_are_taken_on_trust() {
+        let number = RawFd::try_from(NUMBERS).unwrap();
+        let (first, second) = (Claim::new(number), Claim::new(number));
+        assert!(first.counts() && second.counts() && first.give_up());
+    }
+}

@@ -1,0 +1,313 @@
+//! Application code closes descriptors that are not its own: what that costs is bounded, and said by name.
+
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use integration_tests::{Peer, Running, Scoter, ScoterBuilder, get, post, until, with};
+use nix::unistd::Pid;
+
+/// Beyond every descriptor that a server may have.
+const ALL: &str = "1048576";
+
+/// Within so long the server is well again, on a busy machine.
+const BOUND: Duration = Duration::from_secs(15);
+
+fn serving() -> ScoterBuilder {
+    // Two slots, so that one of them may keep the other's connection from its end.
+    Scoter::serving("descriptors").args(["--threads", "2", "--request-timeout", "1s"])
+}
+
+fn request(name: &str, query: &str) -> uwsgi_codec::PacketBuilder {
+    with(get(&format!("/{name}")), [("QUERY_STRING", query)])
+}
+
+/// Sends a request that may well be lost with its connection, and waits until it is over.
+#[track_caller]
+fn send(scoter: &Scoter, name: &str, query: &str) -> String {
+    let mut peer = scoter.connect();
+    peer.packet(&request(name, query));
+    String::from_utf8_lossy(&peer.ending().bytes()).into_owned()
+}
+
+/// Sends a request, and returns the answer if there is a whole one.
+fn ask(scoter: &Scoter, packet: &uwsgi_codec::PacketBuilder, body: &str) -> Option<String> {
+    // While a worker is replaced nobody may be there.
+    UnixStream::connect(scoter.socket()).ok()?;
+    let mut peer = scoter.connect();
+    let mut bytes = packet.to_vec().expect("fits");
+    bytes.extend_from_slice(body.as_bytes());
+    peer.try_send(&bytes).ok()?;
+    let bytes = peer.ending().bytes();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200 ").then(|| body.to_owned())
+}
+
+fn who(scoter: &Scoter) -> Option<Pid> {
+    ask(scoter, &get("/who"), "").and_then(|pid| pid.parse().ok().map(Pid::from_raw))
+}
+
+/// The numbers of all descriptors at the time of a request, and what they lead to.
+fn descriptors(scoter: &Scoter) -> Vec<(u32, String)> {
+    let list = until("a list", || ask(scoter, &get("/lists"), ""));
+    let descriptor = |line: &str| {
+        let (number, target) = line.split_once(' ')?;
+        Some((number.parse().ok()?, target.to_owned()))
+    };
+    let mut descriptors: Vec<_> = list.lines().filter_map(descriptor).collect();
+    descriptors.sort();
+    descriptors
+}
+
+/// Those that belong to the server: neither the standard streams, nor a connection, nor what the test has left
+/// open for it.
+fn own(scoter: &Scoter) -> Vec<(u32, String)> {
+    let mut own = descriptors(scoter);
+    own.retain(|(number, _)| *number >= 4_096);
+    own
+}
+
+/// Everything works: an ordinary request, one that comes in pieces, and a timeout.
+#[track_caller]
+fn assert_is_well(scoter: &Scoter) {
+    let start = Instant::now();
+    until("an answer", || who(scoter));
+    until("an answer to a request in pieces", || {
+        UnixStream::connect(scoter.socket()).ok()?;
+        let mut peer = scoter.connect();
+        let packet = post("/reads", 6).to_vec().expect("fits");
+        peer.try_send(&packet).ok()?;
+        peer.try_send(b"abc").ok()?;
+        peer.try_send(b"def").ok()?;
+        peer.ending().bytes().ends_with(b"abcdef").then_some(())
+    });
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+}
+
+/// Waits until the worker has been replaced, and everything works.
+#[track_caller]
+fn wait_for_another(scoter: &Scoter, old: Pid) {
+    let start = Instant::now();
+    Running::new(old).wait_until_gone();
+    until("another worker", || who(scoter).filter(|new| *new != old));
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+    assert_is_well(scoter);
+}
+
+#[test]
+fn own_descriptors_are_beyond_what_programs_close() {
+    let mut scoter = serving().start();
+    let worker = scoter.worker().pid();
+    let low: Vec<_> = descriptors(&scoter)
+        .into_iter()
+        .filter(|(number, target)| {
+            let is_connection = *number < 10 && target.starts_with("socket");
+            (3..4_096).contains(number) && !is_connection && !target.contains("scoter-scoreboard")
+        })
+        // What the test has inherited, and handed down.
+        .filter(|(number, target)| {
+            std::fs::read_link(format!("/proc/self/fd/{number}"))
+                .map_or(true, |ours| ours.to_string_lossy() != *target)
+        })
+        .collect();
+    assert_eq!(low, []);
+    for end in ["10", "256", "1024", "4096"] {
+        // The connection of the request itself was among them.
+        assert_eq!(send(&scoter, "closes_range", end), "", "{end}");
+        assert_eq!(who(&scoter), Some(worker), "{end}");
+    }
+    scoter.wait_for_log_lines(
+        4,
+        "response lost: its connection was closed by application code",
+    );
+    assert_is_well(&scoter);
+    let timed_out = request("waits", "gate");
+    let _gate = scoter.gate("gate");
+    assert_eq!(scoter.connect().packet(&timed_out).reply().status, 504);
+    assert_eq!(scoter.status()["totals"]["peers_gone"], 0);
+    scoter.stop();
+}
+
+#[test]
+fn worker_that_has_lost_everything_is_replaced() {
+    for limit in [None, Some(64), Some(1_024)] {
+        let mut serving = serving();
+        if let Some(limit) = limit {
+            serving = serving.limit_files(limit);
+        }
+        let mut scoter = serving.start();
+        let worker = scoter.worker().pid();
+        send(&scoter, "closes_range", ALL);
+        wait_for_another(&scoter, worker);
+        scoter.wait_for_log("the process has lost a part of its own");
+        scoter.wait_for_log("it had lost a part of its own, which its last line names");
+        assert_eq!(scoter.control().get("/ready").status, 200);
+        scoter.may_panic();
+        scoter.stop();
+    }
+}
+
+#[test]
+fn worker_that_has_lost_any_one_descriptor_is_replaced() {
+    for name in ["closes", "exchanges"] {
+        let mut scoter = serving().args(["--access-log", "access.log"]).start();
+        scoter.may_panic();
+        let count = own(&scoter).len();
+        assert!(count > 10, "{:?}", own(&scoter));
+        for index in 0..count {
+            let worker = until("a worker", || who(&scoter));
+            let (number, target) = &own(&scoter)[index];
+            println!("{name} {number}, which is {target}");
+            send(&scoter, name, &number.to_string());
+            wait_for_another(&scoter, worker);
+        }
+        let lines = scoter.log_lines("the process has lost a part of its own");
+        assert_eq!(lines.len(), count, "{lines:?}");
+        assert_eq!(scoter.control().get("/ready").status, 200);
+        scoter.stop();
+    }
+}
+
+#[test]
+fn process_without_a_master_that_has_lost_any_one_descriptor_ends() {
+    let serving = || serving().args(["--no-master", "--access-log", "access.log"]);
+    let count = own(&serving().start()).len();
+    assert!(count > 8, "{count}");
+    for index in 0..count {
+        let mut scoter = serving().start();
+        scoter.may_panic();
+        let (number, target) = &own(&scoter)[index];
+        println!("{number}, which is {target}");
+        send(&scoter, "closes", &number.to_string());
+        let finished = scoter.wait();
+        assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+        assert!(!scoter.socket().exists());
+        assert_eq!(
+            scoter
+                .log_lines("the process has lost a part of its own")
+                .len(),
+            1
+        );
+    }
+}
+
+#[test]
+fn panic_is_one_structured_line() {
+    let mut scoter = Scoter::serving("descriptors").start();
+    scoter.may_panic();
+    let line = until("a panic before the next look at the descriptors", || {
+        let worker = until("a worker", || who(&scoter));
+        // The reactor's own: the one that wakes it.
+        let own = own(&scoter);
+        let is_eventfd = |(_, target): &&(u32, String)| target.contains("eventfd");
+        let (waker, _) = own.iter().rev().find(is_eventfd).expect("it has one");
+        let mut peer = scoter.connect();
+        peer.packet(&request("closes_and_sends", &waker.to_string()));
+        Running::new(worker).wait_until_gone();
+        until("another worker", || {
+            who(&scoter).filter(|new| *new != worker)
+        });
+        scoter.log_lines("panicked").pop()
+    });
+    for part in [
+        "ERROR worker=1 pid=",
+        "a thread panicked thread=\"",
+        "location=",
+        "text=\"",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let log = scoter.stderr();
+    assert!(
+        !log.contains("RUST_BACKTRACE") && !log.contains("stack backtrace"),
+        "{log}"
+    );
+    let is_event = |line: &str| line.starts_with("20");
+    assert!(log.lines().all(is_event), "{log}");
+    scoter.stop();
+}
+
+#[test]
+fn what_the_server_closes_itself_at_its_end_is_not_missed() {
+    for master in [&[][..], &["--no-master"]] {
+        let mut scoter = serving()
+            .args(["--access-log", "access.log"])
+            .args(master)
+            .start();
+        assert_eq!(
+            send(&scoter, "leaves_late", "").lines().last(),
+            Some("registered")
+        );
+        let finished = scoter.stop();
+        assert!(!finished.stderr.contains("ERROR"), "{}", finished.stderr);
+        assert_eq!(scoter.events(), ["left"]);
+    }
+}
+
+#[test]
+fn listener_that_is_exchanged_is_missed() {
+    let mut scoter = serving().start();
+    scoter.may_panic();
+    let worker = scoter.worker().pid();
+    // The application's own listener in its place would accept what is not for the server.
+    let listener = own(&scoter)[1].0;
+    send(&scoter, "exchanges", &listener.to_string());
+    wait_for_another(&scoter, worker);
+    scoter.stop();
+}
+
+#[test]
+fn response_never_goes_to_another_client() {
+    let mut scoter = Scoter::serving("descriptors")
+        .args(["--threads", "8"])
+        .start();
+    let gate = scoter.gate("gate");
+    let mut first = scoter.connect();
+    first.packet(&request("closes_and_waits", "gate"));
+    scoter.wait_for_event("closed");
+    // These get the number of the first one's connection, and others, and keep them.
+    let waiting = scoter.gate("waiting");
+    let mut others: Vec<Peer> = (0..4)
+        .map(|_| {
+            let mut peer = scoter.connect();
+            peer.packet(&request("waits", "waiting"));
+            peer
+        })
+        .collect();
+    until("four requests wait", || {
+        let begun = scoter
+            .events()
+            .iter()
+            .filter(|event| *event == "begun waiting")
+            .count();
+        (begun == 4).then_some(())
+    });
+    gate.open();
+    scoter.wait_for_log("response lost: its connection was closed by application code");
+    assert_eq!(first.ending().bytes(), b"");
+    waiting.open_for(4);
+    for other in &mut others {
+        assert_eq!(other.reply().text(), "waited");
+    }
+    scoter.stop();
+}
+
+#[test]
+fn connection_never_takes_the_place_of_a_standard_stream() {
+    let mut scoter = serving().start();
+    let worker = scoter.worker().pid();
+    send(&scoter, "closes_standard", "");
+    for _ in 0..4 {
+        let reply = ask(&scoter, &get("/lists"), "").expect("it serves");
+        let standard: Vec<_> = reply
+            .lines()
+            .filter(|line| line.as_bytes()[1] == b' ')
+            .collect();
+        for number in ["0 ", "1 ", "2 "] {
+            let is_socket = |line: &&&str| line.starts_with(number) && line.contains("socket");
+            assert_eq!(standard.iter().find(is_socket), None);
+        }
+    }
+    assert_eq!(who(&scoter), Some(worker));
+    scoter.stop();
+}
