@@ -135,6 +135,15 @@ def starves(environ, start_response):
     return plain(start_response, "not starved")
 
 
+def logs(environ, start_response):
+    """Writes it to the log once the test has seen to the memory, and doesn't care about exceptions."""
+    text = environ["wsgi.input"].read().decode()
+    event("read")
+    wait_at("memory")
+    environ["wsgi.errors"].write(text)
+    return plain(start_response, "written")
+
+
 application = by_path(
     everything,
     digest,
@@ -150,4 +159,5 @@ application = by_path(
     starts,
     recovers,
     starves,
+    logs,
 )

@@ -1,9 +1,11 @@
 use std::borrow::Cow;
+use std::collections::TryReserveError;
 use std::fmt;
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memchr::memrchr;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -44,9 +46,11 @@ impl Errors {
         self.partial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds text and returns the lines it completes.
-    fn append(&self, text: &[u8]) -> Vec<u8> {
+    /// Adds text, which may be as long as a request's body, and returns the lines it
+    /// completes.
+    fn append(&self, text: &[u8]) -> Result<Vec<u8>, TryReserveError> {
         let mut partial = self.lock();
+        partial.try_reserve(text.len().saturating_add(1))?;
         partial.extend_from_slice(text);
         let complete = match memrchr(b'\n', &partial) {
             Some(newline) => newline + 1,
@@ -54,10 +58,12 @@ impl Errors {
                 partial.push(b'\n');
                 partial.len()
             }
-            None => return Vec::new(),
+            None => return Ok(Vec::new()),
         };
-        let rest = partial.split_off(complete);
-        mem::replace(&mut *partial, rest)
+        let mut rest = Vec::new();
+        rest.try_reserve_exact(partial.len() - complete)?;
+        rest.extend(partial.drain(complete..));
+        Ok(mem::replace(&mut *partial, rest))
     }
 }
 
@@ -83,7 +89,8 @@ impl Errors {
         let lines = match bytes {
             Cow::Borrowed(text) => self.append(text.as_bytes()),
             Cow::Owned(text) => self.append(text.as_bytes()),
-        };
+        }
+        .map_err(|_| PyMemoryError::new_err(()))?;
         if !lines.is_empty() {
             py.detach(|| (self.sink)(&lines));
         }

@@ -403,3 +403,28 @@ fn body_for_which_there_is_no_memory_is_a_500_for_that_request() {
     );
     assert_eq!(scoter.worker().pid(), worker.pid());
 }
+
+#[test]
+fn text_too_long_for_the_log_costs_one_request() {
+    // Too much for the stream, and enough for that but not for the message that is made of it.
+    for (spare_kib, status, said) in [
+        (20 * 1024, 500, "MemoryError"),
+        (60 * 1024, 200, "is lost: no memory"),
+    ] {
+        let body = "x".repeat(40_000_000) + "\n";
+        let scoter = of_one_thread().start();
+        let worker = scoter.worker();
+        let gate = scoter.gate("memory");
+        let mut peer = scoter.connect();
+        peer.packet(&post("/logs", body.len())).send(&body);
+        scoter.wait_for_event("read");
+        worker.limit_memory(spare_kib);
+        gate.open();
+        assert_eq!(peer.reply().status, status);
+        scoter.wait_for_log(said);
+        let packet = post("/everything", 3);
+        let reply = scoter.connect().packet(&packet).send("abc").reply();
+        assert_eq!(reply.text(), "abc");
+        assert_eq!(scoter.worker().pid(), worker.pid());
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Subscriber, error};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::{DefaultFields, Format, Full, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -67,14 +67,31 @@ pub(crate) async fn say(log: impl FnOnce() + Send + 'static) {
 /// Logs lines of `wsgi.errors`: each of them marked, or all of them as one JSON object.
 pub(crate) fn application_lines(lines: &[u8]) {
     let text = String::from_utf8_lossy(lines);
-    let mut message = String::new();
-    // Writing to a string cannot fail.
-    let _ = if AS_JSON.load(Ordering::Relaxed) {
+    let mut message = Message::default();
+    let written = if AS_JSON.load(Ordering::Relaxed) {
         writeln!(message, "{}", Application { lines: &text })
     } else {
         foreign_text::write_lines(&mut message, &text)
     };
-    standard_error::write_lines(message.as_bytes());
+    match written {
+        Ok(()) => standard_error::write_lines(message.0.as_bytes()),
+        Err(fmt::Error) => error!(
+            bytes = lines.len(),
+            "what the application wrote to wsgi.errors is lost: no memory for it"
+        ),
+    }
+}
+
+/// A message that may be as long as a request's body: there may be no memory for it.
+#[derive(Default)]
+struct Message(String);
+
+impl fmt::Write for Message {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.try_reserve(text.len()).map_err(|_| fmt::Error)?;
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 /// How an event becomes a line.

@@ -27,6 +27,7 @@ use super::refusal::Refusal;
 use super::report::{self, Subject, Timing};
 use super::request::{Request, Stage, streamed_body};
 use super::request_timeout::PythonThread;
+use super::room::make_room;
 use super::scheduling::Courtesy;
 use super::stop::Ending;
 use crate::asked::Asked;
@@ -325,7 +326,12 @@ impl Slot {
         let (asked, body) = match self.shared.intake.examine(&mut self.incoming) {
             Ok(Stage::Whole(asked, body)) => (asked, body),
             Ok(Stage::Packet) => {
-                let received = BytesMut::from(&self.incoming[..]);
+                let mut received = BytesMut::new();
+                if let Err(error) = make_room(&mut received, self.incoming.len()) {
+                    self.refuse(connection, &error.into());
+                    return None;
+                }
+                received.extend_from_slice(&self.incoming);
                 self.complete_later(connection, received, Part::Packet);
                 return None;
             }
