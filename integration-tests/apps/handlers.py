@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 
 from probe import by_path, event, plain, wait_at
 
@@ -81,7 +82,29 @@ def inherits(environ, start_response):
     return plain(start_response, str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
 
 
+def refuses(environ, start_response):
+    """Answers how many mistakes are refused for a signal of the server's as for any other one."""
+
+    def refusal(number, handler):
+        try:
+            signal.signal(number, handler)
+        except (TypeError, ValueError) as error:
+            return repr(error)
+
+    def compare(handler):
+        theirs = refusal(signal.SIGALRM, handler)
+        same.append(theirs is not None and refusal(signal.SIGTERM, handler) == theirs)
+
+    same = []
+    for mistake in "text", None, 2:
+        compare(mistake)
+    thread = threading.Thread(target=compare, args=(returns,))
+    thread.start()
+    thread.join()
+    return plain(start_response, str(same.count(True)))
+
+
 if os.environ["INSTALL"] == "import":
     install()
 
-application = by_path(install, waits, inherits)
+application = by_path(install, waits, inherits, refuses)

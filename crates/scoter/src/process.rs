@@ -35,7 +35,6 @@ pub(crate) fn own(number: RawFd) -> io::Result<OwnedFd> {
 /// Makes the process survive `signal` without ignoring it: programs that it starts get the
 /// default, as they would not if it were ignored (execve(2)).
 pub(crate) fn survive(signal: Signal) {
-    extern "C" fn nothing(_: libc::c_int) {}
     let action = SigAction::new(
         SigHandler::Handler(nothing),
         SaFlags::empty(),
@@ -45,6 +44,8 @@ pub(crate) fn survive(signal: Signal) {
     // SAFETY: it does nothing.
     let _ = unsafe { sigaction(signal, &action) };
 }
+
+extern "C" fn nothing(_: libc::c_int) {}
 
 /// Gives `signal` its default back.
 pub(crate) fn reset(signal: Signal) {
@@ -110,6 +111,12 @@ impl Disposition {
             libc::sigaction(self.signal as i32, &self.action, std::ptr::null_mut());
         }
         true
+    }
+
+    /// Whether it is code, and not that of [`survive`].
+    pub(crate) fn is_foreign(&self) -> bool {
+        let survives = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        ![libc::SIG_DFL, libc::SIG_IGN, survives].contains(&self.action.sa_sigaction)
     }
 
     pub(crate) fn signal(&self) -> Signal {

@@ -7,6 +7,7 @@
 
 use std::thread;
 
+use nix::sys::signal::Signal;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -15,6 +16,7 @@ use tracing::error;
 
 use crate::fork;
 use crate::interpreter::{signals_of, traceback};
+use crate::process::Disposition;
 use crate::signals::{ACTED_ON, is_stop, name_of};
 
 /// Leaves the signals to scoter alone: what has been installed before, by `sitecustomize` for
@@ -39,9 +41,19 @@ pub(crate) fn take(py: Python<'_>) -> PyResult<()> {
 ///
 /// Those of Python.
 pub(crate) fn share(py: Python<'_>) -> PyResult<()> {
-    SHARING
-        .get_or_try_init(py, || Sharing::begin(py))?
-        .install(py)
+    let is_first = SHARING.get(py).is_none();
+    let sharing = SHARING.get_or_try_init(py, || Sharing::begin(py))?;
+    let mut signals = Vec::new();
+    for signal in ACTED_ON {
+        // C code of the application, such as faulthandler.register(): it stays, and scoter's
+        // handler runs it.
+        let is_c_code =
+            Disposition::of(signal).is_foreign() && !(is_first && sharing.is_python(py, signal)?);
+        if !is_c_code {
+            signals.push(signal as i32);
+        }
+    }
+    sharing.install(py, &signals)
 }
 
 /// Gives the signals back to a child that the application has forked: its handlers are in
@@ -101,14 +113,20 @@ impl Sharing {
         Ok(sharing)
     }
 
-    fn install(&self, py: Python<'_>) -> PyResult<()> {
-        let signals = ACTED_ON.map(|signal| signal as i32);
-        fork::replace(&signals, || {
+    /// Has Python call us for these signals.
+    fn install(&self, py: Python<'_>, signals: &[i32]) -> PyResult<()> {
+        fork::replace(signals, || {
             for signal in signals {
-                self.signal.call1(py, (signal, &self.run))?;
+                self.signal.call1(py, (*signal, &self.run))?;
             }
             Ok(())
         })
+    }
+
+    /// Whether Python runs something for a signal.
+    fn is_python(&self, py: Python<'_>, signal: Signal) -> PyResult<bool> {
+        let handler = self.getsignal.call1(py, (signal as i32,))?;
+        Ok(handler.bind(py).is_callable())
     }
 
     /// The module `signal` looks these up whenever it is called.

@@ -159,15 +159,15 @@ pub(crate) fn name_of(number: i32) -> &'static str {
     name.strip_prefix("SIG").unwrap_or(name)
 }
 
-/// The dispositions that C code of an application may replace while it is imported; without
-/// ours the server could not be stopped.
-pub(crate) struct Dispositions(Vec<Disposition>);
+/// The dispositions that C code of an application may replace while it is imported, and that
+/// scoter cannot do without: the server could not be stopped, or would end with it. For the
+/// others what the application wants is done in a worker.
+pub(crate) struct Dispositions([Disposition; NEEDED.len()]);
 
 impl Dispositions {
     /// Reads what is in force.
     pub(crate) fn current() -> Self {
-        let signals = ACTED_ON.into_iter().chain([Signal::SIGPIPE]);
-        Self(signals.map(Disposition::of).collect())
+        Self(NEEDED.map(Disposition::of))
     }
 
     /// Puts back what the application replaced, and says so.
@@ -195,6 +195,14 @@ pub(crate) const ACTED_ON: [Signal; 8] = [
     Signal::SIGUSR2,
     Signal::SIGTTIN,
     Signal::SIGTTOU,
+];
+
+const NEEDED: [Signal; 5] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGPIPE,
 ];
 
 /// The bit that marks what the process has sent to itself: signals have smaller numbers.

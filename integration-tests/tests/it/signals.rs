@@ -175,6 +175,31 @@ fn forked_child_has_the_handlers_of_the_application() {
 }
 
 #[test]
+fn mistakes_are_refused_as_by_python() {
+    let scoter = handling("returns", "import").start();
+    let reply = scoter.connect().packet(&get("/refuses")).reply();
+    assert_eq!(reply.text(), "4");
+}
+
+#[test]
+fn stacks_that_the_application_wants_on_a_signal_are_written() {
+    for args in [&[][..], &["--preload"]] {
+        let scoter = Scoter::serving("dumping").args(args).with_file(
+            "dumping.py",
+            "import faulthandler, signal\n\
+             from hello import application\n\
+             faulthandler.register(signal.SIGUSR1)\n",
+        );
+        let mut scoter = scoter.start();
+        scoter.worker().signal(Signal::SIGUSR1);
+        scoter.wait_for_log("most recent call first");
+        let reply = scoter.connect().packet(&get("/")).reply();
+        assert_eq!(reply.status, 200);
+        scoter.stop();
+    }
+}
+
+#[test]
 fn quit_to_a_worker_replaces_it() {
     let scoter = Scoter::serving("workers").workers("2").start();
     let workers = scoter.wait_for_workers(2);
