@@ -211,6 +211,10 @@ fn run_handler(handlers: &Bound<'_, PyDict>, args: &Bound<'_, PyTuple>) -> PyRes
     let Err(raised) = handler.call1(args) else {
         return Ok(());
     };
+    // It has forked: there it does what it would do anywhere in Python.
+    if fork::is_child() {
+        return Err(raised);
+    }
     let signal = number.extract().map_or("", name_of);
     let asks_for_an_end = raised.is_instance_of::<PySystemExit>(py)
         || raised.is_instance_of::<PyKeyboardInterrupt>(py);

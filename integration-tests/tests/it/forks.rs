@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixStream;
 
-use integration_tests::{Running, Scoter, ScoterBuilder, get, until, with};
+use integration_tests::{Running, Scoter, ScoterBuilder, apps_folder, get, until, with};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -88,6 +88,69 @@ fn child_that_comes_back_ends_and_its_parent_answers() {
         }
         assert_that_only_the_worker_serves(scoter, &pid, requests);
     }
+}
+
+#[test]
+fn child_that_comes_back_outside_of_a_request_ends() {
+    for args in KINDS {
+        for (place, how, code) in [
+            ("import", "returns", 0),
+            ("import", "exits", 7),
+            ("import", "raises", 1),
+            ("post_fork", "exits", 7),
+            ("on_worker_start", "raises", 1),
+            ("on_worker_exit", "exits", 7),
+            // One that is scoter's, too, and one that is not.
+            ("SIGUSR1", "exits", 7),
+            ("SIGALRM", "raises", 1),
+        ] {
+            let scoter = Scoter::serving("forking_elsewhere").args(args);
+            let scoter = scoter.env("PLACE", place).env("HOW", how).start();
+            let pid = pid(&scoter);
+            if let Ok(signal) = place.parse() {
+                Running::new(Pid::from_raw(pid.parse().expect("a process id"))).signal(signal);
+                scoter.wait_for_event(&format!("{place} {how} {code}"));
+            }
+            for _ in 0..40 {
+                assert_eq!(ask(&scoter, "/who", ""), pid, "{args:?} {place} {how}");
+            }
+            let mut scoter = scoter;
+            let finished = scoter.stop();
+            assert_eq!(
+                scoter.events(),
+                [format!("{place} {how} {code}")],
+                "{args:?}"
+            );
+            let printed = format!("printed by a child that {how}\n");
+            assert_eq!(
+                finished.stdout.matches(&printed).count(),
+                1,
+                "{args:?} {place}"
+            );
+            let logged = finished
+                .stdout
+                .lines()
+                .filter(|line| line.contains("HTTP/1.1"));
+            assert_eq!(logged.count(), 41, "{args:?} {place} {how}");
+        }
+    }
+}
+
+#[test]
+fn check_of_an_application_that_forks_says_one_thing() {
+    let scoter = Scoter::told_nothing().args(["check", "--pythonpath"]);
+    let scoter = scoter
+        .args([apps_folder()])
+        .args(["--bind", "unix:scoter.sock"]);
+    let scoter = scoter.env("PLACE", "import").env("HOW", "returns");
+    let finished = scoter.args(["forking_elsewhere"]).run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert_eq!(
+        finished.stdout.matches("fine").count(),
+        1,
+        "{}",
+        finished.stdout
+    );
 }
 
 #[test]

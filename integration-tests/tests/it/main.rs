@@ -53,6 +53,7 @@ mod scaling;
 mod signals;
 mod slow_peers;
 mod sockets;
+mod spawning;
 mod standard_streams;
 mod startup;
 mod stop;
