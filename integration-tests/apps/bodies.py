@@ -135,6 +135,16 @@ def starves(environ, start_response):
     return plain(start_response, "not starved")
 
 
+def rereads(environ, start_response):
+    """Reads it, and once more where it can."""
+    body = environ["wsgi.input"]
+    first = body.read()
+    if not body.seekable():
+        return plain(start_response, f"{len(first)} once")
+    again = body.tell() == len(first) and body.seek(0) == 0 and body.read() == first
+    return plain(start_response, f"{len(first)} {'twice' if again else 'differs'}")
+
+
 def logs(environ, start_response):
     """Writes it to the log once the test has seen to the memory, and doesn't care about exceptions."""
     text = environ["wsgi.input"].read().decode()
@@ -160,4 +170,5 @@ application = by_path(
     recovers,
     starves,
     logs,
+    rereads,
 )

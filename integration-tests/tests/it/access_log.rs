@@ -294,3 +294,22 @@ fn response_is_logged_before_the_rest_of_its_request_is_taken() {
 
 /// Of each server in the test of the pipe: less than the megabyte of lines that it keeps.
 const REQUESTS: usize = 100;
+
+#[test]
+fn request_start_that_cannot_be_is_no_time_in_the_queue() {
+    let scoter = Scoter::serving("echo")
+        .args(["--access-log-format", "json", "--queue-timeout", "30s"])
+        .start();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.expect("after 1970").as_secs();
+    let starts = [now - 3_600, now - 86_000, now + 3_600, 1, 0, u64::MAX];
+    for (count, start) in (1..).zip(starts) {
+        let vars = [("HTTP_X_REQUEST_START", format!("t={start}.000"))];
+        let reply = scoter.connect().packet(&with(get("/"), vars)).reply();
+        assert_eq!(reply.status, 200, "{start}");
+        let line = scoter.wait_for_access_log(count).pop().expect("a line");
+        let line: Value = serde_json::from_str(&line).expect("an object");
+        let queue_ms = line["queue_ms"].as_f64().expect("a number");
+        assert!(queue_ms < 30_000.0, "{start}: {line}");
+    }
+}

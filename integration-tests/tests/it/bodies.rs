@@ -359,6 +359,21 @@ fn body_too_large_for_memory_costs_one_request() {
 }
 
 #[test]
+fn complete_body_can_be_read_again() {
+    for (args, len, expected) in [
+        (&[][..], 0, "0 twice"),
+        (&[], 1_000, "1000 twice"),
+        (&[], 1_000_000, "1000000 twice"),
+        (&[], 2_000_000, "2000000 once"),
+        (&["--buffer-body", "all"], 2_000_000, "2000000 twice"),
+    ] {
+        let site = Site::of(Scoter::serving("bodies").args(args));
+        let reply = site.post("/rereads", vec![b'x'; len]);
+        assert_eq!(reply.text(), expected, "{args:?}");
+    }
+}
+
+#[test]
 fn body_for_which_there_is_no_memory_is_a_500_for_that_request() {
     let scoter = Scoter::serving("bodies")
         .args(["--body-buffer", "1G", "--buffer-body", "all"])
