@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::thread;
 
 use integration_tests::{
     Crowd, DEADLINE, Finished, Package, Scoter, ScoterBuilder, Site, get, until,
 };
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 /// A server of `changing.py`, which is version 1 of `apps/versions.py` and belongs to the test.
@@ -497,4 +500,44 @@ fn workers_that_die_as_soon_as_they_are_ready_fail_the_start() {
     let scoter = serving_version_1().workers("2");
     let finished = scoter.with_file("changing.py", SHORT_LIVED).run();
     assert_says(&finished, 3, &["die before they serve", "exit code 7"]);
+}
+
+#[test]
+fn configuration_that_cannot_be_read_keeps_the_server_from_nothing() {
+    let scoter = serving_version_1().args(["--config", "pipe"]);
+    let pipe = scoter.folder().join("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).expect("the test's own folder");
+    // To open a pipe for writing waits for its reader.
+    let write = |threads: u8| {
+        let pipe = pipe.clone();
+        thread::spawn(move || fs::write(pipe, format!("threads = {threads}\n")))
+    };
+    let written = write(2);
+    let mut scoter = scoter.start();
+    written.join().expect("no panic").expect("somebody reads");
+    assert_eq!(scoter.worker().slots, 2);
+    thread::scope(|scope| {
+        let reloading = scope.spawn(|| scoter.command(["reload"]));
+        until("the reload has begun", || {
+            (scoter.status()["phase"] == "reloading").then_some(())
+        });
+        assert_says(&scoter.command(["reload"]), 1, &["a reload is running"]);
+        // The master goes on with everything else meanwhile.
+        let before = scoter.worker();
+        before.signal(Signal::SIGKILL);
+        scoter.wait_for_workers_that("another worker", |now| {
+            now.len() == 1 && now[0].pid() != before.pid()
+        });
+        let finished = reloading.join().expect("no panic");
+        let path = pipe.to_str().expect("UTF-8");
+        assert_says(&finished, 1, &[path, "could not be read within", "pipe"]);
+    });
+    assert_eq!(scoter.status()["phase"], "running");
+    let written = write(3);
+    assert_says(&scoter.command(["reload"]), 0, &["generation 2 serves"]);
+    written.join().expect("no panic").expect("somebody reads");
+    assert_eq!(scoter.wait_for_workers(1)[0].slots, 3);
+    // Nor from its end.
+    scoter.signal(Signal::SIGHUP);
+    scoter.stop();
 }

@@ -29,10 +29,7 @@ pub(super) fn read(
     surroundings: &Surroundings,
     problems: &mut Vec<Problem>,
 ) -> Vec<Setting> {
-    let named = arguments
-        .config
-        .as_ref()
-        .or_else(|| surroundings.variable(CONFIG));
+    let named = named(arguments, surroundings);
     let path = named.map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
     let absolute = surroundings.directory.join(&path);
     match fs::read_to_string(&absolute) {
@@ -51,6 +48,17 @@ pub(super) fn read(
             Vec::new()
         }
     }
+}
+
+/// The file that is read, if it is there.
+pub(super) fn path(arguments: &Arguments, surroundings: &Surroundings) -> PathBuf {
+    let named = named(arguments, surroundings).map_or_else(|| Path::new(USUAL), Path::new);
+    surroundings.directory.join(named)
+}
+
+fn named<'a>(arguments: &'a Arguments, surroundings: &'a Surroundings) -> Option<&'a OsString> {
+    let given = arguments.config.as_ref();
+    given.or_else(|| surroundings.variable(CONFIG))
 }
 
 struct File<'a> {

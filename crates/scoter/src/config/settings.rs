@@ -1,7 +1,7 @@
 //! What every source says, put together: texts with their origins.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::arguments::Arguments;
 use super::error::{ConfigError, Problem, Written};
@@ -33,8 +33,29 @@ impl Settings {
     ///
     /// [`ConfigError`] says what is wrong, and in which place. Whether values are what their
     /// options take is asked by [`Settings::options`].
-    pub(crate) fn read(arguments: &[OsString]) -> Result<Self, ConfigError> {
+    fn read(arguments: &[OsString]) -> Result<Self, ConfigError> {
         Self::with(&Arguments::parse(arguments)?)
+    }
+
+    /// [`Settings::read`] and [`Settings::options`] in one.
+    ///
+    /// # Errors
+    ///
+    /// Theirs.
+    pub(crate) fn read_with_options(
+        arguments: &[OsString],
+    ) -> Result<(Self, Options), ConfigError> {
+        let settings = Self::read(arguments)?;
+        let options = settings.options()?;
+        Ok((settings, options))
+    }
+
+    /// The file that these arguments lead to, whether it is there or not.
+    pub(crate) fn source(arguments: &[OsString]) -> PathBuf {
+        match Arguments::parse(arguments) {
+            Ok(arguments) => file::path(&arguments, &Surroundings::of_process()),
+            Err(_) => PathBuf::new(),
+        }
     }
 
     /// [`Settings::read`] for arguments that have been parsed.

@@ -1,8 +1,11 @@
 //! What happens to a master.
 
+use std::path::PathBuf;
+
+use crate::config::{Options, Settings};
 use crate::line::{FromLauncher, FromWorker};
 
-/// Something that a child has said, or that its line has ended.
+/// Something that a child or a thread has said, or that a child's line has ended.
 #[derive(Debug)]
 pub(super) enum Event {
     /// The launcher of a generation.
@@ -13,4 +16,8 @@ pub(super) enum Event {
     Worker(u64, FromWorker),
     /// Its line has ended.
     WorkerGone(u64),
+    /// The configuration has been read, or what is wrong with it.
+    Read(Result<Box<(Settings, Options)>, String>),
+    /// A file of `--reload-on-touch`.
+    Touched(PathBuf),
 }

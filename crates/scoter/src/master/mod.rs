@@ -8,6 +8,7 @@ mod exits;
 mod generation;
 mod liveness;
 mod obituary;
+mod reading;
 mod reconcile;
 mod recycling;
 mod reload;

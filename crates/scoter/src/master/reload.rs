@@ -8,9 +8,10 @@ use nix::sys::signal::Signal;
 use tokio::sync::oneshot::Sender;
 use tracing::{error, info, warn};
 
+use super::reading::Reading;
 use super::scaling::Scale;
 use super::supervisor::Supervisor;
-use super::touch::Touched;
+use super::touch::Watch;
 use super::worker::{Phase, Worker};
 use crate::config::{Change, Options, Settings};
 use crate::control::{ReloadError, ReloadStatus, Reloaded};
@@ -56,17 +57,34 @@ impl Rollout {
 }
 
 impl Supervisor {
-    /// Reads the configuration again, and begins to put a new generation in place of the one
-    /// that serves.
+    /// Has the configuration read again, to put a new generation in place of the one that
+    /// serves.
     pub(super) fn reload(&mut self, origin: &'static str, reply: Option<Reply>) {
         if let Some(busy) = self.busy() {
             return self.put_off(origin, busy, Again::Reload, reply);
         }
-        let read = Settings::read(&self.arguments)
-            .and_then(|settings| settings.options().map(|options| (settings, options)));
+        self.begin_reading(origin, reply);
+    }
+
+    /// The configuration has been read: begins to put a new generation in place.
+    pub(super) fn on_read(&mut self, read: Result<Box<(Settings, Options)>, String>) {
+        self.is_being_read = false;
+        // It may come too late for whoever waited for it.
+        let Some(Reading {
+            origin,
+            reply,
+            again,
+            ..
+        }) = self.reading.take()
+        else {
+            return;
+        };
         let (settings, options) = match read {
-            Ok(read) => read,
-            Err(problem) => return self.refuse(origin, problem.to_string(), reply),
+            Ok(read) => *read,
+            Err(problem) => {
+                self.refuse(origin, problem, reply);
+                return self.follow(again);
+            }
         };
         let changed = Settings::changed(&self.settings, &settings);
         let needs_restart: Vec<_> = Settings::changed(&self.at_start, &settings)
@@ -92,7 +110,7 @@ impl Supervisor {
             scale,
             needs_restart,
             reply,
-            again: None,
+            again,
         });
     }
 
@@ -102,7 +120,7 @@ impl Supervisor {
             Some("the server stops")
         } else if !self.started {
             Some("the server has not started yet")
-        } else if self.rollout.is_some() {
+        } else if self.rollout.is_some() || self.reading.is_some() {
             Some("a reload is running already")
         } else if self.preflight.is_some() {
             Some("an upgrade is running already")
@@ -119,14 +137,16 @@ impl Supervisor {
         what: Again,
         reply: Option<Reply>,
     ) {
-        match (reply, &mut self.rollout) {
+        let rollout = self.rollout.as_mut().map(|rollout| &mut rollout.again);
+        let reading = self.reading.as_mut().map(|reading| &mut reading.again);
+        match (reply, rollout.or(reading)) {
             (Some(reply), _) => {
                 let _ = reply.send(Err(ReloadError::Busy(busy.to_owned())));
             }
-            (None, Some(rollout)) => {
+            (None, Some(again)) => {
                 info!(origin, "another reload follows this one");
-                if rollout.again != Some(Again::Upgrade) {
-                    rollout.again = Some(what);
+                if *again != Some(Again::Upgrade) {
+                    *again = Some(what);
                 }
             }
             // Whatever it is about may have come too late for what is being loaded.
@@ -149,7 +169,7 @@ impl Supervisor {
     }
 
     /// The configuration is no good: nothing has changed.
-    fn refuse(&mut self, origin: &'static str, problem: String, reply: Option<Reply>) {
+    pub(super) fn refuse(&mut self, origin: &'static str, problem: String, reply: Option<Reply>) {
         error!(origin, "reload refused, nothing has changed: {problem}");
         // A manager that has asked for the reload waits for both.
         self.systemd.reloading("reload refused");
@@ -181,7 +201,7 @@ impl Supervisor {
     }
 
     fn put_in_force(&mut self, settings: Settings, options: Options) {
-        self.touched = Touched::watch(&options.reload_on_touch);
+        self.touched = Watch::begin(&options.reload_on_touch, &self.events);
         log::init(&options);
         self.settings = settings;
         self.options = options;

@@ -45,7 +45,7 @@ impl Supervisor {
             Some(Stopping::Draining(_)) => Phase::Draining,
             Some(_) => Phase::Stopping,
             None if !self.started => Phase::Starting,
-            None if self.rollout.is_some() => Phase::Reloading,
+            None if self.rollout.is_some() || self.reading.is_some() => Phase::Reloading,
             None => Phase::Running,
         }
     }

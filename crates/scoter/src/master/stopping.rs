@@ -42,6 +42,9 @@ impl Supervisor {
         if let Some(rollout) = self.rollout.take() {
             rollout.answer(&Err(ReloadError::Busy("the server stops".to_owned())));
         }
+        if let Some(reading) = self.reading.take() {
+            reading.cancel();
+        }
         if let Some(preflight) = self.preflight.take() {
             preflight.cancel();
         }

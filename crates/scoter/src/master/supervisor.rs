@@ -22,11 +22,12 @@ use super::backoff::Backoff;
 use super::event::Event;
 use super::generation::{Departing, Generation};
 use super::obituary::Coroner;
+use super::reading::Reading;
 use super::reload::{Again, Rollout};
 use super::scaling::Scale;
 use super::stopping::Stopping;
 use super::systemd::Systemd;
-use super::touch::Touched;
+use super::touch::Watch;
 use super::upgrade::{Preflight, State};
 use super::worker::{Phase, Worker};
 use crate::banner;
@@ -54,6 +55,10 @@ pub(super) struct Supervisor {
     pub(super) workers: Vec<Worker>,
     /// The number of the generation that serves.
     pub(super) current: u32,
+    /// A reload before it has become a rollout, and whether a thread reads for it, or still
+    /// for an earlier one.
+    pub(super) reading: Option<Reading>,
+    pub(super) is_being_read: bool,
     pub(super) rollout: Option<Rollout>,
     pub(super) scale: Scale,
     /// The worker that is being replaced, by its serial.
@@ -71,7 +76,8 @@ pub(super) struct Supervisor {
     /// When this program took over from another one.
     pub(super) resumed: Option<Instant>,
     pub(super) systemd: Systemd,
-    pub(super) touched: Touched,
+    /// Of the files of `--reload-on-touch`.
+    pub(super) touched: Watch,
     pub(super) coroner: Coroner,
     /// When the master last looked for signs of life.
     pub(super) looked: Instant,
@@ -111,6 +117,8 @@ impl Supervisor {
             generations: Vec::new(),
             workers: Vec::new(),
             current: 1,
+            reading: None,
+            is_being_read: false,
             rollout: None,
             scale: Scale::new(options.workers),
             recycling: None,
@@ -122,7 +130,7 @@ impl Supervisor {
             preflight: None,
             resumed: None,
             systemd: Systemd::new(),
-            touched: Touched::watch(&options.reload_on_touch),
+            touched: Watch::begin(&options.reload_on_touch, &events),
             coroner: Coroner::new(),
             looked: Instant::now(),
             gone: Totals::default(),
@@ -267,6 +275,12 @@ impl Supervisor {
                 }
                 self.judge_exits();
             }
+            Event::Read(read) => self.on_read(read),
+            Event::Touched(path) if self.stopping.is_none() => {
+                info!(path = %path.display(), "touched");
+                self.reload("--reload-on-touch", None);
+            }
+            Event::Touched(_) => {}
         }
     }
 
@@ -477,10 +491,6 @@ impl Supervisor {
             return;
         }
         self.look_for_recycling();
-        if let Some(path) = self.touched.next() {
-            info!(path = %path.display(), "touched");
-            self.reload("--reload-on-touch", None);
-        }
         if self.makes_progress() {
             self.systemd.feed();
         }
@@ -507,6 +517,7 @@ impl Supervisor {
         let stop = self.stopping.and_then(Stopping::deadline);
         let departing = self.departing.iter().map(|launcher| launcher.deadline);
         let loading = self.generations.iter().filter_map(Generation::deadline);
+        let reading = self.reading.iter().map(|reading| reading.deadline);
         let all = workers
             .chain(places)
             .chain(launchers)
@@ -514,11 +525,12 @@ impl Supervisor {
             .chain(departing);
         let waiting = self.rollout.is_some() && self.is_last_call;
         let last_call = waiting.then(|| Instant::now() + LAST_CALL_STEP);
-        all.chain(loading).chain(last_call).min()
+        all.chain(loading).chain(reading).chain(last_call).min()
     }
 
     fn on_deadline(&mut self) {
         let now = Instant::now();
+        self.end_late_reading();
         let late = |generation: &&Generation| generation.deadline().is_some_and(|at| at <= now);
         let late: Vec<_> = self.generations.iter().filter(late).collect();
         let late: Vec<_> = late.iter().map(|generation| generation.number).collect();

@@ -1,22 +1,63 @@
-//! `--reload-on-touch`: files whose time stamps are watched.
+//! `--reload-on-touch`: files whose time stamps are watched, by a thread of its own: a file
+//! system that does not answer must not keep the master from everything else.
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::SystemTime;
 
+use tokio::sync::mpsc;
+use tracing::error;
+
+use super::event::Event;
+use super::supervisor::TICK;
+
+/// A watch, which ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Watch {
+    _end: Sender<()>,
+}
+
+impl Watch {
+    /// Reports from now on which of the files were touched.
+    pub(super) fn begin(paths: &[PathBuf], events: &mpsc::Sender<Event>) -> Self {
+        let (end, ended) = channel();
+        if !paths.is_empty() {
+            let (paths, events) = (paths.to_owned(), events.clone());
+            let thread = thread::Builder::new().name("scoter-touch".to_owned());
+            if let Err(error) = thread.spawn(move || keep(&paths, &events, &ended)) {
+                error!(%error, "--reload-on-touch: the files are not watched");
+            }
+        }
+        Self { _end: end }
+    }
+}
+
+fn keep(paths: &[PathBuf], events: &mpsc::Sender<Event>, ended: &Receiver<()>) {
+    let mut touched = Touched::watch(paths);
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
+        if let Some(path) = touched.next() {
+            if events.blocking_send(Event::Touched(path)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 /// Files, and when each was last modified.
-#[derive(Debug, Default)]
-pub(super) struct Touched(Vec<(PathBuf, Option<SystemTime>)>);
+#[derive(Debug)]
+struct Touched(Vec<(PathBuf, Option<SystemTime>)>);
 
 impl Touched {
-    pub(super) fn watch(paths: &[PathBuf]) -> Self {
+    fn watch(paths: &[PathBuf]) -> Self {
         let files = paths.iter();
         Self(files.map(|path| (path.clone(), modified(path))).collect())
     }
 
     /// The first file that was touched, or made, since it was last asked. A file that goes
     /// away is no reason to reload: a deployment may be replacing it.
-    pub(super) fn next(&mut self) -> Option<PathBuf> {
+    fn next(&mut self) -> Option<PathBuf> {
         let mut found = None;
         for (path, before) in &mut self.0 {
             let now = modified(path);
