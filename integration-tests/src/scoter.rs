@@ -36,6 +36,7 @@ pub struct ScoterBuilder {
     entry: Entry,
     wrapper: Vec<OsString>,
     user: Option<(u32, u32)>,
+    directory: PathBuf,
     folder: TempDir,
 }
 
@@ -80,6 +81,7 @@ impl Scoter {
             entry: Entry::Script,
             wrapper: Vec::new(),
             user: None,
+            directory: folder.path().to_owned(),
             folder,
         }
     }
@@ -316,6 +318,13 @@ impl ScoterBuilder {
         self
     }
 
+    /// Starts it in a directory below its folder.
+    #[must_use]
+    pub fn inside(mut self, directory: &str) -> Self {
+        self.directory = self.folder().join(directory);
+        self
+    }
+
     /// Starts it as `python -m scoter`.
     #[must_use]
     pub fn as_module(mut self) -> Self {
@@ -411,7 +420,7 @@ impl ScoterBuilder {
         command
             .args(&self.args)
             .args(&self.app)
-            .current_dir(self.folder.path())
+            .current_dir(&self.directory)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(self.envs.iter().cloned());
         Process::spawn(

@@ -39,6 +39,12 @@ pub(crate) enum Failure {
     /// `--chdir`.
     #[error("cannot change to {}: {error}\nhint: --chdir names a directory", path.display())]
     Chdir { path: PathBuf, error: io::Error },
+    /// The working directory.
+    #[error(
+        "the working directory {} cannot be used: {error}\nhint: it has been deleted, perhaps; \
+         --chdir names another", path.display()
+    )]
+    Directory { path: PathBuf, error: io::Error },
     /// `--access-log`.
     #[error(transparent)]
     AccessLog(#[from] OpenError),
@@ -72,6 +78,7 @@ impl Failure {
             | Self::Identity(_)
             | Self::PidFile { .. }
             | Self::Chdir { .. }
+            | Self::Directory { .. }
             | Self::AccessLog(_) => 2,
             Self::Load(_) | Self::WarmUp(_) | Self::Hook { .. } => 3,
         }

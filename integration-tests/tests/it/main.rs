@@ -67,3 +67,4 @@ mod unresponsive;
 mod upgrade;
 mod validate;
 mod warm_up;
+mod working_directory;

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use thiserror::Error;
 
-use crate::config::Options;
+use crate::config::{Options, working_directory};
 use crate::failure::Failure;
 use crate::fork;
 use crate::interpreter::traceback;
@@ -159,7 +159,10 @@ impl Loaded {
                 error,
             })?;
         }
-        let here = std::env::current_dir()?;
+        let here = std::env::current_dir().map_err(|error| Failure::Directory {
+            path: working_directory().to_owned(),
+            error,
+        })?;
         let directories = std::iter::once(here.clone())
             .chain(options.pythonpath.iter().rev().map(|path| here.join(path)));
         for directory in directories {

@@ -65,6 +65,17 @@ pub(crate) enum Problem {
         /// What the system said.
         error: io::Error,
     },
+    /// The working directory has gone.
+    #[error(
+        "cannot enter the working directory {}: {error}\nhint: --chdir and --config with \
+         absolute paths do without it", path.display()
+    )]
+    Directory {
+        /// As it was named at the start.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The file is not TOML.
     #[error("{place}: {message}")]
     Syntax {

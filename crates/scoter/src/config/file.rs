@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -14,6 +15,7 @@ use super::environment::CONFIG;
 use super::error::Problem;
 use super::opt::{Arity, Opt};
 use super::origin::{Origin, Place};
+use super::pipe;
 use super::settings::Setting;
 use super::suggestion::suggest;
 use super::surroundings::Surroundings;
@@ -32,7 +34,7 @@ pub(super) fn read(
     let named = named(arguments, surroundings);
     let path = named.map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
     let absolute = surroundings.directory.join(&path);
-    match fs::read_to_string(&absolute) {
+    match read_text(&absolute) {
         Ok(source) => {
             let folder = absolute.parent().unwrap_or_else(|| Path::new("/"));
             File {
@@ -50,10 +52,23 @@ pub(super) fn read(
     }
 }
 
+/// Reads a file, or what somebody writes to a pipe.
+fn read_text(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.file_type().is_fifo() {
+        return pipe::read(path);
+    }
+    fs::read_to_string(path)
+}
+
 /// The file that is read, if it is there.
 pub(super) fn path(arguments: &Arguments, surroundings: &Surroundings) -> PathBuf {
     let named = named(arguments, surroundings).map_or_else(|| Path::new(USUAL), Path::new);
     surroundings.directory.join(named)
+}
+
+/// Whether it is found wherever this process is.
+pub(super) fn is_named_absolutely(arguments: &Arguments, surroundings: &Surroundings) -> bool {
+    named(arguments, surroundings).is_some_and(|path| Path::new(path).is_absolute())
 }
 
 fn named<'a>(arguments: &'a Arguments, surroundings: &'a Surroundings) -> Option<&'a OsString> {

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod control;
+mod directory;
 mod environment;
 mod error;
 mod file;
@@ -15,6 +16,7 @@ mod json;
 mod master;
 mod opt;
 mod origin;
+mod pipe;
 mod print;
 mod settings;
 mod suggestion;
@@ -26,6 +28,7 @@ mod values;
 
 pub(crate) use arguments::{Arguments, For, Wish, client_command, server_command};
 pub(crate) use control::{Control, control_path};
+pub(crate) use directory::working_directory;
 pub(crate) use error::ConfigError;
 pub(crate) use opt::Change;
 pub(crate) use settings::Settings;

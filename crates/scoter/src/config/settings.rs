@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::arguments::Arguments;
+use super::directory::working_directory;
 use super::error::{ConfigError, Problem, Written};
 use super::opt::Opt;
 use super::origin::Origin;
 use super::surroundings::Surroundings;
 use super::table::{Options, TABLE};
-use super::{environment, file, master};
+use super::{directory, environment, file, master};
 
 /// The texts of every option, each from the source that counts most: the command line, then
 /// the environment, then the file, then the table.
@@ -26,28 +27,44 @@ pub(crate) struct Setting {
 }
 
 impl Settings {
-    /// Reads all sources. With the same arguments it can be called again later, and finds
-    /// what has changed in the file.
+    /// Reads all sources again, and goes to where the working directory's name leads now.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] says what is wrong, and in which place. Whether values are what their
-    /// options take is asked by [`Settings::options`].
-    fn read(arguments: &[OsString]) -> Result<Self, ConfigError> {
-        Self::with(&Arguments::parse(arguments)?)
+    /// [`ConfigError`] says what is wrong. That the working directory has gone is wrong only
+    /// where something is to be found in it.
+    pub(crate) fn read_again(arguments: &[OsString]) -> Result<(Self, Options), ConfigError> {
+        let entered = enter_directory();
+        let arguments = Arguments::parse(arguments)?;
+        let surroundings = Surroundings::of_process();
+        let is_named = file::is_named_absolutely(&arguments, &surroundings);
+        let entered = if is_named { entered } else { Ok(entered?) };
+        let settings = Self::gather(&arguments, &surroundings)?;
+        let options = settings.options()?;
+        if options.chdir.is_none() {
+            entered?;
+        }
+        Ok((settings, options))
     }
 
-    /// [`Settings::read`] and [`Settings::options`] in one.
+    /// Goes to where the working directory's name leads now, for another process that reads
+    /// all sources.
     ///
     /// # Errors
     ///
-    /// Theirs.
-    pub(crate) fn read_with_options(
+    /// As for [`Settings::read_again`], as far as `options` were those that will be read.
+    pub(crate) fn enter_directory(
         arguments: &[OsString],
-    ) -> Result<(Self, Options), ConfigError> {
-        let settings = Self::read(arguments)?;
-        let options = settings.options()?;
-        Ok((settings, options))
+        options: &Options,
+    ) -> Result<(), ConfigError> {
+        let entered = enter_directory();
+        let arguments = Arguments::parse(arguments)?;
+        let surroundings = Surroundings::of_process();
+        let is_named = file::is_named_absolutely(&arguments, &surroundings);
+        if is_named && options.chdir.is_some() {
+            return Ok(());
+        }
+        entered
     }
 
     /// The file that these arguments lead to, whether it is there or not.
@@ -58,7 +75,12 @@ impl Settings {
         }
     }
 
-    /// [`Settings::read`] for arguments that have been parsed.
+    /// Reads all sources.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says what is wrong, and in which place. Whether values are what their
+    /// options take is asked by [`Settings::options`].
     pub(crate) fn with(arguments: &Arguments) -> Result<Self, ConfigError> {
         Self::gather(arguments, &Surroundings::of_process())
     }
@@ -160,6 +182,13 @@ impl Settings {
             }
         }
     }
+}
+
+fn enter_directory() -> Result<(), ConfigError> {
+    directory::enter_again().map_err(|error| {
+        let path = working_directory().to_owned();
+        Problem::Directory { path, error }.into()
+    })
 }
 
 impl Setting {

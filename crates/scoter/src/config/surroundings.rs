@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::directory::working_directory;
+
 /// What is read besides arguments and the file.
 #[derive(Debug)]
 pub(super) struct Surroundings {
@@ -16,8 +18,7 @@ impl Surroundings {
     pub(super) fn of_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
-            // Where it cannot be told, relative paths stay what they are.
-            directory: std::env::current_dir().unwrap_or_default(),
+            directory: working_directory().to_owned(),
         }
     }
 

@@ -16,8 +16,9 @@ pub(super) enum Event {
     Worker(u64, FromWorker),
     /// Its line has ended.
     WorkerGone(u64),
-    /// The configuration has been read, or what is wrong with it.
-    Read(Result<Box<(Settings, Options)>, String>),
+    /// The working directory has been entered and the configuration read, where that was
+    /// asked for; or what is wrong with them.
+    Read(Result<Option<Box<(Settings, Options)>>, String>),
     /// A file of `--reload-on-touch`.
     Touched(PathBuf),
 }

@@ -1,9 +1,11 @@
 //! A generation: one state of the code and the configuration, and the launcher that forks
 //! its workers.
 
+use std::env;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +30,8 @@ use crate::program::Program;
 #[derive(Debug)]
 pub(super) struct Generation {
     pub(super) number: u32,
+    /// The working directory, links resolved: where code without `--chdir` is found.
+    pub(super) directory: Option<PathBuf>,
     pub(super) settings: Settings,
     pub(super) options: Options,
     pub(super) launcher: Option<Launcher>,
@@ -77,6 +81,15 @@ impl Departing {
 }
 
 impl Generation {
+    /// The directory that a launcher has to be started in, unless that is where this process
+    /// is: it may be one that the user of `--user` cannot enter by its name.
+    fn elsewhere(&self) -> Option<&Path> {
+        let directory = self.directory.as_deref();
+        let directory = directory.filter(|_| self.options.chdir.is_none())?;
+        let is_here = env::current_dir().is_ok_and(|here| here == directory);
+        (!is_here).then_some(directory)
+    }
+
     /// When its launcher has to be prepared.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let launcher = self.launcher.as_ref();
@@ -88,9 +101,8 @@ impl Generation {
 impl Launcher {
     /// Starts a launcher, and tells it what to launch.
     pub(super) fn start(
-        generation: u32,
+        generation: &Generation,
         program: &Program,
-        settings: &Settings,
         listeners: &[Listener],
         control: Option<&SocketFile>,
         events: mpsc::Sender<Event>,
@@ -99,6 +111,13 @@ impl Launcher {
         let mut command: Command = program.launcher();
         // The line goes as standard input: no other descriptor survives the exec.
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
+        if let Some(directory) = generation.elsewhere() {
+            fs::metadata(directory).map_err(|error| {
+                let text = format!("the working directory {}: {error}", directory.display());
+                io::Error::new(error.kind(), text)
+            })?;
+            command.current_dir(directory);
+        }
         // A stop with Ctrl-C is the master's to spread.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         // The master reaps whatever ends, strangers included.
@@ -108,7 +127,7 @@ impl Launcher {
         })?;
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
         let configuration = Configuration {
-            settings: settings.to_json(),
+            settings: generation.settings.to_json(),
             listeners: listeners.iter().map(Listener::describe).collect(),
             control: control.cloned(),
         };
@@ -116,7 +135,7 @@ impl Launcher {
         let sockets = listeners.iter().map(AsFd::as_fd);
         let fds: Vec<_> = std::iter::once(memory.as_fd()).chain(sockets).collect();
         ours.send(&ToLauncher::Configure, &fds)?;
-        Self::adopt(generation, pid, ours, false, events)
+        Self::adopt(generation.number, pid, ours, false, events)
     }
 
     /// Takes over a launcher that runs already.

@@ -10,9 +10,11 @@ use super::supervisor::Supervisor;
 use crate::config::Settings;
 use crate::control::ReloadError;
 
-/// A reload that waits for its configuration.
+/// A reload or an upgrade that waits for the working directory, and a reload for its
+/// configuration.
 #[derive(Debug)]
 pub(super) struct Reading {
+    pub(super) what: Again,
     pub(super) origin: &'static str,
     pub(super) reply: Option<Reply>,
     /// What a signal has asked for meanwhile.
@@ -30,15 +32,31 @@ impl Reading {
 }
 
 impl Supervisor {
-    /// Has the configuration read.
-    pub(super) fn begin_reading(&mut self, origin: &'static str, reply: Option<Reply>) {
+    /// Has what is needed read.
+    pub(super) fn begin_reading(
+        &mut self,
+        what: Again,
+        origin: &'static str,
+        reply: Option<Reply>,
+    ) {
         // Of a reader that hangs from an earlier attempt the answer will be as good as new.
-        if !self.is_being_read {
-            let (arguments, events) = (self.arguments.clone(), self.events.clone());
+        if self.being_read != Some(what) {
+            if self.being_read.is_some() {
+                let problem = "the configuration is still being read for an earlier reload";
+                return self.refuse(origin, problem.to_owned(), reply);
+            }
+            let (arguments, options) = (self.arguments.clone(), self.options.clone());
+            let events = self.events.clone();
             let thread = thread::Builder::new().name("scoter-config".to_owned());
             let read = move || {
-                let read = Settings::read_with_options(&arguments);
-                let read = read.map(Box::new).map_err(|problem| problem.to_string());
+                let read = match what {
+                    Again::Reload => Settings::read_again(&arguments).map(Box::new).map(Some),
+                    // The new release reads for itself.
+                    Again::Upgrade => {
+                        Settings::enter_directory(&arguments, &options).map(|()| None)
+                    }
+                };
+                let read = read.map_err(|problem| problem.to_string());
                 // Nobody is there to hear it once the master is ending.
                 let _ = events.blocking_send(Event::Read(read));
             };
@@ -46,9 +64,10 @@ impl Supervisor {
                 let problem = format!("cannot read the configuration: {error}");
                 return self.refuse(origin, problem, reply);
             }
-            self.is_being_read = true;
+            self.being_read = Some(what);
         }
         self.reading = Some(Reading {
+            what,
             origin,
             reply,
             again: None,

@@ -84,9 +84,8 @@ impl Supervisor {
                 continue;
             }
             let launcher = Launcher::start(
-                number,
+                generation,
                 &self.program,
-                &generation.settings,
                 &self.listeners,
                 control,
                 self.events.clone(),

@@ -63,29 +63,37 @@ impl Supervisor {
         if let Some(busy) = self.busy() {
             return self.put_off(origin, busy, Again::Reload, reply);
         }
-        self.begin_reading(origin, reply);
+        self.begin_reading(Again::Reload, origin, reply);
     }
 
-    /// The configuration has been read: begins to put a new generation in place.
-    pub(super) fn on_read(&mut self, read: Result<Box<(Settings, Options)>, String>) {
-        self.is_being_read = false;
+    /// What had to be read has been.
+    pub(super) fn on_read(&mut self, read: Result<Option<Box<(Settings, Options)>>, String>) {
+        self.being_read = None;
         // It may come too late for whoever waited for it.
-        let Some(Reading {
+        let Some(reading) = self.reading.take() else {
+            return;
+        };
+        match read {
+            Ok(Some(read)) => self.roll_out(*read, reading),
+            Ok(None) => {
+                self.early = reading.again;
+                self.begin_preflight(reading.origin, reading.reply);
+            }
+            Err(problem) => {
+                self.refuse(reading.origin, problem, reading.reply);
+                self.follow(reading.again);
+            }
+        }
+    }
+
+    /// Begins to put a new generation in place.
+    fn roll_out(&mut self, (settings, options): (Settings, Options), reading: Reading) {
+        let Reading {
             origin,
             reply,
             again,
             ..
-        }) = self.reading.take()
-        else {
-            return;
-        };
-        let (settings, options) = match read {
-            Ok(read) => *read,
-            Err(problem) => {
-                self.refuse(origin, problem, reply);
-                return self.follow(again);
-            }
-        };
+        } = reading;
         let changed = Settings::changed(&self.settings, &settings);
         let needs_restart: Vec<_> = Settings::changed(&self.at_start, &settings)
             .iter()
@@ -120,6 +128,12 @@ impl Supervisor {
             Some("the server stops")
         } else if !self.started {
             Some("the server has not started yet")
+        } else if self
+            .reading
+            .as_ref()
+            .is_some_and(|it| it.what == Again::Upgrade)
+        {
+            Some("an upgrade is running already")
         } else if self.rollout.is_some() || self.reading.is_some() {
             Some("a reload is running already")
         } else if self.preflight.is_some() {

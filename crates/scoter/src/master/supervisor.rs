@@ -55,10 +55,10 @@ pub(super) struct Supervisor {
     pub(super) workers: Vec<Worker>,
     /// The number of the generation that serves.
     pub(super) current: u32,
-    /// A reload before it has become a rollout, and whether a thread reads for it, or still
-    /// for an earlier one.
+    /// A reload or an upgrade that has just begun, and what a thread reads for, which may
+    /// still be an earlier one.
     pub(super) reading: Option<Reading>,
-    pub(super) is_being_read: bool,
+    pub(super) being_read: Option<Again>,
     pub(super) rollout: Option<Rollout>,
     pub(super) scale: Scale,
     /// The worker that is being replaced, by its serial.
@@ -118,7 +118,7 @@ impl Supervisor {
             workers: Vec::new(),
             current: 1,
             reading: None,
-            is_being_read: false,
+            being_read: None,
             rollout: None,
             scale: Scale::new(options.workers),
             recycling: None,
@@ -234,6 +234,7 @@ impl Supervisor {
         self.next_generation += 1;
         self.generations.push(Generation {
             number,
+            directory: std::env::current_dir().ok(),
             settings,
             options,
             launcher: None,

@@ -55,6 +55,8 @@ pub(super) struct State {
 #[derive(Debug, Serialize, Deserialize)]
 struct GenerationState {
     number: u32,
+    #[serde(default)]
+    directory: Option<PathBuf>,
     settings: String,
     launcher: Option<LauncherState>,
 }
@@ -147,6 +149,11 @@ impl Supervisor {
         if let Some(busy) = self.busy() {
             return self.put_off(origin, busy, Again::Upgrade, reply);
         }
+        self.begin_reading(Again::Upgrade, origin, reply);
+    }
+
+    /// The working directory has been entered: what is there is what the new release finds.
+    pub(super) fn begin_preflight(&mut self, origin: &'static str, reply: Option<Reply>) {
         let preflight = || {
             let output = tempfile::tempfile()?;
             let mut command = self.program.preflight();
@@ -206,6 +213,8 @@ impl Supervisor {
         if let Some(reply) = reply {
             let _ = reply.send(Err(ReloadError::Broken(problem.to_owned())));
         }
+        let early = self.early.take();
+        self.follow(early);
     }
 
     /// A launcher comes from another release than this master: the package has been changed
@@ -304,6 +313,7 @@ impl Supervisor {
                 .iter()
                 .map(|generation| GenerationState {
                     number: generation.number,
+                    directory: generation.directory.clone(),
                     settings: generation.settings.to_json(),
                     launcher: generation.launcher.as_ref().map(|launcher| LauncherState {
                         pid: launcher.pid.as_raw(),
@@ -408,6 +418,7 @@ impl Supervisor {
         };
         self.generations.push(Generation {
             number: state.number,
+            directory: state.directory,
             settings,
             options,
             launcher,

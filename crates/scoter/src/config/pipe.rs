@@ -1,0 +1,89 @@
+//! A configuration that is written to a pipe, `--config <(…)` included.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+/// Reads what a writer writes until it closes the pipe.
+///
+/// # Errors
+///
+/// `TimedOut` where nobody does so in time: a pipe that was read once has no writer any more.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    // Otherwise the open waits for a writer, without an end.
+    let flags = OFlag::O_NONBLOCK.bits();
+    let mut pipe = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut bytes = Vec::new();
+    loop {
+        // A pipe that never had a writer is not at its end for poll(2), as it is for read(2).
+        wait(&pipe, deadline)?;
+        match pipe.read_to_end(&mut bytes) {
+            Ok(_) => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
+fn wait(pipe: &File, deadline: Instant) -> io::Result<()> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+        let mut fds = [PollFd::new(pipe, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => {
+                let text = format!("nobody has written to the pipe for {PATIENCE:?}");
+                return Err(io::Error::new(ErrorKind::TimedOut, text));
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(_) => return Ok(()),
+        }
+    }
+}
+
+/// For a writer to come, write and go.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread};
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    #[test]
+    fn what_a_late_writer_writes_piece_by_piece_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        let written = "threads = 2 # ".to_owned() + &"x".repeat(200_000);
+        let text = written.clone();
+        let to = path.clone();
+        let writer = thread::spawn(move || fs::write(to, text));
+        assert_eq!(read(&path).unwrap(), written);
+        writer.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn pipe_without_a_writer_is_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        let error = read(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    }
+}
