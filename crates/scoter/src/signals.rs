@@ -2,15 +2,18 @@
 
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream as StdStream;
+use std::time::Duration;
 
 use nix::libc::{self, siginfo_t};
 use nix::sys::signal::{SigSet, Signal};
 use rustix::net::{SendFlags, send};
 use rustix::process::getpid;
 use tokio::net::UnixStream;
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use crate::fork;
+use crate::log::say;
 use crate::process::Disposition;
 
 /// What the process at the top acts on, in the order in which it arrives.
@@ -159,7 +162,7 @@ pub(crate) fn name_of(number: i32) -> &'static str {
     name.strip_prefix("SIG").unwrap_or(name)
 }
 
-/// The dispositions that C code of an application may replace while it is imported, and that
+/// The dispositions that C code of an application may replace, and that
 /// scoter cannot do without: the server could not be stopped, or would end with it. For the
 /// others what the application wants is done in a worker.
 pub(crate) struct Dispositions([Disposition; NEEDED.len()]);
@@ -172,16 +175,33 @@ impl Dispositions {
 
     /// Puts back what the application replaced, and says so.
     pub(crate) fn restore(&self) {
-        for disposition in &self.0 {
-            if disposition.restore() {
-                let signal = disposition.signal().as_str();
-                warn!(
-                    signal,
-                    "the application replaced a signal handler that scoter needs: put back"
-                );
+        self.put_back().for_each(report);
+    }
+
+    /// Does so again and again: C code may replace them at any time, in a request too.
+    pub(crate) async fn keep(self) {
+        let mut rhythm = interval(RHYTHM);
+        rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            rhythm.tick().await;
+            for signal in self.put_back() {
+                say(move || report(signal)).await;
             }
         }
     }
+
+    fn put_back(&self) -> impl Iterator<Item = Signal> {
+        let replaced = self.0.iter().filter(|disposition| disposition.restore());
+        replaced.map(Disposition::signal)
+    }
+}
+
+fn report(signal: Signal) {
+    let signal = signal.as_str();
+    warn!(
+        signal,
+        "the application replaced a signal handler that scoter needs: put back"
+    );
 }
 
 /// The signals of [`Signals`]. Their default would end or stop the process; in a launcher
@@ -204,6 +224,9 @@ const NEEDED: [Signal; 5] = [
     Signal::SIGHUP,
     Signal::SIGPIPE,
 ];
+
+/// How long a handler of C code may be in the place of scoter's.
+const RHYTHM: Duration = Duration::from_millis(500);
 
 /// The bit that marks what the process has sent to itself: signals have smaller numbers.
 const OWN: u8 = 0x80;

@@ -200,6 +200,24 @@ fn stacks_that_the_application_wants_on_a_signal_are_written() {
 }
 
 #[test]
+fn c_code_that_takes_a_signal_in_a_request_does_not_keep_the_server_from_its_stop() {
+    let scoter = Scoter::serving("taking").args(["--no-master"]).with_file(
+        "taking.py",
+        "import faulthandler, signal\n\
+         def application(environ, start_response):\n    \
+             faulthandler.register(signal.SIGTERM)\n    \
+             start_response('200 OK', [])\n    \
+             return [b'taken']\n",
+    );
+    let mut scoter = scoter.start();
+    let reply = scoter.connect().packet(&get("/")).reply();
+    assert_eq!(reply.text(), "taken");
+    let line = scoter.wait_for_log("put back");
+    assert!(line.contains("SIGTERM"), "{line}");
+    scoter.stop();
+}
+
+#[test]
 fn quit_to_a_worker_replaces_it() {
     let scoter = Scoter::serving("workers").workers("2").start();
     let workers = scoter.wait_for_workers(2);

@@ -73,6 +73,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
         let orders = Orders::of(&shared.overseer, control)?;
         signals::unblock();
+        tokio::spawn(Dispositions::current().keep());
         Ok(orders.follow(Arc::clone(&shared), timeout))
     })?;
 
