@@ -331,6 +331,23 @@ fn watchdog_goes_hungry_while_every_thread_is_stuck() {
 }
 
 #[test]
+fn watchdog_goes_hungry_while_every_worker_is_stopped() {
+    let (scoter, manager) = notifying(Scoter::serving("hello").workers("2").under(WATCHED));
+    let scoter = scoter.start();
+    manager.wait_for("WATCHDOG");
+    let workers = scoter.wait_for_workers(2);
+    for worker in &workers {
+        worker.signal(Signal::SIGSTOP);
+    }
+    wait_until_hungry(&manager);
+    // They come back, or others in their place.
+    for worker in &workers {
+        worker.signal(Signal::SIGCONT);
+    }
+    manager.wait_for("WATCHDOG");
+}
+
+#[test]
 fn watchdog_is_fed_while_busy_threads_finish_requests() {
     // Each is busy all the time, but never with the same request.
     let (scoter, manager) = notifying(Scoter::serving("hello").under(WATCHED));

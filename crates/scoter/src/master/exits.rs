@@ -13,6 +13,7 @@ use super::liveness::has_ended;
 use super::supervisor::{KILL_PATIENCE, Supervisor, TICK};
 use super::worker::{Phase, Worker};
 use crate::line::Failed;
+use crate::signals::ACTED_ON;
 
 impl Supervisor {
     /// Takes the status of every child that has ended; as PID 1 also those of strangers,
@@ -281,15 +282,8 @@ fn code_of_failed_start(status: Option<i32>) -> u8 {
 /// Whether a process was killed by a signal that was meant for the master: whoever sends it
 /// to all of them meets a launcher, too, that Python has not given control yet.
 fn is_stray(status: Option<i32>) -> bool {
-    const MEANT_FOR_THE_MASTER: [Signal; 5] = [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-    ];
     let signal = status.map_or(0, |status| status & 0x7f);
-    MEANT_FOR_THE_MASTER.iter().any(|one| *one as i32 == signal)
+    ACTED_ON.iter().any(|one| *one as i32 == signal)
 }
 
 /// How often a worker is killed before it is given up.
