@@ -15,6 +15,7 @@ use crate::descriptors::{Watch, move_up, watch};
 use crate::fork::{self, Own};
 use crate::python_signals;
 use crate::signals::ACTED_ON;
+use crate::started;
 
 /// Formats an exception as Python itself would print it, causes included, on lines of its own.
 pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
@@ -65,7 +66,7 @@ pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
             python_signals::give_back(py)?;
         }
         restore_mask();
-        Ok(())
+        started::forget(py)
     })?;
     py.import("os")?
         .call_method("register_at_fork", (), Some(&hooks))?;

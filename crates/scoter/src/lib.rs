@@ -31,6 +31,7 @@ mod scoreboard;
 mod server;
 mod signals;
 mod start;
+mod started;
 mod variables;
 mod worker;
 

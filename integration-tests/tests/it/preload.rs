@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use integration_tests::{Scoter, ScoterBuilder, get};
+use integration_tests::{Running, Scoter, ScoterBuilder, get, until};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 /// A turn in the life of a process, as `apps/hooked.py` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,4 +212,95 @@ fn threads_that_a_fork_would_lose_are_named() {
         .start();
     let log = scoter.stop().stderr;
     assert!(!log.contains("poller"), "{log}");
+}
+
+/// Returns the process that `apps/starting.py` has started most lately.
+#[track_caller]
+fn process(scoter: &Scoter, number: usize) -> Running {
+    until("the process of the application", || {
+        let events = scoter.events();
+        let mut pids = events
+            .iter()
+            .filter_map(|event| event.strip_prefix("process "));
+        let pid = pids.nth(number)?.parse().expect("a process id");
+        Some(Running::new(Pid::from_raw(pid)))
+    })
+}
+
+fn starting(kind: &str) -> ScoterBuilder {
+    let scoter = Scoter::serving("starting").env("KIND", kind);
+    scoter.args(["--preload"])
+}
+
+#[test]
+fn processes_of_a_preloaded_application_end_with_it() {
+    for kind in ["process", "stubborn", "daemon", "manager", "fork"] {
+        let mut scoter = starting(kind).start();
+        let first = process(&scoter, 0);
+        assert_eq!(ask(&scoter, "/"), "42", "{kind}");
+        // Its launcher ends with its last worker, and with that the process.
+        assert_eq!(scoter.command(["reload"]).code, Some(0), "{kind}");
+        let second = process(&scoter, 1);
+        first.wait_until_gone();
+        assert_eq!(ask(&scoter, "/"), "42", "{kind}");
+        assert!(!second.is_gone(), "{kind}");
+        scoter.signal(Signal::SIGTERM);
+        let finished = scoter.wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        // What the master would say of a launcher that it has to kill.
+        assert!(
+            !finished.stderr.contains("killed"),
+            "{kind}: {}",
+            finished.stderr
+        );
+        scoter.wait_until_all_are_gone();
+    }
+}
+
+#[test]
+fn processes_of_a_preloaded_application_end_by_term() {
+    for kind in ["process", "daemon", "manager", "fork"] {
+        let scoter = starting(kind).start();
+        let process = process(&scoter, 0);
+        process.signal(Signal::SIGTERM);
+        // A zombie until its parent looks: nothing of it runs.
+        until("its end", || {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", process.pid()));
+            state
+                .map_or(true, |state| state.contains(") Z "))
+                .then_some(())
+        });
+        drop(scoter);
+    }
+}
+
+#[test]
+fn process_that_a_worker_has_started_ends_with_it() {
+    let scoter = Scoter::serving("starting").env("KIND", "process");
+    let mut scoter = scoter.args(["--graceful-timeout", "3s"]).start();
+    process(&scoter, 0);
+    scoter.signal(Signal::SIGTERM);
+    assert_eq!(scoter.wait().code, Some(0));
+    scoter.wait_until_all_are_gone();
+}
+
+#[test]
+fn worker_that_ends_leaves_the_processes_of_its_launcher_alone() {
+    for kind in ["process", "daemon", "manager"] {
+        let scoter = starting(kind).start();
+        let process = process(&scoter, 0);
+        let before = scoter.worker();
+        before.signal(Signal::SIGTERM);
+        scoter.wait_for_workers_that("a new worker", |workers| {
+            workers.len() == 1 && workers[0].pid() != before.pid()
+        });
+        before.wait_until_gone();
+        assert!(!process.is_gone(), "{kind}");
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", process.pid()));
+        assert!(
+            !status.is_ok_and(|status| status.contains(") Z ")),
+            "{kind}"
+        );
+        assert_eq!(ask(&scoter, "/"), "42", "{kind}");
+    }
 }

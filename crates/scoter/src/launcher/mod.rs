@@ -40,6 +40,7 @@ use crate::process::{exit_now, reset, survive};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals::{ACTED_ON, Dispositions};
+use crate::started::{Deadline, terminate_children};
 use crate::worker::{Duty, MASTER_GONE, Overseer, is_first_to_miss_master, serve};
 
 /// Runs a launcher, whose line to the master is its standard input. Returns the exit code
@@ -290,7 +291,10 @@ impl Launcher {
             }
         }
         if self.given.preloaded.is_some() {
+            let deadline = Deadline::set(py, EXIT_PATIENCE);
             interpreter::run_exit_handlers(py, EXIT_PATIENCE);
+            drop(deadline);
+            terminate_children();
         }
         exit_now(0)
     }
@@ -431,5 +435,5 @@ fn live_threads(py: Python<'_>) -> PyResult<Vec<String>> {
 /// How long a worker's end goes unnoticed at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// For the threads that a preloaded application has left running in the launcher.
+/// For the threads and processes that a preloaded application has left running.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);

@@ -31,6 +31,7 @@ use crate::process::exit_now;
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals::{self, Dispositions};
+use crate::started::Deadline;
 
 /// What a worker is given.
 #[derive(Debug)]
@@ -100,7 +101,10 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
     }
     // The reactor still enforces --graceful-timeout.
     let spent = shared.stop.begun_for().unwrap_or_default();
-    interpreter::run_exit_handlers(py, timeout.saturating_sub(spent + EXIT_HANDLERS_TIME));
+    let patience = timeout.saturating_sub(spent + EXIT_HANDLERS_TIME);
+    let deadline = Deadline::set(py, patience);
+    interpreter::run_exit_handlers(py, patience);
+    drop(deadline);
     // The interpreter's teardown and daemon threads get in each other's way.
     exit_now(0)
 }

@@ -1,0 +1,109 @@
+//! Processes that the application has started, at the end of the one that has started them.
+//!
+//! Python's exit handlers end the daemons of `multiprocessing` and the managers, and wait for
+//! all others for ever.
+
+use std::fs;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// Sees to it that exit handlers have not to wait for ever. To be dropped when they have run.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    _handlers_run: mpsc::Sender<()>,
+}
+
+impl Deadline {
+    /// Has the processes of `multiprocessing` that are still there `patience` later end, by
+    /// TERM and, where that is not enough, by KILL.
+    pub(crate) fn set(py: Python<'_>, patience: Duration) -> Option<Self> {
+        let processes = multiprocessing(py).unwrap_or_default();
+        if processes.is_empty() {
+            return None;
+        }
+        let (sender, receiver) = mpsc::channel::<()>();
+        let end = move || {
+            for (time, signal) in [(patience, Signal::SIGTERM), (TERM_TIME, Signal::SIGKILL)] {
+                if receiver.recv_timeout(time) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+                signal_all(&processes, signal);
+            }
+        };
+        // Without a thread there is the master's patience.
+        let started = std::thread::Builder::new()
+            .name("scoter-end".to_owned())
+            .spawn(end);
+        started.is_ok().then_some(Self {
+            _handlers_run: sender,
+        })
+    }
+}
+
+/// Has every child of this process end that is still there.
+pub(crate) fn terminate_children() {
+    signal_all(&children(), Signal::SIGTERM);
+}
+
+/// Makes a process that has just been forked forget what its parent has started: its own exit
+/// handlers would end that.
+///
+/// # Errors
+///
+/// Those of Python.
+pub(crate) fn forget(py: Python<'_>) -> PyResult<()> {
+    // What multiprocessing itself does in its children (BaseProcess._bootstrap).
+    if let Some(module) = module(py)? {
+        module.getattr("_children")?.call_method0("clear")?;
+    }
+    Ok(())
+}
+
+/// The processes that `multiprocessing` knows of, managers included.
+fn multiprocessing(py: Python<'_>) -> PyResult<Vec<Pid>> {
+    let Some(module) = module(py)? else {
+        return Ok(Vec::new());
+    };
+    let processes = module.call_method0("active_children")?;
+    let processes = processes.cast_into::<PyList>()?;
+    let pids = processes
+        .iter()
+        .map(|process| process.getattr("pid")?.extract());
+    pids.map(|pid| pid.map(Pid::from_raw)).collect()
+}
+
+/// `multiprocessing.process`. An application that has not imported it has started none.
+fn module(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    let module = modules.call_method1("get", ("multiprocessing.process",))?;
+    Ok((!module.is_none()).then_some(module))
+}
+
+fn children() -> Vec<Pid> {
+    // Each thread has its own (proc_tid_children(5)).
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
+    threads
+        .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .flat_map(|pids| {
+            let pids = pids.split_ascii_whitespace().map(str::parse);
+            pids.filter_map(Result::ok)
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn signal_all(processes: &[Pid], signal: Signal) {
+    for &process in processes {
+        // It may have ended meanwhile.
+        let _ = kill(process, signal);
+    }
+}
+
+/// What a process has for its own end.
+const TERM_TIME: Duration = Duration::from_millis(500);
