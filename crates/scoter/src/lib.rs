@@ -24,6 +24,7 @@ mod line;
 mod listen;
 mod log;
 mod master;
+mod pool;
 mod process;
 mod program;
 mod python_signals;

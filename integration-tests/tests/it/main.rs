@@ -60,6 +60,7 @@ mod stop;
 mod streaming;
 mod supervision;
 mod systemd;
+mod threads;
 mod timeouts;
 mod unit;
 mod unread_bodies;

@@ -192,7 +192,7 @@ impl OpenLog {
             },
         });
         std::thread::Builder::new()
-            .name("scoter-log".to_owned())
+            .name("scoter-access".to_owned())
             .spawn({
                 let queue = Arc::clone(&queue);
                 move || queue.write_batches(destination, path.as_deref())

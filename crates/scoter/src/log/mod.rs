@@ -18,7 +18,7 @@ mod standard_error;
 mod turn;
 
 pub(crate) use access::{AccessLog, Entry, OpenError};
-pub(crate) use error::{application_lines, init, say};
+pub(crate) use error::{application_lines, init, say, say_soon, start_thread};
 pub(crate) use format::{Template, TemplateError};
 pub(crate) use identity::{Identity, identify};
 pub(crate) use request_id::{RequestId, RequestIds};

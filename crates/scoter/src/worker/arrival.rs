@@ -1,12 +1,12 @@
 //! Requests on their way in: received by the reactor until a slot can serve them.
 
-use std::io::{self, Seek};
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::fs::File;
-use tokio::io::{AsyncWriteExt, Interest};
+use bytes::{Bytes, BytesMut};
+use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wsgi_environ::Body;
@@ -217,29 +217,34 @@ async fn spool_body(
     length: u64,
     shared: &Shared,
 ) -> Result<Body, Refusal> {
-    let file = tokio::task::spawn_blocking(tempfile::tempfile)
+    let file = shared
+        .files
+        .run(tempfile::tempfile)
         .await
-        .map_err(|panic| Refusal::Spool(io::Error::other(panic)))?
-        .map_err(Refusal::Spool)?;
+        .and_then(|file| file);
     // The number must not be given out again while the application reads it.
-    let mut file = File::from_std(move_aside(file));
+    let mut file: File = move_aside(file.map_err(Refusal::Spool)?);
     let mut spooled = 0;
     loop {
         let part = usize::try_from(length - spooled).map_or(buffer.len(), |l| l.min(buffer.len()));
-        file.write_all(&buffer[..part])
-            .await
-            .map_err(Refusal::Spool)?;
-        buffer.advance(part);
+        let bytes = buffer.split_to(part);
+        let writing = shared.files.run(move || {
+            file.write_all(&bytes)?;
+            Ok(file)
+        });
         spooled += part as u64;
+        if spooled < length {
+            buffer.reserve(SPOOL_STEP);
+            receive_more(peer, buffer, spooled, length, shared).await?;
+        }
+        file = writing
+            .await
+            .and_then(|file| file)
+            .map_err(Refusal::Spool)?;
         if spooled == length {
             break;
         }
-        make_room(buffer, SPOOL_STEP)?;
-        receive_more(peer, buffer, spooled, length, shared).await?;
     }
-    // Only a flush says whether the last write had room on the disk.
-    file.flush().await.map_err(Refusal::Spool)?;
-    let mut file = file.into_std().await;
     file.rewind().map_err(Refusal::Spool)?;
     Ok(Body::spooled(file, length))
 }

@@ -1,6 +1,5 @@
 //! Responses on their way out: the part that the application has nothing to do with any more.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,7 +173,7 @@ impl Departure {
     }
 
     async fn send_file(&mut self, shared: &Shared) -> Result<(), SendError> {
-        let mut progress = self.send_file_now(FILE_PATIENCE).await?;
+        let mut progress = self.send_file_now(shared, FILE_PATIENCE).await?;
         while progress == Progress::Blocked {
             // Registered only for as long as the reactor waits: it would wake up whenever the
             // peer makes room for the other thread.
@@ -183,7 +182,7 @@ impl Departure {
             drop(peer.ready(deadline).await.ok_or(SendError::Stalled)?);
             drop(peer);
             // It has shown to be slow, and there are few threads to wait for it.
-            progress = self.send_file_now(Duration::ZERO).await?;
+            progress = self.send_file_now(shared, Duration::ZERO).await?;
         }
         Ok(())
     }
@@ -195,10 +194,14 @@ impl Departure {
 
     /// Reading a file may have to wait for a disk, which must not hold up the reactor:
     /// another thread sends for as long as the peer keeps up, each time within `patience`.
-    async fn send_file_now(&mut self, patience: Duration) -> Result<Progress, SendError> {
+    async fn send_file_now(
+        &mut self,
+        shared: &Shared,
+        patience: Duration,
+    ) -> Result<Progress, SendError> {
         let connection = Arc::clone(&self.connection);
         let mut outgoing = std::mem::take(&mut self.outgoing);
-        let (outgoing, sent) = tokio::task::spawn_blocking(move || {
+        let turn = shared.files.run(move || {
             let turn = std::time::Instant::now();
             let sent = loop {
                 let sent = outgoing.send(&connection);
@@ -209,9 +212,8 @@ impl Departure {
                 }
             };
             (outgoing, sent)
-        })
-        .await
-        .map_err(|panic| SendError::File(io::Error::other(panic)))?;
+        });
+        let (outgoing, sent) = turn.await.map_err(SendError::File)?;
         self.outgoing = outgoing;
         sent
     }

@@ -165,7 +165,7 @@ async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<BytesM
         Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
         // What has come may wait for a long time.
         Waited::Done(Ok(_)) => Ok(BytesMut::from(&buffer[..])),
-        Waited::Done(Err(error)) => Err(Refusal::Connection(error)),
+        Waited::Done(Err(error)) => Err(Refusal::of(connection, error)),
         Waited::TimedOut => Err(Refusal::HeaderTimeout { received: 0 }),
         Waited::Stopping => Err(Refusal::Stopping),
     }

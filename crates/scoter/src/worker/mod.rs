@@ -52,6 +52,7 @@ use crate::fatal;
 use crate::jitter::enlarge;
 use crate::listen::Listener;
 use crate::log::{AccessLog, RequestId, RequestIds};
+use crate::pool::Pool;
 use crate::process::DAMAGED;
 use crate::scoreboard::{Phase, Scoreboard};
 use admission::Admission;
@@ -89,6 +90,10 @@ pub(crate) struct Shared {
     late_bodies: LateBodies,
     ready: ReadyQueue,
     reactor: Reactor,
+    /// Threads that may wait for a disk.
+    files: Pool,
+    /// Threads that may wait for Python.
+    examiners: Pool,
 }
 
 impl Shared {
@@ -142,6 +147,8 @@ impl Shared {
             late_bodies: LateBodies::new(slots, options.buffer_body),
             ready: ReadyQueue::new()?,
             reactor,
+            files: Pool::start("scoter-file", MOST_FILE_THREADS)?,
+            examiners: Pool::start("scoter-timeout", MOST_EXAMINERS)?,
         };
         Ok((Arc::new(shared), handoffs))
     }
@@ -235,3 +242,11 @@ impl Shared {
         }
     }
 }
+
+/// Threads that may wait for a disk at the same time. None of them waits for a peer that does
+/// not keep up.
+const MOST_FILE_THREADS: usize = 128;
+
+/// Threads that look into requests which run for too long. Each may have to wait for the
+/// interpreter, or for source code on a disk that does not answer.
+const MOST_EXAMINERS: usize = 4;

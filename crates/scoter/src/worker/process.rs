@@ -26,7 +26,7 @@ use crate::hooks::{Event, run_hooks};
 use crate::interpreter::{self, SignalWakeups, traceback};
 use crate::line::FromWorker;
 use crate::listen::{Address, Listener, SocketFile};
-use crate::log::AccessLog;
+use crate::log::{self, AccessLog};
 use crate::process::exit_now;
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
@@ -66,6 +66,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
     signals::block();
     python_signals::share(py).map_err(python(py))?;
     let listeners = listeners.into_iter().map(Listener::secured).collect();
+    log::start_thread()?;
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
     let (shared, handoffs) =
         Shared::new(listeners, access_log, &options, Arc::new(board), overseer)?;

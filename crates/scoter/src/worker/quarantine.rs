@@ -5,23 +5,24 @@
 //! exception: nothing else gets rid of them.
 
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::connection::Connection;
 use super::departure::Departure;
+use super::reactor::never_ending;
 use super::ready::Popped;
 use super::refusal::Refusal;
 use super::seat::{Overdue, Seat};
-use super::timeout::{answer, in_a_thread};
+use super::timeout::answer;
 use super::{Ending, Overseer, Shared};
 use crate::hooks::{Event, run_hooks};
 use crate::interpreter::run_exit_handlers;
 use crate::line::FromWorker;
-use crate::log::say;
+use crate::log::{say, say_soon};
 use crate::process::{STUCK, exit_now};
 
 /// Begins the end of the worker, for a request that its slot is left with.
@@ -41,12 +42,11 @@ pub(super) fn begin(shared: &Arc<Shared>, overdue: Overdue) {
                 shared.stop.begin(Ending::Drain);
             }
         }
-        tokio::spawn(leave(Arc::clone(shared), code));
+        never_ending("end", leave(Arc::clone(shared), code));
     }
-    in_a_thread({
-        let shared = Arc::clone(shared);
-        move || report_stuck(&shared, &overdue)
-    });
+    let reporting = Arc::clone(shared);
+    // Not where others wait for the interpreter, which may be what this is about.
+    say_soon(move || report_stuck(&reporting, &overdue));
 }
 
 fn report_stuck(shared: &Shared, overdue: &Overdue) {
@@ -99,14 +99,9 @@ async fn leave(shared: Arc<Shared>, code: u8) {
         }
     })
     .await;
-    let departed = tokio::task::spawn_blocking({
-        let shared = Arc::clone(&shared);
-        move || shared.reactor.wait_for_departures()
-    });
+    let departed = shared.reactor.departed();
     let _ = tokio::time::timeout(left(&shared).max(LEAST), departed).await;
-    let left = left(&shared).max(LEAST);
-    let handled = tokio::task::spawn_blocking(move || try_exit_handlers(left));
-    let _ = handled.await;
+    try_exit_handlers(&shared, left(&shared).max(LEAST)).await;
     if let Overseer::Nobody = shared.overseer {
         say(|| info!("stopped")).await;
     }
@@ -176,20 +171,19 @@ fn report_cut(overdue: &Overdue) {
 }
 
 /// Runs the hooks and handlers of an exit if Python is at hand. They have `patience`.
-fn try_exit_handlers(patience: Duration) {
-    let (progress, seen) = mpsc::channel();
-    in_a_thread(move || {
+async fn try_exit_handlers(shared: &Shared, patience: Duration) {
+    let (attached, is_attached) = oneshot::channel();
+    let handled = shared.examiners.run(move || {
         Python::attach(|py| {
-            let _ = progress.send(());
+            let _ = attached.send(());
             if let Err(failure) = run_hooks(py, Event::WorkerExit) {
                 error!("{failure}");
             }
             run_exit_handlers(py, patience);
-            let _ = progress.send(());
         });
     });
-    if seen.recv_timeout(LEAST).is_ok() {
-        let _ = seen.recv_timeout(patience);
+    if let Ok(Ok(())) = tokio::time::timeout(LEAST, is_attached).await {
+        let _ = tokio::time::timeout(patience, handled).await;
     }
 }
 

@@ -6,10 +6,9 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc as blocking;
 
 use tokio::runtime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
@@ -51,7 +50,7 @@ enum Handoff {
     /// This slot takes no more connections.
     SlotDrained(usize),
     /// The slots have ended; the answer goes out when the last departure has.
-    SlotsEnded(blocking::Sender<()>),
+    SlotsEnded(oneshot::Sender<()>),
 }
 
 impl Reactor {
@@ -138,9 +137,18 @@ impl Reactor {
 
     /// Waits until every response has left. To be called when the slots have ended.
     pub(crate) fn wait_for_departures(&self) {
-        let (sender, receiver) = blocking::channel();
+        let _ = self.departures_over().blocking_recv();
+    }
+
+    /// The same for a task.
+    pub(crate) async fn departed(&self) {
+        let _ = self.departures_over().await;
+    }
+
+    fn departures_over(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
         self.hand_over(Handoff::SlotsEnded(sender));
-        let _ = receiver.recv();
+        receiver
     }
 
     fn hand_over(&self, handoff: Handoff) {
@@ -168,8 +176,6 @@ where
     let open = || {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
-            .thread_name("scoter-file")
-            .max_blocking_threads(FILE_THREADS)
             .build()?;
         let companion = {
             let _context = runtime.enter();
@@ -195,7 +201,7 @@ where
 }
 
 /// Starts a task whose end, by a panic for instance, is the end of the process.
-fn never_ending(part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+pub(super) fn never_ending(part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     let task = tokio::spawn(task);
     tokio::spawn(async move {
         let _ended = task.await;
@@ -275,7 +281,3 @@ const LEAST_NEWCOMERS: usize = 64;
 
 /// What it is called where it is lost.
 const NAME: &str = "reactor";
-
-/// Threads that may wait for a disk, or for standard error, at the same time. None of them
-/// waits for a peer that does not keep up.
-const FILE_THREADS: usize = 128;

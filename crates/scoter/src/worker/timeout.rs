@@ -23,12 +23,10 @@ pub(super) fn end_request(shared: &Arc<Shared>, overdue: Overdue) {
         .timeouts
         .fetch_add(1, Ordering::Relaxed);
     answer(shared, &overdue, 504);
-    in_a_thread({
-        let shared = Arc::clone(shared);
-        move || {
-            if let Some(seat) = shared.watch.seat(overdue.slot) {
-                examine(seat, &overdue);
-            }
+    let examining = Arc::clone(shared);
+    shared.examiners.submit(move || {
+        if let Some(seat) = examining.watch.seat(overdue.slot) {
+            examine(seat, &overdue);
         }
     });
 }
@@ -40,15 +38,6 @@ pub(super) fn answer(shared: &Shared, overdue: &Overdue, status: u16) {
             Departure::instead(overdue, status).start(shared);
         }
         Taken::Rest => overdue.connection.cut(),
-    }
-}
-
-/// Runs what may have to wait for the interpreter, or for the log, for ever.
-pub(super) fn in_a_thread(work: impl FnOnce() + Send + 'static) {
-    let name = "scoter-timeout".to_owned();
-    let started = std::thread::Builder::new().name(name).spawn(work);
-    if let Err(error) = started {
-        error!(%error, "a request timed out, and there is no thread to look into it");
     }
 }
 

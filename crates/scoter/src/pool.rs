@@ -1,0 +1,207 @@
+//! Threads that may wait on behalf of tasks, which must not.
+//!
+//! tokio starts such threads when there is something to do, and panics where the system has
+//! none to give: with `pids.max`, or RLIMIT_NPROC, used up by the application. These have one
+//! that is there from the start.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+/// A pool of threads. There is always one; more come, up to a bound, when all are busy and the
+/// system has them to give, and leave when there is nothing to do for them.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool(Arc<Inner>);
+
+struct Inner {
+    name: &'static str,
+    most: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// How long a thread stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    ForEver,
+    WhileBusy,
+}
+
+impl Pool {
+    /// Starts the thread that is always there. There will be `most` at most.
+    ///
+    /// # Errors
+    ///
+    /// Those of starting a thread.
+    pub(crate) fn start(name: &'static str, most: usize) -> io::Result<Self> {
+        let inner = Arc::new(Inner {
+            name,
+            most,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        inner.start_thread(Stay::ForEver)?;
+        inner.lock().threads += 1;
+        Ok(Self(inner))
+    }
+
+    /// Has a thread do something, and lets a task wait for what comes of it: an error where it
+    /// panicked. It is done whether or not anybody waits.
+    pub(crate) fn run<R, W>(&self, work: W) -> impl Future<Output = io::Result<R>> + use<R, W>
+    where
+        R: Send + 'static,
+        W: FnOnce() -> R + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.submit(move || {
+            let _ = sender.send(work());
+        });
+        async { receiver.await.map_err(|_| io::Error::other("a bug")) }
+    }
+
+    /// Has a thread do something that nobody waits for.
+    pub(crate) fn submit(&self, work: impl FnOnce() + Send + 'static) {
+        let inner = &self.0;
+        let mut state = inner.lock();
+        state.jobs.push_back(Box::new(work));
+        let wants_more = state.jobs.len() > state.idle && state.threads < inner.most;
+        if wants_more {
+            state.threads += 1;
+        }
+        drop(state);
+        inner.changed.notify_one();
+        // Those that are there do it otherwise, when it is its turn.
+        if wants_more && inner.start_thread(Stay::WhileBusy).is_err() {
+            inner.lock().threads -= 1;
+        }
+    }
+}
+
+impl Inner {
+    fn start_thread(self: &Arc<Self>, stay: Stay) -> io::Result<()> {
+        let inner = Arc::clone(self);
+        thread::Builder::new()
+            .name(self.name.to_owned())
+            .spawn(move || {
+                while let Some(job) = inner.next(stay) {
+                    // The panic hook has said where and why.
+                    let _ = catch_unwind(AssertUnwindSafe(job));
+                }
+            })
+            .map(drop)
+    }
+
+    /// Waits for a job. `None` to a thread that is not needed any more.
+    fn next(&self, stay: Stay) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            state.idle += 1;
+            let (after, is_over) = self.wait(state, stay);
+            state = after;
+            state.idle -= 1;
+            if is_over && state.jobs.is_empty() {
+                state.threads -= 1;
+                return None;
+            }
+        }
+    }
+
+    /// Waits for a change. Returns also whether the thread has waited for long enough.
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, stay: Stay) -> (MutexGuard<'a, State>, bool) {
+        if stay == Stay::ForEver {
+            let state = self.changed.wait(state);
+            return (state.unwrap_or_else(PoisonError::into_inner), false);
+        }
+        let (state, waited) = self
+            .changed
+            .wait_timeout(state, IDLE_TIME)
+            .unwrap_or_else(PoisonError::into_inner);
+        (state, waited.timed_out())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No job runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a thread waits for something to do before it leaves.
+const IDLE_TIME: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn jobs_of_one_thread_are_done_in_order() {
+        let pool = Pool::start("test", 1).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        for number in 0..100 {
+            let sender = sender.clone();
+            pool.submit(move || sender.send(number).unwrap());
+        }
+        drop(sender);
+        assert!(receiver.iter().eq(0..100));
+    }
+
+    #[test]
+    fn job_that_waits_does_not_keep_others_waiting_below_the_bound() {
+        let pool = Pool::start("test", 3).unwrap();
+        let (gates, done): (Vec<_>, Vec<_>) = (0..2)
+            .map(|_| {
+                let (gate, opened) = mpsc::channel::<()>();
+                let (done, is_done) = mpsc::channel();
+                pool.submit(move || {
+                    let _ = opened.recv();
+                    done.send(()).unwrap();
+                });
+                (gate, is_done)
+            })
+            .unzip();
+        let (sender, receiver) = mpsc::channel();
+        pool.submit(move || sender.send("third").unwrap());
+        assert_eq!(receiver.recv(), Ok("third"));
+        assert!(pool.0.lock().threads <= 3);
+        drop(gates);
+        assert!(done.iter().all(|is_done| is_done.recv().is_ok()));
+    }
+
+    #[test]
+    fn panic_ends_its_job_alone() {
+        let pool = Pool::start("test", 1).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let panics = pool.run(|| std::panic::resume_unwind(Box::new("no message needed")));
+            assert!(panics.await.is_err());
+            assert_eq!(pool.run(|| 1).await.unwrap(), 1);
+        });
+    }
+}
