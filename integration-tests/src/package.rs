@@ -61,6 +61,15 @@ impl Package {
         candidates.into_iter().find(is_within_reach)
     }
 
+    /// Returns the same, with its Python called by a link that is made at `link`.
+    pub fn through_link(&self, link: &Path) -> Self {
+        symlink(&self.python, link).expect("the test's own folder");
+        Self {
+            python: link.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// Copies it into `folder`, which must not have it yet.
     pub fn copied_to(&self, folder: &Path) -> Self {
         let package = folder.join(NAME);

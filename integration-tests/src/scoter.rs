@@ -28,6 +28,7 @@ pub struct Scoter {
 /// What to start a [`Scoter`] with.
 #[derive(Debug)]
 pub struct ScoterBuilder {
+    command: Option<OsString>,
     app: Option<OsString>,
     workers: Option<OsString>,
     args: Vec<OsString>,
@@ -73,6 +74,7 @@ impl Scoter {
         fs::create_dir(folder.path().join("gates")).expect("just made");
         fs::write(folder.path().join("events"), "").expect("just made");
         ScoterBuilder {
+            command: None,
             app: None,
             workers: None,
             args: Vec::new(),
@@ -311,6 +313,13 @@ impl ScoterBuilder {
         self
     }
 
+    /// Runs `scoter check` with the same arguments.
+    #[must_use]
+    pub fn as_check(mut self) -> Self {
+        self.command = Some("check".into());
+        self
+    }
+
     /// Leaves out the usual socket.
     #[must_use]
     pub fn unbound(mut self) -> Self {
@@ -408,6 +417,7 @@ impl ScoterBuilder {
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
+        command.args(&self.command);
         if self.bind {
             command.arg("--bind").arg(bind_address(&self.socket()));
         }

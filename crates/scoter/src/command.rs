@@ -10,8 +10,7 @@ use pyo3::prelude::*;
 
 use crate::application::Loaded;
 use crate::config::{
-    Arguments, ConfigError, For, Options, Settings, Wish, client_command, control_path,
-    server_command,
+    Arguments, ConfigError, For, Settings, Wish, client_command, control_path, server_command,
 };
 use crate::control::{self, ClientCommand};
 use crate::fork;
@@ -20,7 +19,7 @@ use crate::process::exit_now;
 use crate::program::Program;
 use crate::python_signals;
 use crate::server;
-use crate::start;
+use crate::start::Start;
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -63,7 +62,15 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
             let options = settings.options()?;
             Ok(server::run(py, program, arguments, settings, options))
         }
-        Command::Check(settings, extent) => check(py, &settings.options()?, extent),
+        Command::Check(settings, extent) => {
+            let options = settings.options()?;
+            let start = Start {
+                program: &program,
+                settings: &settings,
+                options: &options,
+            };
+            check(py, &start, extent)
+        }
         Command::Client(command, path) => {
             // Python's own handler for INT would have the last word.
             let ours = python_signals::take(py);
@@ -144,16 +151,17 @@ fn grant(
     })
 }
 
-/// Does what a start does before it serves, but for the sockets, which a running server may
+/// Does what a start does before it serves, but for binding sockets, which a running server may
 /// hold. Ends the process: the application may have started threads that never end.
-fn check(py: Python<'_>, options: &Options, extent: Extent) -> ! {
-    let names = start::check_names(options).and_then(|()| Ok(fork::watch()?));
-    let checked = names.and_then(|_| match extent {
-        Extent::Configuration => Ok("the configuration is fine"),
-        Extent::Everything => {
-            Loaded::load(py, options).map(|_| "configuration and application are fine")
-        }
-    });
+fn check(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
+    let checked = match extent {
+        Extent::Configuration => start.check_names().map(|()| "the configuration is fine"),
+        Extent::Everything => start
+            .check()
+            .and_then(|()| Ok(fork::watch()?))
+            .and_then(|()| Loaded::load(py, start.options))
+            .map(|_| "configuration and application are fine"),
+    };
     let code = match checked {
         Ok(message) => said(writeln!(io::stdout(), "{message}")),
         Err(error) => {

@@ -10,7 +10,7 @@ use crate::control::ControlError;
 use crate::line::Failed;
 use crate::listen::BindError;
 use crate::log::OpenError;
-use crate::start::IdentityError;
+use crate::start::{IdentityError, OutOfReach};
 
 /// What ended a start. The exit code says whose turn it is.
 ///
@@ -27,12 +27,18 @@ pub(crate) enum Failure {
     /// There is nothing to listen on.
     #[error("there is no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
     NoAddress,
+    /// The second one finds the first one in its way.
+    #[error("cannot listen on {0} twice\nhint: name it once")]
+    Repeated(String),
     /// The admin socket.
     #[error(transparent)]
     Control(#[from] ControlError),
     /// `--user` and `--group`.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A path that `--user` does not get at.
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
     /// `--pid-file`.
     #[error("cannot write --pid-file {}: {error}", path.display())]
     PidFile { path: PathBuf, error: io::Error },
@@ -72,8 +78,10 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::System(_) | Self::Python(_) => 1,
+            Self::OutOfReach(obstacle) => obstacle.exit_code(),
             Self::Bind(_)
             | Self::NoAddress
+            | Self::Repeated(_)
             | Self::Control(_)
             | Self::Identity(_)
             | Self::PidFile { .. }

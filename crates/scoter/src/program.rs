@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pyo3::prelude::*;
@@ -56,6 +56,17 @@ impl Program {
             launcher: LAUNCHER.into(),
             arguments: arguments[1..].to_vec(),
         })
+    }
+
+    /// The file that is executed.
+    pub(crate) fn executable(&self) -> &Path {
+        &self.executable
+    }
+
+    /// The file that Python reads to become a launcher; an embedding program has none.
+    pub(crate) fn launcher_file(&self) -> Option<&Path> {
+        let file = Path::new(&self.launcher);
+        (self.launcher != LAUNCHER).then_some(file)
     }
 
     /// A launcher, with no trace of who watches over the master.

@@ -15,7 +15,7 @@ use crate::program::{Program, SUPERVISION};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals;
-use crate::start;
+use crate::start::Start;
 use crate::variables;
 use crate::worker::{Duty, Overseer, serve};
 
@@ -29,7 +29,7 @@ pub(crate) fn run(
 ) -> u8 {
     log::init(&options);
     let served = if options.no_master {
-        serve_alone(py, options).map(|never| match never {})
+        serve_alone(py, &program, &settings, options).map(|never| match never {})
     } else if let Err(error) = python_signals::take(py) {
         Err(Failure::Python(traceback(py, &error)))
     } else {
@@ -41,10 +41,20 @@ pub(crate) fn run(
     })
 }
 
-fn serve_alone(py: Python<'_>, options: Options) -> Result<Infallible, Failure> {
+fn serve_alone(
+    py: Python<'_>,
+    program: &Program,
+    settings: &Settings,
+    options: Options,
+) -> Result<Infallible, Failure> {
     signals::block();
     watch_forks(py).map_err(|error| Failure::Python(traceback(py, &error)))?;
-    let opened = start::open(&options)?;
+    let start = Start {
+        program,
+        settings,
+        options: &options,
+    };
+    let opened = start.open()?;
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(
             "systemd is told nothing with --no-master: use Type=exec, and no WatchdogSec= or \

@@ -1,9 +1,14 @@
 //! Where options come from, what is said about wrong ones, and checks that serve nothing.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use integration_tests::{Finished, Scoter, ScoterBuilder, apps_folder, get, says_ready};
+use integration_tests::{
+    Finished, Package, Scoter, ScoterBuilder, apps_folder, get, says_ready, skip,
+};
+use nix::unistd::{Uid, User};
 
 /// A server that knows nothing but this `scoter.toml` in its working directory.
 fn configured(file: &str) -> ScoterBuilder {
@@ -271,9 +276,118 @@ fn check_of_a_wrong_configuration_fails() {
     }
 }
 
+/// Runs a start that must fail, and a check with the same options, which must fail alike. Returns what the check
+/// said.
+fn checked_like_a_start(options: &[&str], prepare: fn(&Path)) -> Finished {
+    let run = |scoter: ScoterBuilder| {
+        let scoter = scoter.unbound().args(options);
+        prepare(scoter.folder());
+        let entries = || {
+            let entries = fs::read_dir(scoter.folder()).expect("the test's own folder");
+            let names = entries.map(|entry| entry.expect("readable").file_name());
+            names.collect::<BTreeSet<_>>()
+        };
+        let before = entries();
+        let finished = scoter.spawn().wait();
+        let mut after = entries();
+        after.retain(|name| !name.to_string_lossy().starts_with("scoter.std"));
+        assert_eq!(after, before, "{options:?}");
+        finished
+    };
+    let started = run(Scoter::serving("hello"));
+    let checked = run(Scoter::serving("hello").as_check());
+    assert_eq!(
+        checked.code, started.code,
+        "{options:?}: {} {}",
+        checked.stderr, started.stderr
+    );
+    checked
+}
+
+#[test]
+fn check_finds_what_a_start_would_fail_at() {
+    fn nothing(_: &Path) {}
+    fn file(folder: &Path) {
+        fs::write(folder.join("file"), "").expect("the test's own folder");
+    }
+    for (options, prepare, words) in [
+        (&[][..], nothing as fn(&Path), "no address"),
+        (&["--bind", "unix:nowhere/s"], nothing, "does not exist"),
+        (&["--bind", "unix:file/s"], file, "file/s"),
+        (&["--bind", "unix:file"], file, "is no socket"),
+        (&["--bind", "unix:s", "--bind", "unix:s"], nothing, "unix:"),
+        (&["--bind", "0.0.0.0:0"], nothing, "--allow"),
+        (
+            &["--bind", "192.0.2.1:9", "--allow", "192.0.2.0/24"],
+            nothing,
+            "192.0.2.1:9",
+        ),
+        (&["--bind", "fd://77"], nothing, "fd://77"),
+        (
+            &["--bind", "unix:s", "--control", "nowhere/c"],
+            nothing,
+            "nowhere/c",
+        ),
+        (
+            &["--bind", "unix:s", "--pid-file", "nowhere/pid"],
+            nothing,
+            "nowhere/pid",
+        ),
+        (
+            &["--bind", "unix:s", "--access-log", "nowhere/log"],
+            nothing,
+            "nowhere/log",
+        ),
+        (
+            &["--bind", "unix:s", "--chdir", "nowhere"],
+            nothing,
+            "nowhere",
+        ),
+    ] {
+        let checked = checked_like_a_start(options, prepare);
+        assert_refused(&checked, &["error: ", words]);
+        assert_eq!(checked.code, Some(2), "{options:?}");
+    }
+}
+
+#[test]
+fn check_finds_what_only_some_users_cannot_do() {
+    if !Uid::effective().is_root() {
+        return skip("only root can be another user");
+    }
+    let nobody = User::from_name("nobody").ok().flatten();
+    let Some(nobody) = nobody else {
+        return skip("there is no user nobody");
+    };
+    let (uid, gid) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+    let Some(package) = Package::within_reach_of(uid, gid) else {
+        return skip("no Python of the tests can run scoter as nobody");
+    };
+    for (options, words) in [
+        (&["--bind", "unix:closed/s"][..], "must be writable"),
+        (&["--bind", "unix:s", "--socket-owner", "root"], "give away"),
+        (&["--bind", "unix:s", "--socket-group", "root"], "give away"),
+        (&["--bind", "unix:s", "--user", "root"], "need root"),
+        (
+            &["--bind", "unix:s", "--pid-file", "closed/pid"],
+            "closed/pid",
+        ),
+    ] {
+        for check in [false, true] {
+            let scoter = Scoter::serving("hello").unbound().args(options);
+            let scoter = scoter.from_package(&package).as_user(uid, gid);
+            let scoter = if check { scoter.as_check() } else { scoter };
+            fs::create_dir(scoter.folder().join("closed")).expect("the test's own folder");
+            fs::set_permissions(scoter.folder(), fs::Permissions::from_mode(0o777)).expect("ours");
+            assert_refused(&scoter.run(), &[words]);
+        }
+    }
+}
+
 #[test]
 fn check_of_a_broken_application_fails_with_its_traceback() {
-    let scoter = configured("app = 'broken'\n").args(["check"]);
+    let bound = "app = 'broken'\nbind = 'unix:scoter.sock'\n";
+    let scoter = configured(bound).args(["check"]);
     write(scoter.folder(), "broken.py", "1 / 0\n");
     let finished = scoter.run();
     assert_eq!(finished.code, Some(3), "{}", finished.stderr);
@@ -293,7 +407,7 @@ fn check_of_a_broken_application_fails_with_its_traceback() {
 
 #[test]
 fn check_ends_though_a_thread_of_the_application_does_not() {
-    let scoter = configured("app = 'endless'\n").args(["check"]);
+    let scoter = configured("app = 'endless'\nbind = 'unix:scoter.sock'\n").args(["check"]);
     write(
         scoter.folder(),
         "endless.py",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use integration_tests::{
-    Finished, Package, Process, Running, Scoter, ScoterBuilder, get, skip, until,
+    Finished, Package, Process, Running, Scoter, ScoterBuilder, apps_folder, get, skip, until,
 };
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Group, Uid, User, chown, getgrouplist};
@@ -655,4 +655,157 @@ time.sleep(600)
     let mut scoter = scoter.args(["--user", &stage.user.name]).start();
     assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
     scoter.stop();
+}
+
+/// Makes a folder that nobody but root may enter.
+fn private_folder(parent: &Path) -> PathBuf {
+    let folder = parent.join("private");
+    fs::create_dir(&folder).expect("the test's own folder");
+    fs::set_permissions(&folder, Permissions::from_mode(0o700)).expect("just made");
+    folder
+}
+
+fn sockets_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the test's own folder");
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    paths.retain(|path| path.to_string_lossy().contains("sock"));
+    paths
+}
+
+#[test]
+fn python_that_the_user_cannot_reach_is_named_before_anything_is_bound() {
+    let Some(stage) = Stage::set() else { return };
+    let home = tempfile::TempDir::with_prefix("scoter-").expect("as for the server");
+    fs::set_permissions(home.path(), Permissions::from_mode(0o755)).expect("ours");
+    let private = private_folder(home.path());
+    let python = private.join("deeper");
+    fs::create_dir(&python).expect("just made");
+    let python = python.join("python3");
+    let package = stage.package.through_link(&python);
+    for words in [&[][..], &["--no-master"], &["check"]] {
+        let scoter = Scoter::told_nothing()
+            .from_package(&package)
+            .args(words)
+            .args(["--user", &stage.user.name, "--bind", "unix:scoter.sock"])
+            .args(["--pythonpath".as_ref(), apps_folder().as_os_str()])
+            .args(["hello"]);
+        let finished = scoter.spawn().wait();
+        assert_eq!(finished.code, Some(2), "{words:?}: {}", finished.stderr);
+        let user = format!("user {} cannot run {}", stage.user.name, python.display());
+        let folder = format!("may not enter {} ", private.display());
+        for expected in [user, folder] {
+            assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
+        }
+        assert!(sockets_in(scoter.folder()).is_empty(), "{words:?}");
+    }
+}
+
+#[test]
+fn paths_that_the_user_cannot_reach_are_named_before_anything_is_bound() {
+    let Some(stage) = Stage::set() else { return };
+    for (option, name, code) in [
+        ("--chdir", "deeper", 2),
+        ("", "deeper/hello.py", 3),
+        ("--access-log", "access.log", 2),
+        ("--pid-file", "scoter.pid", 2),
+    ] {
+        for check in [false, true] {
+            let mut scoter = match check {
+                false => Scoter::told_nothing(),
+                true => Scoter::told_nothing().args(["check"]),
+            };
+            let private = private_folder(scoter.folder());
+            fs::create_dir(private.join("deeper")).expect("just made");
+            let path = private.join(name);
+            fs::copy(
+                apps_folder().join("hello.py"),
+                private.join("deeper/hello.py"),
+            )
+            .expect("just made");
+            fs::set_permissions(scoter.folder(), Permissions::from_mode(0o755)).expect("ours");
+            scoter = match option {
+                "" => scoter.args([path.as_os_str()]),
+                option => scoter.args([option.as_ref(), path.as_os_str(), "hello".as_ref()]),
+            };
+            let scoter = scoter
+                .from_package(&stage.package)
+                .args(["--user", &stage.user.name, "--bind", "unix:scoter.sock"])
+                .args(["--pythonpath".as_ref(), apps_folder().as_os_str()]);
+            let finished = scoter.spawn().wait();
+            let case = format!("{option} {check}: {}", finished.stderr);
+            assert_eq!(finished.code, Some(code), "{case}");
+            let user = format!("user {} cannot ", stage.user.name);
+            assert!(finished.stderr.contains(&user), "{case}");
+            assert!(
+                finished.stderr.contains(path.to_str().expect("UTF-8")),
+                "{case}"
+            );
+            let folder = format!("may not enter {} ", private.display());
+            assert!(finished.stderr.contains(&folder), "{case}");
+            assert!(sockets_in(scoter.folder()).is_empty(), "{case}");
+        }
+    }
+}
+
+#[test]
+fn paths_that_the_server_can_do_without_are_warned_of() {
+    let Some(stage) = Stage::set() else { return };
+    let scoter = stage.serving("hello");
+    let private = private_folder(scoter.folder());
+    let file = private.join("scoter.toml");
+    fs::write(&file, "threads = 2\n").expect("just made");
+    let scoter = scoter
+        .args(["--user", &stage.user.name])
+        .args(["--config".as_ref(), file.as_os_str()])
+        .args(["--pythonpath".as_ref(), private.join("lib").as_os_str()])
+        .start();
+    let warnings = scoter.log_lines("out of reach");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    for (warning, what) in warnings.iter().zip(["--pythonpath", "configuration"]) {
+        assert!(warning.contains(what), "{warning}");
+        assert!(
+            warning.contains(private.to_str().expect("UTF-8")),
+            "{warning}"
+        );
+    }
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+}
+
+#[test]
+fn check_is_the_user_when_it_imports_the_application() {
+    let Some(stage) = Stage::set() else { return };
+    let scoter = stage.serving("who").with_file(
+        "who.py",
+        "import os\nfrom hello import application\nprint('imported by', os.geteuid())\n",
+    );
+    let scoter = scoter.args(["--user", &stage.user.name]);
+    let finished = scoter.as_check().run();
+    let expected = format!("imported by {}\n", stage.user.uid);
+    assert!(finished.stdout.contains(&expected), "{finished:?}");
+}
+
+#[test]
+fn sockets_that_stay_are_warned_of_once_and_at_the_start() {
+    let Some(stage) = Stage::set() else { return };
+    let user = &stage.user;
+    // A folder of root's, one of the user's, and one where everybody may do what they like with their own.
+    for (owner, mode, warnings) in [(0, 0o755, 1), (user.uid.as_raw(), 0o755, 0), (0, 0o1777, 0)] {
+        let scoter = stage.serving("hello").bind("unix:run/scoter.sock");
+        let run = scoter.folder().join("run");
+        fs::create_dir(&run).expect("the test's own folder");
+        fs::set_permissions(&run, Permissions::from_mode(mode)).expect("just made");
+        chown(&run, Some(Uid::from_raw(owner)), None).expect("root");
+        let mut scoter = scoter.args(["--user", &user.name]).start();
+        let said = scoter.log_lines("WARN");
+        assert_eq!(said.len(), warnings, "{mode:o}: {said:?}");
+        for warning in &said {
+            assert!(warning.contains(run.to_str().expect("UTF-8")), "{warning}");
+            assert!(warning.contains(&user.name), "{warning}");
+        }
+        scoter.stop();
+        assert_eq!(scoter.log_lines("WARN"), said, "{mode:o}");
+        assert_eq!(sockets_in(&run).len(), 2 * warnings, "{mode:o}");
+    }
 }

@@ -187,6 +187,14 @@ impl Target {
         }
     }
 
+    /// Its file, where it is named by one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            Source::Module(_) => None,
+        }
+    }
+
     /// Imports the application.
     ///
     /// # Errors

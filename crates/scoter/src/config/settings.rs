@@ -116,6 +116,14 @@ impl Settings {
         setting.expect("names come from the table, and every row has a setting")
     }
 
+    /// The file that some of it is from, as the operator named it.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.0.iter().find_map(|setting| match &setting.origin {
+            Origin::File(place) => Some(&*place.file),
+            Origin::Default | Origin::Environment | Origin::CommandLine => None,
+        })
+    }
+
     /// The values that the texts stand for.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use rustix::net::listen;
 use thiserror::Error;
 use tokio::net::UnixListener;
 
-use crate::listen::{Permissions, SocketFile, UnixError, bind_path};
+use crate::listen::{Permissions, SocketFile, UnixError, bind_path, check_path};
 
 /// A bound control socket. Its file stays until [`ControlListener::close`]: a server that
 /// puts another one in its place leaves it to that one.
@@ -56,6 +56,16 @@ impl ControlListener {
         })
     }
 
+    /// Finds out whether [`ControlListener::bind`] would succeed, unless a live server answers
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// As [`ControlListener::bind`].
+    pub(crate) fn check(path: &Path, owner: Option<Uid>) -> Result<(), ControlError> {
+        Ok(check_path(path, &Permissions::private(owner))?)
+    }
+
     /// Takes over the socket that this process, or the one it replaces, has bound to `path`.
     ///
     /// # Errors
@@ -83,13 +93,11 @@ impl ControlListener {
 
     /// Removes the file, if it is still this socket's: nobody connects any more. Who has
     /// connected is answered for as long as [`serve`](super::serve) runs.
-    ///
-    /// # Errors
-    ///
-    /// Those of removing the file.
-    pub(crate) fn close(&self) -> io::Result<()> {
+    pub(crate) fn close(&self) {
         // No shutdown(2): tokio would find a listener that is shut down ready for ever.
-        self.file.as_ref().map_or(Ok(()), SocketFile::unlink)
+        if let Some(file) = &self.file {
+            file.clear();
+        }
     }
 
     /// Where it is.
@@ -179,7 +187,7 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).unwrap();
-        listener.close().unwrap();
+        listener.close();
         assert!(!path.exists());
     }
 
@@ -210,7 +218,7 @@ mod tests {
         let after = ControlListener::from_fd(fd, &path).unwrap();
         assert_eq!(after.admitted().owner, Some(geteuid()));
         UnixStream::connect(&path).unwrap();
-        after.close().unwrap();
+        after.close();
         assert!(!path.exists());
     }
 
@@ -223,8 +231,8 @@ mod tests {
         let _theirs = ControlListener::bind(&path, None).unwrap();
         let fd = ours.as_fd().try_clone_to_owned().unwrap();
         let inherited = ControlListener::from_fd(fd, &path).unwrap();
-        ours.close().unwrap();
-        inherited.close().unwrap();
+        ours.close();
+        inherited.close();
         UnixStream::connect(&path).unwrap();
     }
 

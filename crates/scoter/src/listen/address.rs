@@ -39,6 +39,13 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    /// Whether it leaves the port to the kernel, so that two of it are two.
+    pub(crate) fn is_any_port(&self) -> bool {
+        matches!(self, Self::Tcp(address) if address.port() == 0)
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -62,6 +62,19 @@ pub(super) fn take(number: RawFd) -> Result<(OwnedFd, Address, Family), Inherite
     Ok((fd, address, family))
 }
 
+/// Finds out whether descriptor `number` could be taken, and leaves it as it is.
+pub(super) fn check(number: RawFd) -> Result<(), InheritedError> {
+    #[expect(unsafe_code, reason = "the descriptor comes from outside")]
+    // SAFETY: it is borrowed for calls that fail with EBADF where nothing is open, and nothing
+    // else runs yet that could close it.
+    let original = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_getfd(original).map_err(|_| InheritedError::NotOpen { number })?;
+    if !is_listening(original) {
+        return Err(InheritedError::NotListening { number });
+    }
+    Ok(())
+}
+
 /// Finds out where a socket listens.
 pub(super) fn identify(fd: impl AsFd) -> Result<(Address, Family), InheritedError> {
     if sockopt::socket_domain(&fd).map_err(reason)? == AddressFamily::UNIX {

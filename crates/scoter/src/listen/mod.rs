@@ -31,7 +31,7 @@ pub(crate) use allow::AllowList;
 pub(crate) use inherited::InheritedError;
 pub(crate) use socket_file::SocketFile;
 pub(crate) use tcp::TcpError;
-pub(crate) use unix::{Permissions, UnixError, bind_path};
+pub(crate) use unix::{Permissions, UnixError, bind_path, check_path};
 
 /// A socket that accepts connections, and the file that goes with it.
 #[derive(Debug)]
@@ -129,6 +129,20 @@ impl Listener {
         }
     }
 
+    /// Finds out whether [`Listener::bind`] would succeed, unless a live server has the address.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::bind`].
+    pub(crate) fn check(address: &Address, settings: &Settings) -> Result<(), BindError> {
+        match address {
+            Address::Unix(path) => Ok(check_path(path, &settings.permissions)?),
+            Address::Abstract(_) => Ok(()),
+            Address::Inherited(number) => Ok(inherited::check(*number)?),
+            Address::Tcp(wanted) => Ok(tcp::check(*wanted, &settings.allow)?),
+        }
+    }
+
     /// Takes a socket that was passed to the process as descriptor `number`.
     ///
     /// # Errors
@@ -211,6 +225,14 @@ impl Listener {
         &self.address
     }
 
+    /// The file that goes with it.
+    pub(crate) fn file(&self) -> Option<&SocketFile> {
+        match &self.kind {
+            Kind::Unix(file) => Some(file),
+            Kind::Abstract | Kind::Tcp(_) | Kind::Inherited(..) => None,
+        }
+    }
+
     /// What connections of this listener arrive over.
     pub(crate) fn family(&self) -> Family {
         match self.kind {
@@ -280,12 +302,11 @@ impl Listener {
     /// the file of a Unix socket goes, if it is still the one this listener made. A socket
     /// that was passed to the process stays as it is: its owner keeps the queue.
     pub(crate) fn close_to_newcomers(&self) {
-        let (closed, removed) = match &self.kind {
+        let closed = match &self.kind {
             // unix_stream_connect() refuses (ECONNREFUSED) once the listener has shut down
             // its reading side; unix_accept() goes on until the queue is empty.
-            Kind::Unix(file) => (self.shut_down(), file.unlink()),
-            Kind::Abstract => (self.shut_down(), Ok(())),
-            Kind::Tcp(_) => (tcp::refuse_newcomers(&self.fd), Ok(())),
+            Kind::Unix(_) | Kind::Abstract => self.shut_down(),
+            Kind::Tcp(_) => tcp::refuse_newcomers(&self.fd),
             Kind::Inherited(..) => return,
         };
         let address = &self.address;
@@ -296,8 +317,8 @@ impl Listener {
                 "cannot refuse new connections yet: who connects too late is reset (needs Linux 5.7)"
             ),
         }
-        if let Err(error) = removed {
-            warn!(%error, %address, "cannot remove the socket");
+        if let Some(file) = self.file() {
+            file.clear();
         }
     }
 

@@ -10,10 +10,14 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat, chownat, fstat, openat, statat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, CWD, FileType, OFlags, Stat, accessat, chownat, fstat, openat, statat,
+    unlinkat,
+};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, connect};
 use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
 
 use super::unix::stream_socket;
 
@@ -53,6 +57,12 @@ impl Folder {
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// Whether names can be made and taken away in it.
+    pub(super) fn require_writable(&self) -> Result<(), Errno> {
+        let rights = Access::WRITE_OK | Access::EXEC_OK;
+        accessat(&self.fd, ".", rights, AtFlags::EACCESS)
     }
 
     /// Takes that name away.
@@ -135,6 +145,42 @@ impl SocketFile {
             let _ = write!(text, ", group {group}");
         }
         text
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether this process may remove the file. In a folder with the sticky bit only the
+    /// owners of both may: unlink(2), EPERM.
+    pub(crate) fn is_removable(&self) -> bool {
+        let may = || {
+            let folder = Folder::of(&self.path)?;
+            folder.require_writable()?;
+            let found = fstat(&folder)?;
+            let us = Uid::effective();
+            let owners = [found.st_uid, self.owner];
+            Ok::<_, Errno>(
+                found.st_mode & rustix::fs::Mode::SVTX.bits() == 0
+                    || us.is_root()
+                    || owners.contains(&us.as_raw()),
+            )
+        };
+        may().unwrap_or(false)
+    }
+
+    /// Removes the file, as [`SocketFile::unlink`], and says so where that fails, unless it was
+    /// clear from the start that it would.
+    pub(crate) fn clear(&self) {
+        match self.unlink() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                debug!(%error, socket = %self.path.display(), "the socket stays");
+            }
+            Err(error) => {
+                warn!(%error, socket = %self.path.display(), "cannot remove the socket");
+            }
+            Ok(()) => {}
+        }
     }
 
     /// Removes the file unless another server has put its own there meanwhile.

@@ -86,6 +86,19 @@ pub(super) fn refuses_newcomers(listener: impl AsFd) -> bool {
     interface.is_ok_and(|interface| interface == Some(NO_INTERFACE))
 }
 
+/// Finds out whether this machine has the address and lets this user have the port. Nobody can
+/// connect meanwhile, and who listens there is not disturbed.
+pub(super) fn check(address: SocketAddr, allow: &AllowList) -> Result<(), TcpError> {
+    require_admission(address, allow)?;
+    match bound(address) {
+        Ok(_) | Err(Errno::ADDRINUSE) => Ok(()),
+        Err(errno) => Err(TcpError::Io {
+            address,
+            error: reason(errno),
+        }),
+    }
+}
+
 /// Refuses an address that others reach where nobody said who may connect.
 pub(super) fn require_admission(address: SocketAddr, allow: &AllowList) -> Result<(), TcpError> {
     if !address.ip().to_canonical().is_loopback() && allow.is_empty() {
@@ -95,6 +108,13 @@ pub(super) fn require_admission(address: SocketAddr, allow: &AllowList) -> Resul
 }
 
 fn try_bind(address: SocketAddr, backlog: i32) -> Result<(OwnedFd, SocketAddr), Errno> {
+    let fd = bound(address)?;
+    listen(&fd, backlog)?;
+    let bound = SocketAddr::try_from(getsockname(&fd)?)?;
+    Ok((fd, bound))
+}
+
+fn bound(address: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
@@ -105,9 +125,7 @@ fn try_bind(address: SocketAddr, backlog: i32) -> Result<(OwnedFd, SocketAddr), 
     // Accepted connections inherit it; every chunk of a streamed response is to leave at once.
     sockopt::set_tcp_nodelay(&fd, true)?;
     bind_socket(&fd, &address)?;
-    listen(&fd, backlog)?;
-    let bound = SocketAddr::try_from(getsockname(&fd)?)?;
-    Ok((fd, bound))
+    Ok(fd)
 }
 
 /// The last of the numbers of interfaces, which are given from 1 on.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User, getgroups};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{
@@ -180,6 +180,33 @@ pub(crate) fn bind_path(
         other(&path, reason(errno))
     })?;
     Ok((fd, file))
+}
+
+/// Finds out whether [`bind_path`] would succeed, unless a live server answers there, and changes
+/// nothing.
+///
+/// # Errors
+///
+/// As [`bind_path`].
+pub(crate) fn check_path(path: &Path, permissions: &Permissions) -> Result<(), UnixError> {
+    let path = std::path::absolute(path).map_err(|error| other(path, error))?;
+    let folder = Folder::of(&path).map_err(|errno| bind_error(&path, errno))?;
+    SocketAddrUnix::new(&path).map_err(|errno| other(&path, reason(errno)))?;
+    let found = folder.look().map_err(|errno| other(&path, reason(errno)))?;
+    if found.is_some_and(|found| !FileType::from_raw_mode(found.st_mode).is_socket()) {
+        return Err(UnixError::NotASocket { path });
+    }
+    folder
+        .require_writable()
+        .map_err(|errno| bind_error(&path, errno))?;
+    let is_ours = |owner: Uid| owner == Uid::effective();
+    let is_member = |group: Gid| {
+        let groups = getgroups().unwrap_or_default();
+        group == Gid::effective() || groups.contains(&group)
+    };
+    let may_give = Uid::effective().is_root()
+        || permissions.owner.is_none_or(is_ours) && permissions.group.is_none_or(is_member);
+    may_give.then_some(()).ok_or_else(|| not_given_away(&path))
 }
 
 pub(super) fn bind_abstract(name: &str, backlog: i32) -> Result<OwnedFd, UnixError> {

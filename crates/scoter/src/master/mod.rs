@@ -31,7 +31,7 @@ use tracing::info;
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
 use crate::program::Program;
-use crate::start::{self, PidFile};
+use crate::start::{PidFile, Start};
 
 pub(crate) use upgrade::RESUME;
 
@@ -54,7 +54,12 @@ pub(crate) fn run(
     let mut resumed = upgrade::resumed()?;
     let opened = match &mut resumed {
         Some(state) => state.opened(&options)?,
-        None => start::open(&options)?,
+        None => Start {
+            program: &program,
+            settings: &settings,
+            options: &options,
+        }
+        .open()?,
     };
     let _pid_file = PidFile::write(options.pid_file.as_deref()).inspect_err(|_| opened.close())?;
     let _ = set_name(c"scoter-master");

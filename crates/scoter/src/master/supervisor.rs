@@ -214,8 +214,8 @@ impl Supervisor {
 
     /// Removes the sockets.
     pub(super) fn close(&self) {
-        if let Some(Err(error)) = self.control.as_ref().map(|control| control.close()) {
-            warn!(%error, "the control socket was not removed");
+        if let Some(control) = &self.control {
+            control.close();
         }
         self.listeners.iter().for_each(Listener::close_to_newcomers);
     }

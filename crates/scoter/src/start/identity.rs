@@ -4,12 +4,14 @@ use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::thread;
 
 use nix::unistd::{
-    Gid, Group, Uid, User, getgroups, getresgid, getresuid, initgroups, setgroups, setresgid,
-    setresuid, setuid,
+    Gid, Group, Uid, User, getgrouplist, getgroups, getresgid, getresuid, initgroups, setgroups,
+    setresgid, setresuid, setuid,
 };
 use pyo3::Python;
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use thiserror::Error;
 use tracing::warn;
 
@@ -96,6 +98,60 @@ impl Identity {
     /// The user and group that files of the server should belong to.
     pub(super) fn owner(&self) -> (Option<Uid>, Option<Gid>) {
         (self.user.as_ref().map(|user| user.uid), self.group)
+    }
+
+    /// Its name, or number.
+    pub(super) fn user_name(&self) -> String {
+        match &self.user {
+            Some(user) => user.name.to_string_lossy().into_owned(),
+            None => {
+                let uid = Uid::effective();
+                let user = User::from_uid(uid).ok().flatten();
+                user.map_or_else(|| uid.to_string(), |user| user.name)
+            }
+        }
+    }
+
+    /// Does something with the rights that the server will have, in a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Refused`] where the system does not let it.
+    pub(super) fn attempt<T: Send>(
+        &self,
+        attempt: impl FnOnce() -> T + Send,
+    ) -> Result<T, IdentityError> {
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                self.assume_in_thread()?;
+                Ok(attempt())
+            });
+            let ended = thread.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+        .map_err(IdentityError::Refused)
+    }
+
+    /// Becomes it as far as this thread is concerned: credentials(7), "at the kernel level,
+    /// user and group IDs are a per-thread attribute".
+    fn assume_in_thread(&self) -> io::Result<()> {
+        if !Uid::effective().is_root() {
+            return Ok(());
+        }
+        if let Some(gid) = self.group {
+            let groups = match &self.user {
+                Some(user) if !user.name.is_empty() => getgrouplist(&user.name, gid)?,
+                _ => vec![gid],
+            };
+            let raw = |gid: Gid| rustix::process::Gid::from_raw(gid.as_raw());
+            set_thread_groups(&groups.into_iter().map(raw).collect::<Vec<_>>())?;
+            set_thread_res_gid(raw(gid), raw(gid), raw(gid))?;
+        }
+        if let Some(user) = &self.user {
+            let raw = rustix::process::Uid::from_raw(user.uid.as_raw());
+            set_thread_res_uid(raw, raw, raw)?;
+        }
+        Ok(())
     }
 
     /// Becomes it, for good.

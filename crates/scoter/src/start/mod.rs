@@ -3,17 +3,22 @@
 
 mod identity;
 mod pid_file;
+mod reach;
 mod sockets;
+
+use std::collections::BTreeSet;
 
 use tracing::warn;
 
-use crate::config::Options;
+use crate::config::{Options, Settings};
 use crate::control::ControlListener;
 use crate::failure::Failure;
 use crate::listen::Listener;
+use crate::program::Program;
 
 pub(crate) use identity::IdentityError;
 pub(crate) use pid_file::PidFile;
+pub(crate) use reach::OutOfReach;
 
 use identity::Identity;
 
@@ -24,41 +29,86 @@ pub(crate) struct Opened {
     pub(crate) control: Option<ControlListener>,
 }
 
-/// Looks up every user and group that is named, without becoming any of them.
-///
-/// # Errors
-///
-/// [`Failure`] names the one that does not exist.
-pub(crate) fn check_names(options: &Options) -> Result<(), Failure> {
-    sockets::permissions(options)?;
-    Identity::look_up(options)?;
-    Ok(())
+/// A start that is to be made.
+#[derive(Debug)]
+pub(crate) struct Start<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) settings: &'a Settings,
+    pub(crate) options: &'a Options,
 }
 
-/// Binds first, and becomes `--user` then: once and for good.
-///
-/// # Errors
-///
-/// [`Failure`] says what could not be had. No socket is left behind.
-pub(crate) fn open(options: &Options) -> Result<Opened, Failure> {
-    if let Some(umask) = options.umask {
-        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask.0));
+impl Start<'_> {
+    /// Binds first, and becomes `--user` then: once and for good.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] says what could not be had. No socket is left behind.
+    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+        let identity = self.prepare()?;
+        let opened = sockets::open(self.options, &identity)?;
+        if let Err(error) = identity.assume() {
+            opened.close();
+            return Err(error.into());
+        }
+        opened.warn_of_what_stays(&identity.user_name());
+        Ok(opened)
     }
-    let identity = Identity::of(options)?;
-    let opened = sockets::open(options, &identity)?;
-    if let Err(error) = identity.assume() {
-        opened.close();
-        return Err(error.into());
+
+    /// Finds out whether [`Start::open`] would succeed, without binding anything: a running
+    /// server may have the sockets. Becomes `--user` as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Start::open`].
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let identity = self.prepare()?;
+        sockets::check(self.options, &identity)?;
+        Ok(identity.assume()?)
     }
-    Ok(opened)
+
+    /// Looks up every user and group that is named, without becoming any of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] names the one that does not exist.
+    pub(crate) fn check_names(&self) -> Result<(), Failure> {
+        sockets::permissions(self.options)?;
+        Identity::look_up(self.options)?;
+        Ok(())
+    }
+
+    fn prepare(&self) -> Result<Identity, Failure> {
+        if let Some(umask) = self.options.umask {
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask.0));
+        }
+        let identity = Identity::of(self.options)?;
+        reach::check(self, &identity)?;
+        Ok(identity)
+    }
 }
 
 impl Opened {
+    /// What cannot be done at a stop is said at the start, when somebody looks.
+    fn warn_of_what_stays(&self, user: &str) {
+        let listeners = self.listeners.iter().filter_map(Listener::file);
+        let control = self.control.as_ref().and_then(ControlListener::file);
+        let stay = listeners.chain(control).filter(|file| !file.is_removable());
+        let folders: BTreeSet<_> = stay.filter_map(|file| file.path().parent()).collect();
+        for folder in folders {
+            warn!(
+                folder = %folder.display(),
+                user,
+                "sockets stay in this folder after a stop, because this user may not write it: \
+                 the next start replaces them (to have them removed, let the user own the folder)"
+            );
+        }
+    }
+
     /// Removes the sockets again.
     pub(crate) fn close(&self) {
         self.listeners.iter().for_each(Listener::close_to_newcomers);
-        if let Some(Err(error)) = self.control.as_ref().map(ControlListener::close) {
-            warn!(%error, "the control socket was not removed");
+        if let Some(control) = &self.control {
+            control.close();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The sockets a server starts with: those it binds, those it is given, and its own.
 
 use std::env;
+use std::path::Path;
 
 use nix::unistd::Uid;
 use tracing::warn;
@@ -37,6 +38,40 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Fai
     }
 }
 
+/// Finds out whether [`open`] would succeed, and binds none of them. That a running server has
+/// one is no obstacle: it may be the one that is to be reloaded or replaced.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), Failure> {
+    let (user, group) = identity.owner();
+    let settings = listen::Settings {
+        permissions: permissions(options)?.or_owned_by(user, group),
+        backlog: options.backlog,
+        allow: AllowList::new(options.allow.clone()),
+    };
+    for (index, address) in options.bind.iter().enumerate() {
+        Listener::check(address, &settings)?;
+        if options.bind[..index].contains(address) && !address.is_any_port() {
+            return Err(Failure::Repeated(address.to_string()));
+        }
+    }
+    if options.bind.is_empty() && activated().is_empty() {
+        return Err(Failure::NoAddress);
+    }
+    let control = options.control.path(&options.bind);
+    match control.filter(|path| !options.no_master && !is_too_long(options, path)) {
+        Some(path) => Ok(ControlListener::check(&path, user)?),
+        None => Ok(()),
+    }
+}
+
+/// Whether the path that nobody has chosen is too long for a socket.
+fn is_too_long(options: &Options, control: &Path) -> bool {
+    options.control == Control::Beside && control.as_os_str().len() > LONGEST_PATH
+}
+
 fn fill(
     opened: &mut Opened,
     options: &Options,
@@ -58,9 +93,7 @@ fn fill(
         return Ok(());
     }
     match options.control.path(&options.bind) {
-        Some(path)
-            if options.control == Control::Beside && path.as_os_str().len() > LONGEST_PATH =>
-        {
+        Some(path) if is_too_long(options, &path) => {
             warn!(
                 "no control socket: the path beside the first Unix socket is too long (--control)"
             );

@@ -1,0 +1,280 @@
+//! What the server can get at as the user that it becomes: asked before anything is bound, so
+//! that a start which cannot succeed leaves nothing behind.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, CWD, Mode, OFlags, access, openat};
+use thiserror::Error;
+use tracing::warn;
+
+use super::Start;
+use super::identity::Identity;
+use crate::config::AccessLogTo;
+use crate::failure::Failure;
+
+/// A path that the configuration names, and what the server does with it.
+#[derive(Debug)]
+struct Need {
+    /// Where it comes from.
+    what: &'static str,
+    path: PathBuf,
+    purpose: Purpose,
+    consequence: Consequence,
+    /// Whether something else says it better, or it may come later.
+    may_be_missing: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Executed.
+    Run,
+    /// A folder that files are opened in.
+    Enter,
+    Read,
+    /// Made where it is missing.
+    Append,
+    /// Made anew beside it.
+    Replace,
+}
+
+/// What it means where the path is out of reach.
+#[derive(Debug, Clone, Copy)]
+enum Consequence {
+    /// There is nothing to serve with this exit code.
+    Fatal(u8),
+    /// Serving is possible without, and this is not.
+    Without(&'static str),
+}
+
+/// Why the server would not get at a path.
+#[derive(Debug, Error)]
+#[error(
+    "user {user} cannot {} {}, {what}: {reason}\nhint: {}", purpose.verb(), path.display(),
+    self.hint()
+)]
+pub(crate) struct OutOfReach {
+    user: String,
+    what: &'static str,
+    path: PathBuf,
+    purpose: Purpose,
+    /// The first folder on the way there that the user may not enter.
+    folder: Option<PathBuf>,
+    reason: String,
+    exit_code: u8,
+}
+
+impl OutOfReach {
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.exit_code
+    }
+
+    fn hint(&self) -> String {
+        match &self.folder {
+            Some(folder) => format!(
+                "let that user enter {0} (chmod o+x {0}), or choose another place",
+                folder.display()
+            ),
+            None => "see its owner and mode, and those of its folder".to_owned(),
+        }
+    }
+}
+
+impl Purpose {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Enter => "enter",
+            Self::Read => "read",
+            Self::Append | Self::Replace => "write",
+        }
+    }
+
+    /// Does what comes closest to it and leaves nothing.
+    fn attempt(self, path: &Path) -> rustix::io::Result<()> {
+        let folder = path.parent().unwrap_or_else(|| Path::new("/"));
+        match self {
+            Self::Run => access(path, Access::EXEC_OK),
+            Self::Enter => enter(path),
+            Self::Read => access(path, Access::READ_OK),
+            Self::Append => match access(path, Access::WRITE_OK) {
+                Err(rustix::io::Errno::NOENT) => access(folder, Access::WRITE_OK | Access::EXEC_OK),
+                found => found,
+            },
+            Self::Replace => access(folder, Access::WRITE_OK | Access::EXEC_OK),
+        }
+    }
+}
+
+/// Makes sure that the server will get at what it needs. What it can do without is only said.
+///
+/// # Errors
+///
+/// [`OutOfReach`] names the user, the path, and the first folder that the user may not enter.
+pub(super) fn check(start: &Start<'_>, identity: &Identity) -> Result<(), Failure> {
+    let needs = needs(start);
+    let user = identity.user_name();
+    let obstacles = identity.attempt(|| {
+        let of = |need: &Need| obstacle(need, &user);
+        needs.iter().map(of).collect::<Vec<_>>()
+    })?;
+    for (need, obstacle) in needs.iter().zip(obstacles) {
+        match (obstacle, need.consequence) {
+            (Some(obstacle), Consequence::Fatal(_)) => return Err(obstacle.into()),
+            (Some(obstacle), Consequence::Without(consequence)) => {
+                let OutOfReach { user, reason, .. } = obstacle;
+                let (what, path) = (need.what, need.path.display());
+                warn!(user, what, %path, reason, "out of reach: {consequence}");
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+fn needs(start: &Start<'_>) -> Vec<Need> {
+    let options = start.options;
+    let mut needs = Vec::new();
+    let mut add = |what, path: &Path, purpose, consequence| {
+        needs.push(Need {
+            what,
+            path: path.to_owned(),
+            purpose,
+            consequence,
+            may_be_missing: matches!(what, APPLICATION | PYTHONPATH),
+        });
+    };
+    let modules = Consequence::Without("modules there are not found");
+    let launcher = start.program.launcher_file();
+    // The embedding program is not started again without a master.
+    if launcher.is_some() || !options.no_master {
+        let program = start.program.executable();
+        add("which starts the workers", program, Purpose::Run, FATAL);
+    }
+    if let Some(launcher) = launcher {
+        add("a file of scoter", launcher, Purpose::Read, FATAL);
+    }
+    match (&options.chdir, std::env::current_dir()) {
+        (Some(path), _) => add("--chdir", path, Purpose::Enter, FATAL),
+        (None, Ok(path)) => add("the working directory", &path, Purpose::Enter, modules),
+        (None, Err(_)) => {}
+    }
+    for path in &options.pythonpath {
+        add(PYTHONPATH, path, Purpose::Enter, modules);
+    }
+    if let Some(path) = options.app.file() {
+        add(APPLICATION, path, Purpose::Read, Consequence::Fatal(3));
+    }
+    if let AccessLogTo::File(path) = &options.access_log {
+        add("--access-log", path, Purpose::Append, FATAL);
+    }
+    if let Some(path) = &options.pid_file {
+        add("--pid-file", path, Purpose::Replace, FATAL);
+    }
+    if let Some(path) = start.settings.file() {
+        let reload = Consequence::Without("a reload will be refused");
+        add("the configuration", path, Purpose::Read, reload);
+    }
+    needs
+}
+
+fn obstacle(need: &Need, user: &str) -> Option<OutOfReach> {
+    let error = need.purpose.attempt(&need.path).err()?;
+    if need.may_be_missing && error == rustix::io::Errno::NOENT {
+        return None;
+    }
+    let may_enter = |folder: &Path| enter(folder).is_ok();
+    // A link on the way leads to folders of its own.
+    let folder = [fs::canonicalize(&need.path).ok(), Some(need.path.clone())]
+        .into_iter()
+        .flatten()
+        .find_map(|path| first_closed(&path, may_enter));
+    let error = io::Error::from(error);
+    let reason = match &folder {
+        Some(folder) => format!("it may not enter {} ({error})", folder.display()),
+        None => error.to_string(),
+    };
+    Some(OutOfReach {
+        user: user.to_owned(),
+        what: need.what,
+        path: need.path.clone(),
+        purpose: need.purpose,
+        folder,
+        reason,
+        exit_code: match need.consequence {
+            Consequence::Fatal(code) => code,
+            Consequence::Without(_) => 0,
+        },
+    })
+}
+
+/// The first folder on the way to `path` that exists and may not be entered.
+fn first_closed(path: &Path, may_enter: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let mut folders: Vec<_> = path.ancestors().skip(1).collect();
+    folders.reverse();
+    let closed = folders.into_iter().find(|folder| !may_enter(folder))?;
+    closed.is_dir().then(|| closed.to_owned())
+}
+
+fn enter(folder: &Path) -> rustix::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, folder, flags, Mode::empty())?;
+    access(folder, Access::EXEC_OK)
+}
+
+const APPLICATION: &str = "the application";
+const PYTHONPATH: &str = "--pythonpath";
+
+const FATAL: Consequence = Consequence::Fatal(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_folder_that_is_closed_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        fs::create_dir_all(root.join("a/b/c")).unwrap();
+        for (closed, path, expected) in [
+            (&["a/b"][..], "a/b/c/file", Some("a/b")),
+            (&["a", "a/b"], "a/b/c/file", Some("a")),
+            (&["a/b/c"], "a/b/c/file", Some("a/b/c")),
+            // Only the folders on the way count.
+            (&["a/b/c"], "a/b/c", None),
+            (&[], "a/b/c/file", None),
+            // What is not there is closed to nobody.
+            (&["a/x"], "a/x/file", None),
+        ] {
+            let is_closed = |folder: &Path| closed.iter().any(|name| root.join(name) == folder);
+            let found = first_closed(&root.join(path), |folder| !is_closed(folder));
+            assert_eq!(
+                found,
+                expected.map(|name| root.join(name)),
+                "{closed:?} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn attempts_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        for (purpose, possible) in [
+            (Purpose::Run, false),
+            (Purpose::Enter, false),
+            (Purpose::Read, false),
+            (Purpose::Append, true),
+            (Purpose::Replace, true),
+        ] {
+            assert_eq!(purpose.attempt(&missing).is_ok(), possible, "{purpose:?}");
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+        let nowhere = missing.join("file");
+        for purpose in [Purpose::Append, Purpose::Replace] {
+            assert!(purpose.attempt(&nowhere).is_err(), "{purpose:?}");
+        }
+        assert!(Purpose::Enter.attempt(folder.path()).is_ok());
+    }
+}
