@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
@@ -13,7 +13,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Status;
@@ -75,9 +75,21 @@ impl Client {
     }
 
     pub(super) async fn connect(&self) -> Result<UnixStream, ClientError> {
-        UnixStream::connect(&self.path)
-            .await
-            .map_err(|error| ClientError::from_connect(&self.path, error))
+        let begun = Instant::now();
+        loop {
+            match UnixStream::connect(&self.path).await {
+                // The queue is full: with others, or for as long as the server stands still.
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock
+                        && begun.elapsed() < QUEUE_PATIENCE =>
+                {
+                    sleep(QUEUE_RETRY).await;
+                }
+                connected => {
+                    return connected.map_err(|error| ClientError::from_connect(&self.path, error));
+                }
+            }
+        }
     }
 
     /// Sends a request on a connection of its own, and waits for the whole answer.
@@ -166,6 +178,10 @@ async fn read_body(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
 
 /// How long the server may take for what it answers at once.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a place in the socket's queue is waited for.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+const QUEUE_RETRY: Duration = Duration::from_millis(5);
 
 /// Bytes: some hundred thousand slots.
 const LONGEST_ANSWER: usize = 64 * 1_024 * 1_024;

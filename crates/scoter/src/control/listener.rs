@@ -145,8 +145,9 @@ impl Admitted {
     }
 }
 
-/// Clients that may wait while the master is busy with its own replacement.
-const BACKLOG: i32 = 64;
+/// Clients that may wait, while the master is busy with its own replacement or one user connects
+/// again and again.
+const BACKLOG: i32 = 1_024;
 
 #[cfg(test)]
 mod tests {

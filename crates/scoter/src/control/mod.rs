@@ -7,6 +7,7 @@
 mod call;
 mod client;
 mod commands;
+mod connections;
 mod errors;
 mod listener;
 mod order;

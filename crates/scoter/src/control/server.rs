@@ -16,12 +16,12 @@ use nix::unistd::Uid;
 use serde::Serialize;
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::call::Call;
+use super::connections::{Asked, Connections};
 use super::{ControlListener, Order, Phase, ReloadError, Status};
 
 /// Answers on the control socket until `token` is cancelled. What has been asked by then gets
@@ -36,13 +36,13 @@ pub(crate) async fn serve(
     token: CancellationToken,
 ) -> io::Result<()> {
     let socket = listener.register()?;
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     let mut strangers = Strangers::default();
     loop {
         tokio::select! {
             () = token.cancelled() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = socket.accept(), if connections.len() < MOST_CONNECTIONS => {
+            Some(()) = connections.ended() => {}
+            accepted = socket.accept() => {
                 let Ok((stream, _)) = accepted else {
                     // No descriptor is left; the connection waits in the kernel.
                     sleep(STARVED_PAUSE).await;
@@ -55,12 +55,16 @@ pub(crate) async fn serve(
                     warn!(uid, "control: refused to a user who may not give orders");
                 }
                 let orders = is_admitted.then(|| orders.clone());
-                connections.spawn(converse(stream, orders));
+                let user = peer.filter(|_| is_admitted);
+                if !connections.add(user, |asked| converse(stream, orders, asked)) {
+                    // One who connects again and again must not keep the master busy.
+                    sleep(CROWDED_PAUSE).await;
+                }
             }
         }
     }
     let _ = timeout(LAST_WORDS, async {
-        while connections.join_next().await.is_some() {}
+        while connections.ended().await.is_some() {}
     })
     .await;
     Ok(())
@@ -82,9 +86,10 @@ fn peer_of(stream: &UnixStream) -> Option<Uid> {
 }
 
 /// Serves one request; without `orders` it is refused.
-async fn converse(stream: UnixStream, orders: Option<mpsc::Sender<Order>>) {
-    let (orders, answered) = (&orders, &Notify::new());
+async fn converse(stream: UnixStream, orders: Option<mpsc::Sender<Order>>, asked: Asked) {
+    let (orders, asked, answered) = (&orders, &asked, &Notify::new());
     let service = service_fn(move |request: Request<Incoming>| async move {
+        asked.set();
         let response = match orders {
             Some(orders) => respond(&request, orders).await,
             None => text(StatusCode::FORBIDDEN, FORBIDDEN),
@@ -224,9 +229,6 @@ pub(super) const SERVER_NAME: &str = concat!("scoter/", env!("CARGO_PKG_VERSION"
 
 const FORBIDDEN: &str = "only root and the user that scoter runs as may give orders here\n";
 
-/// Connections at a time; more wait in the kernel.
-const MOST_CONNECTIONS: usize = 32;
-
 /// Users who are remembered as having been reported.
 const MOST_STRANGERS: usize = 64;
 
@@ -246,6 +248,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 const STARVED_PAUSE: Duration = Duration::from_millis(50);
 
+const CROWDED_PAUSE: Duration = Duration::from_millis(1);
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -255,6 +259,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
+    use crate::control::connections::MOST_OF_A_USER;
     use crate::control::{Reloaded, Scaled, WorkerPhase, WorkerStatus};
 
     struct Fixture {
@@ -453,6 +458,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn silent_connections_keep_nobody_out() {
+        let mut fixture = Fixture::new();
+        let mut silent = Vec::new();
+        for _ in 0..80 {
+            silent.push(fixture.connect().await);
+        }
+        let answered = async {
+            let stream = fixture.send("GET /ready").await;
+            let Order::Status(reply) = fixture.order().await else {
+                panic!("/ready asks for the status");
+            };
+            reply.send(some_status()).unwrap();
+            receive(stream).await.0
+        };
+        // Before any of them is closed for its silence.
+        assert_eq!(timeout(HEAD_PATIENCE / 2, answered).await, Ok(503));
+    }
+
+    #[tokio::test]
     async fn strangers_are_refused() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut client = theirs;
@@ -460,7 +484,7 @@ mod tests {
             .write_all(b"POST /stop HTTP/1.0\r\n\r\n")
             .await
             .unwrap();
-        converse(ours, None).await;
+        converse(ours, None, Asked::default()).await;
         assert_eq!(receive(client).await, (403, FORBIDDEN.to_owned()));
     }
 
@@ -554,27 +578,27 @@ mod tests {
                 .unwrap();
         };
         let started = tokio::time::Instant::now();
-        tokio::join!(converse(ours, Some(sender)), master);
+        tokio::join!(converse(ours, Some(sender), Asked::default()), master);
         assert!(started.elapsed() >= SEND_PATIENCE);
         assert!(started.elapsed() < 2 * SEND_PATIENCE);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn connections_beyond_the_limit_wait() {
+    #[tokio::test]
+    async fn connections_beyond_the_limit_are_closed_if_all_have_asked() {
         let mut fixture = Fixture::new();
         let mut waiting = Vec::new();
         let mut pending = Vec::new();
-        for _ in 0..MOST_CONNECTIONS {
+        for _ in 0..MOST_OF_A_USER {
             waiting.push(fixture.send("POST /reload").await);
             pending.push(fixture.order().await);
         }
-        let late = fixture.send("POST /stop").await;
-        // The clock moves on only when nothing else is left to do.
-        let early = timeout(Duration::from_secs(1), fixture.order()).await;
-        assert!(early.is_err());
+        let mut text = String::new();
+        // It may be reset, for what it says is not read.
+        let _ = fixture.connect().await.read_to_string(&mut text).await;
+        assert_eq!(text, "");
         drop(pending.pop());
-        // The connection that was answered is gone when its client has gone.
-        drop(waiting.pop());
+        assert_eq!(receive(waiting.pop().unwrap()).await.0, 503);
+        let late = fixture.send("POST /stop").await;
         let Order::Stop(reply) = fixture.order().await else {
             panic!("the late one comes next");
         };
