@@ -26,6 +26,7 @@ mod flask;
 mod forks;
 mod forms;
 mod idle_connections;
+mod incomplete_requests;
 mod inert_vars;
 mod large;
 mod late_bodies;

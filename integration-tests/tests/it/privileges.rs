@@ -809,3 +809,35 @@ fn sockets_that_stay_are_warned_of_once_and_at_the_start() {
         assert_eq!(sockets_in(&run).len(), 2 * warnings, "{mode:o}");
     }
 }
+
+#[test]
+fn silent_connections_of_the_user_do_not_keep_root_from_the_control_socket() {
+    let Some(stage) = Stage::set() else { return };
+    let scoter = stage
+        .serving("hello")
+        .args(["--user", &stage.user.name])
+        .start();
+    // Each that is closed is replaced at once.
+    let script = "\
+import select, socket, sys
+def connect():
+    stream = socket.socket(socket.AF_UNIX)
+    stream.connect(sys.argv[1])
+    return stream
+streams = [connect() for _ in range(200)]
+print('silent', flush=True)
+while True:
+    for closed in select.select(streams, [], [])[0]:
+        streams.remove(closed)
+        closed.close()
+        streams.append(connect())
+";
+    let (_home, silent) = stage.run_as(&stage.user, script, &[&control_of(&scoter)]);
+    until("the user is connected", || {
+        silent.stdout().contains("silent").then_some(())
+    });
+    for _ in 0..5 {
+        let finished = scoter.command(["status", "--ready"]);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+    }
+}

@@ -285,6 +285,13 @@ fn touched_file_reloads() {
     let scoter = serving_version_1()
         .args(["--reload-on-touch", "touched", "--reload-on-touch", "also"])
         .start();
+    // Neither is there yet, and each is named: one may be misspelt.
+    for file in ["touched", "also"] {
+        let path = format!("path={} ", scoter.folder().join(file).display());
+        let line = scoter.wait_for_log(&path);
+        assert!(line.contains("WARN"), "{line}");
+        assert!(line.contains("--reload-on-touch"), "{line}");
+    }
     for (number, file) in [(2, "also"), (3, "touched"), (4, "also")] {
         scoter.put("changing.py", &version(number));
         scoter.put(file, "");

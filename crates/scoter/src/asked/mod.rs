@@ -2,6 +2,7 @@
 
 mod handed_over;
 mod index;
+mod lack;
 
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,8 @@ use wsgi_environ::{ContentLength, Method, RequestError};
 use self::handed_over::time_since_epoch;
 use self::index::{Index, Place};
 use crate::scoreboard::Label;
+
+pub(crate) use self::lack::Lack;
 
 /// A packet that was decoded, and where things stand in it.
 #[derive(Debug)]

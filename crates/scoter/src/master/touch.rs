@@ -8,7 +8,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use tokio::sync::mpsc;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::event::Event;
 use super::supervisor::TICK;
@@ -36,6 +36,7 @@ impl Watch {
 
 fn keep(paths: &[PathBuf], events: &mpsc::Sender<Event>, ended: &Receiver<()>) {
     let mut touched = Touched::watch(paths);
+    touched.warn_of_missing();
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
         if let Some(path) = touched.next() {
             if events.blocking_send(Event::Touched(path)).is_err() {
@@ -53,6 +54,16 @@ impl Touched {
     fn watch(paths: &[PathBuf]) -> Self {
         let files = paths.iter();
         Self(files.map(|path| (path.clone(), modified(path))).collect())
+    }
+
+    /// Says which are not there: a wrong path would be watched for ever.
+    fn warn_of_missing(&self) {
+        for (path, _) in &self.0 {
+            if let Err(error) = fs::metadata(path) {
+                let path = path.display();
+                warn!(%path, %error, "a --reload-on-touch file is not there: only when it is, there is a reload");
+            }
+        }
     }
 
     /// The first file that was touched, or made, since it was last asked. A file that goes

@@ -45,11 +45,12 @@ pub(crate) use process::{Duty, serve};
 pub(crate) use request_timeout::RequestTimeout;
 pub(crate) use stop::Ending;
 
-use crate::asked::{Asked, Param};
+use crate::asked::{Asked, Lack, Param};
 use crate::config::Options;
 use crate::descriptors::watch_for_ever;
 use crate::fatal;
 use crate::jitter::enlarge;
+use crate::line::FromWorker;
 use crate::listen::Listener;
 use crate::log::{AccessLog, RequestId, RequestIds};
 use crate::pool::Pool;
@@ -79,6 +80,7 @@ pub(crate) struct Shared {
     request_ids: RequestIds,
     slow_request: Option<Duration>,
     serving: AtomicBool,
+    lack_is_known: AtomicBool,
     graceful_timeout: Duration,
     intake: Intake,
     admission: Admission,
@@ -128,6 +130,7 @@ impl Shared {
             request_ids: RequestIds::new()?,
             slow_request: options.slow_request.map(|time| time.0),
             serving: AtomicBool::new(false),
+            lack_is_known: AtomicBool::new(false),
             graceful_timeout: options.graceful_timeout.0,
             intake: Intake {
                 limits: Limits::default().with_max_vars(options.max_vars),
@@ -176,6 +179,19 @@ impl Shared {
                 }
             }
         });
+    }
+
+    /// What a request lacks, if none has lacked anything before.
+    fn first_lack(&self, asked: &Asked) -> Option<Lack> {
+        Lack::of(asked).filter(|_| !self.lack_is_known.swap(true, Ordering::Relaxed))
+    }
+
+    /// Has it said: by the master, which hears of it from all workers.
+    fn report(&self, missing: Lack) {
+        match &self.overseer {
+            Overseer::Master(_) => self.overseer.say(&FromWorker::Lack { missing }),
+            Overseer::Nobody => missing.warn(),
+        }
     }
 
     /// Says that the slots run from now on, so that a stop has to wait for them.

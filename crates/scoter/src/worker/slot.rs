@@ -437,6 +437,9 @@ impl Slot {
         let queued = since.elapsed();
         self.cell()
             .begin(asked.label(request_id.as_bytes()), queued);
+        if let Some(missing) = self.shared.first_lack(&asked) {
+            py.detach(|| self.shared.report(missing));
+        }
         let recycling = self.shared.recycling.as_ref();
         if recycling.is_some_and(Recycling::reach) {
             let reason = "max-requests".to_owned();

@@ -1,0 +1,65 @@
+//! Variables that every request of a front end has.
+
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::{Asked, Param};
+
+/// Which of them a request came without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lack {
+    method: bool,
+    remote_addr: bool,
+}
+
+impl Lack {
+    /// What this request lacks, if anything.
+    pub(crate) fn of(asked: &Asked) -> Option<Self> {
+        let lack = Self {
+            method: asked.param(Param::Method).is_none(),
+            remote_addr: asked.param(Param::RemoteAddr).is_none(),
+        };
+        (lack.method || lack.remote_addr).then_some(lack)
+    }
+
+    /// Says so. What the application makes of it depends on the application.
+    pub(crate) fn warn(self) {
+        warn!(
+            missing = self.names(),
+            "a request came without variables that every request has: add `include uwsgi_params;` \
+             to the location of nginx that has this uwsgi_pass (said once)"
+        );
+    }
+
+    fn names(self) -> &'static str {
+        match (self.method, self.remote_addr) {
+            (true, true) => "REQUEST_METHOD, REMOTE_ADDR",
+            (true, false) => "REQUEST_METHOD",
+            _ => "REMOTE_ADDR",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_absent_or_empty_is_missing() {
+        for (vars, expected) in [
+            (
+                &[("REQUEST_METHOD", "GET"), ("REMOTE_ADDR", "unix:")][..],
+                None,
+            ),
+            (&[("REQUEST_METHOD", "GET")], Some("REMOTE_ADDR")),
+            (
+                &[("REQUEST_METHOD", ""), ("REMOTE_ADDR", "::1")],
+                Some("REQUEST_METHOD"),
+            ),
+            (&[("HTTP_HOST", "a")], Some("REQUEST_METHOD, REMOTE_ADDR")),
+        ] {
+            let lack = Lack::of(&Asked::of(vars.iter().copied()));
+            assert_eq!(lack.map(Lack::names), expected, "{vars:?}");
+        }
+    }
+}
