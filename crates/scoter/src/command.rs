@@ -15,7 +15,7 @@ use crate::config::{
 use crate::control::{self, ClientCommand};
 use crate::fork;
 use crate::interpreter::run_exit_handlers;
-use crate::process::exit_now;
+use crate::process::{exit_now, fill_standard_streams};
 use crate::program::Program;
 use crate::python_signals;
 use crate::server;
@@ -55,6 +55,7 @@ pub(crate) enum Extent {
 /// | 2 | arguments, a configuration or a socket that are wrong, or nobody answers |
 /// | 3 | the application could not be loaded |
 pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u8 {
+    fill_standard_streams();
     let done = parse(arguments).and_then(|command| match command {
         Command::Help(mut command) => Ok(said(command.print_help())),
         Command::PrintConfig(settings) => Ok(said(write!(io::stdout(), "{}", settings.print()))),

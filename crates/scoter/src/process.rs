@@ -3,10 +3,11 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use rustix::fs::{Mode, OFlags, open};
 
 /// Ends the process now: no destructor, no exit handler, no other thread gets in the way.
 pub(crate) fn exit_now(code: u8) -> ! {
@@ -14,6 +15,18 @@ pub(crate) fn exit_now(code: u8) -> ! {
     // SAFETY: _exit(2) has no preconditions.
     unsafe {
         libc::_exit(i32::from(code))
+    }
+}
+
+/// Puts `/dev/null` in the place of standard streams that are closed. Files that are opened
+/// later would have their numbers, and a connection get what is printed.
+pub(crate) fn fill_standard_streams() {
+    // The lowest number that is free is taken (open(2)). Programs that are started have it, too.
+    while let Ok(null) = open("/dev/null", OFlags::RDWR, Mode::empty()) {
+        if null.as_raw_fd() > LAST_STANDARD_STREAM {
+            return;
+        }
+        let _ = null.into_raw_fd();
     }
 }
 
@@ -54,6 +67,9 @@ pub(crate) fn reset(signal: Signal) {
     // SAFETY: there is no handler.
     let _ = unsafe { sigaction(signal, &action) };
 }
+
+/// Standard error.
+const LAST_STANDARD_STREAM: RawFd = 2;
 
 /// The exit code of a worker that leaves a request behind which cannot be ended (EX_SOFTWARE
 /// of sysexits.h). The master has been told before.

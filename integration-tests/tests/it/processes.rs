@@ -269,3 +269,42 @@ fn burst_beyond_the_threads_waits_its_turn() {
         (scoter.stdout().lines().count() == 300).then_some(())
     });
 }
+
+#[test]
+fn standard_streams_that_are_closed_are_nobodys_files() {
+    let code = "import os\n\
+                from probe import plain\n\
+                def application(environ, start_response):\n    \
+                    for number in range(3):\n        \
+                        try:\n            \
+                            os.write(number, b'stray')\n        \
+                        except OSError:\n            \
+                            pass\n    \
+                    return plain(start_response, 'whole')\n";
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+        for kind in [&[][..], &["--preload"], &["--no-master"]] {
+            let script = format!("exec \"$0\" \"$@\" {closed}");
+            let server = Scoter::serving("strays")
+                .with_file("strays.py", code)
+                .args(kind)
+                .under(["sh", "-c", &script]);
+            let process = server.spawn();
+            let socket = server.folder().join("scoter.sock");
+            until("somebody listens", || UnixStream::connect(&socket).ok());
+            for _ in 0..10 {
+                let reply = Peer::connect(&socket).packet(&get("/")).reply();
+                assert_eq!(reply.text(), "whole", "{closed} {kind:?}");
+            }
+            for one in process.family() {
+                for number in 0..3 {
+                    let file = fs::read_link(format!("/proc/{}/fd/{number}", one.pid()));
+                    let file = file.unwrap_or_else(|error| panic!("{number} {closed}: {error}"));
+                    let file = file.to_string_lossy();
+                    for ours in ["socket:", "anon_inode:", "memfd:"] {
+                        assert!(!file.contains(ours), "{number} {closed} {kind:?}: {file}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -36,7 +36,7 @@ use crate::interpreter::{self, traceback};
 use crate::line::{Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher};
 use crate::listen::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::log::{self, Identity};
-use crate::process::{exit_now, reset, survive};
+use crate::process::{exit_now, fill_standard_streams, reset, survive};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals::{ACTED_ON, Dispositions};
@@ -46,6 +46,7 @@ use crate::worker::{Duty, MASTER_GONE, Overseer, is_first_to_miss_master, serve}
 /// Runs a launcher, whose line to the master is its standard input. Returns the exit code
 /// where it never came to fork.
 pub(crate) fn run(py: Python<'_>) -> u8 {
+    fill_standard_streams();
     let Ok(line) = take_line() else {
         return 2;
     };
