@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use integration_tests::{
-    Crowd, DEADLINE, Gate, Peer, Running, Scoter, ScoterBuilder, Site, Worker, get, until,
+    Crowd, DEADLINE, Gate, Peer, Running, Scoter, ScoterBuilder, Site, Worker, get, until, with,
 };
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -106,8 +106,20 @@ fn death_of_the_master_is_one_error_line_of_a_worker() {
             .args(["--control", "control"])
             .start();
         let launcher = scoter.launchers().remove(0);
+        let gate = scoter.gate("a");
+        let mut running = Peer::connect(&scoter.folder().join("scoter.sock.2"));
+        running.packet(&with(get("/waits"), [("QUERY_STRING", "a")]));
+        scoter.wait_for_event("begun a");
         scoter.signal(Signal::SIGKILL);
         scoter.wait();
+        scoter.wait_for_log("the master is gone");
+        // Longer than a worker takes to look whether it is whole.
+        let start = Instant::now();
+        until("a second and a half have passed", || {
+            (start.elapsed() > Duration::from_millis(1_500)).then_some(())
+        });
+        gate.open();
+        assert_eq!(running.reply().text(), "waited at a", "{bind}");
         launcher.wait_until_gone();
         scoter.wait_until_all_are_gone();
         let log = scoter.stderr();

@@ -24,13 +24,20 @@ use crate::signals::{Arrived, Quiet, Signals, is_stop};
 #[derive(Debug)]
 pub(crate) enum Orders {
     Master {
-        /// Nothing once the master is gone.
-        line: Option<AsyncFd<Line>>,
+        line: MasterLine,
         /// The master's own socket.
         control: Option<SocketFile>,
         quiet: Quiet,
     },
     Signals(Signals),
+}
+
+/// The line to the master. It stays open when the master is gone: scoter closes no descriptor
+/// that the process cannot do without.
+#[derive(Debug)]
+pub(crate) struct MasterLine {
+    line: AsyncFd<Line>,
+    has_ended: bool,
 }
 
 /// An order, wherever it came from.
@@ -51,7 +58,10 @@ impl Orders {
     pub(crate) fn of(overseer: &Overseer, control: Option<SocketFile>) -> io::Result<Self> {
         Ok(match overseer {
             Overseer::Master(line) => Self::Master {
-                line: Some(line.try_clone()?.watch()?),
+                line: MasterLine {
+                    line: line.try_clone()?.watch()?,
+                    has_ended: false,
+                },
                 control,
                 quiet: Quiet::install()?,
             },
@@ -120,7 +130,7 @@ impl Orders {
                 quiet,
             } => loop {
                 tokio::select! {
-                    message = next_message(line) => match message {
+                    message = line.next_message() => match message {
                         None => {
                             let first = is_first_to_miss_master(&shared.listeners);
                             if let Some(control) = control {
@@ -160,23 +170,26 @@ impl Orders {
     }
 }
 
-/// Waits for a message. `None`, once, says that the master is gone: nobody else is there to
-/// stop the worker, to end it, or to remove the sockets.
-async fn next_message(line: &mut Option<AsyncFd<Line>>) -> Option<ToWorker> {
-    loop {
-        let Some(open) = line else {
+impl MasterLine {
+    /// Waits for a message. `None`, once, says that the master is gone: nobody else is there to
+    /// stop the worker, to end it, or to remove the sockets.
+    async fn next_message(&mut self) -> Option<ToWorker> {
+        if self.has_ended {
             return std::future::pending().await;
-        };
-        match open.async_io(Interest::READABLE, Line::receive).await {
-            Ok(Received::Message(message, _)) => return Some(message),
-            Ok(Received::End) => {
-                *line = None;
-                return None;
+        }
+        loop {
+            let received = self.line.async_io(Interest::READABLE, Line::receive);
+            match received.await {
+                Ok(Received::Message(message, _)) => return Some(message),
+                Ok(Received::End) => {
+                    self.has_ended = true;
+                    return None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    error!(%error, "the master was not understood");
+                }
+                Err(error) => fatal::end_process(overseer::NAME, &error),
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                error!(%error, "the master was not understood");
-            }
-            Err(error) => fatal::end_process(overseer::NAME, &error),
         }
     }
 }
