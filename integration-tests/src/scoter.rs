@@ -47,6 +47,7 @@ enum Entry {
     Script,
     Module,
     Package(Package),
+    Command(Vec<OsString>),
 }
 
 /// Returns the folder of the applications.
@@ -348,6 +349,17 @@ impl ScoterBuilder {
         self
     }
 
+    /// Starts it by a command of the test, such as a Python with a script that calls scoter. The arguments follow.
+    #[must_use]
+    pub fn by_command<I>(mut self, words: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString>,
+    {
+        self.entry = Entry::Command(words.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Has another program start it: `wrapper` ends with what takes a command as further arguments, and becomes
     /// it.
     #[must_use]
@@ -411,6 +423,7 @@ impl ScoterBuilder {
             Entry::Script => words.push(executable().into()),
             Entry::Module => words.extend([python().into(), "-m".into(), "scoter".into()]),
             Entry::Package(package) => words.extend(package.command()),
+            Entry::Command(command) => words.extend(command.iter().cloned()),
         }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
@@ -461,7 +474,7 @@ pub(crate) fn executable() -> PathBuf {
 }
 
 /// Returns the Python that it runs on.
-pub(crate) fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     executable().with_file_name("python")
 }
 

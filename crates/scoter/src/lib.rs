@@ -29,6 +29,7 @@ mod process;
 mod program;
 mod python_signals;
 mod scoreboard;
+mod search_path;
 mod server;
 mod signals;
 mod start;

@@ -23,6 +23,7 @@ use tokio::io::unix::AsyncFd;
 use crate::asked::Lack;
 use crate::fork::{self, Own};
 use crate::listen::{Description, SocketFile};
+use crate::search_path::SearchPath;
 
 /// What the master tells a launcher.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ pub(crate) struct Configuration {
     pub(crate) listeners: Vec<Description>,
     /// The file of the control socket, for whoever outlives the master.
     pub(crate) control: Option<SocketFile>,
+    /// `sys.path` of the Python that started the server.
+    pub(crate) path: SearchPath,
 }
 
 impl Configuration {

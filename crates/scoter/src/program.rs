@@ -2,10 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pyo3::prelude::*;
+
+use crate::search_path::SearchPath;
 
 /// The program and what leads to its entry points.
 #[derive(Debug, Clone)]
@@ -16,6 +19,7 @@ pub(crate) struct Program {
     launcher: OsString,
     /// scoter's own, without the program's name.
     arguments: Vec<OsString>,
+    path: SearchPath,
 }
 
 impl Program {
@@ -27,7 +31,12 @@ impl Program {
     ///
     /// Those of Python, for a package that was taken apart.
     pub(crate) fn interpreter(py: Python<'_>, arguments: &[OsString]) -> PyResult<Self> {
-        let executable = py.import("sys")?.getattr("executable")?.extract()?;
+        // Empty or None where Python does not know.
+        let executable = py.import("sys")?.getattr("executable")?;
+        let executable = match executable.extract::<PathBuf>() {
+            Ok(path) if path.is_absolute() => path,
+            _ => std::env::current_exe()?,
+        };
         let package: PathBuf = py
             .import("scoter")?
             .getattr("__file__")?
@@ -41,6 +50,7 @@ impl Program {
                 .chain([file("__main__.py")])
                 .collect(),
             arguments: arguments[1..].to_vec(),
+            path: SearchPath::of_interpreter(py)?,
         })
     }
 
@@ -55,6 +65,7 @@ impl Program {
             leading: Vec::new(),
             launcher: LAUNCHER.into(),
             arguments: arguments[1..].to_vec(),
+            path: SearchPath::default(),
         })
     }
 
@@ -67,6 +78,16 @@ impl Program {
     pub(crate) fn launcher_file(&self) -> Option<&Path> {
         let file = Path::new(&self.launcher);
         (self.launcher != LAUNCHER).then_some(file)
+    }
+
+    /// What launchers have on `sys.path`.
+    pub(crate) fn search_path(&self) -> &SearchPath {
+        &self.path
+    }
+
+    /// Keeps what an earlier release had on `sys.path`.
+    pub(crate) fn keep_search_path(&mut self, earlier: SearchPath) {
+        self.path = earlier.followed_by(std::mem::take(&mut self.path));
     }
 
     /// A launcher, with no trace of who watches over the master.
@@ -101,22 +122,57 @@ impl Program {
 fn interpreter_options(py: Python<'_>) -> PyResult<Vec<OsString>> {
     // Python 3.9 does not tell how it was called.
     let original = py.import("sys")?.getattr_opt("orig_argv")?;
-    let original: Option<Vec<OsString>> = original.map(|it| it.extract()).transpose()?;
-    if original.is_some_and(|original| has_no_options(&original)) {
-        return Ok(Vec::new());
+    if let Some(original) = original {
+        return Ok(options_of(&original.extract::<Vec<OsString>>()?));
     }
-    // It knows them all, but its import takes as long as half a start of Python.
+    // It knows most of them, but its import takes as long as half a start of Python.
     let subprocess = py.import("subprocess")?;
     subprocess
         .call_method0("_args_from_interpreter_flags")?
         .extract()
 }
 
-/// Whether a command of Python begins with a script or with `-m`: what follows them is theirs.
-fn has_no_options(original: &[OsString]) -> bool {
-    original
-        .get(1)
-        .is_some_and(|first| first == "-m" || !first.as_encoded_bytes().starts_with(b"-"))
+/// The options in a command of Python, but for those that concern the script. What follows
+/// the script, `-m` or `-c` is theirs (`Python/getopt.c`, SHORT_OPTS).
+fn options_of(original: &[OsString]) -> Vec<OsString> {
+    let mut options = Vec::new();
+    let mut words = original.iter().skip(1);
+    while let Some(word) = words.next() {
+        let bytes = word.as_encoded_bytes();
+        if matches!(bytes, b"-" | b"--") || !bytes.starts_with(b"-") {
+            break;
+        }
+        if bytes.starts_with(b"--") {
+            options.push(word.clone());
+            if bytes == b"--check-hash-based-pycs" {
+                options.extend(words.next().cloned());
+            }
+            continue;
+        }
+        let is_special = |letter: &u8| b"cmWX".contains(letter);
+        let special = bytes.iter().position(is_special);
+        // The interpreter is not to wait for a user behind the script, nor to skip a line of it.
+        let flags = &bytes[..special.unwrap_or(bytes.len())];
+        let flags: Vec<u8> = flags
+            .iter()
+            .copied()
+            .filter(|flag| !b"ixhV?".contains(flag))
+            .collect();
+        if flags.len() > 1 {
+            options.push(OsString::from_vec(flags));
+        }
+        let Some(special) = special else { continue };
+        let option = bytes[special];
+        if matches!(option, b'c' | b'm') {
+            break;
+        }
+        options.push(OsString::from_vec(vec![b'-', option]));
+        match &bytes[special + 1..] {
+            [] => options.extend(words.next().cloned()),
+            argument => options.push(OsString::from_vec(argument.to_vec())),
+        }
+    }
+    options
 }
 
 fn unsupervised(mut command: Command) -> Command {
@@ -145,18 +201,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_come_before_the_script() {
+    fn options_of_the_interpreter_are_told_from_those_of_the_script() {
         for (command, expected) in [
-            (&["python", "/bin/scoter", "-h"][..], true),
-            (&["python", "-m", "scoter"], true),
-            (&["python", "-I", "/bin/scoter"], false),
-            (&["python", "-Wd", "-m", "scoter"], false),
-            (&["python", "-Im", "scoter"], false),
-            (&["python", "-mscoter"], false),
-            (&["python"], false),
+            (&["python", "/bin/scoter", "-h"][..], &[][..]),
+            (&["python", "-m", "scoter", "-O"], &[]),
+            (&["python", "-I", "/bin/scoter"], &["-I"]),
+            (&["python", "-sE", "/bin/scoter", "-u"], &["-sE"]),
+            (&["python", "-Wd", "-m", "scoter"], &["-W", "d"]),
+            (
+                &["python", "-W", "d", "-X", "dev", "x"],
+                &["-W", "d", "-X", "dev"],
+            ),
+            (
+                &["python", "-BXdev", "-OO", "x"],
+                &["-B", "-X", "dev", "-OO"],
+            ),
+            (&["python", "-Im", "scoter"], &["-I"]),
+            (&["python", "-mscoter", "-O"], &[]),
+            (&["python", "-uc", "import scoter", "-O"], &["-u"]),
+            (&["python", "-ix", "app.py"], &[]),
+            (&["python", "-iu", "app.py"], &["-u"]),
+            (
+                &["python", "--check-hash-based-pycs", "always", "-s", "x"],
+                &["--check-hash-based-pycs", "always", "-s"],
+            ),
+            (&["python", "-", "-O"], &[]),
+            (&["python", "-X"], &["-X"]),
+            (&["python"], &[]),
         ] {
             let original: Vec<_> = command.iter().map(OsString::from).collect();
-            assert_eq!(has_no_options(&original), expected, "{command:?}");
+            assert_eq!(options_of(&original), expected, "{command:?}");
         }
     }
 }

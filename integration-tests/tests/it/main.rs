@@ -56,6 +56,7 @@ mod slow_peers;
 mod sockets;
 mod spawning;
 mod standard_streams;
+mod starting_python;
 mod startup;
 mod stop;
 mod streaming;

@@ -2,11 +2,6 @@
 
 import sys
 
-# Started by its path, as after an upgrade: the folder of a script comes first on the path,
-# and this one holds nothing to import. Not where multiprocessing runs it again.
-if __name__ == "__main__" and not __package__ and not getattr(sys.flags, "safe_path", False):
-    sys.path.pop(0)
-
 
 def main() -> int:
     """Run the command line and return its exit code."""
@@ -15,5 +10,16 @@ def main() -> int:
     return run(["scoter", *sys.argv[1:]])
 
 
+# Not where multiprocessing runs it again.
 if __name__ == "__main__":
+    # Started by its path, as after an upgrade: see launcher.py.
+    if not __package__:
+        from os.path import abspath, dirname
+
+        if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
+            sys.path.pop(0)
+        sys.path.insert(0, dirname(dirname(abspath(__file__))))
+        import scoter._scoter  # noqa: F401
+
+        sys.path.pop(0)
     sys.exit(main())

@@ -90,6 +90,8 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         .and_then(|settings| settings.options().map_err(|error| error.to_string()))
         .map_err(io::Error::other)?;
     log::init(&options);
+    let python = |error| Failure::Python(traceback(py, &error));
+    configuration.path.apply(py).map_err(python)?;
     let mut prepared = Prepared {
         options,
         listeners: configuration
@@ -101,8 +103,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         preloaded: None,
     };
     // For the slots of every worker: imported once, in pages that they share.
-    py.import("threading")
-        .map_err(|error| Failure::Python(traceback(py, &error)))?;
+    py.import("threading").map_err(python)?;
     if prepared.options.preload {
         let lookout = Lookout::post(line, prepared.estate()?)?;
         let loaded = preload(py, &prepared.options);

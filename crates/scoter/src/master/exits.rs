@@ -116,7 +116,7 @@ impl Supervisor {
         let failed = worker.failed.clone().unwrap_or_else(|| {
             let reason = self.coroner.describe(status, worker.rss);
             let message = format!("a worker died while it was starting: {reason}");
-            Failed::new(code_of_failed_start(status), &message)
+            Failed::new(code_of_failed_load(status), &message)
         });
         self.on_failed_start(generation, &failed);
     }
@@ -218,14 +218,28 @@ impl Supervisor {
                 "a signal met a launcher before it could survive it"
             );
         }
-        let mut reason = self.coroner.describe(status, 0);
-        if !launcher.said_hello {
-            reason.push_str(", before it had loaded scoter");
-        }
+        let code = status.filter(|_| !is_killed(status)).map(|status| status >> 8 & 0xff);
+        let reason = match code {
+            Some(code) if !launcher.said_hello => format!(
+                "Python ended with exit code {code} before it had loaded scoter, and has said why \
+                 above"
+            ),
+            _ if !launcher.said_hello => {
+                self.coroner.describe(status, 0) + ", before it had loaded scoter"
+            }
+            _ => self.coroner.describe(status, 0),
+        };
         let pid = launcher.pid.as_raw();
         if !self.started {
             let message = format!("cannot start: the launcher died: {reason}");
-            self.failure = Some(Failed::new(code_of_failed_start(status), &message));
+            let generation = self.generation(generation);
+            let preloads = generation.is_some_and(|generation| generation.options.preload);
+            let code = if launcher.said_hello && preloads {
+                code_of_failed_load(status)
+            } else {
+                1
+            };
+            self.failure = Some(Failed::new(code, &message));
         } else if self.is_rolling_out(generation) && self.is_beyond_hope(launcher, generation) {
             self.fail_rollout(&format!("the launcher died: {reason}"));
         } else {
@@ -273,10 +287,11 @@ impl Supervisor {
     }
 }
 
-/// The exit code of a start that has ended like this: the application's doing, where the
-/// process has ended by itself.
-fn code_of_failed_start(status: Option<i32>) -> u8 {
-    if is_killed(status) { 1 } else { 3 }
+/// The exit code of a start whose process has ended like this while it loaded the
+/// application: whatever ends it then, a crash, `os._exit()` or a kill for want of memory,
+/// the application could not be loaded.
+fn code_of_failed_load(status: Option<i32>) -> u8 {
+    if status.is_some() { 3 } else { 1 }
 }
 
 /// Whether a process was killed by a signal that was meant for the master: whoever sends it

@@ -130,6 +130,7 @@ impl Launcher {
             settings: generation.settings.to_json(),
             listeners: listeners.iter().map(Listener::describe).collect(),
             control: control.cloned(),
+            path: program.search_path().clone(),
         };
         let memory = configuration.to_memory()?;
         let sockets = listeners.iter().map(AsFd::as_fd);

@@ -31,6 +31,7 @@ use crate::line::Line;
 use crate::listen::{AllowList, BindError, Description, Listener};
 use crate::process::own;
 use crate::scoreboard::Scoreboard;
+use crate::search_path::SearchPath;
 use crate::start::Opened;
 
 /// The variable that names the descriptor with the [`State`].
@@ -48,6 +49,8 @@ pub(super) struct State {
     last_reload: Option<ReloadStatus>,
     listeners: Vec<(RawFd, Description)>,
     control: Option<(RawFd, PathBuf)>,
+    #[serde(default)]
+    path: SearchPath,
     generations: Vec<GenerationState>,
     workers: Vec<WorkerState>,
 }
@@ -308,6 +311,7 @@ impl Supervisor {
                 .control
                 .as_ref()
                 .map(|control| (control.as_fd().as_raw_fd(), control.path().to_owned())),
+            path: self.program.search_path().clone(),
             generations: self
                 .generations
                 .iter()
@@ -367,6 +371,7 @@ impl Supervisor {
         self.scale.set(state.wanted);
         self.started_at = state.started_at;
         self.gone = state.gone;
+        self.program.keep_search_path(state.path);
         self.last_reload = state.last_reload;
         self.proven = true;
         self.started = true;
