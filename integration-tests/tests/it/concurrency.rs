@@ -3,7 +3,7 @@
 use std::thread;
 
 use hyper::Request;
-use integration_tests::{Scoter, Site, get, whole, with};
+use integration_tests::{Scoter, Site, get, until, whole, with};
 
 const CLIENTS: usize = 16;
 const REQUESTS: usize = 40;
@@ -112,10 +112,68 @@ fn as_many_requests_run_at_once_as_there_are_threads() {
             .filter(|event| *event == "begun all")
             .count()
     };
-    integration_tests::until("three have begun", || (begun() == 3).then_some(()));
+    until("three have begun", || (begun() == 3).then_some(()));
     gate.open_for(5);
     for peer in &mut peers {
         assert_eq!(peer.reply().text(), "waited at all");
     }
     assert_eq!(begun(), 5);
+}
+
+/// Has one connection to a database, which belongs to the thread that has made it.
+const ONE_CONNECTION: &str = "def connect():\n    \
+                                  global connection\n    \
+                                  connection = sqlite3.connect(':memory:')\n\
+                              def application(environ, start_response):\n    \
+                                  try:\n        \
+                                      text = str(connection.execute('select 1').fetchone())\n    \
+                                  except sqlite3.Error:\n        \
+                                      if environ['PATH_INFO'] == '/raises':\n            \
+                                          raise\n        \
+                                      text = traceback.format_exc()\n        \
+                                      environ['wsgi.errors'].write(text)\n    \
+                                  start_response('200 OK', [])\n    \
+                                  return [text.encode()]\n\
+                              import sqlite3, threading, traceback\n";
+
+#[test]
+fn application_that_is_not_made_for_threads_is_hinted_at_once() {
+    let source = format!(
+        "{ONE_CONNECTION}\
+         made = threading.Event()\n\
+         def make():\n    \
+             connect()\n    \
+             made.set()\n    \
+             # Its number would be that of another thread once it has ended.\n    \
+             threading.Event().wait()\n\
+         threading.Thread(target=make, daemon=True).start()\n\
+         made.wait()\n"
+    );
+    for path in ["/raises", "/catches"] {
+        let mut scoter = Scoter::serving("one_connection")
+            .with_file("one_connection.py", &source)
+            .args(["--threads", "2"])
+            .start();
+        for _ in 0..5 {
+            scoter.connect().packet(&get(path)).ending();
+        }
+        let log = scoter.stop().stderr;
+        assert_eq!(log.matches("SQLite objects created").count(), 5, "{log}");
+        assert_eq!(log.matches("--threads 1").count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn one_thread_is_the_one_that_has_imported_the_application() {
+    let source = format!("{ONE_CONNECTION}connect()\n");
+    for arguments in [&["--threads", "1"][..], &["--threads", "1", "--no-master"]] {
+        let scoter = Scoter::serving("one_connection")
+            .with_file("one_connection.py", &source)
+            .args(arguments)
+            .start();
+        for _ in 0..10 {
+            let reply = scoter.connect().packet(&get("/raises")).reply();
+            assert_eq!(reply.text(), "(1,)");
+        }
+    }
 }

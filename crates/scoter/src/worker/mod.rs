@@ -8,6 +8,7 @@ mod connection;
 mod departure;
 mod idle;
 mod late_body;
+mod one_thread;
 mod orders;
 mod outgoing;
 mod overload;

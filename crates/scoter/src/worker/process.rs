@@ -13,6 +13,7 @@ use pyo3::types::{PyCFunction, PyDict};
 use tracing::{error, info};
 use wsgi_environ::{ForwardedProto, ServerInfo};
 
+use super::one_thread;
 use super::orders::Orders;
 use super::reactor::start as start_reactor;
 use super::slot::{Service, Slot};
@@ -143,6 +144,7 @@ impl Worker<'_> {
             warm_up(py, &service, &path.0).map_err(Failure::WarmUp)?;
         }
         self.shared.watch.prepare(py);
+        one_thread::expect(self.options.threads);
         let slots = self
             .make_slots(py, &service, &wakeups)
             .map_err(python(py))?;

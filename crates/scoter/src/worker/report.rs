@@ -14,10 +14,11 @@ use wsgi_environ::{
 };
 
 use super::author::Taken;
+use super::one_thread;
 use crate::asked::{Asked, Param};
 use crate::fatal;
 use crate::interpreter::traceback;
-use crate::log::{Entry, RequestId};
+use crate::log::{self, Entry, RequestId};
 
 /// The request that a line is about.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,12 @@ pub(super) enum Timing {
     InTime,
     /// It had to be ended, which has been logged: what went wrong then follows from that.
     TimedOut,
+}
+
+/// Logs lines of `wsgi.errors`.
+pub(super) fn application_lines(lines: &[u8]) {
+    log::application_lines(lines);
+    one_thread::hint_at_lines(lines);
 }
 
 impl From<Option<Taken>> for Timing {
@@ -242,6 +249,7 @@ fn application_failed(request: Subject<'_>, trouble: &Trouble) {
                         %traceback,
                         "the application raised an exception"
                     );
+                    one_thread::hint_at(traceback);
                 }
                 Fault::Peer => {
                     debug!(method, uri, request_id, place, %traceback, "the peer went away");

@@ -35,7 +35,7 @@ use crate::fatal;
 use crate::fork::{self, Own};
 use crate::interpreter::traceback;
 use crate::line::FromWorker;
-use crate::log::{self, Entry, RequestId};
+use crate::log::{Entry, RequestId};
 use crate::scoreboard::Cell;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
@@ -99,7 +99,7 @@ impl Slot {
         service: &Service,
         signals: Option<Own>,
     ) -> PyResult<Self> {
-        let errors = Py::new(py, Errors::new(log::application_lines))?;
+        let errors = Py::new(py, Errors::new(report::application_lines))?;
         let poller = Poller::new(part(index), &shared, signals).map_err(io::Error::from)?;
         Ok(Self {
             index,
