@@ -10,16 +10,20 @@ use pyo3::prelude::*;
 
 use crate::application::Loaded;
 use crate::config::{
-    Arguments, ConfigError, For, Settings, Wish, client_command, control_path, server_command,
+    Arguments, ConfigError, For, Options, Settings, Wish, client_command, control_path,
+    server_command,
 };
 use crate::control::{self, ClientCommand};
+use crate::failure::Failure;
 use crate::fork;
 use crate::interpreter::run_exit_handlers;
+use crate::log;
 use crate::process::{exit_now, fill_standard_streams};
 use crate::program::Program;
 use crate::python_signals;
 use crate::server;
 use crate::start::Start;
+use crate::start_watch::{StartWatch, too_late};
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -160,7 +164,7 @@ fn check(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
         Extent::Everything => start
             .check()
             .and_then(|()| Ok(fork::watch()?))
-            .and_then(|()| Loaded::load(py, start.options))
+            .and_then(|()| load(py, start.options))
             .map(|_| "configuration and application are fine"),
     };
     let code = match checked {
@@ -172,6 +176,17 @@ fn check(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
     };
     run_exit_handlers(py, THREADS_TIME);
     exit_now(code)
+}
+
+/// Loads the application within `--start-timeout`, as a start does.
+fn load(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
+    log::init(options);
+    let _watch = StartWatch::post(py, options.start_timeout.0, |doing| {
+        let failed = too_late(doing);
+        let _ = writeln!(io::stderr(), "error: {}", failed.message);
+        exit_now(failed.code)
+    });
+    Loaded::load(py, options)
 }
 
 /// The exit code of a command that had to write something.

@@ -29,9 +29,10 @@ use crate::search_path::SearchPath;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToLauncher {
     /// First of all. With it come a [`Configuration`] in memory, for it may be larger than a
-    /// message, and the listening sockets in its order.
+    /// message, the listening sockets in its order, and the memory for a report of its crash.
     Configure,
-    /// Fork a worker. With it come its line to the master and its scoreboard.
+    /// Fork a worker. With it come its line to the master, its scoreboard and the memory for a
+    /// report of its crash.
     Fork {
         worker: u32,
         serial: u64,

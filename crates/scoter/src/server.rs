@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::io;
 
 use pyo3::prelude::*;
 use tracing::{error, warn};
 
 use crate::config::{Options, Settings};
+use crate::crash_report::describe_crashes_in;
 use crate::failure::Failure;
 use crate::interpreter::{traceback, watch_forks};
 use crate::log;
@@ -55,6 +57,8 @@ fn serve_alone(
         options: &options,
     };
     let opened = start.open()?;
+    describe_crashes_in(py, io::stderr())
+        .map_err(|error| Failure::Python(traceback(py, &error)))?;
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(
             "systemd is told nothing with --no-master: use Type=exec, and no WatchdogSec= or \

@@ -6,7 +6,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::SystemTime;
 
-use integration_tests::{Finished, Scoter, get};
+use integration_tests::{
+    Finished, Gate, Scoter, ScoterBuilder, apps_folder, get, says_ready, until,
+};
 
 const ASGI: &str = "class Asgi:\n    \
                         async def __call__(self, scope, receive, send):\n        \
@@ -302,5 +304,122 @@ fn module_that_hides_what_it_imports_is_told_to_be_renamed() {
         for word in ["hint", "named like", "flask", "rename"] {
             assert!(finished.stderr.contains(word), "{word} in {finished:?}");
         }
+    }
+}
+
+/// Puts an application that never ends its import, and tells in which line.
+fn hanging(scoter: ScoterBuilder, source: &str) -> ScoterBuilder {
+    scoter
+        .with_file(
+            "hanging.py",
+            &format!("import helper\nhelper.hang()\n{}", answering("after all")),
+        )
+        .with_file("helper.py", source)
+        .args(["--start-timeout", "3s"])
+}
+
+const WAITS: &str = "from probe import wait_at\ndef hang():\n    wait_at('import')\n";
+
+/// Of a library that is called so, no other thread of Python runs until it returns.
+const KEEPS_THE_GIL: &str = "import ctypes\ndef hang():\n    ctypes.PyDLL(None).sleep(1000)\n";
+
+#[test]
+fn import_that_hangs_is_said_with_its_place_and_at_last_its_stack() {
+    for source in [WAITS, KEEPS_THE_GIL] {
+        for arguments in [&["--workers", "1"][..], &["--preload"], &["check"]] {
+            let scoter = Scoter::told_nothing()
+                .args(arguments)
+                .args(["--pythonpath".into(), apps_folder().as_os_str().to_owned()])
+                .args(["--bind", "unix:scoter.sock"]);
+            let scoter = hanging(scoter, source).args(["hanging"]);
+            let _gate = Gate::at(scoter.folder(), "import");
+            let finished = scoter.run();
+            let log = &finished.stderr;
+            assert_eq!(finished.code, Some(3), "{arguments:?}: {log}");
+            let line = log.lines().find(|line| line.contains("still importing"));
+            let line = line.unwrap_or_else(|| panic!("{arguments:?}: {log}"));
+            assert!(line.contains("hanging.py:2"), "{arguments:?}: {log}");
+            let last = log.split("not ready within --start-timeout").nth(1);
+            let last = last.unwrap_or_else(|| panic!("{arguments:?}: {log}"));
+            for word in ["hanging.py:2", "helper.py\", line 3", "in hang"] {
+                assert!(last.contains(word), "{arguments:?}: {word} in {log}");
+            }
+        }
+    }
+}
+
+#[test]
+fn import_that_hangs_without_a_master_is_said_after_ten_seconds() {
+    let scoter = Scoter::serving("hanging")
+        .with_file(
+            "hanging.py",
+            &format!("import helper\nhelper.hang()\n{}", answering("at last")),
+        )
+        .with_file("helper.py", WAITS)
+        .args(["--no-master"]);
+    let gate = Gate::at(scoter.folder(), "import");
+    let process = scoter.spawn();
+    until("it is said", || {
+        let log = process.stderr();
+        let line = log.lines().find(|line| line.contains("still importing"))?;
+        assert!(
+            line.contains("seconds=1") && line.contains("hanging.py:2"),
+            "{log}"
+        );
+        Some(())
+    });
+    gate.open();
+    until("it serves", || says_ready(&process.stderr()).then_some(()));
+}
+
+#[test]
+fn reload_whose_import_hangs_is_answered_with_the_stack() {
+    let scoter = Scoter::serving("changing")
+        .with_file("changing.py", "from hello import application\n")
+        .args(["--start-timeout", "3s"])
+        .start();
+    let _gate = scoter.gate("import");
+    scoter.put("helper.py", WAITS);
+    scoter.put("changing.py", "import helper\nhelper.hang()\n");
+    let finished = scoter.command(["reload"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    for word in ["--start-timeout", "changing.py:2", "in hang"] {
+        assert!(finished.stderr.contains(word), "{word} in {finished:?}");
+    }
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+}
+
+#[test]
+fn start_that_hangs_behind_the_import_is_named() {
+    for (source, arguments, word) in [
+        (
+            "from scoter import hooks\n\
+             from helper import hang\n\
+             hooks.on_worker_start(hang)\n",
+            &[][..],
+            "hooks",
+        ),
+        (
+            "import helper\n\
+             def application(environ, start_response):\n    \
+                 helper.hang()\n",
+            &["--warm-up", "/"],
+            "--warm-up",
+        ),
+    ] {
+        let scoter = Scoter::serving("late")
+            .with_file("helper.py", WAITS)
+            .with_file("late.py", &format!("{}{source}", answering("late")))
+            .args(["--start-timeout", "2s"])
+            .args(arguments);
+        let _gate = Gate::at(scoter.folder(), "import");
+        let finished = scoter.run();
+        assert_eq!(finished.code, Some(3), "{finished:?}");
+        let log = &finished.stderr;
+        let line = log
+            .lines()
+            .find(|line| line.contains("WARN") && line.contains("still"));
+        assert!(line.is_some_and(|line| line.contains(word)), "{log}");
+        assert!(log.contains("helper.py\", line 3"), "{log}");
     }
 }

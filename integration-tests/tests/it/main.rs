@@ -15,6 +15,7 @@ mod concurrency;
 mod configuration;
 mod content_length;
 mod control;
+mod crashes;
 mod descriptors;
 mod django;
 mod endurance;

@@ -28,6 +28,7 @@ use lookout::Lookout;
 
 use crate::application::Loaded;
 use crate::config::{Options, Settings};
+use crate::crash_report::describe_crashes_in;
 use crate::descriptors::{move_up, watch_for_ever};
 use crate::failure::Failure;
 use crate::fork::{self, Own};
@@ -40,6 +41,7 @@ use crate::process::{exit_now, fill_standard_streams, reset, survive};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals::{ACTED_ON, Dispositions};
+use crate::start_watch::{StartWatch, too_late};
 use crate::started::{Deadline, terminate_children};
 use crate::worker::{Duty, MASTER_GONE, Overseer, is_first_to_miss_master, serve};
 
@@ -82,15 +84,18 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         },
         &[],
     )?;
-    let Some((configuration, fds)) = py.detach(|| await_configuration(line))? else {
+    let Some((configuration, mut fds)) = py.detach(|| await_configuration(line))? else {
         return Ok(None);
     };
+    let python = |error| Failure::Python(traceback(py, &error));
+    if let Some(crash) = fds.pop() {
+        describe_crashes_in(py, crash).map_err(python)?;
+    }
     let options = Settings::from_json(&configuration.settings)
         .map_err(|error| error.to_string())
         .and_then(|settings| settings.options().map_err(|error| error.to_string()))
         .map_err(io::Error::other)?;
     log::init(&options);
-    let python = |error| Failure::Python(traceback(py, &error));
     configuration.path.apply(py).map_err(python)?;
     let mut prepared = Prepared {
         options,
@@ -106,7 +111,16 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     py.import("threading").map_err(python)?;
     if prepared.options.preload {
         let lookout = Lookout::post(line, prepared.estate()?)?;
+        let answer = line.try_clone()?;
+        let timeout = prepared.options.start_timeout.0;
+        let watch = StartWatch::post(py, timeout, move |doing| {
+            let failed = too_late(doing);
+            let code = failed.code;
+            let _ = answer.send(&FromLauncher::Failed(failed), &[]);
+            exit_now(code)
+        });
         let loaded = preload(py, &prepared.options);
+        drop(watch);
         lookout.relieve();
         prepared.preloaded = Some(loaded?);
     }
@@ -232,6 +246,7 @@ struct Newborn {
     worker: u32,
     line: Own,
     board: Own,
+    crash: Own,
 }
 
 impl Launcher {
@@ -303,7 +318,7 @@ impl Launcher {
 
     /// Forks a worker. In its process it comes back with what belongs to it.
     fn fork(&mut self, py: Python<'_>, worker: u32, serial: u64, fds: Vec<Own>) -> Option<Newborn> {
-        let Ok([line, board]) = <[Own; 2]>::try_from(fds) else {
+        let Ok([line, board, crash]) = <[Own; 3]>::try_from(fds) else {
             self.tell(&FromLauncher::ForkFailed {
                 serial,
                 error: "its descriptors did not arrive".to_owned(),
@@ -320,6 +335,7 @@ impl Launcher {
                     worker,
                     line,
                     board,
+                    crash,
                 });
             }
             Ok(Some(pid)) => {
@@ -387,6 +403,10 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiproc
     log::identify(Identity::Worker { id: newborn.worker });
     let name = CString::new(format!("scoter-w{}", newborn.worker)).unwrap_or_default();
     let _ = set_name(&name);
+    if let Err(failure) = describe_crashes_in(py, newborn.crash) {
+        let traceback = traceback(py, &failure);
+        warn!(%traceback, "there will be no stack if this worker crashes");
+    }
     let line: Own = move_up(newborn.line);
     let report = line.try_clone().map(move_up::<Line>);
     if let Ok(report) = &report {

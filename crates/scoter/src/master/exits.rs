@@ -12,6 +12,7 @@ use super::generation::{Generation, Launcher};
 use super::liveness::has_ended;
 use super::supervisor::{KILL_PATIENCE, Supervisor, TICK};
 use super::worker::{Phase, Worker};
+use crate::crash_report::CrashReport;
 use crate::line::Failed;
 use crate::signals::ACTED_ON;
 
@@ -86,12 +87,17 @@ impl Supervisor {
         }
         let (id, generation) = (worker.id, worker.generation);
         let pid = worker.pid.map(Pid::as_raw);
+        let stack = worker.crash.as_ref().and_then(CrashReport::read);
+        let crashed_late = |stack: String| {
+            error!(worker = id, pid, %stack, "a worker that was ending crashed");
+        };
         match worker.phase {
             Phase::Retiring | Phase::Stuck => {
                 // One that ends by itself has said what it cuts.
                 if is_killed(status) {
                     worker.report_lost();
                 }
+                stack.map(crashed_late);
                 return debug!(worker = id, pid, "worker ended");
             }
             Phase::Starting | Phase::Ready => {}
@@ -100,6 +106,7 @@ impl Supervisor {
             if is_killed(status) {
                 worker.report_lost();
             }
+            stack.map(crashed_late);
             return;
         }
         self.lose_place(worker.generation, worker.id, worker.service());
@@ -108,14 +115,18 @@ impl Supervisor {
             self.gone.crashed += 1;
             error!(
                 worker = id,
-                pid, reason, "worker died: a new one is started"
+                pid,
+                reason,
+                stack = stack.as_ref().map(display),
+                "worker died: a new one is started"
             );
             worker.report_lost();
             return self.give_up_loop(generation, id, &reason, code_of_failed_start(status));
         }
         let failed = worker.failed.clone().unwrap_or_else(|| {
             let reason = self.coroner.describe(status, worker.rss);
-            let message = format!("a worker died while it was starting: {reason}");
+            let stack = stack.unwrap_or_default();
+            let message = format!("a worker died while it was starting: {reason}{stack}");
             Failed::new(code_of_failed_load(status), &message)
         });
         self.on_failed_start(generation, &failed);
@@ -218,7 +229,9 @@ impl Supervisor {
                 "a signal met a launcher before it could survive it"
             );
         }
-        let code = status.filter(|_| !is_killed(status)).map(|status| status >> 8 & 0xff);
+        let code = status
+            .filter(|_| !is_killed(status))
+            .map(|status| status >> 8 & 0xff);
         let reason = match code {
             Some(code) if !launcher.said_hello => format!(
                 "Python ended with exit code {code} before it had loaded scoter, and has said why \
@@ -230,8 +243,13 @@ impl Supervisor {
             _ => self.coroner.describe(status, 0),
         };
         let pid = launcher.pid.as_raw();
+        let stack = launcher.crash.as_ref().and_then(CrashReport::read);
+        let told = format!(
+            "the launcher died: {reason}{}",
+            stack.as_deref().unwrap_or_default()
+        );
         if !self.started {
-            let message = format!("cannot start: the launcher died: {reason}");
+            let message = format!("cannot start: {told}");
             let generation = self.generation(generation);
             let preloads = generation.is_some_and(|generation| generation.options.preload);
             let code = if launcher.said_hello && preloads {
@@ -241,12 +259,16 @@ impl Supervisor {
             };
             self.failure = Some(Failed::new(code, &message));
         } else if self.is_rolling_out(generation) && self.is_beyond_hope(launcher, generation) {
-            self.fail_rollout(&format!("the launcher died: {reason}"));
+            self.fail_rollout(&told);
         } else {
             let pause_ms = pause.as_millis();
             error!(
                 generation,
-                pid, reason, pause_ms, "launcher died: its workers serve on, a new one is started"
+                pid,
+                reason,
+                pause_ms,
+                stack = stack.as_ref().map(display),
+                "launcher died: its workers serve on, a new one is started"
             );
         }
     }
@@ -285,6 +307,12 @@ impl Supervisor {
             self.on_worker_exit(worker, None);
         }
     }
+}
+
+/// The exit code of a start whose workers serve, and die of it: the application's doing, where
+/// they end by themselves.
+fn code_of_failed_start(status: Option<i32>) -> u8 {
+    if is_killed(status) { 1 } else { 3 }
 }
 
 /// The exit code of a start whose process has ended like this while it loaded the

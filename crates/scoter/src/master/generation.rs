@@ -22,6 +22,7 @@ use super::backoff::{Backoff, Service};
 use super::event::Event;
 use super::liveness::Silence;
 use crate::config::{Options, Settings};
+use crate::crash_report::CrashReport;
 use crate::line::{Configuration, FromLauncher, Line, Received, ToLauncher};
 use crate::listen::{Listener, SocketFile};
 use crate::program::Program;
@@ -55,6 +56,8 @@ pub(super) struct Launcher {
     pub(super) silent: bool,
     /// When its process ended, and how, while its line may still have something to say.
     pub(super) exited: Option<(Instant, Option<i32>)>,
+    /// What its crash leaves; nothing of one that another master has started.
+    pub(super) crash: Option<CrashReport>,
     line: Arc<AsyncFd<Line>>,
     reader: JoinHandle<()>,
 }
@@ -94,7 +97,7 @@ impl Generation {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let launcher = self.launcher.as_ref();
         let loading = launcher.filter(|launcher| !launcher.prepared)?;
-        Some(loading.started + self.options.start_timeout.0)
+        Some(loading.started + self.options.start_timeout.0 + LAST_WORDS)
     }
 }
 
@@ -133,10 +136,14 @@ impl Launcher {
             path: program.search_path().clone(),
         };
         let memory = configuration.to_memory()?;
+        let crash = CrashReport::create()?;
         let sockets = listeners.iter().map(AsFd::as_fd);
-        let fds: Vec<_> = std::iter::once(memory.as_fd()).chain(sockets).collect();
+        let fds = std::iter::once(memory.as_fd()).chain(sockets);
+        let fds: Vec<_> = fds.chain([crash.as_fd()]).collect();
         ours.send(&ToLauncher::Configure, &fds)?;
-        Self::adopt(generation.number, pid, ours, false, events)
+        let mut launcher = Self::adopt(generation.number, pid, ours, false, events)?;
+        launcher.crash = Some(crash);
+        Ok(launcher)
     }
 
     /// Takes over a launcher that runs already.
@@ -158,6 +165,7 @@ impl Launcher {
             silence: Silence::default(),
             silent: false,
             exited: None,
+            crash: None,
             line,
             reader,
         })
@@ -169,14 +177,14 @@ impl Launcher {
         worker: u32,
         serial: u64,
         multiprocess: bool,
-        ends: [BorrowedFd<'_>; 2],
+        fds: [BorrowedFd<'_>; 3],
     ) -> io::Result<()> {
         let order = ToLauncher::Fork {
             worker,
             serial,
             multiprocess,
         };
-        self.line.get_ref().send(&order, &ends)
+        self.line.get_ref().send(&order, &fds)
     }
 
     /// What it has done for its generation.
@@ -233,6 +241,9 @@ async fn read(generation: u32, line: Arc<AsyncFd<Line>>, events: mpsc::Sender<Ev
         }
     }
 }
+
+/// What a process has beyond `--start-timeout` to say itself where it hangs.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// For the exit handlers of a launcher.
 const EXIT_TIME: Duration = Duration::from_secs(3);

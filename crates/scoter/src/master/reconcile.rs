@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use tracing::{debug, error, info};
 
-use super::generation::{Departing, Generation, Launcher};
+use super::generation::{Departing, Generation, LAST_WORDS, Launcher};
 use super::supervisor::{OVERTIME, Supervisor};
 use super::worker::{Phase, Worker};
+use crate::crash_report::CrashReport;
 use crate::line::{Failed, Line, ToWorker};
 use crate::scoreboard::Scoreboard;
 
@@ -171,14 +172,20 @@ impl Supervisor {
             return false;
         };
         let slots = usize::from(found.options.threads);
-        let timeout = found.options.start_timeout.0;
+        let timeout = found.options.start_timeout.0 + LAST_WORDS;
         let serial = self.next_serial;
         let multiprocess = self.scale_of(generation).is_multiprocess();
         let fork = || {
             let (ours, theirs) = Line::pair()?;
             let board = Scoreboard::create(slots)?;
-            launcher.fork(id, serial, multiprocess, [theirs.as_fd(), board.as_fd()])?;
-            Worker::new(serial, id, generation, ours, board, self.events.clone())
+            let crash = CrashReport::create()?;
+            let fds = [theirs.as_fd(), board.as_fd(), crash.as_fd()];
+            launcher.fork(id, serial, multiprocess, fds)?;
+            let worker = Worker::new(serial, id, generation, ours, board, self.events.clone());
+            worker.map(|mut worker| {
+                worker.crash = Some(crash);
+                worker
+            })
         };
         match fork() {
             Ok(mut worker) => {

@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 use super::backoff::Service;
 use super::event::Event;
 use super::liveness::{Liveness, Silence};
+use crate::crash_report::CrashReport;
 use crate::line::{Failed, FromWorker, Line, Received, ToWorker};
 use crate::scoreboard::{Cell, Phase as SlotPhase, Scoreboard, Snapshot};
 
@@ -54,6 +55,8 @@ pub(super) struct Worker {
     pub(super) rss: u64,
     pub(super) meter: Meter,
     pub(super) board: Scoreboard,
+    /// What its crash leaves; nothing of one that another master has started.
+    pub(super) crash: Option<CrashReport>,
     line: Arc<AsyncFd<Line>>,
     reader: JoinHandle<()>,
 }
@@ -116,6 +119,7 @@ impl Worker {
             rss: 0,
             meter: Meter::default(),
             board,
+            crash: None,
             line,
             reader,
         })

@@ -32,6 +32,7 @@ use crate::process::exit_now;
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals::{self, Dispositions};
+use crate::start_watch::{StartWatch, Step, too_late};
 use crate::started::Deadline;
 
 /// What a worker is given.
@@ -124,6 +125,7 @@ impl Worker<'_> {
         py: Python<'_>,
         preloaded: Option<Loaded>,
     ) -> Result<SignalWakeups, Failure> {
+        let watch = self.watch_start(py);
         let dispositions = Dispositions::current();
         let started = Instant::now();
         let loaded = match preloaded {
@@ -131,6 +133,7 @@ impl Worker<'_> {
             None => Loaded::load(py, self.options)?,
         };
         let import_time = started.elapsed();
+        watch.enter(Step::Hooks);
         run_hooks(py, Event::PostFork)?;
         run_hooks(py, Event::WorkerStart)?;
         dispositions.restore();
@@ -141,8 +144,10 @@ impl Worker<'_> {
             server: self.server_info(),
         };
         if let Some(path) = &self.options.warm_up {
+            watch.enter(Step::WarmUp);
             warm_up(py, &service, &path.0).map_err(Failure::WarmUp)?;
         }
+        drop(watch);
         self.shared.watch.prepare(py);
         one_thread::expect(self.options.threads);
         let slots = self
@@ -155,6 +160,21 @@ impl Worker<'_> {
         run_slots(py, slots, threads).map_err(python(py))?;
         py.detach(|| self.shared.wait_for_departures());
         Ok(wakeups)
+    }
+
+    /// Has somebody say so if the start takes long. Without a master it is for the platform to
+    /// end it.
+    fn watch_start(&self, py: Python<'_>) -> StartWatch {
+        let shared = Arc::clone(self.shared);
+        StartWatch::post(py, self.options.start_timeout.0, move |doing| {
+            if let Overseer::Nobody = shared.overseer {
+                return error!("the application is not ready after a long time: {doing}");
+            }
+            let failed = too_late(doing);
+            let code = failed.code;
+            shared.overseer.say(&FromWorker::Failed(failed));
+            exit_now(code)
+        })
     }
 
     fn make_slots(

@@ -1,6 +1,6 @@
 //! What all threads of Python are doing, as text.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::AsRawFd;
@@ -16,12 +16,16 @@ use crate::fork::{self, Mark};
 use crate::process::{highest_signal, raise_here};
 
 /// The stacks of all threads with their source lines, each with the most recent call last;
-/// `marked` comes first, and is said to be what this is about.
+/// `marked` comes first, and is said to be `whose`.
 ///
 /// # Errors
 ///
 /// Those of Python, such as having no memory.
-pub(crate) fn of_all_threads(py: Python<'_>, marked: Option<PythonThread>) -> PyResult<String> {
+pub(crate) fn of_all_threads(
+    py: Python<'_>,
+    marked: Option<PythonThread>,
+    whose: &str,
+) -> PyResult<String> {
     // The frames are read before any code of Python runs: only that lets other threads go on.
     let frames = py.import("sys")?.call_method0("_current_frames")?;
     let mut stacks = frames
@@ -34,10 +38,58 @@ pub(crate) fn of_all_threads(py: Python<'_>, marked: Option<PythonThread>) -> Py
     stacks.sort_by_key(|stack| (Some(stack.thread) != marked, stack.thread.0));
     let mut text = String::new();
     for stack in &stacks {
-        stack.write(py, Some(stack.thread) == marked, &mut text);
+        let whose = (Some(stack.thread) == marked).then_some(whose);
+        stack.write(py, whose, &mut text);
     }
     text.truncate(text.trim_end().len());
     Ok(text)
+}
+
+/// Where a thread is, for people: the line of the module that it imports, rather than that of
+/// what is called there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    file: String,
+    line: String,
+}
+
+impl Place {
+    /// Looks at a thread. There is none where it does not execute Python.
+    ///
+    /// # Errors
+    ///
+    /// Those of Python, such as having no memory.
+    pub(crate) fn of(py: Python<'_>, thread: PythonThread) -> PyResult<Option<Self>> {
+        let frames = py.import("sys")?.call_method0("_current_frames")?;
+        let Some(frame) = frames.cast::<PyDict>()?.get_item(thread.0)? else {
+            return Ok(None);
+        };
+        let stack = Stack::read(thread, frame)?;
+        let is_module = |call: &&Call<'_>| lossy(&call.function) == MODULE;
+        let call = stack.calls.iter().find(is_module);
+        Ok(call.or_else(|| stack.calls.first()).map(|call| Self {
+            file: lossy(&call.file),
+            line: call.line.to_string(),
+        }))
+    }
+
+    /// Looks at what `faulthandler` has written.
+    pub(crate) fn in_dump(text: &str) -> Option<Self> {
+        text.lines().find_map(|line| {
+            let line = line.trim().strip_suffix(MODULE)?.strip_suffix(" in ")?;
+            let (file, line) = line.strip_prefix("File \"")?.rsplit_once("\", line ")?;
+            Some(Self {
+                file: file.to_owned(),
+                line: line.to_owned(),
+            })
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
 }
 
 /// One thread's calls, the most recent first.
@@ -78,9 +130,9 @@ impl<'py> Stack<'py> {
         })
     }
 
-    fn write(&self, py: Python<'_>, marked: bool, text: &mut String) {
+    fn write(&self, py: Python<'_>, whose: Option<&str>, text: &mut String) {
         let name = thread_name(py, self.thread).unwrap_or_else(|_| "unknown to threading".into());
-        let mark = if marked { ", the request's" } else { "" };
+        let mark = whose.map_or_else(String::new, |whose| format!(", the {whose}'s"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "\nThread {name}{mark} (most recent call last):");
         if self.cut {
@@ -166,6 +218,17 @@ impl LastResort {
         })
     }
 
+    /// Gives the signal back, before the file is closed that the handler writes to.
+    ///
+    /// # Errors
+    ///
+    /// Those of Python.
+    pub(crate) fn end(self, py: Python<'_>) -> PyResult<()> {
+        py.import("faulthandler")?
+            .call_method1("unregister", (self.signal,))?;
+        Ok(())
+    }
+
     /// The stacks of all threads, each with the most recent call first.
     ///
     /// # Errors
@@ -185,5 +248,25 @@ impl LastResort {
     }
 }
 
+/// What Python calls the code of a module.
+const MODULE: &str = "<module>";
+
 /// Calls of a thread that are told; as many as `faulthandler` does.
 const MOST_CALLS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn place_is_the_module_that_is_imported() {
+        let dump = "Thread 0x00007f (most recent call first):\n  \
+                      File \"/srv/helper.py\", line 3 in hang\n  \
+                      File \"/srv/a \", line 1.py\", line 2 in <module>\n  \
+                      File \"<frozen importlib._bootstrap>\", line 241 in _call_with_frames_removed\n  \
+                      File \"/srv/outer.py\", line 7 in <module>\n";
+        let place = Place::in_dump(dump).map(|place| place.to_string());
+        assert_eq!(place.as_deref(), Some("/srv/a \", line 1.py:2"));
+        assert_eq!(Place::in_dump("no frames"), None);
+    }
+}

@@ -67,6 +67,6 @@ fn examine(seat: &Seat, overdue: &Overdue) {
 }
 
 fn stacks_now(py: Python<'_>, thread: Option<PythonThread>) -> String {
-    let stacks = stacks::of_all_threads(py, thread);
+    let stacks = stacks::of_all_threads(py, thread, "request");
     stacks.unwrap_or_else(|error| traceback(py, &error))
 }

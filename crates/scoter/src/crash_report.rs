@@ -1,0 +1,102 @@
+//! What `faulthandler` has to say when a process of the server crashes.
+//!
+//! It writes while the process dies, in many small pieces. In the log they would be torn by
+//! the lines of others; so a worker and a launcher write into memory that the master has, too,
+//! and that says it all at once.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec};
+use rustix::stdio::stderr;
+
+use crate::descriptors::move_up;
+
+/// The memory of one process, empty unless that has crashed.
+#[derive(Debug)]
+pub(crate) struct CrashReport(File);
+
+impl CrashReport {
+    /// Makes one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when it has no descriptors to give.
+    pub(crate) fn create() -> io::Result<Self> {
+        let memory = memfd_create("scoter-crash", MemfdFlags::CLOEXEC)?;
+        Ok(Self(memory.into()))
+    }
+
+    /// Reads it, on lines of its own; nothing where there is nothing.
+    pub(crate) fn read(&self) -> Option<String> {
+        let mut bytes = vec![0; LONGEST];
+        let length = self.0.read_at(&mut bytes, 0).ok()?;
+        let text = String::from_utf8_lossy(&bytes[..length]);
+        (!text.trim().is_empty()).then(|| format!("\n{}", text.trim_end()))
+    }
+}
+
+impl AsFd for CrashReport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Has a crash of this process described in `target`, unless the operator or the application
+/// has it described elsewhere: `PYTHONFAULTHANDLER`, `faulthandler.enable()`.
+///
+/// A later call changes the target. The handler keeps its descriptor meanwhile, and only what
+/// is behind that is exchanged: Python does not tell whether the handler is still ours.
+///
+/// # Errors
+///
+/// Those of Python, and those of the system.
+pub(crate) fn describe_crashes_in(py: Python<'_>, target: impl AsFd) -> PyResult<()> {
+    if redirect(&target)? {
+        return Ok(());
+    }
+    let faulthandler = py.import("faulthandler")?;
+    if faulthandler.call_method0("is_enabled")?.is_truthy()? {
+        return Ok(());
+    }
+    let output = fcntl_dupfd_cloexec(&target, 3).map_err(io::Error::from)?;
+    // A report is not to end in what the application has opened under a number that it closed.
+    let output: OwnedFd = move_up(output);
+    let arguments = PyDict::new(py);
+    arguments.set_item("file", output.as_raw_fd())?;
+    faulthandler.call_method("enable", (), Some(&arguments))?;
+    *lock() = Some(output);
+    // Of a child of the application the master knows nothing.
+    let hook = PyCFunction::new_closure(py, None, None, |_, _| redirect(&stderr()).is_ok())?;
+    let hooks = PyDict::new(py);
+    hooks.set_item("after_in_child", hook)?;
+    py.import("os")?
+        .call_method("register_at_fork", (), Some(&hooks))?;
+    Ok(())
+}
+
+/// Puts something else behind the descriptor of the handler, if there is one.
+fn redirect(target: &impl AsFd) -> io::Result<bool> {
+    let mut output = lock();
+    let Some(output) = &mut *output else {
+        return Ok(false);
+    };
+    dup3(target, output, DupFlags::CLOEXEC)?;
+    Ok(true)
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<OwnedFd>> {
+    OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the handler writes to.
+static OUTPUT: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+/// Bytes of a report that are told: some hundred calls.
+const LONGEST: usize = 12 * 1_024;

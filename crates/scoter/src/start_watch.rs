@@ -1,0 +1,262 @@
+//! Says what a start is waiting for, where that takes long: an import that hangs has nothing
+//! to say for itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use tracing::{debug, warn};
+
+use crate::interpreter::traceback;
+use crate::line::Failed;
+use crate::worker::{LastResort, Place, PythonThread, of_all_threads};
+
+/// What a start is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Step {
+    /// It imports the application.
+    Import,
+    /// It runs `post_fork` and `on_worker_start`.
+    Hooks,
+    /// It waits for the answer to `--warm-up`.
+    WarmUp,
+}
+
+/// A start that has taken longer than `--start-timeout`, and what it was doing.
+pub(crate) fn too_late(doing: &str) -> Failed {
+    let text = format!("the application was not ready within --start-timeout: {doing}");
+    Failed::new(3, &text)
+}
+
+/// A thread that watches a start. It is gone when this has been dropped: nothing of it is left
+/// for a fork.
+#[derive(Debug)]
+pub(crate) struct StartWatch {
+    step: Arc<AtomicU8>,
+    process: u32,
+    /// The watch ends with it.
+    relief: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StartWatch {
+    /// Watches the calling thread. If it has not finished within `timeout`, `give_up` is called
+    /// with what it still does, and where.
+    pub(crate) fn post(
+        py: Python<'_>,
+        timeout: Duration,
+        give_up: impl FnOnce(&str) + Send + 'static,
+    ) -> Self {
+        let step = Arc::new(AtomicU8::new(Step::Import as u8));
+        let (relief, relieved) = channel();
+        let last_resort = LastResort::prepare(py);
+        let last_resort = last_resort.inspect_err(|error| debug!(%error, "no stacks from C code"));
+        let watcher = Watcher {
+            begun: Instant::now(),
+            thread: PythonThread::current(py),
+            step: Arc::clone(&step),
+            last_resort: last_resort.ok(),
+            asked: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("scoter-start".to_owned())
+            .spawn(move || watcher.run(timeout, &relieved, give_up));
+        // A start goes on without: the system may have no thread to give.
+        let thread = thread.inspect_err(|error| debug!(%error, "nothing watches the start"));
+        Self {
+            step,
+            process: std::process::id(),
+            relief: Some(relief),
+            thread: thread.ok(),
+        }
+    }
+
+    /// Says what comes now.
+    pub(crate) fn enter(&self, step: Step) {
+        self.step.store(step as u8, Ordering::Relaxed);
+    }
+}
+
+impl Drop for StartWatch {
+    fn drop(&mut self) {
+        drop(self.relief.take());
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        // A child of the application has a copy of this, and no such thread.
+        if self.process != std::process::id() {
+            return std::mem::forget(thread);
+        }
+        // It may be about to look at the stack.
+        Python::attach(|py| py.detach(|| drop(thread.join())));
+    }
+}
+
+/// The thread's own.
+struct Watcher {
+    begun: Instant,
+    thread: PythonThread,
+    step: Arc<AtomicU8>,
+    last_resort: Option<LastResort>,
+    /// A thread that waits for the interpreter, in vain so far.
+    asked: Option<(JoinHandle<()>, Receiver<Seen>)>,
+}
+
+/// Where a start is.
+struct Seen {
+    place: Option<Place>,
+    stacks: String,
+}
+
+impl Watcher {
+    fn run(mut self, timeout: Duration, relieved: &Receiver<()>, give_up: impl FnOnce(&str)) {
+        let deadline = self.begun + timeout;
+        let mut reports = reports(timeout);
+        let mut next = reports.next();
+        loop {
+            let at = next.map_or(deadline, |after| (self.begun + after).min(deadline));
+            let left = at.saturating_duration_since(Instant::now());
+            if relieved.recv_timeout(left) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+            let seen = self.look();
+            if at >= deadline {
+                let place = seen
+                    .place
+                    .map_or_else(String::new, |place| format!(", at {place}"));
+                give_up(&format!("still {}{place}{}", self.doing(), seen.stacks));
+                break;
+            }
+            self.report(&seen);
+            next = reports.next();
+        }
+        // Python lets it look now, and it is not to be there at a fork.
+        if let Some((thread, _)) = self.asked {
+            let _ = thread.join();
+        }
+        if let Some(last_resort) = self.last_resort {
+            let ended = Python::attach(|py| last_resort.end(py));
+            ended.unwrap_or_else(|error| debug!(%error, "a signal was not given back"));
+        }
+    }
+
+    fn doing(&self) -> &'static str {
+        const HOOKS: u8 = Step::Hooks as u8;
+        const WARM_UP: u8 = Step::WarmUp as u8;
+        match self.step.load(Ordering::Relaxed) {
+            HOOKS => "running the hooks of the application",
+            WARM_UP => "waiting for the answer to --warm-up",
+            _ => "importing the application",
+        }
+    }
+
+    fn report(&self, seen: &Seen) {
+        let seconds = self.begun.elapsed().as_secs();
+        let place = seen.place.as_ref().map(tracing::field::display);
+        warn!(seconds, place, "still {}", self.doing());
+    }
+
+    /// Looks where the thread is, as Python sees it, or, if some C code keeps that to itself,
+    /// as far as it can be seen without.
+    fn look(&mut self) -> Seen {
+        let (thread, answer) = match self.asked.take() {
+            Some(asked) => asked,
+            None => match ask(self.thread) {
+                Ok(asked) => asked,
+                Err(error) => return Seen::nothing(&error),
+            },
+        };
+        match answer.recv_timeout(PATIENCE) {
+            Ok(seen) => {
+                let _ = thread.join();
+                seen
+            }
+            Err(_) => {
+                self.asked = Some((thread, answer));
+                self.look_from_outside()
+            }
+        }
+    }
+
+    fn look_from_outside(&self) -> Seen {
+        let Some(last_resort) = &self.last_resort else {
+            return Seen::nothing(&"C code keeps the interpreter to itself");
+        };
+        match last_resort.stacks() {
+            Ok(stacks) => Seen {
+                place: Place::in_dump(&stacks),
+                stacks,
+            },
+            Err(error) => Seen::nothing(&error),
+        }
+    }
+}
+
+impl Seen {
+    fn nothing(reason: &dyn fmt::Display) -> Self {
+        Self {
+            place: None,
+            stacks: format!("\nno stack: {reason}"),
+        }
+    }
+}
+
+/// Has a thread wait for the interpreter, and look.
+fn ask(thread: PythonThread) -> std::io::Result<(JoinHandle<()>, Receiver<Seen>)> {
+    let (sender, receiver) = channel();
+    let asking = std::thread::Builder::new()
+        .name("scoter-start".to_owned())
+        .spawn(move || {
+            let seen = Python::attach(|py| Seen {
+                place: Place::of(py, thread).ok().flatten(),
+                stacks: of_all_threads(py, Some(thread), "start")
+                    .unwrap_or_else(|error| traceback(py, &error)),
+            });
+            let _ = sender.send(seen);
+        })?;
+    Ok((asking, receiver))
+}
+
+/// When something is to be said, from the beginning: after [`FIRST`], or sooner where there is
+/// not that much time, and then more and more rarely.
+fn reports(timeout: Duration) -> impl Iterator<Item = Duration> {
+    let first = FIRST.min(timeout / 2);
+    std::iter::successors(Some((first, first * 2)), |&(at, pause)| {
+        Some((at + pause, pause * 2))
+    })
+    .map(|(at, _)| at)
+    .take_while(move |at| *at < timeout)
+}
+
+/// How long a start may be silent.
+const FIRST: Duration = Duration::from_secs(10);
+
+/// How long the interpreter is waited for. A thread that executes Python gives it away every
+/// few milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_starts_are_told_of_ever_more_rarely() {
+        for (timeout, expected) in [
+            (120, &[10, 30, 70][..]),
+            (3600, &[10, 30, 70, 150, 310, 630, 1270, 2550]),
+            (12, &[6]),
+            (30, &[10]),
+            (31, &[10, 30]),
+        ] {
+            let seconds: Vec<_> = reports(Duration::from_secs(timeout))
+                .map(|at| at.as_secs())
+                .collect();
+            assert_eq!(seconds, expected, "{timeout}");
+        }
+    }
+}
