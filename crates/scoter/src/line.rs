@@ -377,6 +377,7 @@ mod tests {
             settings: "x".repeat(64 * LONGEST),
             listeners: Vec::new(),
             control: None,
+            path: SearchPath::default(),
         };
         let memory = sent.to_memory().unwrap();
         master

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use integration_tests::{
-    Finished, Gate, Scoter, ScoterBuilder, apps_folder, get, says_ready, until,
+    Finished, Gate, Scoter, ScoterBuilder, apps_folder, get, python, says_ready, until,
 };
 
 const ASGI: &str = "class Asgi:\n    \
@@ -421,5 +421,54 @@ fn start_that_hangs_behind_the_import_is_named() {
             .find(|line| line.contains("WARN") && line.contains("still"));
         assert!(line.is_some_and(|line| line.contains(word)), "{log}");
         assert!(log.contains("helper.py\", line 3"), "{log}");
+    }
+}
+
+#[test]
+fn missing_package_is_said_with_the_python_that_misses_it() {
+    let python = fs::canonicalize(python().parent().expect("a file")).expect("it is there");
+    let python = python.to_str().expect("UTF-8");
+    let source = "import scoter_missing.parts\n";
+    let scoter = Scoter::serving("broken").with_file("broken.py", source);
+    let finished = scoter.run();
+    assert_eq!(finished.code, Some(3), "{finished:?}");
+    for word in [
+        "No module named 'scoter_missing'",
+        python,
+        "Python 3.",
+        "hint",
+    ] {
+        assert!(finished.stderr.contains(word), "{word} in {finished:?}");
+    }
+    // What this Python has nothing to do with is not said.
+    let scoter = Scoter::serving("broken").with_file("broken.py", "1 / 0\n");
+    let finished = scoter.run();
+    assert!(!finished.stderr.contains("hint"), "{finished:?}");
+}
+
+#[test]
+fn environment_that_has_the_missing_package_is_named() {
+    for (name, is_active) in [(".venv", false), ("venv", false), ("elsewhere/env", true)] {
+        let scoter =
+            Scoter::serving("broken").with_file("broken.py", "import scoter_missing.parts\n");
+        let environment = scoter.folder().join(name);
+        let package = environment.join("lib/python3.99/site-packages/scoter_missing");
+        fs::create_dir_all(package).expect("the test's own folder");
+        fs::write(environment.join("pyvenv.cfg"), "home = /usr/bin\n").expect("just made");
+        let scoter = if is_active {
+            scoter.env("VIRTUAL_ENV", environment.clone())
+        } else {
+            scoter
+        };
+        let finished = scoter.run();
+        let environment = environment.to_str().expect("UTF-8");
+        for word in [
+            environment,
+            "has scoter_missing",
+            "Python 3.99",
+            "bin/scoter",
+        ] {
+            assert!(finished.stderr.contains(word), "{word} in {finished:?}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The application: how it is named, found and loaded, and what is said when it is not.
 
+mod environments;
 mod interface;
 mod source;
 

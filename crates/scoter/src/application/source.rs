@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{LoadError, prepend_to_path};
+use super::{LoadError, environments, prepend_to_path};
 use crate::fork;
 use crate::interpreter::traceback;
 
@@ -214,13 +214,30 @@ fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> L
              place: rename it"
         )
     } else {
-        String::new()
+        let missing = missing_module(py, error);
+        let advice = missing.and_then(|module| environments::advice(py, &module).ok());
+        advice.unwrap_or_default()
     };
     LoadError::Import {
         target,
         traceback: traceback(py, error),
         advice,
     }
+}
+
+/// The module that is missing, where that is what an exception comes of.
+fn missing_module(py: Python<'_>, error: &PyErr) -> Option<String> {
+    let mut next = Some(error.clone_ref(py));
+    for _ in 0..MOST_CAUSES {
+        let error = next?;
+        if error.is_instance_of::<PyModuleNotFoundError>(py) {
+            return name_in(py, &error);
+        }
+        let context = || error.value(py).getattr("__context__").ok();
+        let context = || context().filter(|it| !it.is_none()).map(PyErr::from_value);
+        next = error.cause(py).or_else(context);
+    }
+    None
 }
 
 /// Whether an exception comes of a module that was imported in the place of another one: of
@@ -235,6 +252,9 @@ fn hides(py: Python<'_>, name: &str, error: &PyErr) -> bool {
     let module_name = module.and_then(|module| module.name()?.extract::<String>());
     module_name.is_ok_and(|module| module == name)
 }
+
+/// How many exceptions behind an exception are looked at.
+const MOST_CAUSES: usize = 10;
 
 /// For modules whose own name somebody else has, or may want.
 const PREFIX: &str = "scoter_app_";
