@@ -19,7 +19,7 @@ fn variables_that_every_request_has_are_missed_once() {
         let packet = with(PacketBuilder::new(), [("PATH_INFO", "/")]);
         let packet = with(packet, vars.iter().copied());
         for _ in 0..20 {
-            assert_eq!(scoter.connect().packet(&packet).reply().status, 200);
+            assert_eq!(scoter.connect().packet(&packet).reply().status, 203);
         }
         let line = scoter.wait_for_log("missing=");
         let names = format!("missing=\"{missing}\"");
