@@ -1,5 +1,6 @@
 """Applications whose children come back to the server: by returning, or by an exception."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -67,6 +68,16 @@ def generator(environ, start_response):
     fork_and_end("generator", environ["QUERY_STRING"])
     yield b"second "
     yield str(os.getpid()).encode()
+
+
+def of_c(environ, start_response):
+    """Forks behind Python's back, as C code does."""
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        end(environ["QUERY_STRING"])
+        return plain(start_response, "child")
+    event(f"of_c {os.WEXITSTATUS(os.waitpid(pid, 0)[1])}")
+    return plain(start_response, str(os.getpid()))
 
 
 class Result:
@@ -174,6 +185,7 @@ APPLICATIONS = {
         started,
         writes,
         generator,
+        of_c,
         result,
         thread,
         keeps,

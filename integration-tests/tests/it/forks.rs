@@ -163,6 +163,19 @@ fn child_that_comes_back_from_a_finalizer_ends() {
 }
 
 #[test]
+fn child_that_c_code_has_forked_ends() {
+    for args in KINDS {
+        let scoter = serving(args).start();
+        let pid = pid(&scoter);
+        for (how, code) in [("returns", 0), ("exits", 7)] {
+            assert_eq!(ask(&scoter, "/of_c", how), pid);
+            scoter.wait_for_event(&format!("of_c {code}"));
+        }
+        assert_that_only_the_worker_serves(scoter, &pid, 3);
+    }
+}
+
+#[test]
 fn child_cannot_write_to_the_connection() {
     for args in KINDS {
         let scoter = serving(args).start();
