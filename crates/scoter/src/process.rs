@@ -71,6 +71,17 @@ pub(crate) fn reset(signal: Signal) {
 /// Standard error.
 const LAST_STANDARD_STREAM: RawFd = 2;
 
+/// Gives the system back what the allocator keeps of freed memory, which it otherwise may for as
+/// long as the process lives (malloc_trim(3)).
+pub(crate) fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "no library that is here has this call")]
+    // SAFETY: malloc_trim(3) is MT-Safe and takes no pointer.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The exit code of a worker that leaves a request behind which cannot be ended (EX_SOFTWARE
 /// of sysexits.h). The master has been told before.
 pub(crate) const STUCK: u8 = 70;

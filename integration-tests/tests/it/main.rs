@@ -54,6 +54,7 @@ mod response_heads;
 mod scaling;
 mod signals;
 mod slow_peers;
+mod slow_readers;
 mod sockets;
 mod spawning;
 mod standard_streams;

@@ -76,6 +76,8 @@ options! {
             "Most variables in a request; more are answered 400";
         max_pending: one u32 [1..=65_536] = "1024", "N", reload,
             "Requests that may wait for their rest, and responses for slow readers, per worker";
+        response_buffer: one Size = "64M", "SIZE", reload,
+            "Memory for responses that wait for slow readers, per worker; a thread waits with more";
         trust_forwarded_proto: flag bool, "", reload,
             "Take the scheme from X-Forwarded-Proto; only where a proxy of yours sets it";
     }

@@ -119,12 +119,18 @@ impl Departure {
         departure
     }
 
+    /// Bytes of Python's that it keeps.
+    pub(crate) fn bytes_of_python(&self) -> usize {
+        self.outgoing.bytes_of_python()
+    }
+
     /// Sends what can be sent at once. What cannot goes to the reactor; the buffer of the
     /// head comes back if nothing needs it any more.
     pub(crate) fn start(mut self, shared: &Shared) -> Option<Vec<u8>> {
         match self.outgoing.send(&self.connection) {
             Ok(Progress::Done) if self.ending == Ending::Drain => {
                 self.connection.shutdown_write();
+                self.outgoing.let_go();
             }
             Ok(Progress::Done) => return Some(self.end(shared)),
             Ok(Progress::Blocked) => {}
@@ -134,7 +140,9 @@ impl Departure {
             }
         }
         self.outgoing.settle();
-        if let Err(departure) = shared.reactor.finish(Box::new(self)) {
+        if !self.outgoing.count_in(&shared.response_memory) {
+            self.finish_here(shared);
+        } else if let Err(departure) = shared.reactor.finish(Box::new(self)) {
             departure.finish_here(shared);
         }
         None
@@ -147,6 +155,7 @@ impl Departure {
         } else if self.ending == Ending::Drain {
             self.connection.shutdown_write();
             self.record(&shared);
+            self.outgoing.let_go();
             self.drain(&shared).await;
         }
         self.end(&shared);
@@ -230,7 +239,7 @@ impl Departure {
         {}
     }
 
-    /// The reactor has no room: the slot waits itself, for the peer to take the response,
+    /// The reactor has no room, or not for so many bytes: the slot waits itself, for the peer to take the response,
     /// but not for input that nobody reads.
     fn finish_here(mut self, shared: &Shared) {
         if let Err(error) = self.send_waiting() {

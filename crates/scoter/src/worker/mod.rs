@@ -23,6 +23,7 @@ mod refusal;
 mod report;
 mod request;
 mod request_timeout;
+mod response_memory;
 mod room;
 mod scheduling;
 mod seat;
@@ -67,6 +68,7 @@ use ready::ReadyQueue;
 use recycling::Recycling;
 use refusal::{Answer, Refusal};
 use request::Intake;
+use response_memory::ResponseMemory;
 use stop::Stop;
 use watch::{Timeouts, Watch};
 
@@ -92,6 +94,7 @@ pub(crate) struct Shared {
     header_timeout: Duration,
     patience: Patience,
     late_bodies: LateBodies,
+    response_memory: Arc<ResponseMemory>,
     ready: ReadyQueue,
     reactor: Reactor,
     /// Threads that may wait for a disk.
@@ -150,6 +153,7 @@ impl Shared {
                 write: options.write_timeout.0,
             },
             late_bodies: LateBodies::new(slots, options.buffer_body),
+            response_memory: ResponseMemory::new(options.response_buffer.0 as u64)?,
             ready: ReadyQueue::new()?,
             reactor,
             files: Pool::start("scoter-file", MOST_FILE_THREADS)?,

@@ -2,14 +2,15 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use pyo3::pybacked::PyBackedBytes;
 use rustix::fs::sendfile;
 use rustix::io::{Errno, pread};
 use thiserror::Error;
 use wsgi_environ::{Rest, Tail};
 
 use super::connection::{Connection, MOST_PARTS};
+use super::response_memory::{Pieces, ResponseMemory};
 use crate::descriptors::move_aside;
 
 /// Bytes, then perhaps a file, and how far they have been sent.
@@ -20,7 +21,7 @@ pub(crate) struct Outgoing {
     /// The head, with the body behind it where that is small.
     front: Vec<u8>,
     /// Larger pieces of the body.
-    chunks: Vec<PyBackedBytes>,
+    chunks: Pieces,
     /// The first piece that is not sent whole: 0 is `front`, then come the chunks.
     piece: usize,
     /// Bytes of it that have been sent.
@@ -107,6 +108,31 @@ impl Outgoing {
         }
     }
 
+    /// Bytes of Python's that are kept, whether they have been sent or not.
+    pub(crate) fn bytes_of_python(&self) -> usize {
+        self.chunks.bytes()
+    }
+
+    /// Counts what is kept as a part of `memory`, if there is room for it.
+    pub(crate) fn count_in(&mut self, memory: &Arc<ResponseMemory>) -> bool {
+        let bytes = self.front.capacity() + self.chunks.bytes();
+        let share = memory.take(bytes as u64);
+        let is_counted = share.is_some();
+        if let Some(share) = share {
+            self.chunks.count(share);
+        }
+        is_counted
+    }
+
+    /// Lets go of everything that is kept in memory, once nothing of it is left to send.
+    pub(crate) fn let_go(&mut self) {
+        debug_assert_eq!(self.bytes_left, 0, "nothing is left to send");
+        self.front = Vec::new();
+        self.chunks = Pieces::default();
+        self.piece = 0;
+        self.offset = 0;
+    }
+
     /// Gives the buffer of the head back for the next response.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.front
@@ -115,7 +141,7 @@ impl Outgoing {
     fn piece(&self, index: usize) -> &[u8] {
         match index.checked_sub(1) {
             None => &self.front,
-            Some(chunk) => &self.chunks[chunk],
+            Some(chunk) => self.chunks.get(chunk),
         }
     }
 
@@ -149,8 +175,8 @@ impl From<Tail> for Outgoing {
         match tail.rest {
             Rest::Nothing => {}
             Rest::Chunks(chunks) => {
-                outgoing.bytes_left += chunks.iter().map(|chunk| chunk.len()).sum::<usize>();
-                outgoing.chunks = chunks;
+                outgoing.chunks = chunks.into();
+                outgoing.bytes_left += outgoing.chunks.bytes();
             }
             Rest::File { file, offset, len } => {
                 outgoing.file = Some(FilePart {

@@ -30,6 +30,8 @@ pub(crate) enum Wake {
     Ready,
     /// The worker is to stop.
     Stop,
+    /// There is memory that a thread with Python is to free.
+    Unneeded,
     /// A signal arrived, which Python may have a handler for.
     Signal,
 }
@@ -45,6 +47,8 @@ impl Poller {
             epoll::add(&epoll, listener, EventData::new_u64(LISTENER), exclusive)?;
         }
         epoll::add(&epoll, &shared.ready, EventData::new_u64(READY), exclusive)?;
+        let unneeded = EventData::new_u64(UNNEEDED);
+        epoll::add(&epoll, &*shared.response_memory, unneeded, exclusive)?;
         epoll::add(
             &epoll,
             &shared.stop,
@@ -84,6 +88,7 @@ impl Poller {
         Ok(match events[0].data.u64() {
             READY => Wake::Ready,
             STOP => Wake::Stop,
+            UNNEEDED => Wake::Unneeded,
             SIGNAL => {
                 self.consume_signals();
                 Wake::Signal
@@ -118,3 +123,4 @@ const READY: u64 = 0;
 const STOP: u64 = 1;
 const SIGNAL: u64 = 2;
 const LISTENER: u64 = 3;
+const UNNEEDED: u64 = 4;

@@ -57,6 +57,9 @@ pub(crate) struct Slot {
     /// Where heads are written, used again from response to response.
     outgoing: Vec<u8>,
     courtesy: Courtesy,
+    /// Whether the last response leaves so much memory to be freed that it must not wait for
+    /// the next request.
+    frees_memory: bool,
     /// The longest run of a request since the kernel's queue was empty: what comes from
     /// there may have waited as long.
     longest_run: Duration,
@@ -74,6 +77,8 @@ enum Next {
     Serve(Box<Request>),
     /// A signal arrived: Python may have a handler to run in the main thread.
     CheckSignals,
+    /// Memory of Python's that nobody needs any more is to be freed.
+    FreeMemory,
     /// There will be no more requests.
     End,
 }
@@ -113,6 +118,7 @@ impl Slot {
             incoming: BytesMut::new(),
             outgoing: Vec::new(),
             courtesy: Courtesy::default(),
+            frees_memory: false,
             longest_run: Duration::ZERO,
         })
     }
@@ -145,6 +151,7 @@ impl Slot {
                         report::signal_handler_failed(py, &error);
                     }
                 }
+                Next::FreeMemory => self.shared.response_memory.free_unneeded(py),
                 Next::End => return,
             }
         }
@@ -153,6 +160,7 @@ impl Slot {
     /// One stretch without Python: the last response goes out, the next request comes in.
     fn depart_and_wait(&mut self, departure: Option<Departure>) -> Next {
         if let Some(departure) = departure {
+            self.frees_memory = departure.bytes_of_python() >= WORTH_FREEING;
             let shared = &self.shared;
             self.outgoing = survive(|| departure.start(shared).unwrap_or_default());
             self.outgoing.clear();
@@ -168,6 +176,7 @@ impl Slot {
                     self.end();
                     return Next::End;
                 }
+                Next::FreeMemory => return Next::FreeMemory,
                 Next::CheckSignals => return Next::CheckSignals,
             }
         }
@@ -231,6 +240,9 @@ impl Slot {
                     }
                 }
                 self.longest_run = Duration::ZERO;
+                if std::mem::take(&mut self.frees_memory) {
+                    return Next::FreeMemory;
+                }
                 if ending == Some(Ending::Drain) {
                     // Nobody waits in the kernel's queue. What the reactor has still comes.
                     self.stop_accepting();
@@ -248,6 +260,10 @@ impl Slot {
                 },
                 Wake::Listener => called = true,
                 Wake::Stop => {}
+                Wake::Unneeded => {
+                    shared.response_memory.consume_wakeup();
+                    return Next::FreeMemory;
+                }
                 Wake::Signal => return Next::CheckSignals,
             }
         }
@@ -508,6 +524,8 @@ impl Slot {
             queued: Some(queued),
             slot: self.index,
         };
+        // The response that is next may need the room.
+        self.shared.response_memory.free_unneeded(py);
         Some(Departure::new(connection, completed, overrun, entry))
     }
 
@@ -564,6 +582,9 @@ fn internal_error(connection: Arc<Connection>, taken: Option<Taken>) -> Option<D
 
 /// Room for the largest packet, 4 + 65 535 bytes, and a body of medium size.
 const RECEIVE_BUFFER: usize = 128 * 1_024;
+
+/// Bytes of Python's that are freed before a slot sleeps: less is not worth the GIL.
+const WORTH_FREEING: usize = 256 * 1_024;
 
 /// For how long a stop takes what comes from a socket that stays open to newcomers.
 const LAST_CALL: Duration = Duration::from_secs(1);
