@@ -265,7 +265,7 @@ fn process_that_dies_during_the_start_ends_it() {
         let mut process = scoter.spawn();
         wait_for_import(&scoter).signal(Signal::SIGKILL);
         let finished = process.wait();
-        assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+        assert_eq!(finished.code, Some(3), "{}", finished.stderr);
         assert!(finished.stderr.contains("SIGKILL"), "{}", finished.stderr);
         until("every process has left", || {
             process.family().is_empty().then_some(())

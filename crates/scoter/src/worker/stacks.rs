@@ -199,7 +199,6 @@ impl LastResort {
     pub(crate) fn prepare(py: Python<'_>) -> PyResult<Self> {
         let file = memfd_create("scoter-stacks", MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
         let file: File = move_up(file);
-        watch_for_ever("file of stacks", &file);
         // Nobody else uses it: the C library and those who need a real-time signal begin
         // with the lowest one.
         let signal = highest_signal();
@@ -216,6 +215,13 @@ impl LastResort {
             file: Mutex::new(file),
             signal,
         })
+    }
+
+    /// Has the process end where the application closes the file: its number may be that of a
+    /// connection then. Not for one that [`LastResort::end`] closes.
+    pub(crate) fn watch_for_ever(&self) {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        watch_for_ever("file of stacks", &*file);
     }
 
     /// Gives the signal back, before the file is closed that the handler writes to.
