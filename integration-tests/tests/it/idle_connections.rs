@@ -103,18 +103,21 @@ fn requests_refused_for_want_of_room_are_counted_in_a_line() {
     let scoter = serving().args(["--max-pending", "2"]).start();
     let packet = post("/everything", 10).to_vec().expect("fits");
     let begun = [&packet[..], b"01234"].concat();
-    let mut peers = crowd(&scoter, 60);
-    let mut refused = 0;
-    for peer in &mut peers {
-        let _ = peer.try_send(&begun);
-    }
-    until("most of them are refused", || {
-        refused = scoter.status()["totals"]["refused"]
-            .as_u64()
-            .expect("a number");
-        (refused >= 40).then_some(())
+    // One by one: of many that are idle at the same time the oldest would be closed.
+    let peers: Vec<_> = (0..60)
+        .map(|_| {
+            let mut peer = scoter.connect();
+            let _ = peer.try_send(&begun);
+            peer
+        })
+        .collect();
+    until("many of them are refused", || {
+        let status = scoter.status();
+        let refused = status["totals"]["refused"].as_u64().expect("a number");
+        (refused >= 20).then_some(())
     });
     scoter.wait_for_log("requests refused: --max-pending");
     let lines = scoter.log_lines("--max-pending").len();
     assert!(lines < 20, "{}", scoter.stderr());
+    drop(peers);
 }
