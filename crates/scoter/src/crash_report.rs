@@ -16,7 +16,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec};
 use rustix::stdio::stderr;
 
-use crate::descriptors::move_up;
+use crate::descriptors::{Watch, move_up, watch};
 
 /// The memory of one process, empty unless that has crashed.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ impl AsFd for CrashReport {
 ///
 /// Those of Python, and those of the system.
 pub(crate) fn describe_crashes_in(py: Python<'_>, target: impl AsFd) -> PyResult<()> {
-    if redirect(&target)? {
-        return Ok(());
+    if let Some(output) = &mut *lock() {
+        return Ok(output.redirect(&target)?);
     }
     let faulthandler = py.import("faulthandler")?;
     if faulthandler.call_method0("is_enabled")?.is_truthy()? {
@@ -71,9 +71,17 @@ pub(crate) fn describe_crashes_in(py: Python<'_>, target: impl AsFd) -> PyResult
     let arguments = PyDict::new(py);
     arguments.set_item("file", output.as_raw_fd())?;
     faulthandler.call_method("enable", (), Some(&arguments))?;
-    *lock() = Some(output);
+    *lock() = Some(Output {
+        watch: Some(watch(NAME, &output)),
+        descriptor: output,
+    });
     // Of a child of the application the master knows nothing.
-    let hook = PyCFunction::new_closure(py, None, None, |_, _| redirect(&stderr()).is_ok())?;
+    let hook = PyCFunction::new_closure(py, None, None, |_, _| {
+        // Without a word to the watch: a thread that the child does not have may hold its lock.
+        lock()
+            .as_mut()
+            .is_some_and(|output| output.put(&stderr()).is_ok())
+    })?;
     let hooks = PyDict::new(py);
     hooks.set_item("after_in_child", hook)?;
     py.import("os")?
@@ -81,22 +89,36 @@ pub(crate) fn describe_crashes_in(py: Python<'_>, target: impl AsFd) -> PyResult
     Ok(())
 }
 
-/// Puts something else behind the descriptor of the handler, if there is one.
-fn redirect(target: &impl AsFd) -> io::Result<bool> {
-    let mut output = lock();
-    let Some(output) = &mut *output else {
-        return Ok(false);
-    };
-    dup3(target, output, DupFlags::CLOEXEC)?;
-    Ok(true)
+/// What the handler writes to.
+#[derive(Debug)]
+struct Output {
+    // Dropped before the descriptor.
+    watch: Option<Watch>,
+    descriptor: OwnedFd,
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Option<OwnedFd>> {
+impl Output {
+    /// Puts something else behind the descriptor, which is watched as that from then on.
+    fn redirect(&mut self, target: &impl AsFd) -> io::Result<()> {
+        self.watch = None;
+        self.put(target)?;
+        self.watch = Some(watch(NAME, &self.descriptor));
+        Ok(())
+    }
+
+    fn put(&mut self, target: &impl AsFd) -> io::Result<()> {
+        Ok(dup3(target, &mut self.descriptor, DupFlags::CLOEXEC)?)
+    }
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Output>> {
     OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the handler writes to.
-static OUTPUT: Mutex<Option<OwnedFd>> = Mutex::new(None);
+static OUTPUT: Mutex<Option<Output>> = Mutex::new(None);
+
+/// What the log calls the descriptor.
+const NAME: &str = "report of crashes";
 
 /// Bytes of a report that are told: some hundred calls.
 const LONGEST: usize = 12 * 1_024;

@@ -45,6 +45,8 @@ impl Connections {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        // One that has ended may not have been waited for yet: its place is free all the same.
+        self.open.retain(|open| !open.task.is_finished());
         let users = self.open.iter().map(|open| (open.user, open.asked.get()));
         let place = place(users, user);
         match place {

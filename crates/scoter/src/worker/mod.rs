@@ -167,6 +167,7 @@ impl Shared {
     fn prepare_for_losses(self: &Arc<Self>) {
         watch_for_ever(ready::NAME, &self.ready);
         watch_for_ever(stop::NAME, &self.stop);
+        watch_for_ever(response_memory::NAME, &*self.response_memory);
         if let Overseer::Master(line) = &self.overseer {
             watch_for_ever(overseer::NAME, line);
         }

@@ -1,7 +1,7 @@
 //! The memory of responses that wait for slow readers: how much of it there may be, and how it
 //! is freed.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,12 @@ use pyo3::pybacked::PyBackedBytes;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, write};
 
+use crate::descriptors::move_up;
+use crate::fork::Own;
 use crate::process::trim_memory;
+
+/// What the log calls its descriptor.
+pub(super) const NAME: &str = "wake-up for memory to free";
 
 /// Bytes that the responses of a worker may keep in memory while they wait for their readers,
 /// and those that nobody needs any more.
@@ -24,7 +29,7 @@ pub(crate) struct ResponseMemory {
     unneeded: Mutex<Vec<Retained>>,
     /// Whether there are any, readable without the lock by slots under load.
     has_unneeded: AtomicBool,
-    wakeup: OwnedFd,
+    wakeup: Own,
 }
 
 /// A part of the memory; it is free again when this is dropped.
@@ -60,7 +65,7 @@ impl ResponseMemory {
             left: AtomicU64::new(bytes),
             unneeded: Mutex::default(),
             has_unneeded: AtomicBool::new(false),
-            wakeup: eventfd(0, flags)?,
+            wakeup: move_up(eventfd(0, flags)?),
         }))
     }
 
