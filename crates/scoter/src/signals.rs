@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::time::Duration;
 
 use nix::libc::{self, siginfo_t};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::net::{SendFlags, send};
 use rustix::process::getpid;
 use tokio::net::UnixStream;
@@ -138,6 +138,17 @@ impl Quiet {
             }
         }
     }
+}
+
+/// Runs `start`, which starts a thread that is to take no signal: while the thread that acts on
+/// them lets them wait, another one would take them, and they would be lost.
+pub(crate) fn kept_from<R>(start: impl FnOnce() -> R) -> R {
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+    let result = start();
+    if let Ok(mask) = mask {
+        let _ = mask.thread_set_mask();
+    }
+    result
 }
 
 /// Has the signals wait until [`unblock`]: before there are handlers they would end the process

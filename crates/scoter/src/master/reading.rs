@@ -9,6 +9,7 @@ use super::reload::{Again, Reply};
 use super::supervisor::Supervisor;
 use crate::config::Settings;
 use crate::control::ReloadError;
+use crate::signals::kept_from;
 
 /// A reload or an upgrade that waits for the working directory, and a reload for its
 /// configuration.
@@ -60,7 +61,7 @@ impl Supervisor {
                 // Nobody is there to hear it once the master is ending.
                 let _ = events.blocking_send(Event::Read(read));
             };
-            if let Err(error) = thread.spawn(read) {
+            if let Err(error) = kept_from(|| thread.spawn(read)) {
                 let problem = format!("cannot read the configuration: {error}");
                 return self.refuse(origin, problem, reply);
             }

@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::event::Event;
 use super::supervisor::TICK;
+use crate::signals::kept_from;
 
 /// A watch, which ends when it is dropped.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Watch {
         if !paths.is_empty() {
             let (paths, events) = (paths.to_owned(), events.clone());
             let thread = thread::Builder::new().name("scoter-touch".to_owned());
-            if let Err(error) = thread.spawn(move || keep(&paths, &events, &ended)) {
+            if let Err(error) = kept_from(|| thread.spawn(move || keep(&paths, &events, &ended))) {
                 error!(%error, "--reload-on-touch: the files are not watched");
             }
         }

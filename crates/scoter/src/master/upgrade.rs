@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::{Pid, execve};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -273,19 +273,23 @@ impl Supervisor {
                 })
                 .chain([c_string(format!("{RESUME}={}", file.as_raw_fd()).into())])
                 .collect();
-            // The default of most signals would end this process before the new release has
-            // its handlers (and std's own exec would let them through).
-            let mask = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
             let program = c_string(command.get_program().to_owned());
             let Err(errno) = execve(&program, &arguments, &variables);
-            let _ = mask.thread_set_mask();
             Err::<std::convert::Infallible, _>(io::Error::from(errno))
+        };
+        // They wait for the new release: what this one took now it would never act on, and the
+        // default of most would end the process before there are handlers again (std's own exec
+        // would let them through).
+        let mask = match SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK) {
+            Ok(mask) => mask,
+            Err(errno) => return errno.into(),
         };
         info!("giving way to the installed release");
         let error = match exec() {
             Ok(never) => match never {},
             Err(error) => error,
         };
+        let _ = mask.thread_set_mask();
         for fd in &kept {
             let _ = fcntl_setfd(fd, FdFlags::CLOEXEC);
         }
