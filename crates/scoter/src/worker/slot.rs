@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use rustix::io::Errno;
 use tracing::{debug, error};
 use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, Completed, End, EnvironBuilder, Errors, Exchange, ScriptName, ServerInfo, Spares, respond,
+    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, ScriptName, ServerInfo, Spares,
+    respond,
 };
 
 use super::Shared;
@@ -234,8 +236,9 @@ impl Slot {
                     continue;
                 }
                 if let Some(connection) = self.accept() {
-                    match survive(|| self.receive(connection)) {
-                        Some(request) => return Next::Serve(Box::new(request)),
+                    // Boxed inside, so that only a pointer is handed on.
+                    match survive(|| self.receive(connection).map(Box::new)) {
+                        Some(request) => return Next::Serve(request),
                         None => continue,
                     }
                 }
@@ -466,15 +469,20 @@ impl Slot {
             request_id: &request_id,
             connection: &connection,
         };
+        let mut troubles = Vec::new();
         let served = catch_unwind(AssertUnwindSafe(|| {
-            let mut completed = self.respond(py, run, body).map_err(|e| traceback(py, &e))?;
-            let timing = Timing::from(connection.author().taken());
-            let troubles = report::put_into_words(py, &mut completed.failures, timing);
-            Ok::<_, String>((completed, troubles))
+            let mut responded = self.respond(py, run, body);
+            if let Ok(Completed { failures, .. }) = &mut responded {
+                if !failures.is_empty() {
+                    let timing = Timing::from(connection.author().taken());
+                    troubles = report::put_into_words(py, failures, timing);
+                }
+            }
+            responded
         }));
         fork::returned(py, None);
         let status = match &served {
-            Ok(Ok((completed, _))) => completed.status,
+            Ok(Ok(completed)) => completed.status,
             Ok(Err(_)) | Err(_) => 500,
         };
         // From here on nothing of the request is left that could run code of the application.
@@ -485,8 +493,8 @@ impl Slot {
         self.longest_run = self.longest_run.max(time);
 
         let taken = connection.author().taken();
-        let (completed, troubles) = match served {
-            Ok(Ok(served)) => served,
+        let completed = match served {
+            Ok(Ok(completed)) => completed,
             Ok(Err(traceback)) => {
                 report::environ_failed(py, &traceback);
                 return internal_error(connection, taken);
@@ -529,15 +537,13 @@ impl Slot {
         Some(Departure::new(connection, completed, overrun, entry))
     }
 
-    fn respond(&mut self, py: Python<'_>, run: Run<'_>, body: Body) -> PyResult<Completed> {
-        let input = self.spares.input(py, body)?;
-        let script_name = match run.asked.packet.header.modifier1 {
-            modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
-            _ => ScriptName::AsSent,
-        };
-        let vars = run.asked.vars();
-        let environ = self.environ.build(py, vars, script_name, &input)?;
-        run.request_id.put_into(&environ)?;
+    /// # Errors
+    ///
+    /// The traceback, where there is no environ.
+    fn respond(&mut self, py: Python<'_>, run: Run<'_>, body: Body) -> Result<Completed, String> {
+        let (environ, input) = self
+            .arguments(py, run, body)
+            .map_err(|error| traceback(py, &error))?;
         Ok(respond(
             self.application.bind(py),
             Exchange {
@@ -551,6 +557,24 @@ impl Slot {
                 spares: &mut self.spares,
             },
         ))
+    }
+
+    /// The environ, and the input that is in it.
+    fn arguments<'py>(
+        &mut self,
+        py: Python<'py>,
+        run: Run<'_>,
+        body: Body,
+    ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Input>)> {
+        let input = self.spares.input(py, body)?;
+        let script_name = match run.asked.packet.header.modifier1 {
+            modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
+            _ => ScriptName::AsSent,
+        };
+        let vars = run.asked.vars();
+        let environ = self.environ.build(py, vars, script_name, &input)?;
+        run.request_id.put_into(&environ)?;
+        Ok((environ, input))
     }
 
     fn cell(&self) -> &Cell {
