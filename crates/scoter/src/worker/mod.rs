@@ -266,6 +266,38 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+impl Shared {
+    /// A worker that listens on a Unix socket at `socket`, with these arguments. Its reactor is
+    /// not started.
+    pub(super) fn of_test(socket: &std::path::Path, arguments: &[&str]) -> (Arc<Self>, Handoffs) {
+        use crate::config::{AccessLogTo, Arguments, Settings};
+        use crate::listen::{self, Address, AllowList, Permissions};
+
+        let arguments = ["scoter", "app"].iter().chain(arguments);
+        let arguments: Vec<_> = arguments.map(std::ffi::OsString::from).collect();
+        let settings = Settings::with(&Arguments::parse(&arguments).unwrap()).unwrap();
+        let options = settings.options().unwrap();
+        let settings = listen::Settings {
+            permissions: Permissions::private(None),
+            backlog: 100,
+            allow: AllowList::new(Vec::new()),
+        };
+        let listener = Listener::bind(&Address::Unix(socket.to_owned()), &settings).unwrap();
+        let log = AccessLog::open(&AccessLogTo::Off, &options.access_log_format).unwrap();
+        let board = Scoreboard::create(usize::from(options.threads)).unwrap();
+        let log = log.start().unwrap();
+        Self::new(
+            vec![listener],
+            log,
+            &options,
+            Arc::new(board),
+            Overseer::Nobody,
+        )
+        .unwrap()
+    }
+}
+
 /// Threads that may wait for a disk at the same time. None of them waits for a peer that does
 /// not keep up.
 const MOST_FILE_THREADS: usize = 128;

@@ -223,72 +223,81 @@ impl Slot {
 
     fn next(&mut self) -> Next {
         let shared = Arc::clone(&self.shared);
-        let mut called = false;
+        let mut wake = None;
+        loop {
+            if let Some(next) = self.look(&shared, wake) {
+                return next;
+            }
+            let woken = self.courtesy.sleep(|| self.poller.wait());
+            wake = Some(woken.unwrap_or_else(|errno| self.lose_poller(errno)));
+        }
+    }
+
+    /// Looks for something to do, after `wake` if the slot has slept. `None`: there is nothing.
+    fn look(&mut self, shared: &Shared, wake: Option<Wake>) -> Option<Next> {
+        match wake {
+            // First of all, even where the slot is to leave: the kernel wakes one sleeper for a
+            // connection (EPOLLEXCLUSIVE), and this was it. Nobody else comes for it until a
+            // slot is done or the next connection arrives. What is in the ready queue has woken
+            // another slot.
+            Some(Wake::Listener) => {
+                if let Some(connection) = self.accept() {
+                    if let Some(request) = survive(|| self.receive(connection).map(Box::new)) {
+                        return Some(Next::Serve(request));
+                    }
+                }
+            }
+            Some(Wake::Ready) => match shared.ready.pop() {
+                Popped::Request(request) => {
+                    self.courtesy.handed_over();
+                    return Some(Next::Serve(request));
+                }
+                Popped::Empty => {}
+                Popped::Closed => return Some(Next::End),
+            },
+            Some(Wake::Unneeded) => {
+                shared.response_memory.consume_wakeup();
+                return Some(Next::FreeMemory);
+            }
+            Some(Wake::Signal) => return Some(Next::CheckSignals),
+            Some(Wake::Stop) | None => {}
+        }
         loop {
             if let Some(request) = shared.ready.try_pop() {
                 self.courtesy.handed_over();
-                return Next::Serve(request);
+                return Some(Next::Serve(request));
             }
-            if self.poller.is_accepting() {
-                let ending = shared.stop.ending();
-                if ending == Some(Ending::Retire) {
-                    self.leave_listeners(called);
-                    continue;
-                }
-                if let Some(connection) = self.accept() {
-                    // Boxed inside, so that only a pointer is handed on.
-                    match survive(|| self.receive(connection).map(Box::new)) {
-                        Some(request) => return Next::Serve(request),
-                        None => continue,
-                    }
-                }
-                self.longest_run = Duration::ZERO;
-                if std::mem::take(&mut self.frees_memory) {
-                    return Next::FreeMemory;
-                }
-                if ending == Some(Ending::Drain) {
-                    // Nobody waits in the kernel's queue. What the reactor has still comes.
-                    self.stop_accepting();
+            if !self.poller.is_accepting() {
+                return None;
+            }
+            let ending = shared.stop.ending();
+            if ending == Some(Ending::Retire) {
+                // What comes from now on is left to other workers.
+                self.stop_accepting();
+                return None;
+            }
+            if let Some(connection) = self.accept() {
+                // Boxed inside, so that only a pointer is handed on.
+                match survive(|| self.receive(connection).map(Box::new)) {
+                    Some(request) => return Some(Next::Serve(request)),
+                    None => continue,
                 }
             }
-            let woken = self.courtesy.sleep(|| self.poller.wait());
-            match woken.unwrap_or_else(|errno| self.lose_poller(errno)) {
-                Wake::Ready => match shared.ready.pop() {
-                    Popped::Request(request) => {
-                        self.courtesy.handed_over();
-                        return Next::Serve(request);
-                    }
-                    Popped::Empty => {}
-                    Popped::Closed => return Next::End,
-                },
-                Wake::Listener => called = true,
-                Wake::Stop => {}
-                Wake::Unneeded => {
-                    shared.response_memory.consume_wakeup();
-                    return Next::FreeMemory;
-                }
-                Wake::Signal => return Next::CheckSignals,
+            self.longest_run = Duration::ZERO;
+            if std::mem::take(&mut self.frees_memory) {
+                return Some(Next::FreeMemory);
             }
+            if ending == Some(Ending::Drain) {
+                // Nobody waits in the kernel's queue. What the reactor has still comes.
+                self.stop_accepting();
+            }
+            return None;
         }
     }
 
     fn lose_poller(&self, errno: Errno) -> ! {
         fatal::check_descriptors();
         fatal::end_process(&part(self.index), &errno)
-    }
-
-    /// Leaves what comes from now on to other workers.
-    fn leave_listeners(&mut self, called: bool) {
-        if called {
-            // The kernel wakes one sleeper for a connection (EPOLLEXCLUSIVE), and this was
-            // it: nobody else comes for it until the next connection arrives.
-            if let Some(connection) = self.accept() {
-                if let Some(request) = survive(|| self.receive(connection)) {
-                    self.shared.ready.push(request);
-                }
-            }
-        }
-        self.stop_accepting();
     }
 
     fn stop_accepting(&mut self) {
@@ -615,3 +624,127 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// How long a slot waits for the first bytes of a connection, or of a large body.
 const FIRST_BYTES_PATIENCE: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use tempfile::TempDir;
+    use uwsgi_codec::PacketBuilder;
+    use wsgi_environ::ForwardedProto;
+
+    use super::*;
+    use crate::listen::Family;
+
+    struct Bench {
+        folder: TempDir,
+        slot: Slot,
+    }
+
+    impl Bench {
+        fn new(py: Python<'_>) -> Self {
+            let folder = TempDir::new().unwrap();
+            let (shared, _) = Shared::of_test(&folder.path().join("socket"), &["--threads", "1"]);
+            let service = Service {
+                application: py.None(),
+                server: ServerInfo {
+                    multithread: false,
+                    multiprocess: false,
+                    server_name: String::new(),
+                    server_port: 0,
+                    forwarded_proto: ForwardedProto::Ignore,
+                },
+            };
+            let slot = Slot::new(py, 0, shared, &service, None).unwrap();
+            Self { folder, slot }
+        }
+
+        /// Sends a request to the listener.
+        fn connect(&self, path: &str) -> UnixStream {
+            let mut client = UnixStream::connect(self.folder.path().join("socket")).unwrap();
+            let mut packet = PacketBuilder::new();
+            packet.var("PATH_INFO", path).unwrap();
+            client.write_all(&packet.to_vec().unwrap()).unwrap();
+            client
+        }
+
+        /// Leaves a request in the ready queue, as the reactor does.
+        fn push(&self, path: &str) -> UnixStream {
+            let shared = &self.slot.shared;
+            let (ours, client) = UnixStream::pair().unwrap();
+            let ours = OwnedFd::from(ours);
+            let connection = Arc::new(Connection::new(ours, Family::Unix, shared.patience));
+            let asked = Arc::new(Asked::of([("PATH_INFO", path)]));
+            shared.ready.push(Request {
+                since: connection.accepted(),
+                request_id: shared.request_id(&asked),
+                connection,
+                asked,
+                body: Body::empty(),
+                overrun: false,
+                permit: None,
+            });
+            client
+        }
+
+        /// Which request the slot finds after `wake`.
+        fn look(&mut self, wake: Option<Wake>) -> Option<String> {
+            let shared = Arc::clone(&self.slot.shared);
+            match self.slot.look(&shared, wake) {
+                Some(Next::Serve(request)) => {
+                    Some(String::from_utf8_lossy(request.asked.uri()?).into_owned())
+                }
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn slot_woken_for_a_connection_takes_that_whatever_else_has_come() {
+        Python::initialize();
+        Python::attach(|py| {
+            for ending in [None, Some(Ending::Retire), Some(Ending::Drain)] {
+                let mut bench = Bench::new(py);
+                let _called = bench.connect("/connection");
+                let wake = bench.slot.poller.wait().unwrap();
+                assert_eq!(wake, Wake::Listener, "{ending:?}");
+                // Another slot was woken for this one.
+                let _pushed = bench.push("/pushed");
+                if let Some(ending) = ending {
+                    bench.slot.shared.stop.begin(ending);
+                }
+                let found = bench.look(Some(wake));
+                assert_eq!(found.as_deref(), Some("/connection"), "{ending:?}");
+                let next = bench.look(None);
+                assert_eq!(next.as_deref(), Some("/pushed"), "{ending:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn free_slot_takes_from_the_ready_queue_first() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut bench = Bench::new(py);
+            let _clients = (bench.connect("/connection"), bench.push("/pushed"));
+            assert_eq!(bench.look(None).as_deref(), Some("/pushed"));
+            assert_eq!(bench.look(None).as_deref(), Some("/connection"));
+            assert_eq!(bench.look(None), None);
+        });
+    }
+
+    #[test]
+    fn slot_woken_for_what_others_have_taken_looks_for_something_else() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut bench = Bench::new(py);
+            let _pushed = bench.push("/pushed");
+            assert_eq!(bench.look(Some(Wake::Listener)).as_deref(), Some("/pushed"));
+            let _called = bench.connect("/connection");
+            let found = bench.look(Some(Wake::Ready));
+            assert_eq!(found.as_deref(), Some("/connection"));
+        });
+    }
+}
