@@ -299,3 +299,29 @@ fn connection_never_takes_the_place_of_a_standard_stream() {
     assert_eq!(who(&scoter), Some(worker));
     scoter.stop();
 }
+
+#[test]
+fn files_of_a_preloaded_application_that_closes_everything_stay_its_own() {
+    let code = "import os\n\
+                from probe import event, plain\n\
+                def target(number):\n    \
+                    try:\n        \
+                        return os.readlink(f'/proc/self/fd/{number}')\n    \
+                    except FileNotFoundError:\n        \
+                        return 'closed'\n\
+                low = [target(number) for number in range(3, 256)]\n\
+                event(f'sockets {sum(name.startswith(\"socket\") for name in low)}')\n\
+                os.closerange(3, 256)\n\
+                files = [open(__file__) for _ in range(12)]\n\
+                def application(environ, start_response):\n    \
+                    names = {target(file.fileno()) for file in files}\n    \
+                    return plain(start_response, ' '.join(names))\n";
+    let mut scoter = Scoter::serving("greedy")
+        .with_file("greedy.py", code)
+        .args(["--preload"])
+        .start();
+    scoter.wait_for_event("sockets 0");
+    let text = scoter.connect().packet(&get("/")).reply().text();
+    assert!(text.ends_with("greedy.py") && !text.contains(' '), "{text}");
+    scoter.stop();
+}

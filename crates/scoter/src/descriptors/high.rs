@@ -1,10 +1,11 @@
 //! High numbers, which neither the kernel gives to the application nor this closes by accident.
 
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::{dup2, fcntl_dupfd_cloexec};
+use rustix::io::{Errno, dup2, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, getrlimit};
 
 /// Gives a descriptor that is needed for as long as the process serves a high number. Where
@@ -19,6 +20,22 @@ pub(crate) fn move_aside<T: From<OwnedFd>>(descriptor: impl Into<OwnedFd>) -> T 
     T::from(raise(descriptor.into(), first() + PERMANENT))
 }
 
+/// Another descriptor of the same file, at a high number where the first one has one.
+///
+/// # Errors
+///
+/// Those of the system, when it has no descriptor to give.
+pub(crate) fn duplicate(descriptor: impl AsFd) -> io::Result<OwnedFd> {
+    let descriptor = descriptor.as_fd();
+    let first = first();
+    if descriptor.as_raw_fd() >= first {
+        if let Ok(duplicate) = fcntl_dupfd_cloexec(descriptor, first) {
+            return Ok(duplicate);
+        }
+    }
+    Ok(fcntl_dupfd_cloexec(descriptor, LAST_STANDARD_STREAM + 1)?)
+}
+
 /// Gives a descriptor that is 0, 1 or 2 another number. They are free where application code
 /// has closed a standard stream, but others go on writing there, `print()` for instance: to
 /// nowhere from now on.
@@ -26,20 +43,31 @@ pub(crate) fn above_standard<T>(descriptor: T) -> T
 where
     T: AsRawFd + From<OwnedFd> + Into<OwnedFd>,
 {
-    if descriptor.as_raw_fd() > LAST_STANDARD {
+    if descriptor.as_raw_fd() > LAST_STANDARD_STREAM {
         return descriptor;
     }
     let descriptor = descriptor.into();
-    let Ok(moved) = fcntl_dupfd_cloexec(&descriptor, LAST_STANDARD + 1) else {
+    let Ok(moved) = fcntl_dupfd_cloexec(&descriptor, LAST_STANDARD_STREAM + 1) else {
         return T::from(descriptor);
     };
     let mut standard = descriptor;
-    let replaced = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .and_then(|null| dup2(&null, &mut standard));
+    let replaced = open_null(OFlags::CLOEXEC).and_then(|null| dup2(&null, &mut standard));
     if replaced.is_ok() {
         let _ = standard.into_raw_fd();
     }
     T::from(moved)
+}
+
+/// Puts `/dev/null` in the place of standard streams that are closed. Files that are opened
+/// later would have their numbers, and a connection get what is printed.
+pub(crate) fn fill_standard_streams() {
+    // The lowest number that is free is taken (open(2)). Programs that are started have it, too.
+    while let Ok(null) = open_null(OFlags::empty()) {
+        if null.as_raw_fd() > LAST_STANDARD_STREAM {
+            return;
+        }
+        let _ = null.into_raw_fd();
+    }
 }
 
 /// Runs `work`, which opens no more than `most`, with all low numbers taken: whatever it opens
@@ -60,6 +88,10 @@ pub(super) fn with_low_numbers_taken<R>(most: RawFd, work: impl FnOnce(RawFd) ->
         }
         None => work(0),
     }
+}
+
+fn open_null(flags: OFlags) -> Result<OwnedFd, Errno> {
+    open("/dev/null", OFlags::RDWR | flags, Mode::empty())
 }
 
 fn raise(descriptor: OwnedFd, lowest: RawFd) -> OwnedFd {
@@ -98,7 +130,8 @@ const FIRST: RawFd = 4_096;
 /// Numbers left to what is needed all the time: about one for each slot, and twenty.
 const PERMANENT: RawFd = 128;
 
-const LAST_STANDARD: RawFd = 2;
+/// Standard error.
+const LAST_STANDARD_STREAM: RawFd = 2;
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +142,7 @@ mod tests {
 
     #[test]
     fn moved_descriptor_leads_to_the_same_file_at_a_high_number() {
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
         let mut writer: File = move_up(writer);
         assert!(writer.as_raw_fd() >= first());
         let number = writer.as_raw_fd();
@@ -121,6 +154,15 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "x");
+    }
+
+    #[test]
+    fn duplicate_has_a_high_number_where_the_first_one_has_one() {
+        let file = || File::open("/dev/null").unwrap();
+        let low = duplicate(file()).unwrap();
+        assert!((3..first()).contains(&low.as_raw_fd()));
+        let high: OwnedFd = move_up(file());
+        assert!(duplicate(&high).unwrap().as_raw_fd() > high.as_raw_fd());
     }
 
     #[test]

@@ -9,5 +9,5 @@
 mod high;
 mod watched;
 
-pub(crate) use high::{above_standard, move_aside, move_up};
+pub(crate) use high::{above_standard, duplicate, fill_standard_streams, move_aside, move_up};
 pub(crate) use watched::{Loss, Watch, find_loss, watch, watch_for_ever, watch_opened};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64};
 use nix::libc;
 use rustix::fs::{Dir, Mode, OFlags, fstat, open};
 
-use crate::descriptors::move_up;
+use crate::descriptors::{duplicate, move_up};
 
 /// A descriptor of the server's own.
 ///
@@ -38,13 +38,13 @@ impl From<Own> for OwnedFd {
 }
 
 impl Own {
-    /// Another descriptor of the same file.
+    /// Another descriptor of the same file, with a high number if this one has one.
     ///
     /// # Errors
     ///
     /// Those of the system, when it has no descriptor to give.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        self.fd.try_clone().map(Self::from)
+        duplicate(&self.fd).map(Self::from)
     }
 }
 

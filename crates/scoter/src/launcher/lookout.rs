@@ -31,9 +31,9 @@ impl Lookout {
     ///
     /// Those of the system, when it has no descriptors or threads to give.
     pub(super) fn post(line: &Line, estate: Estate) -> io::Result<Self> {
-        let line: Line = move_up(line.try_clone()?);
+        let line = line.try_clone()?;
         let relief: Own = move_up(eventfd(0, EventfdFlags::CLOEXEC)?);
-        let relieved: Own = move_up(relief.try_clone()?);
+        let relieved = relief.try_clone()?;
         let thread = std::thread::Builder::new()
             .name("scoter-lookout".to_owned())
             .spawn(move || {
