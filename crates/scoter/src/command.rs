@@ -14,11 +14,12 @@ use crate::config::{
     server_command,
 };
 use crate::control::{self, ClientCommand};
+use crate::descriptors::fill_standard_streams;
 use crate::failure::Failure;
 use crate::fork;
 use crate::interpreter::run_exit_handlers;
 use crate::log;
-use crate::process::{exit_now, fill_standard_streams};
+use crate::process::exit_now;
 use crate::program::Program;
 use crate::python_signals;
 use crate::server;

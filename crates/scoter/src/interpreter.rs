@@ -46,30 +46,61 @@ pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
 /// from before the fork until its own are in place, so that none gets lost in between.
 pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
     fork::watch()?;
-    let hooks = PyDict::new(py);
-    let hook = |name, run: fn(Python<'_>) -> PyResult<()>| {
+    // Registered before those of the application, so that of the hooks that run before a fork
+    // it is the last one (os.register_at_fork).
+    register_at_fork(
+        py,
+        [
+            ("before", |_| {
+                let ours = SigSet::from_iter(ACTED_ON);
+                MASK.set(ours.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok());
+                fork::hooks_end();
+                Ok(())
+            }),
+            ("after_in_parent", |_| {
+                restore_mask();
+                Ok(())
+            }),
+            ("after_in_child", |py| {
+                if fork::is_child() {
+                    signals_of(py)?.call_method1("set_wakeup_fd", (-1,))?;
+                    python_signals::give_back(py)?;
+                }
+                restore_mask();
+                started::forget(py)
+            }),
+        ],
+    )
+}
+
+/// Tells a fork that hooks of the application make from the one that they run for. To be called
+/// once, when the application is loaded and has registered its own.
+pub(crate) fn watch_hooks_of_forks(py: Python<'_>) -> PyResult<()> {
+    register_at_fork(
+        py,
+        [
+            ("before", |_| {
+                fork::hooks_begin();
+                Ok(())
+            }),
+            ("after_in_parent", |_| {
+                fork::is_over();
+                Ok(())
+            }),
+        ],
+    )
+}
+
+type Hook = (&'static str, fn(Python<'_>) -> PyResult<()>);
+
+fn register_at_fork<const N: usize>(py: Python<'_>, hooks: [Hook; N]) -> PyResult<()> {
+    let arguments = PyDict::new(py);
+    for (name, run) in hooks {
         let hook = PyCFunction::new_closure(py, None, None, move |args, _| run(args.py()))?;
-        hooks.set_item(name, hook)
-    };
-    hook("before", |_| {
-        let ours = SigSet::from_iter(ACTED_ON);
-        MASK.set(ours.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok());
-        Ok(())
-    })?;
-    hook("after_in_parent", |_| {
-        restore_mask();
-        Ok(())
-    })?;
-    hook("after_in_child", |py| {
-        if fork::is_child() {
-            signals_of(py)?.call_method1("set_wakeup_fd", (-1,))?;
-            python_signals::give_back(py)?;
-        }
-        restore_mask();
-        started::forget(py)
-    })?;
+        arguments.set_item(name, hook)?;
+    }
     py.import("os")?
-        .call_method("register_at_fork", (), Some(&hooks))?;
+        .call_method("register_at_fork", (), Some(&arguments))?;
     Ok(())
 }
 

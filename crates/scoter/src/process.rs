@@ -3,11 +3,10 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use rustix::fs::{Mode, OFlags, open};
 
 /// Ends the process now: no destructor, no exit handler, no other thread gets in the way.
 pub(crate) fn exit_now(code: u8) -> ! {
@@ -15,18 +14,6 @@ pub(crate) fn exit_now(code: u8) -> ! {
     // SAFETY: _exit(2) has no preconditions.
     unsafe {
         libc::_exit(i32::from(code))
-    }
-}
-
-/// Puts `/dev/null` in the place of standard streams that are closed. Files that are opened
-/// later would have their numbers, and a connection get what is printed.
-pub(crate) fn fill_standard_streams() {
-    // The lowest number that is free is taken (open(2)). Programs that are started have it, too.
-    while let Ok(null) = open("/dev/null", OFlags::RDWR, Mode::empty()) {
-        if null.as_raw_fd() > LAST_STANDARD_STREAM {
-            return;
-        }
-        let _ = null.into_raw_fd();
     }
 }
 
@@ -68,9 +55,6 @@ pub(crate) fn reset(signal: Signal) {
     let _ = unsafe { sigaction(signal, &action) };
 }
 
-/// Standard error.
-const LAST_STANDARD_STREAM: RawFd = 2;
-
 /// Gives the system back what the allocator keeps of freed memory, which it otherwise may for as
 /// long as the process lives (malloc_trim(3)).
 pub(crate) fn trim_memory() {
@@ -105,48 +89,55 @@ pub(crate) fn raise_here(signal: i32) {
 }
 
 /// What a process does on a signal, as it was at some moment.
+#[derive(Clone, Copy)]
 pub(crate) struct Disposition {
-    signal: Signal,
+    number: i32,
     action: libc::sigaction,
 }
 
 impl Disposition {
-    /// Reads what `signal` does now.
-    pub(crate) fn of(signal: Signal) -> Self {
+    /// Reads what the signal of this number does now. It is async-signal-safe.
+    pub(crate) fn of(number: i32) -> Self {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         #[expect(unsafe_code, reason = "nix replaces a disposition, but cannot read it")]
         // SAFETY: `action` is valid for writing, and zeroes are a valid sigaction, should
         // the call leave it alone.
         let action = unsafe {
-            libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr());
+            libc::sigaction(number, std::ptr::null(), action.as_mut_ptr());
             action.assume_init()
         };
-        Self { signal, action }
+        Self { number, action }
     }
 
-    /// Puts it back if something else has been set meanwhile, and says whether it had.
-    pub(crate) fn restore(&self) -> bool {
-        if Self::of(self.signal).action.sa_sigaction == self.action.sa_sigaction {
-            return false;
-        }
+    /// Whether nothing else has been set meanwhile.
+    pub(crate) fn is_in_force(&self) -> bool {
+        Self::of(self.number).handler() == self.handler()
+    }
+
+    /// Puts it back. It is async-signal-safe.
+    pub(crate) fn restore(&self) {
         #[expect(
             unsafe_code,
             reason = "nix cannot install a disposition it did not make"
         )]
         // SAFETY: the action was in force before, so its handler may run at any time.
         unsafe {
-            libc::sigaction(self.signal as i32, &self.action, std::ptr::null_mut());
+            libc::sigaction(self.number, &self.action, std::ptr::null_mut());
         }
-        true
+    }
+
+    /// The address of the code that runs, or SIG_DFL or SIG_IGN.
+    pub(crate) fn handler(&self) -> libc::sighandler_t {
+        self.action.sa_sigaction
     }
 
     /// Whether it is code, and not that of [`survive`].
     pub(crate) fn is_foreign(&self) -> bool {
         let survives = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
-        ![libc::SIG_DFL, libc::SIG_IGN, survives].contains(&self.action.sa_sigaction)
+        ![libc::SIG_DFL, libc::SIG_IGN, survives].contains(&self.handler())
     }
 
-    pub(crate) fn signal(&self) -> Signal {
-        self.signal
+    pub(crate) fn number(&self) -> i32 {
+        self.number
     }
 }

@@ -5,6 +5,7 @@
 //! requests, or keep it from its end. So it is noted instead, and is run beside what scoter
 //! does. `signal.getsignal` gives it back, as if scoter were not there.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::sys::signal::Signal;
@@ -47,8 +48,8 @@ pub(crate) fn share(py: Python<'_>) -> PyResult<()> {
     for signal in ACTED_ON {
         // C code of the application, such as faulthandler.register(): it stays, and scoter's
         // handler runs it.
-        let is_c_code =
-            Disposition::of(signal).is_foreign() && !(is_first && sharing.is_python(py, signal)?);
+        let is_c_code = is_of_c_code(&Disposition::of(signal as i32))
+            && !(is_first && sharing.is_python(py, signal)?);
         if !is_c_code {
             signals.push(signal as i32);
         }
@@ -69,14 +70,26 @@ pub(crate) fn give_back(py: Python<'_>) -> PyResult<()> {
     let module = signals_of(py)?;
     module.setattr("signal", &sharing.signal)?;
     module.setattr("getsignal", &sharing.getsignal)?;
-    for (number, handler) in sharing.handlers.bind(py) {
-        sharing.signal.call1(py, (number, handler))?;
-    }
-    for (number, handler) in sharing.withheld.bind(py) {
-        sharing.signal.call1(py, (number, handler))?;
+    for given_back in [&sharing.handlers, &sharing.withheld] {
+        for (number, handler) in given_back.bind(py) {
+            let in_force = Disposition::of(number.extract()?);
+            sharing.signal.call1(py, (number, handler))?;
+            // Python has not known of it either before the server came.
+            if is_of_c_code(&in_force) {
+                in_force.restore();
+            }
+        }
     }
     Ok(())
 }
+
+/// Whether it is a handler, but neither the server's nor the one by which Python runs its own.
+fn is_of_c_code(disposition: &Disposition) -> bool {
+    disposition.is_foreign() && disposition.handler() != OF_PYTHON.load(Ordering::Relaxed)
+}
+
+/// The address of CPython's own handler, once that is known.
+static OF_PYTHON: AtomicUsize = AtomicUsize::new(0);
 
 static SHARING: PyOnceLock<Sharing> = PyOnceLock::new();
 
@@ -118,6 +131,8 @@ impl Sharing {
         fork::replace(signals, || {
             for signal in signals {
                 self.signal.call1(py, (*signal, &self.run))?;
+                let handler = Disposition::of(*signal).handler();
+                OF_PYTHON.store(handler, Ordering::Relaxed);
             }
             Ok(())
         })

@@ -181,7 +181,7 @@ pub(crate) struct Dispositions([Disposition; NEEDED.len()]);
 impl Dispositions {
     /// Reads what is in force.
     pub(crate) fn current() -> Self {
-        Self(NEEDED.map(Disposition::of))
+        Self(NEEDED.map(|signal| Disposition::of(signal as i32)))
     }
 
     /// Puts back what the application replaced, and says so.
@@ -195,20 +195,24 @@ impl Dispositions {
         rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             rhythm.tick().await;
-            for signal in self.put_back() {
-                say(move || report(signal)).await;
+            for number in self.put_back() {
+                say(move || report(number)).await;
             }
         }
     }
 
-    fn put_back(&self) -> impl Iterator<Item = Signal> {
-        let replaced = self.0.iter().filter(|disposition| disposition.restore());
-        replaced.map(Disposition::signal)
+    /// Children of the application have what it wanted.
+    fn put_back(&self) -> impl Iterator<Item = i32> {
+        let replaced = self.0.iter().filter(|needed| !needed.is_in_force());
+        replaced.map(|needed| {
+            fork::replace(&[needed.number()], || needed.restore());
+            needed.number()
+        })
     }
 }
 
-fn report(signal: Signal) {
-    let signal = signal.as_str();
+fn report(number: i32) {
+    let signal = Signal::try_from(number).map_or("", Signal::as_str);
     warn!(
         signal,
         "the application replaced a signal handler that scoter needs: put back"

@@ -338,3 +338,39 @@ fn signals_do_in_children_what_they_do_in_any_child_of_python() {
         );
     }
 }
+
+#[test]
+fn handlers_of_c_code_stay_in_force_in_children() {
+    let code = "import faulthandler, os, signal\n\
+                from probe import plain\n\
+                dump = open(os.path.join(os.environ['TEST_FOLDER'], 'dump'), 'w')\n\
+                def install():\n    \
+                    faulthandler.register(signal.SIGUSR1, file=dump)\n\
+                if os.environ['INSTALL'] == 'import':\n    \
+                    install()\n\
+                def application(environ, start_response):\n    \
+                    if os.environ['INSTALL'] == 'request':\n        \
+                        install()\n    \
+                    child = os.fork()\n    \
+                    if child == 0:\n        \
+                        os.kill(os.getpid(), signal.SIGUSR1)\n        \
+                        os._exit(9)\n    \
+                    status = os.waitpid(child, 0)[1]\n    \
+                    return plain(start_response, f'{os.waitstatus_to_exitcode(status)}')\n";
+    for args in KINDS {
+        for install in ["import", "request"] {
+            let mut scoter = Scoter::serving("dumping")
+                .with_file("dumping.py", code)
+                .env("INSTALL", install)
+                .args(args)
+                .start();
+            assert_eq!(ask(&scoter, "/", ""), "9", "{args:?} {install}");
+            let dump = fs::read_to_string(scoter.folder().join("dump")).expect("it is open");
+            assert!(
+                dump.contains("in application"),
+                "{args:?} {install}: {dump}"
+            );
+            scoter.stop();
+        }
+    }
+}

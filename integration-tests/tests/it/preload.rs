@@ -304,3 +304,67 @@ fn worker_that_ends_leaves_the_processes_of_its_launcher_alone() {
         assert_eq!(ask(&scoter, "/"), "42", "{kind}");
     }
 }
+
+#[test]
+fn handler_for_ended_children_of_a_preloaded_application_runs_in_workers() {
+    let code = "import os, signal\n\
+                from probe import event, plain\n\
+                def note(number, frame):\n    \
+                    event(f'child of {os.getpid()}')\n\
+                signal.signal(signal.SIGCHLD, note)\n\
+                def application(environ, start_response):\n    \
+                    child = os.fork()\n    \
+                    if child == 0:\n        \
+                        os._exit(0)\n    \
+                    os.waitpid(child, 0)\n    \
+                    return plain(start_response, str(os.getpid()))\n";
+    let mut scoter = Scoter::serving("counting")
+        .with_file("counting.py", code)
+        .args(["--preload", "--threads", "1"])
+        .start();
+    let pid = ask(&scoter, "/");
+    scoter.wait_for_event(&format!("child of {pid}"));
+    // None of the launcher's, which reaps the workers itself.
+    scoter.stop();
+    let of_worker = format!("child of {pid}");
+    let events = scoter.events();
+    assert!(events.iter().all(|event| *event == of_worker), "{events:?}");
+}
+
+#[test]
+fn process_that_a_hook_of_a_fork_forks_keeps_nothing_of_the_server() {
+    let code = "import os\n\
+                from hello import application\n\
+                from probe import event\n\
+                busy = False\n\
+                def fork(place):\n    \
+                    global busy\n    \
+                    if busy:\n        \
+                        return\n    \
+                    busy = True\n    \
+                    child = os.fork()\n    \
+                    if child == 0:\n        \
+                        folder, kinds = '/proc/self/fd/', ('socket:', 'anon_inode:', 'memfd:')\n        \
+                        targets = [os.readlink(folder + n) for n in os.listdir(folder) if os.path.lexists(folder + n)]\n        \
+                        event(f'{place} {sum(target.startswith(kinds) for target in targets)}')\n        \
+                        os._exit(0)\n    \
+                    os.waitpid(child, 0)\n    \
+                    busy = False\n\
+                os.register_at_fork(\n    \
+                    before=lambda: fork('before'),\n    \
+                    after_in_child=lambda: fork('child'),\n    \
+                    after_in_parent=lambda: fork('parent'),\n\
+                )\n";
+    let mut scoter = Scoter::serving("nesting")
+        .with_file("nesting.py", code)
+        .args(["--preload"])
+        .workers("2")
+        .start();
+    scoter.wait_for_workers(2);
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+    scoter.stop();
+    let mut events = scoter.events();
+    events.sort();
+    let expected = ["before 0", "child 0", "parent 0"].map(|event| [event; 2]);
+    assert_eq!(events, expected.concat());
+}

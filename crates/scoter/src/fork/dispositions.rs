@@ -1,15 +1,16 @@
 //! What signals did before this server, for children that are no part of it.
 
-use std::mem::MaybeUninit;
 use std::ptr::null_mut;
-use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicPtr, AtomicUsize};
 
-use nix::libc;
+use crate::process::Disposition;
 
 /// Has `install` replace what `signals` do, and notes what that was and is: a child gets it
 /// back, unless the application has put something of its own in the place of the server's.
+///
+/// What the application has put there is noted as well, and a child gets that back, once the
+/// server's comes to its place again.
 pub(crate) fn replace<R>(signals: &[i32], install: impl FnOnce() -> R) -> R {
     let replaced = || {
         let numbers = signals
@@ -18,11 +19,11 @@ pub(crate) fn replace<R>(signals: &[i32], install: impl FnOnce() -> R) -> R {
         numbers.filter_map(|(signal, index)| Some((signal, REPLACED.get(index.ok()?)?)))
     };
     for (signal, replaced) in replaced() {
-        replaced.before.get_or_init(|| current(signal));
+        replaced.note_before(Disposition::of(signal));
     }
     let result = install();
     for (signal, replaced) in replaced() {
-        replaced.note(current(signal).sa_sigaction);
+        replaced.note_ours(Disposition::of(signal).handler());
     }
     result
 }
@@ -30,19 +31,11 @@ pub(crate) fn replace<R>(signals: &[i32], install: impl FnOnce() -> R) -> R {
 /// Puts everything back, in a child.
 pub(super) fn give_back() {
     for (signal, replaced) in (0..).zip(&REPLACED) {
-        let Some(before) = replaced.before.get() else {
+        let Some(before) = replaced.before() else {
             continue;
         };
-        if replaced.is_ours(current(signal).sa_sigaction) {
-            #[expect(
-                unsafe_code,
-                reason = "nix cannot install a disposition it did not make"
-            )]
-            // SAFETY: the action was in force before, so its handler may run at any time.
-            // sigaction(2) is async-signal-safe.
-            unsafe {
-                libc::sigaction(signal, before, null_mut());
-            }
+        if replaced.is_ours(Disposition::of(signal).handler()) {
+            before.restore();
         }
     }
 }
@@ -50,15 +43,33 @@ pub(super) fn give_back() {
 /// A signal whose disposition has been replaced, more than once perhaps: a launcher survives
 /// it, Python runs the application's handler beside the server's, and that is the last one.
 struct Replaced {
-    before: OnceLock<libc::sigaction>,
+    /// Null, or what is never freed: a child may read it at any moment.
+    before: AtomicPtr<Disposition>,
     ours: [AtomicUsize; 3],
 }
 
 impl Replaced {
-    fn note(&self, handler: usize) {
+    fn note_before(&self, now: Disposition) {
+        let is_noted = self
+            .before()
+            .is_some_and(|it| it.handler() == now.handler());
+        if !is_noted && !self.is_ours(now.handler()) {
+            self.before.store(Box::into_raw(Box::new(now)), Release);
+        }
+    }
+
+    fn note_ours(&self, handler: usize) {
         if !self.is_ours(handler) {
             let free = self.ours.iter().find(|ours| ours.load(Relaxed) == NONE);
             free.unwrap_or(&self.ours[2]).store(handler, Release);
+        }
+    }
+
+    fn before(&self) -> Option<&'static Disposition> {
+        #[expect(unsafe_code, reason = "a child can take no lock")]
+        // SAFETY: it is null, or comes from a box that is never freed and never changed.
+        unsafe {
+            self.before.load(Acquire).as_ref()
         }
     }
 
@@ -67,21 +78,10 @@ impl Replaced {
     }
 }
 
-fn current(signal: i32) -> libc::sigaction {
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    #[expect(unsafe_code, reason = "nix replaces a disposition, but cannot read it")]
-    // SAFETY: `action` is valid for writing, and zeroes are a valid sigaction, should the
-    // call leave it alone. It is async-signal-safe.
-    unsafe {
-        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
-        action.assume_init()
-    }
-}
-
 /// By number; 0 is no signal.
 static REPLACED: [Replaced; 65] = [const {
     Replaced {
-        before: OnceLock::new(),
+        before: AtomicPtr::new(null_mut()),
         ours: [const { AtomicUsize::new(NONE) }; 3],
     }
 }; 65];

@@ -47,12 +47,30 @@ pub(crate) fn watch() -> io::Result<()> {
     }
 }
 
-/// Runs `fork`, whose child is a process of the server like this one.
-pub(crate) fn of_our_own<R>(fork: impl FnOnce() -> R) -> R {
-    IS_OUR_OWN.set(true);
-    let result = fork();
+/// Runs `os_fork`, which is to be `os.fork()`: its child is a process of the server like this
+/// one. Those of forks that hooks of the application make within it are not.
+pub(crate) fn of_our_own<R>(os_fork: impl FnOnce() -> R) -> R {
+    NESTED.set(0);
+    IS_OUR_OWN_WANTED.set(true);
+    let result = os_fork();
+    IS_OUR_OWN_WANTED.set(false);
     IS_OUR_OWN.set(false);
     result
+}
+
+/// To be called by the first hook of all that run before a fork of Python's.
+pub(crate) fn hooks_begin() {
+    NESTED.set(NESTED.get() + 1);
+}
+
+/// To be called by the last hook of all that run before a fork of Python's.
+pub(crate) fn hooks_end() {
+    IS_OUR_OWN.set(IS_OUR_OWN_WANTED.get() && NESTED.get() == 1);
+}
+
+/// To be called by the last hook of all that run after it in the parent.
+pub(crate) fn is_over() {
+    NESTED.set(NESTED.get().saturating_sub(1));
 }
 
 /// Does `work`, which does not take long, and no other thread forks meanwhile: a descriptor
@@ -90,8 +108,15 @@ thread_local! {
     /// The lock, while this thread forks.
     static FORKING: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
 
+    /// Whether this thread is about to make a process of the server, but for hooks that run
+    /// before it.
+    static IS_OUR_OWN_WANTED: Cell<bool> = const { Cell::new(false) };
+
     /// Whether the next fork of this thread makes a process of the server.
     static IS_OUR_OWN: Cell<bool> = const { Cell::new(false) };
+
+    /// Forks of Python's that this thread is within: hooks of one may make another.
+    static NESTED: Cell<u32> = const { Cell::new(0) };
 
     /// The signals that the forking thread has blocked itself.
     static MASK: Cell<Option<SigSet>> = const { Cell::new(None) };
@@ -107,6 +132,7 @@ extern "C" fn before() {
 
 extern "C" fn after_in_parent() {
     unlock();
+    take_our_own();
     restore_mask();
 }
 
@@ -114,12 +140,21 @@ extern "C" fn after_in_parent() {
 /// nothing waited for (signal-safety(7)).
 extern "C" fn in_child() {
     unlock();
-    if !IS_OUR_OWN.get() {
+    if !take_our_own() {
         IS_CHILD.store(true, Ordering::Relaxed);
         dispositions::give_back();
         descriptors::release();
     }
     restore_mask();
+}
+
+/// Whether this fork has made a process of the server. The next one does not.
+fn take_our_own() -> bool {
+    let is_our_own = IS_OUR_OWN.replace(false);
+    if is_our_own {
+        IS_OUR_OWN_WANTED.set(false);
+    }
+    is_our_own
 }
 
 fn unlock() {

@@ -29,7 +29,7 @@ use lookout::Lookout;
 use crate::application::Loaded;
 use crate::config::{Options, Settings};
 use crate::crash_report::describe_crashes_in;
-use crate::descriptors::{move_up, watch_for_ever};
+use crate::descriptors::{fill_standard_streams, move_up, watch_for_ever};
 use crate::failure::Failure;
 use crate::fork::{self, Own};
 use crate::hooks::set_worker_id;
@@ -37,7 +37,7 @@ use crate::interpreter::{self, traceback};
 use crate::line::{Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher};
 use crate::listen::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::log::{self, Identity};
-use crate::process::{exit_now, fill_standard_streams, reset, survive};
+use crate::process::{Disposition, exit_now, survive};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals::{ACTED_ON, Dispositions};
@@ -124,6 +124,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         lookout.relieve();
         prepared.preloaded = Some(loaded?);
     }
+    interpreter::watch_hooks_of_forks(py).map_err(python)?;
     Ok(Some(prepared))
 }
 
@@ -252,6 +253,8 @@ struct Newborn {
 impl Launcher {
     /// Forks and reaps until the master is done with this generation, then ends the process.
     fn run(mut self, py: Python<'_>) -> ! {
+        // What the application has installed is for the workers' children, not for workers.
+        let before = Disposition::of(Signal::SIGCHLD as i32);
         // A worker that ends between two looks must interrupt the wait behind them: CHLD is
         // let through only while waiting.
         fork::replace(&[Signal::SIGCHLD as i32], || survive(Signal::SIGCHLD));
@@ -280,6 +283,7 @@ impl Launcher {
                     )) => {
                         let newborn = self.fork(py, worker, serial, fds);
                         if let Some(newborn) = newborn {
+                            before.restore();
                             let _ = mask.thread_set_mask();
                             become_worker(py, self, newborn, multiprocess);
                         }
@@ -398,7 +402,6 @@ impl Launcher {
 fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiprocess: bool) -> ! {
     // The launcher's line must end with the launcher.
     drop(launcher.line);
-    reset(Signal::SIGCHLD);
     set_worker_id(newborn.worker);
     log::identify(Identity::Worker { id: newborn.worker });
     let name = CString::new(format!("scoter-w{}", newborn.worker)).unwrap_or_default();
@@ -408,7 +411,7 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiproc
         warn!(%traceback, "there will be no stack if this worker crashes");
     }
     let line: Own = move_up(newborn.line);
-    let report = line.try_clone().map(move_up::<Line>);
+    let report = line.try_clone().map(Line::from);
     if let Ok(report) = &report {
         watch_for_ever("line to the master, for a failed start", report);
     }
