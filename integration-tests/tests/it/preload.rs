@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use integration_tests::{Running, Scoter, ScoterBuilder, get, until};
+use integration_tests::{Gate, Running, Scoter, ScoterBuilder, get, until};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -212,6 +212,84 @@ fn threads_that_a_fork_would_lose_are_named() {
         .start();
     let log = scoter.stop().stderr;
     assert!(!log.contains("poller"), "{log}");
+}
+
+/// An application whose imports wait, each at a gate of its own: `import-1`, `import-2`, … The third has started a
+/// process then.
+const GATED: &str = "\
+import os, subprocess
+from probe import FOLDER, event, wait_at
+from hello import application
+event(f'importing {os.getpid()}')
+with open(os.path.join(FOLDER, 'events')) as events:
+    number = events.read().count('importing')
+if number == 3:
+    event(f'process {subprocess.Popen([\"sleep\", \"600\"]).pid}')
+wait_at(f'import-{number}')
+";
+
+/// Returns the process that imports [`GATED`] for the `number`th time, once it does.
+#[track_caller]
+fn importing(scoter: &Scoter, number: usize) -> Running {
+    until(&format!("import {number}"), || {
+        let events = scoter.events();
+        let mut pids = events
+            .iter()
+            .filter_map(|event| event.strip_prefix("importing "));
+        let pid = pids.nth(number - 1)?.parse().expect("a process id");
+        Some(Running::new(Pid::from_raw(pid)))
+    })
+}
+
+#[test]
+fn launcher_that_is_let_go_while_it_imports_leaves_the_sockets_alone() {
+    let scoter = Scoter::serving("gated")
+        .with_file("gated.py", GATED)
+        .args(["--preload"]);
+    let gates = (1..=3).map(|number| Gate::at(scoter.folder(), &format!("import-{number}")));
+    let gates: Vec<_> = gates.collect();
+    gates[0].open();
+    let mut scoter = scoter.start();
+    let old = scoter.launcher();
+    scoter.signal(Signal::SIGHUP);
+    importing(&scoter, 2);
+    // Until the reload is done the old code gets another launcher, which imports still when
+    // nobody needs it any more.
+    old.signal(Signal::SIGKILL);
+    let replacement = importing(&scoter, 3);
+    let started = process(&scoter, 0);
+    gates[1].open();
+    scoter.wait_for_log("reloaded generation=2");
+    replacement.wait_until_gone();
+    started.wait_until_gone();
+    assert!(scoter.socket().exists(), "{}", scoter.stderr());
+    assert_eq!(scoter.command(["status", "--ready"]).code, Some(0));
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+    let log = scoter.stop().stderr;
+    assert!(!log.contains("the master is gone"), "{log}");
+    drop(gates);
+}
+
+#[test]
+fn server_whose_master_dies_while_a_launcher_imports_removes_its_sockets() {
+    let scoter = Scoter::serving("gated")
+        .with_file("gated.py", GATED)
+        .args(["--preload"]);
+    let _gate = Gate::at(scoter.folder(), "import-1");
+    let socket = scoter.folder().join("scoter.sock");
+    let events = scoter.folder().join("events");
+    let mut process = scoter.spawn();
+    until("it imports", || {
+        let events = std::fs::read_to_string(&events).ok()?;
+        events.contains("importing").then_some(())
+    });
+    assert!(socket.exists());
+    process.signal(Signal::SIGKILL);
+    process.wait();
+    until("its sockets are removed", || {
+        (!socket.exists()).then_some(())
+    });
+    assert!(process.stderr().contains("the master is gone"));
 }
 
 /// Returns the process that `apps/starting.py` has started most lately.

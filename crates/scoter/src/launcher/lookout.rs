@@ -1,8 +1,9 @@
 //! A look-out for the end of the master while the application is imported.
 //!
-//! An import may take for ever, and nobody reads the line meanwhile. This thread does not
-//! either, it only sees whether there is anybody at the other end. It is gone before the
-//! first fork.
+//! An import may take for ever, and nobody reads the line meanwhile. This thread does so only
+//! once the other end is gone: the last message tells a launcher that the master has let go,
+//! because a reload has replaced its code, from one whose master has died. The thread is gone
+//! before the first fork.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -14,8 +15,9 @@ use rustix::io::{Errno, write};
 use super::Estate;
 use crate::descriptors::move_up;
 use crate::fork::Own;
-use crate::line::Line;
+use crate::line::{Line, Received, ToLauncher};
 use crate::process::exit_now;
+use crate::started::terminate_children;
 
 /// A thread on the look-out.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub(super) struct Lookout {
 }
 
 impl Lookout {
-    /// Posts it. If the master goes, it clears up and ends the process.
+    /// Posts it. It ends the process when the line ends, and clears up first if that is
+    /// because the master is gone.
     ///
     /// # Errors
     ///
@@ -37,10 +40,15 @@ impl Lookout {
         let thread = std::thread::Builder::new()
             .name("scoter-lookout".to_owned())
             .spawn(move || {
-                if is_gone(&line, &relieved) {
-                    estate.clear();
-                    exit_now(0)
+                if !has_ended(&line, &relieved) {
+                    return;
                 }
+                if is_without_end(&line) {
+                    estate.clear();
+                }
+                // What the import has started ends with it, as at any other end.
+                terminate_children();
+                exit_now(0)
             })?;
         Ok(Self { relief, thread })
     }
@@ -53,7 +61,7 @@ impl Lookout {
 }
 
 /// Waits for whatever comes first: the end of the line, or the relief.
-fn is_gone(line: &Line, relief: &Own) -> bool {
+fn has_ended(line: &Line, relief: &Own) -> bool {
     loop {
         // The end is reported without being asked for (poll(2)), messages are not.
         let mut fds = [
@@ -67,6 +75,65 @@ fn is_gone(line: &Line, relief: &Own) -> bool {
                 let is_relieved = !fds[1].revents().is_empty();
                 return !is_relieved && fds[0].revents().contains(PollFlags::HUP);
             }
+        }
+    }
+}
+
+/// Whether a line that has ended did so without [`ToLauncher::End`]: the sockets are still the
+/// master's if it has said that.
+fn is_without_end(line: &Line) -> bool {
+    loop {
+        match line.receive() {
+            Ok(Received::Message(ToLauncher::End, _)) => return false,
+            Ok(Received::Message(..)) => {}
+            Ok(Received::End) => return true,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+            // Nothing is known of the master then, and a live one keeps its sockets.
+            Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fork(line: &Line) {
+        let order = ToLauncher::Fork {
+            worker: 1,
+            serial: 1,
+            multiprocess: false,
+        };
+        line.send(&order, &[]).unwrap();
+    }
+
+    fn end(line: &Line) {
+        line.send(&ToLauncher::End, &[]).unwrap();
+    }
+
+    #[test]
+    fn line_that_ends_says_whether_the_master_is_gone() {
+        type Say = fn(&Line);
+        let cases: [(&str, Say, bool); 4] = [
+            ("without a word", |_| {}, true),
+            ("after an order", fork, true),
+            ("after the end", end, false),
+            (
+                "after an order and the end",
+                |line| {
+                    fork(line);
+                    end(line)
+                },
+                false,
+            ),
+        ];
+        for (name, say, is_gone) in cases {
+            let (master, launcher) = Line::pair().unwrap();
+            // What the launcher has said, and the master has not read, is no word of the master's.
+            launcher.send(&ToLauncher::Configure, &[]).unwrap();
+            say(&master);
+            drop(master);
+            assert_eq!(is_without_end(&launcher), is_gone, "{name}");
         }
     }
 }

@@ -135,13 +135,14 @@ impl Launcher {
             control: control.cloned(),
             path: program.search_path().clone(),
         };
+        // From here on the launcher learns that it is let go, if anything goes wrong.
+        let mut launcher = Self::adopt(generation.number, pid, ours, false, events)?;
         let memory = configuration.to_memory()?;
         let crash = CrashReport::create()?;
         let sockets = listeners.iter().map(AsFd::as_fd);
         let fds = std::iter::once(memory.as_fd()).chain(sockets);
         let fds: Vec<_> = fds.chain([crash.as_fd()]).collect();
-        ours.send(&ToLauncher::Configure, &fds)?;
-        let mut launcher = Self::adopt(generation.number, pid, ours, false, events)?;
+        launcher.line.get_ref().send(&ToLauncher::Configure, &fds)?;
         launcher.crash = Some(crash);
         Ok(launcher)
     }

@@ -1,9 +1,11 @@
 //! What is compared with what should be: launchers and workers that are missing are started,
 //! and what is too much is retired.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use rustix::io::Errno;
 use tracing::{debug, error, info};
 
 use super::generation::{Departing, Generation, LAST_WORDS, Launcher};
@@ -179,16 +181,16 @@ impl Supervisor {
             let (ours, theirs) = Line::pair()?;
             let board = Scoreboard::create(slots)?;
             let crash = CrashReport::create()?;
-            let fds = [theirs.as_fd(), board.as_fd(), crash.as_fd()];
+            // First of all: once a worker is ordered, what goes wrong has to end it with a word.
+            let events = self.events.clone();
+            let mut worker = Worker::new(serial, id, generation, ours, board, events)?;
+            let fds = [theirs.as_fd(), worker.board.as_fd(), crash.as_fd()];
             launcher.fork(id, serial, multiprocess, fds)?;
-            let worker = Worker::new(serial, id, generation, ours, board, self.events.clone());
-            worker.map(|mut worker| {
-                worker.crash = Some(crash);
-                worker
-            })
+            worker.crash = Some(crash);
+            Ok(worker)
         };
         match fork() {
-            Ok(mut worker) => {
+            Ok::<_, io::Error>(mut worker) => {
                 worker.deadline = Some(Instant::now() + timeout);
                 self.workers.push(worker);
                 self.next_serial += 1;
@@ -198,10 +200,8 @@ impl Supervisor {
                 if let Some(generation) = self.generation_mut(generation) {
                     generation.backoff.note_failed_start();
                 }
-                let message = format!(
-                    "cannot start a worker: {error}\nhint: more descriptors (ulimit -n, \
-                     LimitNOFILE=) may be needed"
-                );
+                let hint = hint(&error);
+                let message = format!("cannot start a worker: {error}{hint}");
                 self.on_failed_start(generation, &Failed::new(1, &message));
                 false
             }
@@ -273,5 +273,35 @@ impl Supervisor {
         self.systemd.ready(&self.summary());
         let early = self.early.take();
         self.follow(early);
+    }
+}
+
+/// What may help against an error of the system.
+fn hint(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "\nhint: more descriptors (ulimit -n, LimitNOFILE=) may be needed"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_spoken_of_where_there_are_none_left() {
+        for (errno, expected) in [
+            (Errno::MFILE, true),
+            (Errno::NFILE, true),
+            (Errno::PIPE, false),
+            (Errno::AGAIN, false),
+            (Errno::NOMEM, false),
+        ] {
+            let hint = hint(&errno.into());
+            assert_eq!(hint.contains("descriptors"), expected, "{errno}");
+        }
+        assert_eq!(hint(&io::Error::other("descriptors")), "");
     }
 }
