@@ -32,14 +32,25 @@ pub(crate) enum Waited<T> {
 }
 
 impl<'a> Waiter<'a> {
+    /// Registers the connection with the reactor.
+    ///
+    /// # Errors
+    ///
+    /// EBADF once application code has closed the descriptor, and those of the system.
     pub(crate) fn new(
         connection: Arc<Connection>,
         interest: Interest,
         stop: &'a Stop,
     ) -> io::Result<Self> {
+        // epoll goes by the number, and the connection that has it now could not be registered
+        // any more.
+        connection.fd()?;
         #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
         // SAFETY: a connection owns its descriptor, keeps it until it is dropped and never
-        // exchanges it; the AsyncFd keeps the connection.
+        // exchanges it; the AsyncFd keeps the connection. Application code may close the number
+        // all the same: the kernel withdraws it from epoll then (epoll(7)) and refuses to
+        // register it (EBADF), and what is done with it goes through `Connection::fd`. See
+        // `drop` for what has the number afterwards.
         let fd = unsafe { AsyncFd::register_with_interest(connection, interest)? };
         Ok(Self {
             fd: ManuallyDrop::new(fd),
@@ -110,3 +121,48 @@ const STOP_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long a worker does that is replaced by another one: nobody is in a hurry then.
 const RETIRE_PATIENCE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSlice, Write};
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+
+    use rustix::io::Errno;
+
+    use super::super::connection::Patience;
+    use super::*;
+    use crate::listen::Family;
+
+    fn connection(fd: OwnedFd) -> Arc<Connection> {
+        let patience = Patience {
+            body: Duration::ZERO,
+            write: Duration::ZERO,
+        };
+        Arc::new(Connection::new(fd, Family::Unix, patience))
+    }
+
+    #[tokio::test]
+    async fn number_that_another_connection_has_is_not_registered_for_the_first_one() {
+        for interest in [Interest::READABLE, Interest::WRITABLE] {
+            let ((one, _peer), (other, mut client)) =
+                (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+            other.set_nonblocking(true).unwrap();
+            let stop = Stop::new().unwrap();
+            let first = connection(one.into());
+            // As if the application had closed the number, and the kernel given it out again.
+            let mut taken = crate::process::own(first.as_raw_fd()).unwrap();
+            rustix::io::dup2(&other, &mut taken).unwrap();
+            let second = connection(taken);
+            let refused = Waiter::new(Arc::clone(&first), interest, &stop).map(drop);
+            let errno = refused.unwrap_err().raw_os_error();
+            assert_eq!(errno, Some(Errno::BADF.raw_os_error()));
+            let peer = Waiter::new(second, interest, &stop).unwrap();
+            client.write_all(b"come").unwrap();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let ready = peer.ready(deadline).await;
+            assert!(ready.is_some(), "{interest:?}");
+            peer.connection().send(&[IoSlice::new(b"went")]).unwrap();
+        }
+    }
+}
