@@ -308,3 +308,34 @@ fn standard_streams_that_are_closed_are_nobodys_files() {
         }
     }
 }
+
+#[test]
+fn end_that_fails_in_one_place_is_completed_in_the_others() {
+    let scoter = Scoter::serving("leaving").args(["--graceful-timeout", "2s"]);
+    let _never = Gate::at(scoter.folder(), "never");
+    // Handlers of threads run last come, first served; threads are waited for in their order.
+    let mut scoter = scoter
+        .with_file(
+            "leaving.py",
+            "import atexit, threading\n\
+             from probe import event, wait_at\n\
+             from hello import application\n\
+             def fails():\n\
+            \x20   raise RuntimeError('first handler')\n\
+             class Unjoinable(threading.Thread):\n\
+            \x20   def join(self, timeout=None):\n\
+            \x20       raise RuntimeError('unjoinable')\n\
+             threading._register_atexit(event, 'second handler')\n\
+             threading._register_atexit(fails)\n\
+             atexit.register(event, 'exit handler')\n\
+             Unjoinable(target=wait_at, args=['never']).start()\n\
+             threading.Thread(target=wait_at, args=['never'], name='stuck').start()\n",
+        )
+        .start();
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+    let log = scoter.stop().stderr;
+    for text in ["first handler", "unjoinable", "name=\"stuck\""] {
+        assert!(log.contains(text), "{text}: {log}");
+    }
+    assert_eq!(scoter.events(), ["second handler", "exit handler"]);
+}
