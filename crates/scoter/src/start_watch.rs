@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use crate::interpreter::traceback;
 use crate::line::Failed;
-use crate::worker::{LastResort, Place, PythonThread, of_all_threads};
+use crate::worker::{LastResort, Place, PythonThread, answer_of, of_all_threads};
 
 /// What a start is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,14 +171,18 @@ impl Watcher {
                 Err(error) => return Seen::nothing(&error),
             },
         };
-        match answer.recv_timeout(PATIENCE) {
-            Ok(seen) => {
+        match answer_of(&answer) {
+            Ok(Some(seen)) => {
                 let _ = thread.join();
                 seen
             }
-            Err(_) => {
+            Ok(None) => {
                 self.asked = Some((thread, answer));
                 self.look_from_outside()
+            }
+            Err(error) => {
+                let _ = thread.join();
+                Seen::nothing(&error)
             }
         }
     }
@@ -235,10 +239,6 @@ fn reports(timeout: Duration) -> impl Iterator<Item = Duration> {
 
 /// How long a start may be silent.
 const FIRST: Duration = Duration::from_secs(10);
-
-/// How long the interpreter is waited for. A thread that executes Python gives it away every
-/// few milliseconds.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -472,3 +472,24 @@ fn environment_that_has_the_missing_package_is_named() {
         }
     }
 }
+
+#[test]
+fn file_that_a_signal_handler_writes_to_stays_open_where_the_handler_stays() {
+    let scoter = Scoter::serving("keeping")
+        .with_file(
+            "keeping.py",
+            "import faulthandler, os, signal\n\
+             from probe import plain\n\
+             def unregister(signum):\n\
+            \x20   raise RuntimeError('not now')\n\
+             faulthandler.unregister = unregister\n\
+             def application(environ, start_response):\n\
+            \x20   signal.raise_signal(signal.SIGRTMAX)\n\
+            \x20   files = ['/proc/self/fd/' + fd for fd in os.listdir('/proc/self/fd')]\n\
+            \x20   names = [os.readlink(file) for file in files if os.path.exists(file)]\n\
+            \x20   return plain(start_response, str(sum('scoter-stacks' in name for name in names)))\n",
+        )
+        .start();
+    let reply = scoter.connect().packet(&get("/")).reply();
+    assert_eq!(reply.text(), "1");
+}

@@ -45,7 +45,7 @@ use uwsgi_codec::Limits;
 pub(crate) use overseer::{MASTER_GONE, Overseer, is_first_to_miss_master};
 pub(crate) use process::{Duty, serve};
 pub(crate) use request_timeout::{PythonThread, RequestTimeout};
-pub(crate) use stacks::{LastResort, Place, of_all_threads};
+pub(crate) use stacks::{LastResort, Place, answer_of, of_all_threads};
 pub(crate) use stop::Ending;
 
 use crate::asked::{Asked, Lack, Param};

@@ -3,8 +3,11 @@
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -179,15 +182,23 @@ fn lossy(text: &Bound<'_, PyAny>) -> String {
 ///
 /// `faulthandler` reads the frames in a signal handler, with nothing that keeps them in
 /// place: a thread that executes Python meanwhile would make it read what is no frame any
-/// more. So it is for one case only: somebody has waited for the GIL for seconds, in vain,
-/// which a thread that executes Python would have given away. Whoever has it is in C.
+/// more. So it is for one case only: somebody has waited for the GIL for a long time, in vain,
+/// as [`answer_of`] does, and a thread that executes Python would have given it away. Whoever
+/// has it is in C.
 #[derive(Debug)]
 pub(crate) struct LastResort {
+    /// Closed only when the handler is gone: its number may be that of a connection then.
+    output: ManuallyDrop<Output>,
+    signal: i32,
+}
+
+/// What the handler writes to.
+#[derive(Debug)]
+struct Output {
     // First, for it must not outlive the file.
     _mark: Mark,
-    /// Where the handler writes, one time after the other.
+    /// Written one time after the other.
     file: Mutex<File>,
-    signal: i32,
 }
 
 impl LastResort {
@@ -210,28 +221,33 @@ impl LastResort {
         fork::replace(&[signal], || {
             faulthandler.call_method("register", (signal,), Some(&arguments))
         })?;
-        Ok(Self {
+        let output = ManuallyDrop::new(Output {
             _mark: Mark::on(&file),
             file: Mutex::new(file),
-            signal,
-        })
+        });
+        Ok(Self { output, signal })
     }
 
     /// Has the process end where the application closes the file: its number may be that of a
     /// connection then. Not for one that [`LastResort::end`] closes.
     pub(crate) fn watch_for_ever(&self) {
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = self
+            .output
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         watch_for_ever("file of stacks", &*file);
     }
 
-    /// Gives the signal back, before the file is closed that the handler writes to.
+    /// Gives the signal back, and closes the file that the handler writes to.
     ///
     /// # Errors
     ///
-    /// Those of Python.
+    /// Those of Python. The file stays open then.
     pub(crate) fn end(self, py: Python<'_>) -> PyResult<()> {
         py.import("faulthandler")?
             .call_method1("unregister", (self.signal,))?;
+        drop(ManuallyDrop::into_inner(self.output));
         Ok(())
     }
 
@@ -241,7 +257,11 @@ impl LastResort {
     ///
     /// Those of reading a file.
     pub(crate) fn stacks(&self) -> io::Result<String> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self
+            .output
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         file.set_len(0)?;
         file.rewind()?;
         // The handler has returned when this has.
@@ -254,6 +274,49 @@ impl LastResort {
     }
 }
 
+/// Waits for the answer of a thread that has asked for the GIL. `None`: it has not got it in a
+/// time in which a thread that executes Python would have given it away hundreds of times.
+///
+/// # Errors
+///
+/// The thread has ended without an answer: it is not waiting for the GIL.
+pub(crate) fn answer_of<T>(thread: &Receiver<T>) -> Result<Option<T>, RecvError> {
+    let mut patience = GilPatience::default();
+    loop {
+        let begun = Instant::now();
+        match thread.recv_timeout(STEP) {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
+            Err(RecvTimeoutError::Timeout) if patience.is_over_after(begun.elapsed()) => {
+                return Ok(None);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// How long the GIL is waited for, in time that the process has been running: while it is
+/// stopped or its container frozen, no thread could have given the GIL away.
+#[derive(Debug, Default)]
+struct GilPatience {
+    waited: Duration,
+}
+
+impl GilPatience {
+    /// Counts a step. One that took longer than it should was kept from running.
+    fn is_over_after(&mut self, step: Duration) -> bool {
+        self.waited += step.min(STEP);
+        self.waited >= PATIENCE
+    }
+}
+
+/// How long the interpreter is waited for. A thread that executes Python gives it away every
+/// few milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What that is counted in.
+const STEP: Duration = Duration::from_millis(50);
+
 /// What Python calls the code of a module.
 const MODULE: &str = "<module>";
 
@@ -262,7 +325,39 @@ const MOST_CALLS: usize = 100;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
+
+    #[test]
+    fn time_in_which_the_process_stood_still_is_no_wait_for_the_gil() {
+        let hour = Duration::from_secs(3_600);
+        for (steps, over) in [
+            (vec![STEP; 19], false),
+            (vec![STEP; 20], true),
+            (vec![hour], false),
+            ([vec![STEP; 10], vec![hour; 9]].concat(), false),
+            ([vec![STEP; 10], vec![hour; 10]].concat(), true),
+        ] {
+            let mut patience = GilPatience::default();
+            let (last, first) = steps.split_last().unwrap();
+            for step in first {
+                assert!(!patience.is_over_after(*step), "{steps:?}");
+            }
+            assert_eq!(patience.is_over_after(*last), over, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn thread_that_does_not_wait_for_the_gil_says_nothing_of_it() {
+        let (sender, receiver) = channel();
+        sender.send(1).unwrap();
+        assert_eq!(answer_of(&receiver), Ok(Some(1)));
+        drop(sender);
+        assert_eq!(answer_of(&receiver), Err(RecvError));
+        let (_sender, receiver) = channel::<()>();
+        assert_eq!(answer_of(&receiver), Ok(None));
+    }
 
     #[test]
     fn place_is_the_module_that_is_imported() {
