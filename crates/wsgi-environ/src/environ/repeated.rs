@@ -33,7 +33,8 @@ impl Repeated {
 }
 
 fn has_one_value(name: &[u8]) -> bool {
-    // Of all X-Forwarded-* this one grows with each proxy.
+    // Of all X-Forwarded-* this one grows with each proxy, by a line of its own with some. Those
+    // that make a list of others, as Apache does, make it within one line.
     if name == b"X_FORWARDED_FOR" {
         return false;
     }
@@ -70,8 +71,10 @@ const SINGLE: &[(&str, &str)] = &[
     ("DESTINATION", "RFC 4918, 10.3"),
     ("DEVICE_MEMORY", "W3C Device Memory, 3: an item"),
     ("DNT", "W3C Tracking Preference Expression, 5.2"),
+    ("DOWNLINK", "WICG Network Information: an item"),
     ("DPR", "Responsive Image Client Hints: an item"),
     ("EARLY_DATA", "RFC 8470, 5.1"),
+    ("ECT", "WICG Network Information: an item"),
     ("ETAG", "RFC 9110, 8.8.3"),
     ("EXPIRES", "RFC 9111, 5.3"),
     ("FASTLY_CLIENT_IP", "one per request"),
@@ -101,7 +104,10 @@ const SINGLE: &[(&str, &str)] = &[
     ("REFERER", "RFC 9110, 10.1.3"),
     ("REMOTE_USER", "one per request"),
     ("REQUEST_ID", "one per request"),
+    ("RTT", "WICG Network Information: an item"),
     ("SAVE_DATA", "WICG Save Data: an item"),
+    ("SEC_CH_DEVICE_MEMORY", "W3C Device Memory, 3: an item"),
+    ("SEC_CH_DPR", "Responsive Image Client Hints: an item"),
     ("SEC_CH_UA_ARCH", "WICG User-Agent Client Hints, 3: an item"),
     (
         "SEC_CH_UA_BITNESS",
@@ -131,6 +137,15 @@ const SINGLE: &[(&str, &str)] = &[
         "SEC_CH_UA_WOW64",
         "WICG User-Agent Client Hints, 3: an item",
     ),
+    (
+        "SEC_CH_VIEWPORT_HEIGHT",
+        "Responsive Image Client Hints: an item",
+    ),
+    (
+        "SEC_CH_VIEWPORT_WIDTH",
+        "Responsive Image Client Hints: an item",
+    ),
+    ("SEC_CH_WIDTH", "Responsive Image Client Hints: an item"),
     ("SEC_GPC", "W3C Global Privacy Control, 3"),
     ("SEC_PURPOSE", "Fetch, 3.5: an item"),
     ("SEC_WEBSOCKET_KEY", "RFC 6455, 11.3.1"),
@@ -145,6 +160,8 @@ const SINGLE: &[(&str, &str)] = &[
         "W3C Upgrade Insecure Requests, 3.2.1",
     ),
     ("USER_AGENT", "RFC 9110, 10.1.5"),
+    ("VIEWPORT_WIDTH", "Responsive Image Client Hints: an item"),
+    ("WIDTH", "Responsive Image Client Hints: an item"),
     ("X_AMZN_TRACE_ID", "one per request"),
     ("X_API_KEY", "one per request"),
     ("X_AUTH_TOKEN", "one per request"),
@@ -174,6 +191,10 @@ const SINGLE: &[(&str, &str)] = &[
 
 /// Families of such headers, by what their names begin with.
 const SINGLE_FAMILIES: &[(&str, &str)] = &[
+    (
+        "SEC_CH_PREFERS_",
+        "WICG User Preference Media Features Client Hints: items",
+    ),
     ("SEC_FETCH_", "W3C Fetch Metadata, 2: items"),
     (
         "SSL_CLIENT_",
@@ -188,11 +209,11 @@ const SINGLE_FAMILIES: &[(&str, &str)] = &[
     ),
     (
         "X_FORWARDED_",
-        "what the outermost proxy was asked: one per request",
+        "what the nearest proxy was asked: its line is the last",
     ),
     (
         "X_ORIGINAL_",
-        "what the outermost proxy was asked: one per request",
+        "what the nearest proxy was asked: its line is the last",
     ),
     (
         "X_SSL_CLIENT_",
@@ -234,6 +255,7 @@ mod tests {
             "PREFER",
             "PRIORITY",
             "SEC_CH_UA",
+            "SEC_CH_UA_FORM_FACTORS",
             "SEC_CH_UA_FULL_VERSION_LIST",
             "SEC_WEBSOCKET_EXTENSIONS",
             "SEC_WEBSOCKET_PROTOCOL",
