@@ -1,5 +1,5 @@
-//! What the standard library does not offer of the process: leaving at once, and signal
-//! dispositions.
+//! What the standard library does not offer of the process: to leave at once, the descriptors it
+//! was started with, its memory, and its signals.
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -15,8 +15,8 @@ use crate::fd;
 ///
 /// When the application returns it and the file is a regular one that is as long
 /// as its size says, opened by `open()` in binary mode or by `tempfile`, the kernel
-/// sends it from its current position; anything else is read block by block. `AttributeError` for an object
-/// without `read`.
+/// sends it from its current position; anything else is read block by block.
+/// `AttributeError` for an object without `read`.
 #[pyclass(frozen, module = "scoter")]
 #[derive(Debug)]
 pub struct FileWrapper {

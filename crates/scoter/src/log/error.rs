@@ -85,13 +85,12 @@ pub(crate) fn say_soon(log: impl FnOnce() + Send + 'static) {
 }
 
 /// Logs lines of `wsgi.errors`: each of them marked, or all of them as one JSON object.
-pub(crate) fn application_lines(lines: &[u8]) {
-    let text = String::from_utf8_lossy(lines);
+pub(crate) fn application_lines(lines: &str) {
     let mut message = Message::default();
     let written = if AS_JSON.load(Ordering::Relaxed) {
-        writeln!(message, "{}", Application { lines: &text })
+        writeln!(message, "{}", Application { lines })
     } else {
-        foreign_text::write_lines(&mut message, &text)
+        foreign_text::write_lines(&mut message, lines)
     };
     match written {
         Ok(()) => standard_error::write_lines(message.0.as_bytes()),

@@ -239,8 +239,8 @@ impl Departure {
         {}
     }
 
-    /// The reactor has no room, or not for so many bytes: the slot waits itself, for the peer to take the response,
-    /// but not for input that nobody reads.
+    /// The reactor has no room, or not for so many bytes: the slot waits itself, for the peer to
+    /// take the response, but not for input that nobody reads.
     fn finish_here(mut self, shared: &Shared) {
         if let Err(error) = self.send_waiting() {
             self.lose(&error, shared);

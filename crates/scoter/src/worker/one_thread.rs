@@ -10,8 +10,8 @@ pub(super) fn expect(threads: u16) {
     DUE.store(threads > 1, Ordering::Relaxed);
 }
 
-/// Gives the hint if this text, a traceback perhaps, holds what Python says when something is
-/// used outside its thread.
+/// Gives the hint if this text holds what Python says when something is used outside its thread:
+/// a traceback, or what goes to `wsgi.errors`, where frameworks log the exceptions they catch.
 pub(super) fn hint_at(text: &str) {
     if DUE.load(Ordering::Relaxed)
         && is_bound_to_a_thread(text)
@@ -25,20 +25,15 @@ pub(super) fn hint_at(text: &str) {
     }
 }
 
-/// The same for what goes to `wsgi.errors`, where frameworks log the exceptions they catch.
-pub(super) fn hint_at_lines(lines: &[u8]) {
-    if DUE.load(Ordering::Relaxed) {
-        hint_at(&String::from_utf8_lossy(lines));
-    }
-}
-
 /// Whether a text has one of these exceptions in it; what other threads could not do either
 /// is none.
 fn is_bound_to_a_thread(text: &str) -> bool {
-    SAID_BY_PYTHON.iter().any(|said| {
-        text.match_indices(said)
-            .any(|(at, _)| !text[at + said.len()..].starts_with(" 'MainThread'"))
-    })
+    // Most text has nothing to do with threads, and is read once only.
+    text.contains(COMMON)
+        && SAID_BY_PYTHON.iter().any(|said| {
+            text.match_indices(said)
+                .any(|(at, _)| !text[at + said.len()..].starts_with(" 'MainThread'"))
+        })
 }
 
 /// Whether there is a hint to be given.
@@ -52,9 +47,17 @@ const SAID_BY_PYTHON: [&str; 4] = [
     "There is no current event loop in thread",
 ];
 
+/// What all of them have in common.
+const COMMON: &str = " thread";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_exceptions_have_in_common_what_is_looked_for_first() {
+        assert!(SAID_BY_PYTHON.iter().all(|said| said.contains(COMMON)));
+    }
 
     #[test]
     fn exceptions_of_other_threads_are_known() {

@@ -44,8 +44,8 @@ pub(crate) fn is_first_to_miss_master(listeners: &[Listener]) -> bool {
 }
 
 /// Nobody else is left to say it.
-pub(crate) const MASTER_GONE: &str = "the master is gone: workers finish what runs, remove the sockets and end (the \
-     service manager or the kernel's log may say why)";
+pub(crate) const MASTER_GONE: &str = "the master is gone: workers finish what runs, remove the \
+     sockets and end (the service manager or the kernel's log may say why)";
 
 /// What the line is called where it is lost.
 pub(super) const NAME: &str = "line to the master";

@@ -109,7 +109,8 @@ impl Poller {
         self.accepting
     }
 
-    /// Leaves only the ready queue to wait for.
+    /// Waits for connections and for the stop no more: for the ready queue, signals and memory to
+    /// free it still does.
     pub(crate) fn stop_accepting(&mut self, listeners: &[Listener], stop: impl AsFd) {
         self.accepting = false;
         for listener in listeners {

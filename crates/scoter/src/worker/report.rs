@@ -64,8 +64,9 @@ pub(super) enum Timing {
 
 /// Logs lines of `wsgi.errors`.
 pub(super) fn application_lines(lines: &[u8]) {
-    log::application_lines(lines);
-    one_thread::hint_at_lines(lines);
+    let text = String::from_utf8_lossy(lines);
+    log::application_lines(&text);
+    one_thread::hint_at(&text);
 }
 
 impl From<Option<Taken>> for Timing {

@@ -62,7 +62,8 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
     let packet = packet.vars(vars).and_then(|packet| packet.build());
     let packet = packet.map_err(io::Error::other)?;
 
-    let errors = Bound::new(py, Errors::new(log::application_lines))?;
+    let log = |lines: &[u8]| log::application_lines(&String::from_utf8_lossy(lines));
+    let errors = Bound::new(py, Errors::new(log))?;
     let mut builder = EnvironBuilder::new(py, &service.server, errors.clone().unbind())?;
     let input = Input::new(py, Body::empty())?;
     let environ = builder.build(py, packet.vars.as_ref(), ScriptName::AsSent, &input)?;

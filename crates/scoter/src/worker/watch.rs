@@ -1,5 +1,5 @@
-//! What the reactor keeps an eye on: that it runs itself, the worker's descriptors, requests that run for too long, and
-//! refusals that nobody has logged.
+//! What the reactor keeps an eye on: that it runs itself, the worker's descriptors, requests that
+//! run for too long, and refusals that nobody has logged.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
