@@ -1,7 +1,6 @@
 //! Application code closes descriptors that are not its own: what that costs is bounded, and said by name.
 
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 use integration_tests::{Peer, Running, Scoter, ScoterBuilder, get, post, until, with};
 use nix::unistd::Pid;
@@ -9,12 +8,14 @@ use nix::unistd::Pid;
 /// Beyond every descriptor that a server may have.
 const ALL: &str = "1048576";
 
-/// Within so long the server is well again, on a busy machine.
-const BOUND: Duration = Duration::from_secs(15);
-
 fn serving() -> ScoterBuilder {
     // Two slots, so that one of them may keep the other's connection from its end.
-    Scoter::serving("descriptors").args(["--threads", "2", "--request-timeout", "1s"])
+    let serving =
+        Scoter::serving("descriptors").args(["--threads", "2", "--request-timeout", "1s"]);
+    // Whoever waited for one of these would not be well again in time.
+    serving
+        .args(["--header-timeout", "1h", "--body-timeout", "1h"])
+        .args(["--write-timeout", "1h", "--graceful-timeout", "1h"])
 }
 
 fn request(name: &str, query: &str) -> uwsgi_codec::PacketBuilder {
@@ -70,7 +71,6 @@ fn own(scoter: &Scoter) -> Vec<(u32, String)> {
 /// Everything works: an ordinary request, one that comes in pieces, and a timeout.
 #[track_caller]
 fn assert_is_well(scoter: &Scoter) {
-    let start = Instant::now();
     until("an answer", || who(scoter));
     until("an answer to a request in pieces", || {
         UnixStream::connect(scoter.socket()).ok()?;
@@ -81,16 +81,13 @@ fn assert_is_well(scoter: &Scoter) {
         peer.try_send(b"def").ok()?;
         peer.ending().bytes().ends_with(b"abcdef").then_some(())
     });
-    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
 }
 
 /// Waits until the worker has been replaced, and everything works.
 #[track_caller]
 fn wait_for_another(scoter: &Scoter, old: Pid) {
-    let start = Instant::now();
     Running::new(old).wait_until_gone();
     until("another worker", || who(scoter).filter(|new| *new != old));
-    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     assert_is_well(scoter);
 }
 

@@ -93,23 +93,22 @@ const UNBUFFERED: &str = "
         uwsgi_pass scoter;
     }";
 
-/// Far below the deadlines that would end the wait, 60 s here and in nginx, and far above what it takes.
-const SOON: Duration = Duration::from_secs(10);
-
 fn guarded(scoter: ScoterBuilder) -> Site {
     Site::with(scoter, |nginx| nginx.extra(GUARDED))
 }
 
 fn serving() -> ScoterBuilder {
-    Scoter::serving("guarded")
+    // Whoever waited for a body that does not come would wait too long for each of the tests.
+    Scoter::serving("guarded").args(["--body-timeout", "1h"])
 }
 
+/// Waits until so many applications read a body.
 #[track_caller]
-fn soon<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let result = work();
-    assert!(start.elapsed() < SOON, "{what} took {:?}", start.elapsed());
-    result
+fn wait_for_readers(scoter: &Scoter, count: usize) {
+    until(&format!("{count} readers"), || {
+        let reply = scoter.connect().packet(&get("/readers")).reply();
+        (reply.text() == count.to_string()).then_some(())
+    });
 }
 
 #[test]
@@ -124,13 +123,10 @@ fn subrequest_without_its_body_is_answered() {
             ("/nested/upload", 200, format!("nobody {len}")),
             ("/immediate/upload", 200, format!("nobody {len}")),
         ] {
-            let what = format!("{path} {len}");
-            let reply = soon(&what, || client.post(path, vec![b'x'; len]));
-            assert_eq!((reply.status, reply.text()), (status, text), "{what}");
+            let reply = client.post(path, vec![b'x'; len]);
+            assert_eq!((reply.status, reply.text()), (status, text), "{path} {len}");
         }
-        let reply = soon("refusal", || {
-            client.post("/refused/upload", vec![b'x'; len])
-        });
+        let reply = client.post("/refused/upload", vec![b'x'; len]);
         assert_eq!(reply.status, 401, "{len}");
     }
     until("each mirrored request has arrived", || {
@@ -154,11 +150,8 @@ fn subrequest_is_answered_whatever_the_options() {
     ] {
         let site = guarded(serving().args(args));
         for len in [11, 3_000_000] {
-            let what = format!("{args:?} {len}");
-            let reply = soon(&what, || {
-                site.nginx().extra().post("/upload", vec![b'x'; len])
-            });
-            assert_eq!(reply.text(), format!("alice {len}"), "{what}");
+            let reply = site.nginx().extra().post("/upload", vec![b'x'; len]);
+            assert_eq!(reply.text(), format!("alice {len}"), "{args:?} {len}");
         }
     }
 }
@@ -185,7 +178,7 @@ fn end_of_a_response_is_there_although_its_body_is_not() {
             // To the end of the connection, and not reset: the body may come yet.
             let mut peer = scoter.connect();
             peer.packet(&post(path, len));
-            let reply = soon(path, || peer.reply());
+            let reply = peer.reply();
             assert!([200, 401].contains(&reply.status), "{path} {len}");
             let _ = peer.try_send(b"late");
         }
@@ -247,9 +240,8 @@ fn crowd_that_announces_and_never_sends_stops_nobody() {
         // For as long as the crowd is being dealt with.
         let end = Instant::now() + Duration::from_secs(4);
         while Instant::now() < end {
-            let what = format!("{args:?}");
-            let reply = soon(&what, || scoter.connect().send(&healthy).reply());
-            assert_eq!(reply.text(), "ok", "{what}");
+            let reply = scoter.connect().send(&healthy).reply();
+            assert_eq!(reply.text(), "ok", "{args:?}");
             let reply = scoter.connect().packet(&get("/readers")).reply();
             fewest = fewest.min(reply.text().parse().expect("a number"));
         }
@@ -270,16 +262,14 @@ fn body_that_began_and_stalls_holds_no_thread_however_late_it_began() {
         peer.packet(&post("/counted", 11));
     }
     // Two of them have got a thread each.
-    thread::sleep(Duration::from_millis(500));
+    wait_for_readers(&scoter, 2);
     for peer in &mut stalled {
         peer.send("x");
     }
     let healthy = [&post("/counted", 2).to_vec().expect("fits")[..], b"ok"].concat();
-    soon("healthy requests", || {
-        for _ in 0..50 {
-            assert_eq!(scoter.connect().send(&healthy).reply().text(), "ok");
-        }
-    });
+    for _ in 0..50 {
+        assert_eq!(scoter.connect().send(&healthy).reply().text(), "ok");
+    }
     for peer in &mut stalled {
         assert_eq!(peer.send("0123456789").reply().text(), "x0123456789");
     }
@@ -292,10 +282,10 @@ fn body_that_never_begins_is_named_in_the_log() {
         &["--threads", "4", "--body-timeout", "200ms"],
         &["--buffer-body", "all"],
     ] {
-        let scoter = serving().args(args).start();
+        let scoter = Scoter::serving("guarded").args(args).start();
         let mut peer = scoter.connect();
         peer.packet(&post("/upload", 11));
-        let (Ending::Closed(answer) | Ending::Reset(answer)) = soon("408", || peer.ending());
+        let (Ending::Closed(answer) | Ending::Reset(answer)) = peer.ending();
         assert!(answer.starts_with(b"HTTP/1.1 408 "), "{answer:?}");
         let line = scoter.wait_for_log("no byte of the announced request body arrived");
         for part in ["method=\"POST\"", "uri=\"/upload\"", "content_length=11"] {
@@ -312,11 +302,13 @@ fn peer_that_leaves_instead_of_sending_its_body_frees_the_thread() {
         for peer in &mut peers {
             peer.packet(&post("/counted", 11));
         }
-        thread::sleep(Duration::from_millis(200));
+        wait_for_readers(&scoter, 1);
+        drop(peers);
+        wait_for_readers(&scoter, 0);
     }
-    let late = post("/counted", 2);
+    // An application starts without its body again, and the other thread tells so.
     let mut peer = scoter.connect();
-    peer.packet(&late);
-    thread::sleep(Duration::from_millis(200));
+    peer.packet(&post("/counted", 2));
+    wait_for_readers(&scoter, 1);
     assert_eq!(peer.send("ok").reply().text(), "ok");
 }

@@ -7,9 +7,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
 
-use integration_tests::{
-    Crowd, DEADLINE, Finished, Package, Scoter, ScoterBuilder, Site, get, until,
-};
+use integration_tests::{Crowd, Finished, Package, Scoter, ScoterBuilder, Site, get, until};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -340,7 +338,16 @@ fn request_of_the_old_code_that_never_ends_is_cut_and_named() {
 
 #[test]
 fn peers_that_stall_do_not_hold_up_a_reload() {
-    let scoter = serving_version_1().args(["--threads", "2"]).start();
+    let scoter = serving_version_1()
+        .args([
+            "--threads",
+            "2",
+            "--header-timeout",
+            "1h",
+            "--graceful-timeout",
+            "1h",
+        ])
+        .start();
     let packet = get("/version").to_vec().expect("fits");
     let _silent: Vec<_> = (0..4).map(|_| scoter.connect()).collect();
     let mut half: Vec<_> = (0..4).map(|_| scoter.connect()).collect();
@@ -350,7 +357,6 @@ fn peers_that_stall_do_not_hold_up_a_reload() {
     // Accepted by the worker that is about to go: whoever comes later is.
     assert_eq!(ask(&scoter), "1");
     let worker = scoter.worker();
-    let start = std::time::Instant::now();
     scoter.put("changing.py", &version(2));
     assert_says(&scoter.command(["reload"]), 0, &[]);
     // Who goes on is answered by the old code.
@@ -359,8 +365,6 @@ fn peers_that_stall_do_not_hold_up_a_reload() {
         "1"
     );
     worker.wait_until_gone();
-    // --header-timeout is 10 seconds, --graceful-timeout 30.
-    assert!(start.elapsed() < DEADLINE / 3, "{:?}", start.elapsed());
 }
 
 #[test]

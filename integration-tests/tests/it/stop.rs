@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use integration_tests::{
     Crowd, DEADLINE, Gate, Peer, Scoter, Site, exchange, get, post, until, with,
@@ -30,15 +30,14 @@ fn running_requests_are_answered_before_the_server_stops() {
 
 #[test]
 fn idle_server_stops_at_once() {
-    let mut scoter = Scoter::serving("streaming").start();
-    let start = Instant::now();
+    let mut scoter = Scoter::serving("streaming")
+        .args(["--graceful-timeout", "1h", "--header-timeout", "1h"])
+        .start();
     // Neither of them is a request.
     let _silent = scoter.connect();
     let mut half = scoter.connect();
     half.send([0, 100]);
     scoter.stop();
-    // --graceful-timeout is 30 seconds.
-    assert!(start.elapsed() < DEADLINE / 3);
 }
 
 #[test]
@@ -253,10 +252,8 @@ fn connections_in_the_kernels_queue_are_answered_however_long_it_takes() {
         peer.packet(&get("/quick"));
     }
     scoter.begin_to_stop(Signal::SIGTERM);
-    let stopping = Instant::now();
-    until("the stop has lasted", || {
-        (stopping.elapsed() > Duration::from_millis(1_500)).then_some(())
-    });
+    // What is tested is time: the stop lasts longer than it waits for anybody else.
+    thread::sleep(Duration::from_millis(1_500));
     gate.open();
     assert_eq!(running.reply().text(), "waited at a");
     for peer in &mut queued {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use integration_tests::{
@@ -113,11 +114,8 @@ fn death_of_the_master_is_one_error_line_of_a_worker() {
         scoter.signal(Signal::SIGKILL);
         scoter.wait();
         scoter.wait_for_log("the master is gone");
-        // Longer than a worker takes to look whether it is whole.
-        let start = Instant::now();
-        until("a second and a half have passed", || {
-            (start.elapsed() > Duration::from_millis(1_500)).then_some(())
-        });
+        // What is tested is time: longer than a worker takes to look whether it is whole.
+        thread::sleep(Duration::from_millis(1_500));
         gate.open();
         assert_eq!(running.reply().text(), "waited at a", "{bind}");
         launcher.wait_until_gone();
@@ -326,12 +324,13 @@ fn requests_that_kill_their_workers_do_not_keep_others_waiting() {
     }
 }
 
-/// A worker may have to be started first, a second after the last one died.
+/// A worker may have to be started first, a second after the last one died. A place that keeps
+/// losing its worker stays empty for 30 s while others serve.
 #[track_caller]
 fn assert_answers_soon(scoter: &Scoter) {
     let start = Instant::now();
     assert_serves(scoter);
-    assert!(start.elapsed() < DEADLINE / 6, "{:?}", start.elapsed());
+    assert!(start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use hyper::Request;
 use integration_tests::{
@@ -338,15 +337,14 @@ fn request_that_no_slot_is_left_for_is_refused() {
 
 #[test]
 fn stop_does_not_wait_for_what_cannot_be_ended() {
-    let mut scoter = serving("1", "200ms", "1s").start();
+    let mut scoter = serving("1", "200ms", "1s")
+        .args(["--graceful-timeout", "1h"])
+        .start();
     let mut stuck = begin(&scoter, "stubborn");
     assert_eq!(stuck.reply().status, 504);
     scoter.signal(Signal::SIGTERM);
     scoter.wait_for_log("stopping");
-    // --graceful-timeout is 30 seconds.
-    let start = Instant::now();
     let finished = scoter.wait();
-    assert!(start.elapsed() < DEADLINE / 2);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
 
