@@ -7,11 +7,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use thiserror::Error;
 use tokio::sync::oneshot;
 
 /// A pool of threads. There is always one; more come, up to a bound, when all are busy and the
@@ -42,6 +44,17 @@ enum Stay {
     WhileBusy,
 }
 
+/// What a thread was to do ended in a panic.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("a bug in scoter, logged as a panic: please report it")]
+pub(crate) struct Panicked;
+
+impl From<Panicked> for io::Error {
+    fn from(panicked: Panicked) -> Self {
+        Self::other(panicked)
+    }
+}
+
 impl Pool {
     /// Starts the thread that is always there. There will be `most` at most.
     ///
@@ -60,9 +73,9 @@ impl Pool {
         Ok(Self(inner))
     }
 
-    /// Has a thread do something, and lets a task wait for what comes of it: an error where it
-    /// panicked. It is done whether or not anybody waits.
-    pub(crate) fn run<R, W>(&self, work: W) -> impl Future<Output = io::Result<R>> + use<R, W>
+    /// Has a thread do something, and lets a task wait for what comes of it. It is done whether
+    /// or not anybody waits.
+    pub(crate) fn run<R, W>(&self, work: W) -> impl Future<Output = Result<R, Panicked>> + use<R, W>
     where
         R: Send + 'static,
         W: FnOnce() -> R + Send + 'static,
@@ -71,7 +84,7 @@ impl Pool {
         self.submit(move || {
             let _ = sender.send(work());
         });
-        async { receiver.await.map_err(|_| io::Error::other("a bug")) }
+        async { receiver.await.map_err(|_| Panicked) }
     }
 
     /// Has a thread do something that nobody waits for.
@@ -100,7 +113,10 @@ impl Inner {
             .spawn(move || {
                 while let Some(job) = inner.next(stay) {
                     // The panic hook has said where and why.
-                    let _ = catch_unwind(AssertUnwindSafe(job));
+                    if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
+                        // Dropping it might be the next panic, and the end of the thread.
+                        mem::forget(payload);
+                    }
                 }
             })
             .map(drop)
@@ -203,5 +219,23 @@ mod tests {
             assert!(panics.await.is_err());
             assert_eq!(pool.run(|| 1).await.unwrap(), 1);
         });
+    }
+
+    #[test]
+    fn panic_with_a_payload_that_panics_in_turn_ends_its_job_alone() {
+        struct Payload;
+
+        impl Drop for Payload {
+            fn drop(&mut self) {
+                std::panic::resume_unwind(Box::new("dropped"));
+            }
+        }
+
+        let pool = Pool::start("test", 1).unwrap();
+        pool.submit(|| std::panic::resume_unwind(Box::new(Payload)));
+        let (sender, receiver) = mpsc::channel();
+        pool.submit(move || sender.send("next").unwrap());
+        let next = receiver.recv_timeout(Duration::from_secs(30));
+        assert_eq!(next, Ok("next"));
     }
 }

@@ -1,7 +1,7 @@
 //! Requests on their way in: received by the reactor until a slot can serve them.
 
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use wsgi_environ::Body;
+use wsgi_environ::{Body, Method};
 
 use super::Shared;
 use super::connection::Connection;
@@ -41,6 +41,31 @@ pub(crate) enum Part {
     Body(Arc<Asked>),
 }
 
+impl Part {
+    /// The method of the request, as far as it is known.
+    pub(super) fn method(&self) -> Method {
+        match self {
+            Self::Packet => Method::Other,
+            Self::Body(asked) => asked.kind(),
+        }
+    }
+}
+
+/// Why a request is not served, and its method, as far as that is known.
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) method: Method,
+}
+
+impl<R: Into<Refusal>> From<R> for Refused {
+    fn from(refusal: R) -> Self {
+        Self {
+            refusal: refusal.into(),
+            method: Method::Other,
+        }
+    }
+}
+
 /// What an arrival turned into.
 pub(super) enum Arrived {
     /// A request, and whether there was more behind it.
@@ -62,7 +87,7 @@ impl Arrival {
         conclude(connection, arrived, shared, permit).await
     }
 
-    async fn receive(self, shared: &Shared) -> Result<Arrived, Refusal> {
+    async fn receive(self, shared: &Shared) -> Result<Arrived, Refused> {
         let Self {
             connection,
             mut buffer,
@@ -80,32 +105,46 @@ impl Arrival {
                         return Ok(Arrived::Request(asked, body, !buffer.is_empty()));
                     }
                     Stage::Ping(answer) => return Ok(Arrived::Ping(answer)),
-                    Stage::Packet => return Err(Refusal::PeerGone),
+                    Stage::Packet => return Err(Refusal::PeerGone.into()),
                 }
             }
         };
-        let length = asked.content_length()?;
-        if buffer.is_empty() {
-            if let Begun::Not(permit) = begin_body(&peer, &mut buffer, length, shared).await? {
-                let late = LateBody::new(connection, permit);
-                let body = Body::streamed(Bytes::new(), length, Arc::new(late));
-                return Ok(Arrived::Request(asked, body, false));
-            }
-        }
-        let body = if shared.intake.streams(length) {
-            streamed_body(&mut buffer, length, connection)
-        } else {
-            receive_body(&peer, &mut buffer, length, shared).await?
-        };
-        Ok(Arrived::Request(asked, body, !buffer.is_empty()))
+        let method = asked.kind();
+        receive_rest(connection, &peer, buffer, asked, shared)
+            .await
+            .map_err(|refusal| Refused { refusal, method })
     }
+}
+
+/// Receives the body of a request, or finds that it does not begin.
+async fn receive_rest(
+    connection: Arc<Connection>,
+    peer: &Waiter<'_>,
+    mut buffer: BytesMut,
+    asked: Arc<Asked>,
+    shared: &Shared,
+) -> Result<Arrived, Refusal> {
+    let length = asked.content_length()?;
+    if buffer.is_empty() {
+        if let Begun::Not(permit) = begin_body(peer, &mut buffer, length, shared).await? {
+            let late = LateBody::new(connection, permit);
+            let body = Body::streamed(Bytes::new(), length, Arc::new(late));
+            return Ok(Arrived::Request(asked, body, false));
+        }
+    }
+    let body = if shared.intake.streams(length) {
+        streamed_body(&mut buffer, length, connection)
+    } else {
+        receive_body(peer, &mut buffer, length, shared).await?
+    };
+    Ok(Arrived::Request(asked, body, !buffer.is_empty()))
 }
 
 /// Queues a request for the slots, with the permit that bounds the queue. What cannot be served
 /// comes back with what is to be said about it.
 pub(super) async fn conclude(
     connection: Arc<Connection>,
-    arrived: Result<Arrived, Refusal>,
+    arrived: Result<Arrived, Refused>,
     shared: &Shared,
     permit: OwnedSemaphorePermit,
 ) -> Option<(Departure, OwnedSemaphorePermit)> {
@@ -123,9 +162,9 @@ pub(super) async fn conclude(
             None
         }
         Ok(Arrived::Ping(answer)) => Some((Departure::reply(connection, answer.to_vec()), permit)),
-        Err(refusal) => {
+        Err(Refused { refusal, method }) => {
             shared.count(&refusal);
-            let departure = Departure::refusal(connection, &refusal);
+            let departure = Departure::refusal(connection, &refusal, method);
             say(move || refusal.log()).await;
             Some((departure, permit))
         }
@@ -221,6 +260,7 @@ async fn spool_body(
         .files
         .run(tempfile::tempfile)
         .await
+        .map_err(io::Error::from)
         .and_then(|file| file);
     // The number must not be given out again while the application reads it.
     let mut file: File = move_aside(file.map_err(Refusal::Spool)?);
@@ -234,11 +274,12 @@ async fn spool_body(
         });
         spooled += part as u64;
         if spooled < length {
-            buffer.reserve(SPOOL_STEP);
+            make_room(buffer, SPOOL_STEP)?;
             receive_more(peer, buffer, spooled, length, shared).await?;
         }
         file = writing
             .await
+            .map_err(io::Error::from)
             .and_then(|file| file)
             .map_err(Refusal::Spool)?;
         if spooled == length {

@@ -108,8 +108,8 @@ impl Departure {
     }
 
     /// What a refused request is answered.
-    pub(crate) fn refusal(connection: Arc<Connection>, refusal: &Refusal) -> Self {
-        let mut departure = Self::reply(connection, refusal.reply());
+    pub(crate) fn refusal(connection: Arc<Connection>, refusal: &Refusal, method: Method) -> Self {
+        let mut departure = Self::reply(connection, refusal.reply(method));
         departure.ending = match refusal {
             // There is no room to wait for anybody.
             Refusal::Overloaded => Ending::Shutdown,
@@ -156,7 +156,7 @@ impl Departure {
             self.connection.shutdown_write();
             self.record(&shared);
             self.outgoing.let_go();
-            self.drain(&shared).await;
+            self.drain(&shared, &permit).await;
         }
         self.end(&shared);
         drop(permit);
@@ -209,7 +209,9 @@ impl Departure {
         patience: Duration,
     ) -> Result<Progress, SendError> {
         let connection = Arc::clone(&self.connection);
-        let mut outgoing = std::mem::take(&mut self.outgoing);
+        // What is known should there be a panic.
+        let lost = Outgoing::lost(self.outgoing.left());
+        let mut outgoing = std::mem::replace(&mut self.outgoing, lost);
         let turn = shared.files.run(move || {
             let turn = std::time::Instant::now();
             let sent = loop {
@@ -222,21 +224,33 @@ impl Departure {
             };
             (outgoing, sent)
         });
-        let (outgoing, sent) = turn.await.map_err(SendError::File)?;
+        let (outgoing, sent) = turn.await?;
         self.outgoing = outgoing;
         sent
     }
 
-    async fn drain(&self, shared: &Shared) {
+    /// Discards what the peer still sends. It has less time while others need the room.
+    async fn drain(&self, shared: &Shared, permit: &OwnedSemaphorePermit) {
         let connection = Arc::clone(&self.connection);
         let Ok(peer) = Waiter::new(connection, Interest::READABLE, &shared.stop) else {
             return;
         };
-        let deadline = Instant::now() + DRAIN_TIME;
+        let begun = Instant::now();
         let mut scratch = vec![0; DRAIN_STEP];
-        while let Waited::Done(Ok(1..)) =
-            peer.wait(deadline, |peer| peer.discard(&mut scratch)).await
-        {}
+        loop {
+            let time = match shared.reactor.is_short(permit) {
+                true => SHORT_DRAIN_TIME,
+                false => DRAIN_TIME,
+            };
+            if begun.elapsed() >= time {
+                return;
+            }
+            let deadline = (begun + time).min(Instant::now() + SHORT_DRAIN_TIME);
+            match peer.wait(deadline, |peer| peer.discard(&mut scratch)).await {
+                Waited::Done(Ok(1..)) | Waited::TimedOut => {}
+                Waited::Done(_) | Waited::Stopping => return,
+            }
+        }
     }
 
     /// The reactor has no room, or not for so many bytes: the slot waits itself, for the peer to
@@ -296,7 +310,7 @@ impl Departure {
                 );
                 Ending::Abort
             }
-            SendError::File(_) => {
+            SendError::File(_) | SendError::Panicked(_) => {
                 error!(
                     method = method(),
                     uri = uri(),
@@ -343,6 +357,9 @@ impl Departure {
 /// For how long input that nobody reads is discarded.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 
+/// The same where more than half of those wait that may. Also how often that is looked at.
+const SHORT_DRAIN_TIME: Duration = Duration::from_secs(1);
+
 /// How long a thread that sends a file waits for the peer to take more: a front end that keeps
 /// up does so sooner, and to come back later costs two changes of threads.
 const FILE_PATIENCE: Duration = Duration::from_millis(10);
@@ -355,3 +372,52 @@ const MOST_STEPS_HERE: usize = 64;
 
 /// Bytes discarded at once.
 const DRAIN_STEP: usize = 16 * 1_024;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::listen::Family;
+
+    fn departure(shared: &Shared, outgoing: Outgoing) -> (Departure, UnixStream) {
+        let (ours, client) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let ours = OwnedFd::from(ours);
+        let connection = Arc::new(Connection::new(ours, Family::Unix, shared.patience));
+        let mut departure = Departure::reply(connection, Vec::new());
+        departure.outgoing = outgoing;
+        (departure, client)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn peer_that_is_refused_keeps_its_place_for_less_while_others_need_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--max-pending", "4"];
+        let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &arguments);
+        for (others, expected) in [(0, DRAIN_TIME), (1, DRAIN_TIME), (2, SHORT_DRAIN_TIME)] {
+            let permit = || shared.reactor.arrival_permit().unwrap();
+            let _others: Vec<_> = (0..others).map(|_| permit()).collect();
+            let (departure, _client) = departure(&shared, Outgoing::default());
+            let begun = Instant::now();
+            departure.finish(Arc::clone(&shared), permit()).await;
+            let time = begun.elapsed();
+            assert!(
+                time >= expected && time < expected + SHORT_DRAIN_TIME,
+                "{others}: {time:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn response_that_a_panic_cut_is_not_taken_for_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &[]);
+        // To send it is a panic: there is no such piece.
+        let (mut departure, _client) = departure(&shared, Outgoing::lost(1_000_000).in_pieces(2));
+        let sent = departure.send_file_now(&shared, Duration::ZERO).await;
+        assert!(matches!(sent, Err(SendError::Panicked(_))), "{sent:?}");
+        assert_eq!(departure.outgoing.left(), 1_000_000);
+    }
+}

@@ -9,15 +9,17 @@ use bytes::BytesMut;
 use tokio::io::Interest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use wsgi_environ::Method;
 
 use super::Shared;
-use super::arrival::{Arrival, Arrived, Part, conclude};
+use super::arrival::{Arrival, Arrived, Part, Refused, conclude};
 use super::connection::Connection;
 use super::departure::Departure;
 use super::refusal::Refusal;
 use super::request::Stage;
 use super::room::make_room;
 use super::waiter::{Waited, Waiter};
+use crate::log::say;
 
 /// The idle connections of a worker, and the room for them.
 #[derive(Debug)]
@@ -119,9 +121,14 @@ pub(super) async fn await_request(
         // It may have sent something in this very moment.
         () = place.taken.cancelled() => look(&connection)?,
     };
-    let permit = match shared.reactor.idle().leave(&place) {
-        Some(permit) => permit,
-        None => shared.reactor.arrival_permit()?,
+    let permit = shared.reactor.idle().leave(&place);
+    let Some(permit) = permit.or_else(|| shared.reactor.arrival_permit()) else {
+        // The place was taken as the bytes came: this is a request, and is answered.
+        let refusal = received.err().unwrap_or(Refusal::Overloaded);
+        shared.count(&refusal);
+        Departure::refusal(connection, &refusal, Method::Other).start(shared);
+        say(move || refusal.log()).await;
+        return None;
     };
     let examined = received.and_then(|mut buffer| {
         let stage = shared.intake.examine(&mut buffer)?;
@@ -137,10 +144,14 @@ pub(super) async fn await_request(
         Ok((Stage::Ping(answer), _)) => {
             return conclude(connection, Ok(Arrived::Ping(answer)), shared, permit).await;
         }
-        Err(refusal) => return conclude(connection, Err(refusal), shared, permit).await,
+        Err(refusal) => return conclude(connection, Err(refusal.into()), shared, permit).await,
     };
     let Some(permit_for_rest) = shared.reactor.arrival_permit() else {
-        return conclude(connection, Err(Refusal::Overloaded), shared, permit).await;
+        let refused = Refused {
+            refusal: Refusal::Overloaded,
+            method: missing.method(),
+        };
+        return conclude(connection, Err(refused), shared, permit).await;
     };
     drop(permit);
     let arrival = Arrival {
@@ -153,7 +164,7 @@ pub(super) async fn await_request(
 
 async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<BytesMut, Refusal> {
     let peer = Waiter::new(Arc::clone(connection), Interest::READABLE, &shared.stop)
-        .map_err(Refusal::Connection)?;
+        .map_err(|error| Refusal::of(connection, error))?;
     let deadline = (connection.accepted() + shared.header_timeout).into();
     let mut buffer = BytesMut::new();
     let receive = |peer: &Connection| {
@@ -189,7 +200,37 @@ const FEW: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
     use super::*;
+    use crate::listen::Family;
+
+    #[tokio::test]
+    async fn request_whose_place_was_taken_as_it_came_is_answered_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--max-pending", "1"];
+        let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &arguments);
+        let idle = shared.reactor.idle();
+        let Entered::Free(place) = idle.enter() else {
+            panic!("there was room")
+        };
+        assert!(matches!(idle.enter(), Entered::Instead(_)));
+        let _all = shared.reactor.arrival_permit().unwrap();
+        let (ours, mut client) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        client.write_all(b"\0").unwrap();
+        let ours = OwnedFd::from(ours);
+        let connection = Arc::new(Connection::new(ours, Family::Unix, shared.patience));
+        assert!(await_request(connection, place, &shared).await.is_none());
+        let mut answer = String::new();
+        // The rest of what was sent is not read, so that there may be a reset behind it.
+        let _ = client.read_to_string(&mut answer);
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        let refused = &shared.board.totals().refused;
+        assert_eq!(refused.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn oldest_makes_room_and_who_has_left_does_not() {

@@ -12,6 +12,7 @@ use wsgi_environ::{Rest, Tail};
 use super::connection::{Connection, MOST_PARTS};
 use super::response_memory::{Pieces, ResponseMemory};
 use crate::descriptors::move_aside;
+use crate::pool::Panicked;
 
 /// Bytes, then perhaps a file, and how far they have been sent.
 ///
@@ -60,6 +61,9 @@ pub(crate) enum SendError {
     /// The file cannot be read, or is shorter than it was.
     #[error("the file cannot be read to its end: {0}")]
     File(io::Error),
+    /// A thread that was to send a part.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 impl Outgoing {
@@ -68,6 +72,15 @@ impl Outgoing {
         Self {
             bytes_left: front.len(),
             front,
+            ..Self::default()
+        }
+    }
+
+    /// What a panic has left of a response: nothing can be sent, and of `left` bytes it is not
+    /// known whether they were.
+    pub(crate) fn lost(left: u64) -> Self {
+        Self {
+            bytes_left: usize::try_from(left).unwrap_or(usize::MAX),
             ..Self::default()
         }
     }
@@ -169,6 +182,14 @@ impl Outgoing {
     }
 }
 
+#[cfg(test)]
+impl Outgoing {
+    /// As if so many pieces had been sent.
+    pub(crate) fn in_pieces(self, piece: usize) -> Self {
+        Self { piece, ..self }
+    }
+}
+
 impl From<Tail> for Outgoing {
     fn from(tail: Tail) -> Self {
         let mut outgoing = Self::bytes(tail.out);
@@ -210,16 +231,15 @@ impl FilePart {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) if connection.widen(PAGES_IN_KERNEL) => {}
                 Err(Errno::AGAIN) => return Ok(Progress::Blocked),
-                Err(errno @ (Errno::PIPE | Errno::CONNRESET)) => {
-                    return Err(SendError::Peer(errno.into()));
-                }
                 // sendfile(2): not every file can be sent so, and then it says EINVAL.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                     if self.copy(connection)? == Progress::Blocked {
                         return Ok(Progress::Blocked);
                     }
                 }
-                Err(errno) if connection.is_lost() => return Err(SendError::Peer(errno.into())),
+                Err(errno) if is_of_a_socket(errno) || connection.is_lost() => {
+                    return Err(SendError::Peer(errno.into()));
+                }
                 Err(errno) => return Err(SendError::File(errno.into())),
             }
         }
@@ -247,6 +267,31 @@ impl FilePart {
     }
 }
 
+/// Whether it is the socket that sendfile(2) complains about, and not the file: what tcp(7) and
+/// unix(7) list, and what an ICMP message makes of a connection (`icmp_err_convert`).
+fn is_of_a_socket(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::PIPE
+            | Errno::CONNRESET
+            | Errno::CONNABORTED
+            | Errno::CONNREFUSED
+            | Errno::NOTCONN
+            | Errno::SHUTDOWN
+            | Errno::TIMEDOUT
+            | Errno::HOSTUNREACH
+            | Errno::HOSTDOWN
+            | Errno::NETUNREACH
+            | Errno::NETDOWN
+            | Errno::NETRESET
+            | Errno::NONET
+            | Errno::NOPROTOOPT
+            | Errno::PROTO
+            // A packet filter.
+            | Errno::PERM
+    )
+}
+
 /// Bytes of a file that a slow peer may leave in the kernel: the pages of its cache.
 const PAGES_IN_KERNEL: usize = 4 << 20;
 
@@ -265,6 +310,38 @@ mod tests {
     use super::super::connection::Patience;
     use super::*;
     use crate::listen::Family;
+
+    #[test]
+    fn peer_that_is_not_there_is_no_failure_of_the_file() {
+        use rustix::net::{AddressFamily, SocketType, socket};
+
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"content").unwrap();
+        let patience = Patience {
+            body: Duration::ZERO,
+            write: Duration::ZERO,
+        };
+        // ENOTCONN, which TCP has others beside.
+        let lonely = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        let connection = Connection::new(lonely, Family::Unix, patience);
+        let mut part = FilePart {
+            file: file.into(),
+            offset: 0,
+            left: 7,
+        };
+        let error = part.send(&connection).unwrap_err();
+        assert!(matches!(error, SendError::Peer(_)), "{error}");
+    }
+
+    #[test]
+    fn errors_of_files_are_told_from_those_of_sockets() {
+        for errno in [Errno::TIMEDOUT, Errno::HOSTUNREACH, Errno::PIPE] {
+            assert!(is_of_a_socket(errno), "{errno}");
+        }
+        for errno in [Errno::IO, Errno::STALE, Errno::NOMEM, Errno::BADF] {
+            assert!(!is_of_a_socket(errno), "{errno}");
+        }
+    }
 
     #[test]
     fn file_that_the_kernel_cannot_send_is_copied_from_its_offset() {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
+use wsgi_environ::Method;
 
 use super::connection::Connection;
 use super::departure::Departure;
@@ -127,20 +128,20 @@ fn is_finished(shared: &Shared) -> bool {
 /// worker takes them, those in the kernel's queues.
 fn refuse_waiting(shared: &Shared) -> usize {
     let mut refused = 0;
-    let mut refuse = |connection| {
+    let mut refuse = |connection, method| {
         let refusal = Refusal::NobodyLeft;
         shared.count(&refusal);
-        Departure::refusal(connection, &refusal).start(shared);
+        Departure::refusal(connection, &refusal, method).start(shared);
         refused += 1;
     };
     while let Popped::Request(request) = shared.ready.pop() {
-        refuse(request.connection);
+        refuse(request.connection, request.asked.kind());
     }
     if let Overseer::Nobody = shared.overseer {
         for listener in &shared.listeners {
             for fd in std::iter::from_fn(|| listener.accept()).take(MOST_REFUSED) {
                 let connection = Connection::new(fd, listener.family(), shared.patience);
-                refuse(Arc::new(connection));
+                refuse(Arc::new(connection), Method::Other);
             }
         }
     }

@@ -27,6 +27,8 @@ use crate::listen::Listener;
 #[derive(Debug)]
 pub(crate) struct Reactor {
     handoffs: mpsc::Sender<Handoff>,
+    /// How many there may be of each kind.
+    capacity: usize,
     /// One for each request on its way in, and for each response on its way out: what
     /// bounds the memory. Apart, so that stalled requests cannot keep responses in slots.
     arrivals: Arc<Semaphore>,
@@ -63,6 +65,7 @@ impl Reactor {
         let (sender, receiver) = mpsc::channel(2 * (capacity + slots + 1) + newcomers);
         let reactor = Self {
             handoffs: sender,
+            capacity,
             arrivals: Arc::new(Semaphore::new(capacity)),
             departures: Arc::new(Semaphore::new(capacity)),
             idle: IdleConnections::new(capacity),
@@ -85,6 +88,11 @@ impl Reactor {
     /// Leave to wait for the rest of a request, if there is room for it.
     pub(super) fn arrival_permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.arrivals).try_acquire_owned().ok()
+    }
+
+    /// Whether more than half of those that there may be have such a permit.
+    pub(super) fn is_short(&self, permit: &OwnedSemaphorePermit) -> bool {
+        2 * permit.semaphore().available_permits() < self.capacity
     }
 
     /// Leaves a connection that has sent nothing to be waited for. If as many are as may, the

@@ -153,8 +153,8 @@ impl Refusal {
         }
     }
 
-    /// The whole reply, empty for [`Answer::Silence`].
-    pub(crate) fn reply(&self) -> Vec<u8> {
+    /// The whole reply to a request with this method, empty for [`Answer::Silence`].
+    pub(crate) fn reply(&self, method: Method) -> Vec<u8> {
         let mut reply = Vec::new();
         if let Answer::Status(code) = self.answer() {
             let reason = reason_phrase(code);
@@ -163,7 +163,7 @@ impl Refusal {
                 Self::Spool(_) | Self::OutOfMemory(_) => format!("{reason}\n"),
                 _ => format!("{reason}: {self}\n"),
             };
-            write_plain_reply(code, &text, Method::Other, &mut reply);
+            write_plain_reply(code, &text, method, &mut reply);
             if code == 503 {
                 let head = reply.windows(2).position(|line_end| line_end == b"\r\n");
                 let at = head.map_or(0, |end| end + 2);
@@ -192,18 +192,28 @@ mod tests {
 
     #[test]
     fn replies_say_what_was_wrong() {
-        let reply = Refusal::from(DecodeError::PlainHttp).reply();
+        let reply = Refusal::from(DecodeError::PlainHttp).reply(Method::Other);
         assert_eq!(
             String::from_utf8(reply).unwrap(),
             "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 74\r\n\r\n\
              Bad Request: plain HTTP request: this socket speaks uwsgi, use uwsgi_pass\n"
         );
-        assert!(Refusal::PeerGone.reply().is_empty());
+        assert!(Refusal::PeerGone.reply(Method::Other).is_empty());
+    }
+
+    #[test]
+    fn reply_to_head_has_no_body() {
+        let refusal = Refusal::QueueTimeout { waited_ms: 1 };
+        for (method, has_body) in [(Method::Head, false), (Method::Other, true)] {
+            let reply = String::from_utf8(refusal.reply(method)).unwrap();
+            assert_eq!(!reply.ends_with("\r\n\r\n"), has_body, "{reply}");
+            assert!(reply.contains("\r\nRetry-After: 1\r\n"), "{reply}");
+        }
     }
 
     #[test]
     fn who_is_refused_for_want_of_room_may_come_again() {
-        let reply = Refusal::Overloaded.reply();
+        let reply = Refusal::Overloaded.reply(Method::Other);
         let reply = String::from_utf8(reply).unwrap();
         assert!(
             reply.starts_with("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent"),
@@ -213,7 +223,7 @@ mod tests {
 
     #[test]
     fn failures_of_ours_keep_their_details() {
-        let reply = Refusal::Spool(io::Error::other("/secret/path is full")).reply();
+        let reply = Refusal::Spool(io::Error::other("/secret/path is full")).reply(Method::Other);
         assert!(!String::from_utf8(reply).unwrap().contains("secret"));
     }
 }

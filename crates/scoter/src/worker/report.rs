@@ -221,9 +221,9 @@ pub(super) fn signal_handler_failed(py: Python<'_>, failure: &PyErr) {
 }
 
 /// The reply to a request that was lost by a fault of ours.
-pub(super) fn internal_error() -> Vec<u8> {
+pub(super) fn internal_error(method: Method) -> Vec<u8> {
     let mut reply = Vec::new();
-    write_plain_reply(500, "Internal Server Error\n", Method::Other, &mut reply);
+    write_plain_reply(500, "Internal Server Error\n", method, &mut reply);
     reply
 }
 

@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use tracing::{debug, error};
 use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, ScriptName, ServerInfo, Spares,
-    respond,
+    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, ServerInfo,
+    Spares, respond,
 };
 
 use super::Shared;
@@ -211,7 +211,12 @@ impl Slot {
             }
             Decision::Late(waited) => {
                 let waited_ms = waited.as_millis();
-                self.refuse(request.connection, &Refusal::QueueTimeout { waited_ms });
+                let method = request.asked.kind();
+                self.refuse(
+                    request.connection,
+                    &Refusal::QueueTimeout { waited_ms },
+                    method,
+                );
                 return None;
             }
         }
@@ -334,20 +339,23 @@ impl Slot {
     fn receive(&mut self, connection: Connection) -> Option<Request> {
         let connection = Arc::new(connection);
         self.incoming.clear();
-        self.incoming.reserve(RECEIVE_BUFFER);
+        if let Err(error) = make_room(&mut self.incoming, RECEIVE_BUFFER) {
+            self.refuse(connection, &error.into(), Method::Other);
+            return None;
+        }
         match self.receive_first(&connection) {
             // Somebody only looked whether the server is there.
             Ok(0) => return None,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if let Err(connection) = self.shared.reactor.await_first_bytes(connection) {
-                    self.refuse(connection, &Refusal::Overloaded);
+                    self.refuse(connection, &Refusal::Overloaded, Method::Other);
                 }
                 return None;
             }
             Err(error) => {
                 let refusal = Refusal::of(&connection, error);
-                self.refuse(connection, &refusal);
+                self.refuse(connection, &refusal, Method::Other);
                 return None;
             }
         }
@@ -356,7 +364,7 @@ impl Slot {
             Ok(Stage::Packet) => {
                 let mut received = BytesMut::new();
                 if let Err(error) = make_room(&mut received, self.incoming.len()) {
-                    self.refuse(connection, &error.into());
+                    self.refuse(connection, &error.into(), Method::Other);
                     return None;
                 }
                 received.extend_from_slice(&self.incoming);
@@ -376,7 +384,7 @@ impl Slot {
                 return None;
             }
             Err(refusal) => {
-                self.refuse(connection, &refusal);
+                self.refuse(connection, &refusal, Method::Other);
                 return None;
             }
         };
@@ -433,14 +441,15 @@ impl Slot {
             missing,
         };
         if let Err(arrival) = self.shared.reactor.complete(arrival) {
-            self.refuse(arrival.connection, &Refusal::Overloaded);
+            let method = arrival.missing.method();
+            self.refuse(arrival.connection, &Refusal::Overloaded, method);
         }
     }
 
-    fn refuse(&self, connection: Arc<Connection>, refusal: &Refusal) {
+    fn refuse(&self, connection: Arc<Connection>, refusal: &Refusal, method: Method) {
         refusal.log();
         self.shared.count(refusal);
-        Departure::refusal(connection, refusal).start(&self.shared);
+        Departure::refusal(connection, refusal, method).start(&self.shared);
     }
 
     /// Runs the application. A panic ends the request, not the slot.
@@ -506,12 +515,12 @@ impl Slot {
             Ok(Ok(completed)) => completed,
             Ok(Err(traceback)) => {
                 report::environ_failed(py, &traceback);
-                return internal_error(connection, taken);
+                return internal_error(connection, asked.kind(), taken);
             }
             Err(_) => {
                 // The panic hook has said where and why.
                 error!("a request was lost to a bug in scoter: please report it");
-                return internal_error(connection, taken);
+                return internal_error(connection, asked.kind(), taken);
             }
         };
         let timing = Timing::from(taken);
@@ -594,7 +603,9 @@ impl Slot {
 /// Does what concerns one connection. A panic ends that, and nothing else: the panic hook has
 /// said where and why. But where a descriptor of the worker itself is gone, the worker ends.
 fn survive<T: Default>(work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        // Dropping it might be the next panic.
+        std::mem::forget(payload);
         fatal::check_descriptors();
         T::default()
     })
@@ -606,9 +617,13 @@ fn part(index: usize) -> String {
 }
 
 /// The end of a request that was lost, unless it has been answered already.
-fn internal_error(connection: Arc<Connection>, taken: Option<Taken>) -> Option<Departure> {
+fn internal_error(
+    connection: Arc<Connection>,
+    method: Method,
+    taken: Option<Taken>,
+) -> Option<Departure> {
     match taken {
-        None => Some(Departure::reply(connection, report::internal_error())),
+        None => Some(Departure::reply(connection, report::internal_error(method))),
         Some(_) => None,
     }
 }
