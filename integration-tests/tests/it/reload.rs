@@ -367,6 +367,39 @@ fn peers_that_stall_do_not_hold_up_a_reload() {
     worker.wait_until_gone();
 }
 
+/// Code whose second worker cannot be forked, while orders for others are already given.
+const SECOND_FORK_FAILS: &str = "\
+import os
+import versions
+real, calls = os.fork, []
+def fork():
+    calls.append(None)
+    if len(calls) == 2:
+        raise BlockingIOError(11, 'Resource temporarily unavailable')
+    return real()
+os.fork = fork
+application = versions.serving(2)
+";
+
+#[test]
+fn workers_of_refused_code_end_also_where_they_are_not_forked_yet() {
+    let scoter = serving_version_1()
+        .args(["--preload", "--start-timeout", "10m"])
+        .workers("8")
+        .start();
+    scoter.put("changing.py", SECOND_FORK_FAILS);
+    let words = ["Resource temporarily unavailable"];
+    assert_says(&scoter.command(["reload"]), 1, &words);
+    scoter.wait_for_log("reload failed half-way");
+    scoter.wait_for_workers_that("the old code alone", |workers| {
+        workers.len() == 8 && workers.iter().all(|worker| worker.generation == 1)
+    });
+    for _ in 0..30 {
+        assert_eq!(ask(&scoter), "1");
+    }
+    assert_eq!(scoter.log_lines("killed"), [""; 0]);
+}
+
 #[test]
 fn surge_of_a_reload_is_bounded() {
     let scoter = serving_version_1().workers("4").start();

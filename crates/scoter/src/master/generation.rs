@@ -196,7 +196,11 @@ impl Launcher {
         }
     }
 
+    /// Sends a signal, unless it has been reaped: the number may be another process's by now.
     pub(super) fn signal(&self, signal: Signal) {
+        if self.exited.is_some() {
+            return;
+        }
         if let Err(error) = kill(self.pid, signal) {
             debug!(%error, pid = self.pid.as_raw(), "the launcher was not signalled");
         }

@@ -69,7 +69,9 @@ impl Supervisor {
     /// Ends a generation that has no workers any more. Its launcher ends by itself, or is
     /// ended later.
     pub(super) fn let_go(&mut self, generation: Generation) {
-        if let Some(launcher) = generation.launcher {
+        // The number of one that has been reaped may be another process's by now.
+        let launcher = generation.launcher.filter(|one| one.exited.is_none());
+        if let Some(launcher) = launcher {
             self.departing.push(Departing::new(launcher.pid));
         }
     }
@@ -248,7 +250,8 @@ impl Supervisor {
         }
     }
 
-    fn retire(&mut self, index: usize) {
+    /// Has it finish what it has begun; one that is not ready yet ends at once.
+    pub(super) fn retire(&mut self, index: usize) {
         let patience = self.options.graceful_timeout.0 + OVERTIME;
         let worker = &mut self.workers[index];
         debug!(

@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use nix::sys::signal::Signal;
 use tokio::sync::oneshot::Sender;
 use tracing::{error, info, warn};
 
@@ -201,10 +200,12 @@ impl Supervisor {
                 self.scale = scale;
             }
         }
-        for worker in &mut self.workers {
+        for index in 0..self.workers.len() {
+            let worker = &self.workers[index];
             if worker.generation == rollout.generation && worker.phase == Phase::Starting {
-                worker.phase = Phase::Retiring;
-                worker.signal(Signal::SIGKILL);
+                // A signal would not reach one that is still to be forked, and would cost the
+                // requests of one that has just become ready.
+                self.retire(index);
             }
         }
         if let Some(current) = self.generation(self.current) {

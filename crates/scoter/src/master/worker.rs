@@ -132,8 +132,9 @@ impl Worker {
         }
     }
 
+    /// Sends a signal, unless it has been reaped: the number may be another process's by now.
     pub(super) fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid {
+        if let Some(pid) = self.pid.filter(|_| self.exited.is_none()) {
             let _ = kill(pid, signal);
         }
     }
