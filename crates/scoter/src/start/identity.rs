@@ -122,10 +122,15 @@ impl Identity {
         attempt: impl FnOnce() -> T + Send,
     ) -> Result<T, IdentityError> {
         thread::scope(|scope| {
-            let thread = scope.spawn(|| {
+            let attempt = || {
                 self.assume_in_thread()?;
                 Ok(attempt())
-            });
+            };
+            let thread = thread::Builder::new().spawn_scoped(scope, attempt);
+            let thread = thread.map_err(|error| {
+                let text = format!("there is no thread to try it in: {error}");
+                io::Error::new(error.kind(), text)
+            })?;
             let ended = thread.join();
             ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
