@@ -161,7 +161,7 @@ fn grant(
 /// hold. Ends the process: the application may have started threads that never end.
 fn check(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
     let checked = match extent {
-        Extent::Configuration => start.check_names().map(|()| "the configuration is fine"),
+        Extent::Configuration => start.check_takeover().map(|()| "the configuration is fine"),
         Extent::Everything => start
             .check()
             .and_then(|()| Ok(fork::watch()?))

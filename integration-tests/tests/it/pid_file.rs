@@ -1,7 +1,7 @@
 //! `--pid-file`: whom to send signals to, for as long as there is anybody.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use integration_tests::{Scoter, ScoterBuilder, get};
@@ -127,4 +127,34 @@ fn relative_path_is_the_same_wherever_the_application_goes() {
     assert_eq!(read(&path), format!("{}\n", scoter.pid()));
     scoter.stop();
     assert!(!path.exists());
+}
+
+#[test]
+fn upgrade_is_refused_where_the_file_could_not_be_written() {
+    let (scoter, path) = with_pid_file("hello");
+    let mut scoter = scoter.start();
+    fs::remove_file(&path).expect("it was there");
+    fs::create_dir(&path).expect("the test's own folder");
+    let finished = scoter.command(["reload", "--upgrade"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let name = path.to_str().expect("UTF-8");
+    assert!(finished.stderr.contains(name), "{finished:?}");
+    assert!(finished.stderr.contains("no regular file"), "{finished:?}");
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+    fs::remove_dir(&path).expect("it is empty");
+    let finished = scoter.command(["reload", "--upgrade"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(read(&path), format!("{}\n", scoter.pid()));
+    scoter.stop();
+    assert!(!path.exists());
+}
+
+#[test]
+fn upgrade_keeps_the_file_itself() {
+    let (scoter, path) = with_pid_file("hello");
+    let scoter = scoter.start();
+    let before = fs::metadata(&path).expect("it is there").ino();
+    let finished = scoter.command(["reload", "--upgrade"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(fs::metadata(&path).expect("it is there").ino(), before);
 }

@@ -506,6 +506,25 @@ fn worker_that_dies_during_the_upgrade_is_replaced() {
 }
 
 #[test]
+fn server_survives_an_upgrade_that_cannot_look_at_its_control_socket() {
+    let scoter = Scoter::serving("hello");
+    let folder = scoter.folder().join("run");
+    fs::create_dir(&folder).expect("the test's own folder");
+    let mut scoter = scoter
+        .args(["--control".into(), folder.join("control")])
+        .start();
+    let aside = scoter.folder().join("aside");
+    fs::rename(&folder, &aside).expect("just made");
+    fs::write(&folder, "").expect("the test's own folder");
+    scoter.signal(Signal::SIGUSR2);
+    scoter.wait_for_log("reloaded generation=2");
+    let line = scoter.wait_for_log("cannot look at the file of the control socket");
+    assert!(line.contains("WARN"), "{line}");
+    assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+    scoter.stop();
+}
+
+#[test]
 fn one_upgrade_at_a_time() {
     let (scoter, package) = released("changing");
     let scoter = scoter

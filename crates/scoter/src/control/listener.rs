@@ -10,6 +10,7 @@ use rustix::io::ioctl_fionbio;
 use rustix::net::listen;
 use thiserror::Error;
 use tokio::net::UnixListener;
+use tracing::warn;
 
 use crate::listen::{Permissions, SocketFile, UnixError, bind_path, check_path};
 
@@ -72,23 +73,30 @@ impl ControlListener {
     ///
     /// [`ControlError::Inherited`] when `fd` is no listening socket.
     pub(crate) fn from_fd(fd: OwnedFd, path: &Path) -> Result<Self, ControlError> {
-        let take_over = || -> io::Result<Option<SocketFile>> {
+        let take_over = || -> io::Result<()> {
             ioctl_fionbio(&fd, true)?;
             // unix_listen() notes who listens now: clients wait for the end of that process.
-            listen(&fd, BACKLOG)?;
-            SocketFile::of(&fd, path)
+            Ok(listen(&fd, BACKLOG)?)
         };
-        match take_over() {
-            Ok(file) => Ok(Self {
-                fd,
-                path: path.to_owned(),
-                file,
-            }),
-            Err(error) => Err(ControlError::Inherited {
-                path: path.to_owned(),
-                error,
-            }),
-        }
+        take_over().map_err(|error| ControlError::Inherited {
+            path: path.to_owned(),
+            error,
+        })?;
+        // Orders can be given without the file: it is no reason to end a server that runs.
+        let file = SocketFile::of(&fd, path).unwrap_or_else(|error| {
+            let socket = path.display();
+            warn!(
+                %socket,
+                %error,
+                "cannot look at the file of the control socket: it stays after a stop"
+            );
+            None
+        });
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+            file,
+        })
     }
 
     /// Removes the file, if it is still this socket's: nobody connects any more. Who has

@@ -61,7 +61,12 @@ pub(crate) fn run(
         }
         .open()?,
     };
-    let _pid_file = PidFile::write(options.pid_file.as_deref()).inspect_err(|_| opened.close())?;
+    let path = options.pid_file.as_deref();
+    let _pid_file = if resumed.is_some() {
+        PidFile::keep(path)
+    } else {
+        PidFile::write(path).inspect_err(|_| opened.close())?
+    };
     let _ = set_name(c"scoter-master");
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()

@@ -66,15 +66,20 @@ impl Start<'_> {
         Ok(identity.assume()?)
     }
 
-    /// Looks up every user and group that is named, without becoming any of them.
+    /// Finds out what a master that takes over does not have from the one before: looks up every
+    /// user and group that is named, without becoming any of them, and at the place of the
+    /// process ID.
     ///
     /// # Errors
     ///
-    /// [`Failure`] names the one that does not exist.
-    pub(crate) fn check_names(&self) -> Result<(), Failure> {
+    /// [`Failure`] names what does not exist, or cannot be written.
+    pub(crate) fn check_takeover(&self) -> Result<(), Failure> {
         sockets::permissions(self.options)?;
         Identity::look_up(self.options)?;
-        Ok(())
+        if self.options.no_master {
+            return Ok(());
+        }
+        PidFile::check(self.options.pid_file.as_deref())
     }
 
     fn prepare(&self) -> Result<Identity, Failure> {

@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use tracing::warn;
 
 use crate::failure::Failure;
 
@@ -32,21 +34,64 @@ impl PidFile {
         };
         match write(path) {
             Ok(written) => Ok(Self(Some(written))),
-            Err(error) => Err(Failure::PidFile {
-                path: path.to_owned(),
-                error,
-            }),
+            Err(error) => Err(failure(path, error)),
         }
+    }
+
+    /// Keeps the file that this process has written before an upgrade, or writes it. A server
+    /// that runs does not end for want of it.
+    pub(crate) fn keep(path: Option<&Path>) -> Self {
+        let kept = path.and_then(|path| match Written::found(path) {
+            Ok(Some(written)) => Some(written),
+            _ => write(path)
+                .inspect_err(|error| {
+                    let path = path.display();
+                    warn!(%path, %error, "cannot write --pid-file: the server runs on without it");
+                })
+                .ok(),
+        });
+        Self(kept)
+    }
+
+    /// Finds out whether [`PidFile::keep`] would have it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::PidFile`] names the file.
+    pub(crate) fn check(path: Option<&Path>) -> Result<(), Failure> {
+        path.map_or(Ok(()), |path| {
+            check(path).map_err(|error| failure(path, error))
+        })
+    }
+}
+
+fn failure(path: &Path, error: io::Error) -> Failure {
+    Failure::PidFile {
+        path: path.to_owned(),
+        error,
+    }
+}
+
+/// Finds out whether a master that takes over could have the file. One that is there may be
+/// its own, and stay.
+fn check(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(in_the_way()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let rights = Access::WRITE_OK | Access::EXEC_OK;
+            Ok(accessat(CWD, folder(path), rights, AtFlags::EACCESS)?)
+        }
+        Err(error) => Err(error),
     }
 }
 
 /// Whoever reads it finds a whole number or no file.
 fn write(path: &Path) -> io::Result<Written> {
-    let in_the_way = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
-    if in_the_way {
-        return Err(io::Error::other("what is there is no regular file"));
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(in_the_way());
     }
-    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
+    let folder = folder(path);
     let mut file = tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(0o644))
         .tempfile_in(folder)?;
@@ -59,15 +104,28 @@ fn write(path: &Path) -> io::Result<Written> {
     })
 }
 
+fn in_the_way() -> io::Error {
+    io::Error::other("what is there is no regular file")
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new("/"))
+}
+
 impl Written {
+    /// The file at `path`, if it has the number of this process.
+    fn found(path: &Path) -> io::Result<Option<Self>> {
+        let found = Self {
+            path: path.to_owned(),
+            identity: identity(&open(path)?)?,
+        };
+        Ok(found.is_ours()?.then_some(found))
+    }
+
     /// Whether nobody has written another number, or put another file there. No link is
     /// followed, and nothing waited for: the folder may be somebody else's.
     fn is_ours(&self) -> io::Result<bool> {
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits())
-            .open(&self.path)?;
+        let file = open(&self.path)?;
         if identity(&file)? != self.identity {
             return Ok(false);
         }
@@ -85,6 +143,12 @@ impl Drop for PidFile {
             }
         }
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits()).open(path)
 }
 
 fn ours() -> String {
@@ -134,5 +198,25 @@ mod tests {
         }
         drop(PidFile::write(Some(&path)).unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn upgrade_keeps_what_is_ours_and_does_without_what_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pid");
+        let first = write(&path).unwrap();
+        let kept = PidFile::keep(Some(&path));
+        assert_eq!(identity(&open(&path).unwrap()).unwrap(), first.identity);
+        drop(kept);
+        assert!(!path.exists());
+        fs::create_dir(&path).unwrap();
+        assert!(PidFile::check(Some(&path)).is_err());
+        drop(PidFile::keep(Some(&path)));
+        assert!(path.exists());
+        fs::remove_dir(&path).unwrap();
+        assert!(PidFile::check(Some(&path)).is_ok());
+        let nowhere = folder.path().join("nowhere/pid");
+        assert!(PidFile::check(Some(&nowhere)).is_err());
+        assert!(PidFile::keep(Some(&nowhere)).0.is_none());
     }
 }
