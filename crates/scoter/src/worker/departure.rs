@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tracing::{debug, error, warn};
 use wsgi_environ::{
     Completed, End, HeadState, Method, Transport, reason_phrase, write_plain_reply,
 };
@@ -14,9 +13,9 @@ use wsgi_environ::{
 use super::Shared;
 use super::author::Taken;
 use super::connection::Connection;
+use super::incident::{Finder, Incident, LossKind};
 use super::outgoing::{Outgoing, Progress, SendError};
 use super::refusal::{Answer, Refusal};
-use super::report::{self, Subject};
 use super::seat::Overdue;
 use super::waiter::{Waited, Waiter};
 use crate::log::Entry;
@@ -126,39 +125,57 @@ impl Departure {
 
     /// Sends what can be sent at once. What cannot goes to the reactor; the buffer of the
     /// head comes back if nothing needs it any more.
-    pub(crate) fn start(mut self, shared: &Shared) -> Option<Vec<u8>> {
+    pub(crate) fn start(self, shared: &Shared) -> Option<Vec<u8>> {
+        self.begin(shared, Finder::Slot)
+    }
+
+    /// The same for a task of the reactor, which waits for nobody.
+    pub(crate) fn start_in_task(self, shared: &Shared) {
+        self.begin(shared, Finder::Task);
+    }
+
+    fn begin(mut self, shared: &Shared, finder: Finder) -> Option<Vec<u8>> {
         match self.outgoing.send(&self.connection) {
             Ok(Progress::Done) if self.ending == Ending::Drain => {
                 self.connection.shutdown_write();
                 self.outgoing.let_go();
             }
-            Ok(Progress::Done) => return Some(self.end(shared)),
+            Ok(Progress::Done) => return Some(self.end_here(shared, finder)),
             Ok(Progress::Blocked) => {}
             Err(error) => {
-                self.lose(&error, shared);
-                return Some(self.end(shared));
+                if let Some(incident) = self.lose(error, shared) {
+                    finder.say(incident);
+                }
+                return Some(self.end_here(shared, finder));
             }
         }
         self.outgoing.settle();
         if !self.outgoing.count_in(&shared.response_memory) {
-            self.finish_here(shared);
+            self.finish_here(shared, finder);
         } else if let Err(departure) = shared.reactor.finish(Box::new(self)) {
-            departure.finish_here(shared);
+            departure.finish_here(shared, finder);
         }
         None
     }
 
     /// Sends the rest, discards what the peer still sends, and closes.
     pub(crate) async fn finish(mut self, shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
+        let mut lost = None;
         if let Err(error) = self.send_rest(&shared).await {
-            self.lose(&error, &shared);
+            lost = self.lose(error, &shared);
         } else if self.ending == Ending::Drain {
             self.connection.shutdown_write();
-            self.record(&shared);
+            let slow = self.record(&shared);
             self.outgoing.let_go();
+            if let Some(incident) = slow {
+                incident.say().await;
+            }
             self.drain(&shared, &permit).await;
         }
-        self.end(&shared);
+        let (_, slow) = self.end(&shared);
+        for incident in [lost, slow].into_iter().flatten() {
+            incident.say().await;
+        }
         drop(permit);
     }
 
@@ -253,11 +270,13 @@ impl Departure {
         }
     }
 
-    /// The reactor has no room, or not for so many bytes: the slot waits itself, for the peer to
+    /// The reactor has no room, or not for so many bytes: a slot waits itself, for the peer to
     /// take the response, but not for input that nobody reads.
-    fn finish_here(mut self, shared: &Shared) {
-        if let Err(error) = self.send_waiting() {
-            self.lose(&error, shared);
+    fn finish_here(mut self, shared: &Shared, finder: Finder) {
+        if let Err(error) = self.send_waiting(finder) {
+            if let Some(incident) = self.lose(error, shared) {
+                finder.say(incident);
+            }
         } else if self.ending == Ending::Drain {
             self.connection.shutdown_write();
             let mut scratch = vec![0; DRAIN_STEP];
@@ -266,11 +285,14 @@ impl Departure {
                 let Ok(1..) = arrived() else { break };
             }
         }
-        self.end(shared);
+        self.end_here(shared, finder);
     }
 
-    fn send_waiting(&mut self) -> Result<(), SendError> {
+    fn send_waiting(&mut self, finder: Finder) -> Result<(), SendError> {
         while self.outgoing.send(&self.connection)? == Progress::Blocked {
+            if finder == Finder::Task {
+                return Err(SendError::Stalled);
+            }
             self.connection
                 .wait_writable()
                 .map_err(|_| SendError::Stalled)?;
@@ -278,70 +300,53 @@ impl Departure {
         Ok(())
     }
 
-    /// A peer that went away is no error in anyone's log.
-    fn lose(&mut self, error: &SendError, shared: &Shared) {
-        let unsent_bytes = self.outgoing.left();
-        let subject = self.entry.as_ref().map(Subject::from);
-        let method = || subject.map(Subject::method);
-        let uri = || subject.map(Subject::uri);
-        let request_id = subject.map(Subject::request_id);
-        self.ending = match error {
+    /// Notes that the rest cannot be sent. Returns what is to be logged of it.
+    fn lose(&mut self, error: SendError, shared: &Shared) -> Option<Box<Incident>> {
+        let kind = match &error {
             // By us, for --request-timeout: that has been counted, and logged.
             SendError::Peer(_) if self.connection.author().taken() == Some(Taken::Rest) => {
-                Ending::Close
+                self.ending = Ending::Close;
+                return None;
             }
-            SendError::Peer(_) if self.connection.is_lost() => {
-                report::connection_lost(subject);
-                Ending::Close
-            }
-            SendError::Peer(_) => {
-                shared.peer_gone();
-                debug!(request_id, reason = %error, unsent_bytes, "response not taken");
-                Ending::Close
-            }
-            SendError::Stalled => {
-                warn!(
-                    method = method(),
-                    uri = uri(),
-                    request_id,
-                    reason = %error,
-                    unsent_bytes,
-                    "response cut"
-                );
-                Ending::Abort
-            }
-            SendError::File(_) | SendError::Panicked(_) => {
-                error!(
-                    method = method(),
-                    uri = uri(),
-                    request_id,
-                    reason = %error,
-                    unsent_bytes,
-                    "response cut"
-                );
-                Ending::Abort
-            }
+            SendError::Peer(_) if self.connection.is_lost() => LossKind::ConnectionLost,
+            SendError::Peer(_) => LossKind::PeerGone,
+            SendError::Stalled => LossKind::Stalled,
+            SendError::File(_) | SendError::Panicked(_) => LossKind::Broken,
         };
+        if kind == LossKind::PeerGone {
+            shared.peer_gone();
+        }
+        self.ending = match kind {
+            LossKind::PeerGone | LossKind::ConnectionLost => Ending::Close,
+            LossKind::Stalled | LossKind::Broken => Ending::Abort,
+        };
+        Incident::lost(self.entry.as_ref(), kind, error, self.outgoing.left())
     }
 
-    /// Logs the response, once, as soon as it is known how much of it left.
-    fn record(&mut self, shared: &Shared) {
-        let Some(entry) = self.entry.take() else {
-            return;
-        };
+    /// Writes the response to the access log, once, as soon as it is known how much of it left.
+    /// Returns what is to be logged beside that.
+    fn record(&mut self, shared: &Shared) -> Option<Box<Incident>> {
+        let entry = self.entry.take()?;
         if shared.access_log.is_off() && shared.slow_request.is_none() {
-            return;
+            return None;
         }
         let elapsed = entry.accepted.elapsed();
         let unsent = self.outgoing.left();
         shared.access_log.write(&entry, unsent, elapsed);
-        if shared.slow_request.is_some_and(|limit| elapsed >= limit) {
-            report::slow(&entry, elapsed);
-        }
+        let is_slow = shared.slow_request.is_some_and(|limit| elapsed >= limit);
+        is_slow.then(|| Box::new(Incident::Slow(entry, elapsed)))
     }
 
-    fn end(mut self, shared: &Shared) -> Vec<u8> {
-        self.record(shared);
+    fn end_here(self, shared: &Shared, finder: Finder) -> Vec<u8> {
+        let (buffer, slow) = self.end(shared);
+        if let Some(incident) = slow {
+            finder.say(incident);
+        }
+        buffer
+    }
+
+    fn end(mut self, shared: &Shared) -> (Vec<u8>, Option<Box<Incident>>) {
+        let slow = self.record(shared);
         match self.ending {
             Ending::Abort => self.connection.abort(),
             Ending::Shutdown => self.connection.shutdown_write(),
@@ -350,7 +355,7 @@ impl Departure {
         if self.held {
             self.connection.interrupt();
         }
-        self.outgoing.into_buffer()
+        (self.outgoing.into_buffer(), slow)
     }
 }
 
@@ -375,10 +380,15 @@ const DRAIN_STEP: usize = 16 * 1_024;
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::sync::Mutex;
+
+    use wsgi_environ::{Rest, Tail};
 
     use super::*;
+    use crate::asked::Asked;
     use crate::listen::Family;
 
     fn departure(shared: &Shared, outgoing: Outgoing) -> (Departure, UnixStream) {
@@ -419,5 +429,81 @@ mod tests {
         let sent = departure.send_file_now(&shared, Duration::ZERO).await;
         assert!(matches!(sent, Err(SendError::Panicked(_))), "{sent:?}");
         assert_eq!(departure.outgoing.left(), 1_000_000);
+    }
+
+    /// What this thread logs.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn reactor_leaves_what_is_to_be_logged_to_others() {
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(move || writer.clone());
+        let _subscriber = tracing::subscriber::set_default(subscriber.finish());
+        let said = || std::mem::take(&mut *logged.0.lock().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--write-timeout", "10ms", "--slow-request", "1ms"];
+        let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &arguments);
+        let asked = Arc::new(Asked::of([("PATH_INFO", "/")]));
+        let entry = || Entry {
+            request_id: shared.request_id(&asked),
+            asked: Arc::clone(&asked),
+            status: 200,
+            body_bytes: 0,
+            accepted: std::time::Instant::now() - Duration::from_secs(1),
+            queued: None,
+            slot: 0,
+        };
+        let short = || {
+            Outgoing::from(Tail {
+                out: Vec::new(),
+                rest: Rest::File {
+                    file: tempfile::tempfile().unwrap().into(),
+                    offset: 0,
+                    len: 1,
+                },
+            })
+        };
+        let cases: [(&str, &dyn Fn() -> Outgoing, bool); 4] = [
+            ("slow", &Outgoing::default, true),
+            ("stalled", &|| Outgoing::bytes(vec![b'x'; 8 << 20]), true),
+            ("not taken", &|| Outgoing::bytes(vec![b'x'; 8 << 20]), false),
+            ("a file that is shorter than it was", &short, true),
+        ];
+        for (name, outgoing, stays) in cases {
+            let make = || {
+                let (mut departure, client) = departure(&shared, outgoing());
+                departure.ending = Ending::Close;
+                departure.entry = Some(entry());
+                (departure, stays.then_some(client))
+            };
+            let (departure, _client) = make();
+            departure.start_in_task(&shared);
+            assert_eq!(String::from_utf8_lossy(&said()), "", "{name}, at once");
+            let (departure, _client) = make();
+            let permit = shared.reactor.arrival_permit().unwrap();
+            departure.finish(Arc::clone(&shared), permit).await;
+            assert_eq!(String::from_utf8_lossy(&said()), "", "{name}");
+            // A slot says it itself, and what it leaves to the reactor is that one's to say.
+            let (departure, _client) = make();
+            if name != "stalled" {
+                departure.start(&shared);
+                assert!(!said().is_empty(), "{name}");
+            }
+        }
     }
 }

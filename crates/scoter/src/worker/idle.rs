@@ -126,7 +126,7 @@ pub(super) async fn await_request(
         // The place was taken as the bytes came: this is a request, and is answered.
         let refusal = received.err().unwrap_or(Refusal::Overloaded);
         shared.count(&refusal);
-        Departure::refusal(connection, &refusal, Method::Other).start(shared);
+        Departure::refusal(connection, &refusal, Method::Other).start_in_task(shared);
         say(move || refusal.log()).await;
         return None;
     };

@@ -7,6 +7,7 @@ mod claim;
 mod connection;
 mod departure;
 mod idle;
+mod incident;
 mod late_body;
 mod one_thread;
 mod orders;

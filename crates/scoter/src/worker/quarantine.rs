@@ -131,7 +131,7 @@ fn refuse_waiting(shared: &Shared) -> usize {
     let mut refuse = |connection, method| {
         let refusal = Refusal::NobodyLeft;
         shared.count(&refusal);
-        Departure::refusal(connection, &refusal, method).start(shared);
+        Departure::refusal(connection, &refusal, method).start_in_task(shared);
         refused += 1;
     };
     while let Popped::Request(request) = shared.ready.pop() {

@@ -35,7 +35,7 @@ pub(super) fn end_request(shared: &Arc<Shared>, overdue: Overdue) {
 pub(super) fn answer(shared: &Shared, overdue: &Overdue, status: u16) {
     match overdue.taken {
         Taken::Whole => {
-            Departure::instead(overdue, status).start(shared);
+            Departure::instead(overdue, status).start_in_task(shared);
         }
         Taken::Rest => overdue.connection.cut(),
     }

@@ -1,0 +1,117 @@
+//! What is to be logged of a response on its way out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{Level, debug, enabled, error, warn};
+
+use super::outgoing::SendError;
+use super::report::{self, Subject};
+use crate::asked::Asked;
+use crate::log::{Entry, RequestId, say, say_soon};
+
+/// Data, because it may be a task of the reactor that finds out: standard error may be slow, and
+/// is for threads that may wait.
+#[derive(Debug)]
+pub(super) enum Incident {
+    /// The response could not be sent.
+    Lost(Loss),
+    /// It took `--slow-request` or longer.
+    Slow(Entry, Duration),
+}
+
+/// A response that could not be sent whole.
+#[derive(Debug)]
+pub(super) struct Loss {
+    request: Option<(Arc<Asked>, RequestId)>,
+    kind: LossKind,
+    error: SendError,
+    unsent_bytes: u64,
+}
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LossKind {
+    /// The peer's, and no error in anyone's log.
+    PeerGone,
+    /// Application code has closed the connection.
+    ConnectionLost,
+    /// The peer's, who takes nothing.
+    Stalled,
+    /// The application's, or ours.
+    Broken,
+}
+
+/// Who finds out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finder {
+    /// A slot: it may wait for standard error.
+    Slot,
+    /// A task of the reactor: it must not.
+    Task,
+}
+
+impl Incident {
+    /// `None` where nobody would read of it.
+    pub(super) fn lost(
+        entry: Option<&Entry>,
+        kind: LossKind,
+        error: SendError,
+        unsent_bytes: u64,
+    ) -> Option<Box<Self>> {
+        if kind == LossKind::PeerGone && !enabled!(Level::DEBUG) {
+            return None;
+        }
+        let request = entry.map(|entry| (Arc::clone(&entry.asked), entry.request_id.clone()));
+        Some(Box::new(Self::Lost(Loss {
+            request,
+            kind,
+            error,
+            unsent_bytes,
+        })))
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Lost(loss) => loss.log(),
+            Self::Slow(entry, elapsed) => report::slow(entry, *elapsed),
+        }
+    }
+
+    /// Has it logged by a thread that may wait, and waits a moment for that.
+    pub(super) async fn say(self: Box<Self>) {
+        say(move || self.log()).await;
+    }
+}
+
+impl Finder {
+    /// Logs it, or has it logged.
+    pub(super) fn say(self, incident: Box<Incident>) {
+        match self {
+            Self::Slot => incident.log(),
+            Self::Task => say_soon(move || incident.log()),
+        }
+    }
+}
+
+impl Loss {
+    fn log(&self) {
+        let subject = self.request.as_ref();
+        let subject = subject.map(|(asked, request_id)| Subject { asked, request_id });
+        let (method, uri) = (subject.map(Subject::method), subject.map(Subject::uri));
+        let request_id = subject.map(Subject::request_id);
+        let (reason, unsent_bytes) = (&self.error, self.unsent_bytes);
+        match self.kind {
+            LossKind::PeerGone => {
+                debug!(request_id, %reason, unsent_bytes, "response not taken");
+            }
+            LossKind::ConnectionLost => report::connection_lost(subject),
+            LossKind::Stalled => {
+                warn!(method, uri, request_id, %reason, unsent_bytes, "response cut");
+            }
+            LossKind::Broken => {
+                error!(method, uri, request_id, %reason, unsent_bytes, "response cut");
+            }
+        }
+    }
+}
