@@ -13,11 +13,14 @@ use rustix::io::Errno;
 
 use super::socket_file::Folder;
 
-/// Keeps other starts from looking for a stale socket at the same path, until it is dropped:
-/// two that found the same one would each replace it, the second the first one's.
+/// Keeps other starts from looking for a stale socket at the same path, and a stop from removing
+/// its own, until it is dropped: two that found the same one would each replace or remove it, the
+/// second the first one's.
 ///
-/// It is a folder beside the socket that nobody else can open, so that nobody else can lock it:
-/// whoever may read the socket's own folder could lock that. It goes with the lock.
+/// It is a folder beside the socket, which goes with the lock. Whoever may read the socket's own
+/// folder could lock that; this one only its owner and root can open. Whoever may write there can
+/// make it first and keep it: then a start waits and fails, with the path, as it would at a socket
+/// of that user's.
 #[derive(Debug)]
 pub(super) struct BindLock<'a> {
     folder: BorrowedFd<'a>,
@@ -30,13 +33,13 @@ pub(super) struct BindLock<'a> {
 pub(super) enum Unlocked {
     /// The folder takes none. Whoever binds will see what is wrong with it.
     Impossible,
-    /// Somebody else has held the lock at this path for [`LOCK_PATIENCE`].
+    /// Somebody else has held the lock at this path for all of that time.
     Held(PathBuf),
 }
 
 impl<'a> BindLock<'a> {
-    /// Waits for its turn.
-    pub(super) fn take(folder: &'a Folder) -> Result<Self, Unlocked> {
+    /// Waits for its turn, for no longer than `patience`.
+    pub(super) fn take(folder: &'a Folder, patience: Duration) -> Result<Self, Unlocked> {
         let name = lock_name(folder);
         let started = Instant::now();
         loop {
@@ -48,7 +51,7 @@ impl<'a> BindLock<'a> {
                         _held: held,
                     });
                 }
-                Ok(None) if started.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_RETRY),
+                Ok(None) if started.elapsed() < patience => std::thread::sleep(LOCK_RETRY),
                 Ok(None) => return Err(Unlocked::Held(folder.path().with_file_name(name))),
                 Err(_) => return Err(Unlocked::Impossible),
             }
@@ -113,14 +116,14 @@ mod tests {
     fn lock_is_taken_in_turns_and_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::of(&directory.path().join("s")).unwrap();
-        let first = BindLock::take(&folder).unwrap();
+        let first = BindLock::take(&folder, LOCK_PATIENCE).unwrap();
         assert!(
             try_take(folder.as_fd(), &lock_name(&folder))
                 .unwrap()
                 .is_none()
         );
         drop(first);
-        drop(BindLock::take(&folder).unwrap());
+        drop(BindLock::take(&folder, LOCK_PATIENCE).unwrap());
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
     }
 
@@ -129,7 +132,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join(".s.lock")).unwrap();
         let folder = Folder::of(&directory.path().join("s")).unwrap();
-        drop(BindLock::take(&folder).unwrap());
+        drop(BindLock::take(&folder, LOCK_PATIENCE).unwrap());
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
     }
 }

@@ -10,8 +10,8 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 
 /// Lets this thread create files as another user and group, until it is dropped.
 ///
-/// It has that user's rights to files then, and none of root's but the right to create them in
-/// a folder that only root can write.
+/// Files that it creates are that user's. It keeps one right of root's, CAP_DAC_OVERRIDE, as the
+/// folder may be one that only root can write: meanwhile it can read and write any file.
 #[derive(Debug)]
 pub(super) struct Creator {
     before: (Uid, Gid),

@@ -43,6 +43,8 @@ pub(crate) struct Listener {
     starved: AtomicBool,
     /// Whether newcomers are refused while the queue is still there.
     closed: AtomicBool,
+    /// Whether its file has been removed, or was not there any more.
+    cleared: AtomicBool,
 }
 
 /// What a connection arrived over.
@@ -203,6 +205,7 @@ impl Listener {
             kind,
             starved: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            cleared: AtomicBool::new(false),
         }
     }
 
@@ -317,8 +320,11 @@ impl Listener {
                 "cannot refuse new connections yet: who connects too late is reset (needs Linux 5.7)"
             ),
         }
+        // Later there may be another server's.
         if let Some(file) = self.file() {
-            file.clear();
+            if !self.cleared.load(Ordering::Relaxed) {
+                self.cleared.store(file.clear(), Ordering::Relaxed);
+            }
         }
     }
 

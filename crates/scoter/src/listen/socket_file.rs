@@ -7,18 +7,20 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::{Gid, Group, Uid, User};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, OFlags, Stat, accessat, chownat, fstat, openat, statat,
-    unlinkat,
+    Access, AtFlags, CWD, FileType, OFlags, Stat, StatxFlags, accessat, chownat, fstat, openat,
+    statat, statx, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, connect};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
+use super::bind_lock::{BindLock, Unlocked};
 use super::unix::stream_socket;
 
 /// The folder of a path, open: whoever exchanges it, or puts a link in its place, has no say in
@@ -77,12 +79,19 @@ impl AsFd for Folder {
     }
 }
 
+/// When a file was created: seconds and nanoseconds (statx(2), stx_btime).
+type Birth = (i64, u32);
+
 /// The file of a bound socket, known by its identity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
+    /// Where the file system knows it: some give the number of an inode that is gone to the
+    /// next file at once.
+    #[serde(default)]
+    born: Option<Birth>,
     mode: u32,
     owner: u32,
     /// Earlier releases did not note it.
@@ -114,14 +123,16 @@ impl SocketFile {
             poll(&mut queue, Some(&Timespec::default()))
         });
         let is_ours = connected.is_ok_and(|ready| ready > 0);
-        Ok(is_ours.then(|| Self::new(path, &found.stat)))
+        Ok(is_ours.then(|| Self::new(path, &found)))
     }
 
-    pub(super) fn new(path: PathBuf, stat: &Stat) -> Self {
+    pub(super) fn new(path: PathBuf, file: &OpenFile) -> Self {
+        let stat = &file.stat;
         Self {
             path,
             device: stat.st_dev,
             inode: stat.st_ino,
+            born: file.born,
             mode: stat.st_mode & 0o7777,
             owner: stat.st_uid,
             group: Some(stat.st_gid),
@@ -170,8 +181,8 @@ impl SocketFile {
     }
 
     /// Removes the file, as [`SocketFile::unlink`], and says so where that fails, unless it was
-    /// clear from the start that it would.
-    pub(crate) fn clear(&self) {
+    /// clear from the start that it would. Returns whether there is nothing left to remove.
+    pub(crate) fn clear(&self) -> bool {
         match self.unlink() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 debug!(%error, socket = %self.path.display(), "the socket stays");
@@ -179,22 +190,59 @@ impl SocketFile {
             Err(error) => {
                 warn!(%error, socket = %self.path.display(), "cannot remove the socket");
             }
-            Ok(()) => {}
+            Ok(()) => return true,
         }
+        false
     }
 
-    /// Removes the file unless another server has put its own there meanwhile.
+    /// Removes the file unless another server has put its own there meanwhile. One that is
+    /// starting there may be about to.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system. Where a start holds its lock for too long the file stays.
     pub(crate) fn unlink(&self) -> io::Result<()> {
         let folder = match Folder::of(&self.path) {
             Err(Errno::NOENT) => return Ok(()),
             folder => folder?,
         };
-        match folder.look()? {
-            Some(found) if (found.st_dev, found.st_ino) == (self.device, self.inode) => {
-                Ok(folder.unlink()?)
-            }
-            _ => Ok(()),
+        if !self.is_in(&folder)? {
+            return Ok(());
         }
+        let _lock = match BindLock::take(&folder, UNLINK_PATIENCE) {
+            Ok(lock) => Some(lock),
+            Err(Unlocked::Impossible) => None,
+            Err(Unlocked::Held(_)) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::ResourceBusy,
+                    "another server is starting there",
+                ));
+            }
+        };
+        Ok(self.unlink_in(&folder)?)
+    }
+
+    /// The same for one who has the lock, or cannot have it.
+    pub(super) fn unlink_in(&self, folder: &Folder) -> Result<(), Errno> {
+        if self.is_in(folder)? {
+            folder.unlink()?;
+        }
+        Ok(())
+    }
+
+    fn is_in(&self, folder: &Folder) -> Result<bool, Errno> {
+        let found = match OpenFile::open(folder, folder.name()) {
+            Ok(found) => found,
+            Err(Errno::NOENT) => return Ok(false),
+            Err(errno) => return Err(errno),
+        };
+        // A release that did not note its birth may have made the file.
+        let is_born_then = match (self.born, found.born) {
+            (Some(noted), Some(born)) => noted == born,
+            _ => true,
+        };
+        let identity = (found.stat.st_dev, found.stat.st_ino);
+        Ok(is_born_then && identity == (self.device, self.inode))
     }
 }
 
@@ -203,15 +251,23 @@ impl SocketFile {
 pub(super) struct OpenFile {
     fd: OwnedFd,
     pub(super) stat: Stat,
+    born: Option<Birth>,
 }
 
 impl OpenFile {
     /// Opens what is at `path`, and follows no link.
     pub(super) fn at(path: &Path) -> Result<Self, Errno> {
+        Self::open(CWD, path.as_os_str())
+    }
+
+    fn open(folder: impl AsFd, name: &OsStr) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(CWD, path, flags, rustix::fs::Mode::empty())?;
+        let fd = openat(folder, name, flags, rustix::fs::Mode::empty())?;
         let stat = fstat(&fd)?;
-        Ok(Self { fd, stat })
+        let born = statx(&fd, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok();
+        let born = born.filter(|it| it.stx_mask & StatxFlags::BTIME.bits() != 0);
+        let born = born.map(|it| (it.stx_btime.tv_sec, it.stx_btime.tv_nsec));
+        Ok(Self { fd, stat, born })
     }
 
     pub(super) fn is_socket(&self) -> bool {
@@ -237,5 +293,69 @@ impl OpenFile {
     /// A path that leads to it for as long as it is open: proc_pid_fd(5).
     fn link(&self) -> String {
         format!("/proc/self/fd/{}", self.fd.as_raw_fd())
+    }
+}
+
+/// How long the end of a server waits for a start at the same path. Most of what the event loop
+/// does waits with it.
+const UNLINK_PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn bound(path: &Path) -> SocketFile {
+        UnixListener::bind(path).unwrap();
+        SocketFile::new(path.to_owned(), &OpenFile::at(path).unwrap())
+    }
+
+    #[test]
+    fn file_is_removed_once_whatever_its_mode_is_by_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let file = bound(&path);
+        std::fs::set_permissions(&path, Mode::from_mode(0o600)).unwrap();
+        file.unlink().unwrap();
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+        let _next = bound(&path);
+        file.unlink().unwrap();
+        file.unlink().unwrap();
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn file_of_another_server_with_the_same_inode_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let file = bound(&path);
+        let Some((seconds, nanoseconds)) = file.born else {
+            return;
+        };
+        let earlier = SocketFile {
+            born: Some((seconds - 1, nanoseconds)),
+            ..file.clone()
+        };
+        earlier.unlink().unwrap();
+        assert!(path.exists());
+        let of_an_earlier_release = SocketFile { born: None, ..file };
+        of_an_earlier_release.unlink().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn file_stays_while_a_start_may_be_about_to_exchange_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let file = bound(&path);
+        let folder = Folder::of(&path).unwrap();
+        let lock = BindLock::take(&folder, Duration::ZERO).unwrap();
+        let error = file.unlink().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+        assert!(path.exists());
+        drop(lock);
+        file.unlink().unwrap();
+        assert!(!path.exists());
     }
 }

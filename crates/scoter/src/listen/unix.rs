@@ -165,7 +165,7 @@ pub(crate) fn bind_path(
     // The process may change its directory later (--chdir), and so may the application.
     let path = std::path::absolute(path).map_err(|error| other(path, error))?;
     let folder = Folder::of(&path).map_err(|errno| bind_error(&path, errno))?;
-    let _lock = match BindLock::take(&folder) {
+    let _lock = match BindLock::take(&folder, LOCK_PATIENCE) {
         Ok(lock) => Some(lock),
         Err(Unlocked::Impossible) => None,
         Err(Unlocked::Held(lock)) => return Err(UnixError::Locked { path, lock }),
@@ -174,9 +174,9 @@ pub(crate) fn bind_path(
 
     let address = SocketAddrUnix::new(&path).map_err(|errno| other(&path, reason(errno)))?;
     let fd = stream_socket().map_err(|errno| other(&path, reason(errno)))?;
-    let file = create(&fd, &address, &path, permissions)?;
+    let file = create(&fd, &address, &folder, permissions)?;
     listen(&fd, backlog).map_err(|errno| {
-        let _ = file.unlink();
+        let _ = file.unlink_in(&folder);
         other(&path, reason(errno))
     })?;
     Ok((fd, file))
@@ -273,9 +273,10 @@ fn remove_stale(folder: &Folder) -> Result<(), UnixError> {
 fn create(
     fd: &OwnedFd,
     address: &SocketAddrUnix,
-    path: &Path,
+    folder: &Folder,
     permissions: &Permissions,
 ) -> Result<SocketFile, UnixError> {
+    let path = folder.path();
     let _creator = Creator::assume(permissions.owner, permissions.group);
     if permissions.owner.is_some_and(|uid| uid != Creator::uid()) {
         return Err(not_given_away(path));
@@ -292,8 +293,10 @@ fn create(
         return Err(exchanged());
     }
     let completed = complete(&mut made, permissions, path);
-    let file = SocketFile::new(path.to_owned(), &made.stat);
-    completed.inspect_err(|_| drop(file.unlink()))?;
+    let file = SocketFile::new(path.to_owned(), &made);
+    completed.inspect_err(|_| {
+        let _ = file.unlink_in(folder);
+    })?;
     Ok(file)
 }
 
