@@ -37,6 +37,10 @@ struct State {
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Too much waits already.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
 /// How long a thread stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stay {
@@ -89,8 +93,21 @@ impl Pool {
 
     /// Has a thread do something that nobody waits for.
     pub(crate) fn submit(&self, work: impl FnOnce() + Send + 'static) {
+        // No vector has room for so many.
+        let _ = self.try_submit(usize::MAX, work);
+    }
+
+    /// The same, unless `most` others wait for their turn.
+    pub(crate) fn try_submit(
+        &self,
+        most: usize,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Full> {
         let inner = &self.0;
         let mut state = inner.lock();
+        if state.jobs.len() >= most {
+            return Err(Full);
+        }
         state.jobs.push_back(Box::new(work));
         let wants_more = state.jobs.len() > state.idle && state.threads < inner.most;
         if wants_more {
@@ -102,6 +119,7 @@ impl Pool {
         if wants_more && inner.start_thread(Stay::WhileBusy).is_err() {
             inner.lock().threads -= 1;
         }
+        Ok(())
     }
 }
 
@@ -208,6 +226,29 @@ mod tests {
         assert!(pool.0.lock().threads <= 3);
         drop(gates);
         assert!(done.iter().all(|is_done| is_done.recv().is_ok()));
+    }
+
+    #[test]
+    fn job_beyond_the_bound_is_refused_until_there_is_room() {
+        let pool = Pool::start("test", 1).unwrap();
+        let (gate, opened) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        pool.submit(move || {
+            begun.send(()).unwrap();
+            let _ = opened.recv();
+        });
+        has_begun.recv().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let submit = |number| {
+            let sender = sender.clone();
+            pool.try_submit(2, move || sender.send(number).unwrap())
+        };
+        let submitted = [1, 2, 3, 4].map(submit);
+        assert_eq!(submitted, [Ok(()), Ok(()), Err(Full), Err(Full)]);
+        drop(gate);
+        assert_eq!([receiver.recv(), receiver.recv()], [Ok(1), Ok(2)]);
+        assert_eq!(submit(5), Ok(()));
+        assert_eq!(receiver.recv(), Ok(5));
     }
 
     #[test]

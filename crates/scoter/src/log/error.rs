@@ -4,7 +4,6 @@ use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber, error};
@@ -22,7 +21,6 @@ use super::json_event::{Application, JsonEvent};
 use super::panic::log_panics;
 use super::standard_error;
 use crate::config::{LogFormat, LogLevel, Options};
-use crate::pool::Pool;
 
 /// Starts logging, as `--log-level` and `--log-format` say. A later call changes both.
 pub(crate) fn init(options: &Options) {
@@ -55,32 +53,6 @@ pub(crate) fn init(options: &Options) {
     if started.is_ok() {
         let _ = LEVEL.set(handle);
         log_panics();
-    }
-}
-
-/// Starts the thread that logs for tasks. It is there before it is needed: nothing that
-/// watches over others may depend on a thread that is still to be had.
-///
-/// # Errors
-///
-/// Those of starting a thread.
-pub(crate) fn start_thread() -> io::Result<()> {
-    let _ = THREAD.set(Pool::start("scoter-log", 1)?);
-    Ok(())
-}
-
-/// Logs from a task: on a thread that may wait, and without waiting long for it. A standard
-/// error that nobody reads must not stop the reactor.
-pub(crate) async fn say(log: impl FnOnce() + Send + 'static) {
-    if let Some(thread) = THREAD.get() {
-        let _ = tokio::time::timeout(PATIENCE, thread.run(log)).await;
-    }
-}
-
-/// The same, without waiting at all.
-pub(crate) fn say_soon(log: impl FnOnce() + Send + 'static) {
-    if let Some(thread) = THREAD.get() {
-        thread.submit(log);
     }
 }
 
@@ -172,9 +144,4 @@ impl io::Write for StandardError {
 
 static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
 
-static THREAD: OnceLock<Pool> = OnceLock::new();
-
 static AS_JSON: AtomicBool = AtomicBool::new(false);
-
-/// How long a task waits for its line to be taken.
-const PATIENCE: Duration = Duration::from_millis(200);

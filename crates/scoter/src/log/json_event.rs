@@ -10,6 +10,7 @@
 //! | others | | the event's fields |
 
 use std::fmt;
+use std::io;
 
 use jiff::Timestamp;
 use serde::ser::SerializeMap;
@@ -52,7 +53,7 @@ pub(super) struct Application<'a> {
 
 impl fmt::Display for Application<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = Value::from(self.lines.trim_end_matches('\n'));
+        let message = self.lines.trim_end_matches('\n');
         show(
             &Object {
                 origin: ("source", "wsgi.errors"),
@@ -63,17 +64,33 @@ impl fmt::Display for Application<'_> {
     }
 }
 
-fn show(object: &Object<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let text = serde_json::to_string(object).map_err(|_| fmt::Error)?;
-    f.write_str(&text)
+/// Writes it piece by piece: it may be as long as a request's body, and is in memory already.
+fn show<V: Serialize>(object: &Object<'_, V>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    serde_json::to_writer(Pieces(f), object).map_err(|_| fmt::Error)
 }
 
-struct Object<'a> {
+struct Pieces<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl io::Write for Pieces<'_, '_> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        // serde_json writes whole strings, and parts that it ends at ASCII characters.
+        let text = std::str::from_utf8(piece).map_err(|_| io::ErrorKind::InvalidData)?;
+        let written = self.0.write_str(text);
+        written.map_err(|fmt::Error| io::ErrorKind::OutOfMemory)?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Object<'a, V> {
     origin: (&'static str, &'static str),
-    fields: &'a [(&'static str, Value)],
+    fields: &'a [(&'static str, V)],
 }
 
-impl Serialize for Object<'_> {
+impl<V: Serialize> Serialize for Object<'_, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let has = |key: &str| self.fields.iter().any(|(name, _)| *name == key);
         let mut map = serializer.serialize_map(None)?;
@@ -140,5 +157,46 @@ impl Visit for Fields {
             Ok(value) => self.push(field, value),
             Err(_) => self.push(field, value.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_an_application_are_one_object_whatever_they_are() {
+        for (lines, expected) in [
+            ("one\n", "one"),
+            ("one\ntwo\n\n", "one\ntwo"),
+            ("\n", ""),
+            ("", ""),
+            ("\"\u{1b}\u{e9}\u{1f600}\\", "\"\u{1b}\u{e9}\u{1f600}\\"),
+        ] {
+            let text = Application { lines }.to_string();
+            let object: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(object["message"], expected, "{text}");
+            assert_eq!(object["source"], "wsgi.errors");
+        }
+    }
+
+    /// Takes so many bytes, and no more.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lack_of_memory_for_lines_is_an_error() {
+        let lines = "x".repeat(1_000);
+        let application = Application { lines: &lines };
+        assert!(write!(Full(2_000), "{application}").is_ok());
+        assert!(write!(Full(500), "{application}").is_err());
     }
 }

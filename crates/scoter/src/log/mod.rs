@@ -15,10 +15,12 @@ mod json_event;
 mod panic;
 mod request_id;
 mod standard_error;
+mod thread;
 mod turn;
 
 pub(crate) use access::{AccessLog, Entry, OpenError};
-pub(crate) use error::{application_lines, init, say, say_soon, start_thread};
+pub(crate) use error::{application_lines, init};
 pub(crate) use format::{Template, TemplateError};
 pub(crate) use identity::{Identity, identify};
 pub(crate) use request_id::{RequestId, RequestIds};
+pub(crate) use thread::{say, say_soon, start_thread};

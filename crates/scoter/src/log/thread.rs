@@ -1,0 +1,114 @@
+//! The thread that logs for tasks, which may not wait for whoever reads standard error.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use crate::pool::Pool;
+
+/// Starts the thread that logs for tasks. It is there before it is needed: nothing that
+/// watches over others may depend on a thread that is still to be had.
+///
+/// # Errors
+///
+/// Those of starting a thread.
+pub(crate) fn start_thread() -> io::Result<()> {
+    let _ = THREAD.set(Thread::start()?);
+    Ok(())
+}
+
+/// Logs from a task: on a thread that may wait, and without waiting long for it. A standard
+/// error that nobody reads must not stop the reactor.
+pub(crate) async fn say(log: impl FnOnce() + Send + 'static) {
+    let (sender, said) = oneshot::channel::<()>();
+    say_soon(move || {
+        log();
+        drop(sender);
+    });
+    let _ = tokio::time::timeout(PATIENCE, said).await;
+}
+
+/// The same, without waiting at all.
+pub(crate) fn say_soon(log: impl FnOnce() + Send + 'static) {
+    if let Some(thread) = THREAD.get() {
+        thread.submit(log);
+    }
+}
+
+struct Thread {
+    pool: Pool,
+    /// Messages that found no room, and that no line has counted.
+    lost: Arc<AtomicU64>,
+}
+
+impl Thread {
+    fn start() -> io::Result<Self> {
+        Ok(Self {
+            pool: Pool::start("scoter-log", 1)?,
+            lost: Arc::default(),
+        })
+    }
+
+    fn submit(&self, log: impl FnOnce() + Send + 'static) {
+        let lost = Arc::clone(&self.lost);
+        let submitted = self.pool.try_submit(MOST_WAITING, move || {
+            log();
+            // Standard error is read again.
+            let lost = lost.swap(0, Ordering::Relaxed);
+            if lost > 0 {
+                warn!(
+                    lost,
+                    "messages were lost: standard error is read too slowly"
+                );
+            }
+        });
+        if submitted.is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+static THREAD: OnceLock<Thread> = OnceLock::new();
+
+/// How long a task waits for its line to be taken.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Messages that wait for their turn; each is a few hundred bytes, seldom more. A standard error
+/// that is not read at all is given up before that, one that is read slowly never is.
+const MOST_WAITING: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn messages_beyond_the_bound_are_counted_and_told_once() {
+        let thread = Thread::start().unwrap();
+        let (gate, opened) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        thread.submit(move || {
+            begun.send(()).unwrap();
+            let _ = opened.recv();
+        });
+        has_begun.recv().unwrap();
+        let (sender, said) = mpsc::channel();
+        for number in 0..MOST_WAITING + 3 {
+            let sender = sender.clone();
+            thread.submit(move || sender.send(number).unwrap());
+        }
+        assert_eq!(thread.lost.load(Ordering::Relaxed), 3);
+        drop(gate);
+        let last = sender.clone();
+        assert!(said.iter().take(MOST_WAITING).eq(0..MOST_WAITING));
+        thread.submit(move || last.send(MOST_WAITING).unwrap());
+        drop(sender);
+        assert!(said.iter().eq([MOST_WAITING]));
+        assert_eq!(thread.lost.load(Ordering::Relaxed), 0);
+    }
+}
