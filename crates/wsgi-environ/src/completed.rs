@@ -189,7 +189,7 @@ pub enum Note {
     },
     /// A body was left out because a reply with this status has none.
     BodyDropped {
-        /// 204 or 304.
+        /// 204, 205 or 304.
         status: u16,
     },
 }

@@ -47,7 +47,7 @@ impl Head {
         for header in headers {
             head.write_header(&header, out)?;
         }
-        if head.forbids_length() {
+        if head.ignores_length() {
             head.content_length = None;
         }
         Ok(head)
@@ -55,7 +55,7 @@ impl Head {
 
     /// Says whether a reply to this request has a body.
     pub(crate) fn has_body(&self, method: Method) -> bool {
-        method != Method::Head && !matches!(self.status, 204 | 304)
+        method != Method::Head && !matches!(self.status, 204 | 205 | 304)
     }
 
     /// Says whether a Content-Length that the application did not give may be
@@ -63,6 +63,18 @@ impl Head {
     pub(crate) fn may_add_length(&self) -> bool {
         // RFC 9110, 8.6: in a 304 it would be that of the reply which is not sent.
         self.content_length.is_none() && !self.forbids_length() && self.status != 304
+    }
+
+    /// The one length that the reply can have, whatever its body would have been. RFC 9110,
+    /// 15.3.6: a 205 has no content, and RFC 7231, 6.3.6: it says so, for clients take it for
+    /// a status like any other.
+    pub(crate) fn only_length(&self) -> Option<u64> {
+        (self.status == 205).then_some(0)
+    }
+
+    /// Whether a Content-Length of the application is left out.
+    fn ignores_length(&self) -> bool {
+        self.forbids_length() || self.only_length().is_some()
     }
 
     /// RFC 9110, 8.6: no Content-Length in a 1xx or 204.
@@ -105,7 +117,7 @@ impl Head {
             Kind::ContentLength => {
                 let repeated = self.content_length.is_some();
                 self.set_content_length(&value)?;
-                if repeated || self.forbids_length() {
+                if repeated || self.ignores_length() {
                     return Ok(());
                 }
             }

@@ -240,7 +240,7 @@ impl Reply {
             );
             match (self.excess, head.content_length) {
                 (0, _) => {}
-                (_, _) if matches!(head.status, 204 | 304) => notes.push(Note::BodyDropped {
+                (_, _) if matches!(head.status, 204 | 205 | 304) => notes.push(Note::BodyDropped {
                     status: head.status,
                 }),
                 (excess, Some(declared)) if self.method != Method::Head => {
@@ -260,6 +260,7 @@ impl Reply {
         }
         let head = self.head.as_mut().ok_or(SendError::NotStarted)?;
         if self.progress == Progress::Open {
+            let size = head.only_length().or(size);
             if let Some(size) = size.filter(|_| head.may_add_length()) {
                 head.content_length = Some(size);
                 self.out.extend_from_slice(b"Content-Length: ");

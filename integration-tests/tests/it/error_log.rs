@@ -221,79 +221,78 @@ fn requests_that_are_not_slow_are_not_logged() {
     assert!(!log.contains("slow request"), "{log}");
 }
 
+/// Starts a server whose standard error is a pipe, shows what comes out of it, and passes TERM on. It ends with the
+/// server, and with its exit code.
+const READER: &str = "\
+import os, signal, sys
+reader, writer = os.pipe()
+server = os.fork()
+if server == 0:
+    os.dup2(writer, 2)
+    os.execvp(sys.argv[1], sys.argv[1:])
+os.close(writer)
+signal.signal(signal.SIGTERM, lambda *_: os.kill(server, signal.SIGTERM))
+while text := os.read(reader, 65536):
+    os.write(2, text)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(server, 0)[1]))
+";
+
 #[test]
 fn standard_error_that_nobody_reads_stops_nothing() {
-    let scoter = Scoter::serving("stuffed");
-    fs::write(
-        scoter.folder().join("stuffed.py"),
-        "import os\n\
+    let scoter = Scoter::serving("stuffed")
+        .under(["python3", "-c", READER])
+        .with_file(
+            "stuffed.py",
+            "import os\n\
          from probe import plain\n\
-         reader, writer = os.pipe()\n\
-         os.set_blocking(reader, False)\n\
-         def drained():\n    \
-             try:\n        \
-                 while piece := os.read(reader, 65536):\n            \
-                     yield piece\n    \
-             except BlockingIOError:\n        \
-                 pass\n\
          def application(environ, start_response):\n    \
              if environ['PATH_INFO'] == '/stuff':\n        \
-                 os.set_blocking(writer, False)\n        \
+                 os.set_blocking(2, False)\n        \
                  try:\n            \
-                     while os.write(writer, b'.' * 4096):\n                \
+                     while os.write(2, b'.' * 4096):\n                \
                          pass\n        \
                  except BlockingIOError:\n            \
-                     os.set_blocking(writer, True)\n        \
-                 os.dup2(writer, 2)\n    \
+                     os.set_blocking(2, True)\n    \
              if environ['PATH_INFO'] == '/fails':\n        \
                  raise ValueError('x' * 10_000)\n    \
-             if environ['PATH_INFO'] == '/drain':\n        \
-                 return plain(start_response, b''.join(drained()))\n    \
              return plain(start_response, 'served')\n",
-    )
-    .expect("the test's own folder");
+        );
     let mut scoter = scoter.args(["--threads", "2"]).start();
     let ask = |path| scoter.connect().packet(&get(path)).reply();
+    scoter.signal(Signal::SIGSTOP);
+    until("nobody reads", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", scoter.pid()));
+        stat.expect("it runs").contains(") T ").then_some(())
+    });
     assert_eq!(ask("/stuff").text(), "served");
     for _ in 0..20 {
         assert_eq!(ask("/fails").status, 500);
     }
-    assert!(!ask("/drain").text().contains("ValueError"));
+    scoter.signal(Signal::SIGCONT);
+    scoter.wait_for_log("....");
+    assert!(!scoter.stderr().contains("ValueError"));
     assert_eq!(ask("/fails").status, 500);
-    let log = ask("/drain").text();
+    scoter.wait_for_log("messages were lost: nobody had read standard error for a while lost=20");
+    let finished = scoter.stop();
+    let log = finished.stderr;
     assert_eq!(log.matches("ValueError: xxx").count(), 1, "{log}");
-    assert!(
-        log.contains("messages were lost: nobody had read standard error for a while lost=20"),
-        "{log}"
-    );
-    let served = scoter.stop().stdout;
-    assert_eq!(served.lines().count(), 24, "{served}");
+    let served = finished.stdout;
+    assert_eq!(served.lines().count(), 22, "{served}");
 }
 
 #[test]
 fn long_messages_of_several_threads_stay_whole_in_a_pipe() {
-    let scoter = Scoter::serving("piped");
-    fs::write(
-        scoter.folder().join("piped.py"),
-        "import os, threading\n\
-         reader, writer = os.pipe()\n\
-         def copy():\n    \
-             with open(os.path.join(os.environ['TEST_FOLDER'], 'copy'), 'wb', 0) as log:\n        \
-                 while piece := os.read(reader, 65536):\n            \
-                     log.write(piece)\n\
-         threading.Thread(target=copy, daemon=True).start()\n\
-         def application(environ, start_response):\n    \
-             letter = environ['PATH_INFO'][1:]\n    \
-             if not letter:\n        \
-                 os.dup2(writer, 2)\n    \
-             environ['wsgi.errors'].write(letter * 20_000 + '\\n')\n    \
-             start_response('200 OK', [])\n    \
-             return []\n",
-    )
-    .expect("the test's own folder");
-    let copy = scoter.folder().join("copy");
+    let scoter = Scoter::serving("piped")
+        .under(["python3", "-c", READER])
+        .with_file(
+            "piped.py",
+            "def application(environ, start_response):\n    \
+                 letter = environ['PATH_INFO'][1:]\n    \
+                 environ['wsgi.errors'].write(letter * 20_000 + '\\n')\n    \
+                 start_response('200 OK', [])\n    \
+                 return []\n",
+        );
     let scoter = scoter.args(["--threads", "4"]).start();
-    scoter.connect().packet(&get("/")).reply();
     thread::scope(|scope| {
         for letter in ["a", "b", "c", "d"] {
             let scoter = &scoter;
@@ -307,7 +306,7 @@ fn long_messages_of_several_threads_stay_whole_in_a_pipe() {
     });
     let is_message = |line: &&str| line.len() > 10_000;
     let log = until("every line has been copied", || {
-        let log = fs::read_to_string(&copy).expect("made by the application");
+        let log = scoter.stderr();
         (log.lines().filter(is_message).count() >= 100 && log.ends_with('\n')).then_some(log)
     });
     for line in log.lines().filter(is_message) {

@@ -68,7 +68,7 @@ fn head_through_nginx_is_complete() {
 #[test]
 fn statuses_without_body_have_none() {
     let scoter = Scoter::serving("heads").start();
-    for status in ["204 No Content", "304 Not Modified"] {
+    for status in ["204 No Content", "205 Reset Content", "304 Not Modified"] {
         let head = serde_json::json!({ "status": status, "headers": [["X-A", "1"]] }).to_string();
         let packet = integration_tests::post("/", head.len());
         let reply = scoter.connect().packet(&packet).send(head).reply();

@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use integration_tests::{Peer, Running, Scoter, get, until};
+use integration_tests::{Peer, Running, Scoter, get, until, with};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -94,6 +94,74 @@ fn server_whose_output_nobody_reads_any_more_serves_reloads_and_stops() {
             assert_eq!(finished.code, Some(0), "{what}: {}", finished.stderr);
             assert!(!scoter.socket().exists(), "{what}");
             scoter.wait_until_all_are_gone();
+        }
+    }
+}
+
+/// Does with its standard streams what HOW says, when WHEN says, and prints then.
+const REDIRECTING: &str = "\
+import os
+from probe import plain
+def redirect():
+    if os.environ['HOW'] == 'close':
+        os.close(1)
+        os.close(2)
+    else:
+        file = os.open('printed', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        os.close(file)
+if os.environ['WHEN'] == 'import':
+    redirect()
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/redirect':
+        redirect()
+    elif environ['PATH_INFO'] == '/print':
+        os.write(1, b'to standard output\\n')
+        os.write(2, b'to standard error\\n')
+    elif environ['PATH_INFO'] == '/raise':
+        environ['wsgi.errors'].write('to wsgi.errors\\n')
+        raise LookupError('of a redirected worker')
+    return plain(start_response, environ['PATH_INFO'])
+";
+
+#[test]
+fn what_an_application_does_with_standard_streams_moves_its_own_output_only() {
+    for (when, master) in [
+        ("import", "--preload"),
+        ("import", "--preload=false"),
+        ("request", "--preload=false"),
+        ("import", "--no-master"),
+        ("request", "--no-master"),
+    ] {
+        for how in ["close", "exchange"] {
+            let what = format!("{how} {when} {master}");
+            let mut scoter = Scoter::serving("redirecting")
+                .with_file("redirecting.py", REDIRECTING)
+                .env("HOW", how)
+                .env("WHEN", when)
+                .args(["--access-log", "on", master])
+                .start();
+            let ask = |path| scoter.connect().packet(&get(path)).reply().status;
+            if when == "request" {
+                assert_eq!(ask("/redirect"), 200, "{what}");
+            }
+            if how == "exchange" {
+                assert_eq!(ask("/print"), 200, "{what}");
+                let printed = fs::read_to_string(scoter.folder().join("printed"));
+                let expected = "to standard output\nto standard error\n";
+                assert_eq!(printed.expect("it has been opened"), expected, "{what}");
+            }
+            let packet = with(get("/raise"), [("REQUEST_URI", "/raise?it")]);
+            assert_eq!(scoter.connect().packet(&packet).reply().status, 500);
+            scoter.wait_for_log("of a redirected worker");
+            scoter.wait_for_log("to wsgi.errors");
+            let finished = scoter.stop();
+            assert!(finished.stdout.contains("/raise?it"), "{what}");
+            if how == "exchange" {
+                let printed = fs::read_to_string(scoter.folder().join("printed"));
+                assert_eq!(printed.expect("read before").lines().count(), 2, "{what}");
+            }
         }
     }
 }

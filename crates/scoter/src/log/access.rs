@@ -18,6 +18,7 @@ use super::destination::Destination;
 use super::format::{Process, Record, write_line};
 use super::identity::{self, Identity};
 use super::request_id::RequestId;
+use super::streams;
 use crate::asked::Asked;
 use crate::config::{AccessLogFormat, AccessLogTo};
 
@@ -81,8 +82,8 @@ impl AccessLog {
     pub(crate) fn open(to: &AccessLogTo, format: &AccessLogFormat) -> Result<OpenLog, OpenError> {
         let (file, path) = match to {
             AccessLogTo::Off => return Ok(OpenLog(None)),
-            AccessLogTo::Stdout => (duplicate(io::stdout())?, None),
-            AccessLogTo::Stderr => (duplicate(io::stderr())?, None),
+            AccessLogTo::Stdout => (duplicate(streams::standard_output())?, None),
+            AccessLogTo::Stderr => (duplicate(streams::standard_error())?, None),
             AccessLogTo::File(path) => match append_to(path) {
                 Ok(file) => (file, Some(path.clone())),
                 Err(error) => {

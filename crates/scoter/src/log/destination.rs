@@ -9,6 +9,7 @@ use rustix::io::{Errno, write};
 
 use super::access::AccessLog;
 use super::standard_error;
+use super::streams;
 use super::turn::{PIPE_BUF, Turn, is_same, is_stream, wait_writable};
 use crate::descriptors::{Watch, move_up, watch};
 use crate::fork::Mark;
@@ -30,7 +31,7 @@ impl Destination {
     pub(super) fn new(file: File) -> Self {
         let file: File = move_up(file);
         let threads = is_stream(&file).then(|| {
-            if is_same(&file, io::stderr()) {
+            if is_same(&file, streams::standard_error()) {
                 standard_error::threads()
             } else {
                 Arc::default()

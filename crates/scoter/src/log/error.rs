@@ -20,6 +20,7 @@ use super::identity::{self, Identity};
 use super::json_event::{Application, JsonEvent};
 use super::panic::log_panics;
 use super::standard_error;
+use super::streams;
 use crate::config::{LogFormat, LogLevel, Options};
 
 /// Starts logging, as `--log-level` and `--log-format` say. A later call changes both.
@@ -36,6 +37,7 @@ pub(crate) fn init(options: &Options) {
         let _ = current.reload(level);
         return;
     }
+    streams::keep();
     let (filter, handle) = reload::Layer::new(level);
     let lines = tracing_subscriber::fmt::layer()
         .event_format(Look {

@@ -15,6 +15,7 @@ mod json_event;
 mod panic;
 mod request_id;
 mod standard_error;
+mod streams;
 mod thread;
 mod turn;
 

@@ -1,7 +1,7 @@
 //! Standard error, which may be a pipe that nobody reads.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::io::{Errno, write};
 use tracing::warn;
 
+use super::streams;
 use super::turn::{PIPE_BUF, Turn, is_stream, wait_writable};
 
 /// Writes whole lines in one piece, so that lines of other processes stay outside.
@@ -17,7 +18,7 @@ use super::turn::{PIPE_BUF, Turn, is_stream, wait_writable};
 /// lost. Where nobody takes them for [`PATIENCE`] they are dropped, and so are, without any
 /// wait, those that follow, until somebody reads again; then a line says how many.
 pub(super) fn write_lines(lines: &[u8]) {
-    if let Some(lost @ 1..) = OUTLET.write(io::stderr().as_fd(), lines, PATIENCE) {
+    if let Some(lost @ 1..) = OUTLET.write(streams::standard_error(), lines, PATIENCE) {
         warn!(
             lost,
             "messages were lost: nobody had read standard error for a while"
@@ -58,7 +59,7 @@ impl Outlet {
     }
 
     fn try_write(&self, fd: BorrowedFd<'_>, lines: &[u8], patience: Duration) -> io::Result<()> {
-        // Looked at each time: the application may have put something else there.
+        // Looked at each time: in a child of the application it is what that has put there.
         let is_stream = is_stream(fd);
         let _turn = if is_stream {
             let turn = Turn::wait_until(fd, &self.threads, Instant::now() + patience);
@@ -88,7 +89,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, OwnedFd};
 
     use rustix::fs::{OFlags, fcntl_setfl};
 

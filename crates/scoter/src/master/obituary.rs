@@ -38,8 +38,9 @@ impl Coroner {
         let Some(number) = status.signal() else {
             let code = status.code().unwrap_or_default();
             if code == i32::from(DAMAGED) {
-                return "it had lost a part of its own, which its last line names: application \
-                        code closes descriptors that are not its own, most likely"
+                return "it had lost a part of its own, which its last line names, unless it had \
+                        nothing left to write to: application code closes descriptors that are \
+                        not its own, most likely"
                     .to_owned();
             }
             return format!(
@@ -114,8 +115,9 @@ mod tests {
             ),
             (
                 Some(71 << 8),
-                "it had lost a part of its own, which its last line names: application code \
-                 closes descriptors that are not its own, most likely",
+                "it had lost a part of its own, which its last line names, unless it had \
+                 nothing left to write to: application code closes descriptors that are not its \
+                 own, most likely",
             ),
             (
                 None,

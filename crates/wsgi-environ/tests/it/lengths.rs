@@ -154,6 +154,20 @@ fn statuses_without_a_body_get_none() {
         ("204 No Content", "[]", "[]", ""),
         ("204 No Content", "[('Content-Length', '0')]", "[b'']", ""),
         ("204 No Content", "[('Content-Length', '1')]", "[b'x']", ""),
+        // Any other than this length would have the client wait for a body.
+        ("205 Reset Content", "[]", "[]", "Content-Length: 0\r\n"),
+        (
+            "205 Reset Content",
+            "[('Content-Length', '1')]",
+            "[b'x']",
+            "Content-Length: 0\r\n",
+        ),
+        (
+            "205 Reset Content",
+            "[]",
+            "(c for c in [b'x', b'y'])",
+            "Content-Length: 0\r\n",
+        ),
         ("304 Not Modified", "[]", "[]", ""),
         (
             "304 Not Modified",

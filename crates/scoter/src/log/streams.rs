@@ -1,0 +1,108 @@
+//! The standard streams that this process was started with.
+//!
+//! They belong to the application, too, which may close the numbers 1 and 2 or put files of
+//! its own there. What the server has to say goes where the operator wanted it.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
+
+use rustix::fs::fstat;
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::stdio::{stderr, stdout};
+
+use crate::descriptors::{move_up, watch_for_ever};
+use crate::fork::{self, Own};
+
+/// Keeps them as they are now: to be called before the application is loaded.
+pub(super) fn keep() {
+    for (name, stream, number) in [
+        ("standard output", &STDOUT, stdout()),
+        ("standard error", &STDERR, stderr()),
+    ] {
+        if let Some(kept) = stream.get_or_init(|| Kept::of(number)) {
+            watch_for_ever(name, &kept.fd);
+        }
+    }
+}
+
+/// Returns standard output, as it was kept.
+pub(super) fn standard_output() -> BorrowedFd<'static> {
+    find(&STDOUT).unwrap_or_else(stdout)
+}
+
+/// Returns standard error, as it was kept.
+pub(super) fn standard_error() -> BorrowedFd<'static> {
+    find(&STDERR).unwrap_or_else(stderr)
+}
+
+/// A stream at a number that the application does not know of.
+#[derive(Debug)]
+struct Kept {
+    fd: Own,
+    /// Device and inode.
+    place: (u64, u64),
+}
+
+impl Kept {
+    /// `None` where there is no descriptor to be had.
+    fn of(stream: BorrowedFd<'_>) -> Option<Self> {
+        let place = place(stream)?;
+        let fd = move_up(fcntl_dupfd_cloexec(stream, LAST_STREAM + 1).ok()?);
+        Some(Self { fd, place })
+    }
+
+    /// Whether the number has been closed, and may be a file of the application's now.
+    fn is_lost(&self) -> bool {
+        place(self.fd.as_fd()) != Some(self.place)
+    }
+}
+
+/// A child of the application keeps nothing of the server, and writes where that does.
+fn find(stream: &'static OnceLock<Option<Kept>>) -> Option<BorrowedFd<'static>> {
+    let kept = stream.get()?.as_ref();
+    let kept = kept.filter(|kept| !fork::is_child() && !kept.is_lost());
+    kept.map(|kept| kept.fd.as_fd())
+}
+
+fn place(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    fstat(fd).ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+static STDOUT: OnceLock<Option<Kept>> = OnceLock::new();
+
+static STDERR: OnceLock<Option<Kept>> = OnceLock::new();
+
+/// The number of standard error.
+const LAST_STREAM: i32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+
+    use rustix::io::dup2;
+
+    use super::*;
+
+    #[test]
+    fn stream_is_kept_whatever_becomes_of_its_number() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let kept = Kept::of(writer.as_fd()).unwrap();
+        drop(writer);
+        assert!(!kept.is_lost());
+        let mut file = File::from(kept.fd.as_fd().try_clone_to_owned().unwrap());
+        file.write_all(b"x").unwrap();
+        drop(file);
+        let mut fd = std::os::fd::OwnedFd::from(kept.fd);
+        dup2(tempfile::tempfile().unwrap(), &mut fd).unwrap();
+        let kept = Kept {
+            fd: fd.into(),
+            place: kept.place,
+        };
+        assert!(kept.is_lost());
+        drop(kept);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "x");
+    }
+}
