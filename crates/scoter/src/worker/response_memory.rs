@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use pyo3::Python;
 use pyo3::pybacked::PyBackedBytes;
@@ -29,6 +30,9 @@ pub(crate) struct ResponseMemory {
     unneeded: Mutex<Vec<Retained>>,
     /// Whether there are any, readable without the lock by slots under load.
     has_unneeded: AtomicBool,
+    /// Whether something was freed that the system has not been given back.
+    is_untrimmed: AtomicBool,
+    trimmed: Mutex<Option<Instant>>,
     wakeup: Own,
 }
 
@@ -65,6 +69,8 @@ impl ResponseMemory {
             left: AtomicU64::new(bytes),
             unneeded: Mutex::default(),
             has_unneeded: AtomicBool::new(false),
+            is_untrimmed: AtomicBool::new(false),
+            trimmed: Mutex::default(),
             wakeup: move_up(eventfd(0, flags)?),
         }))
     }
@@ -82,8 +88,9 @@ impl ResponseMemory {
         })
     }
 
-    /// Frees what nobody needs any more, if there is anything.
-    pub(crate) fn free_unneeded(&self, py: Python<'_>) {
+    /// Frees what nobody needs any more, if there is anything. What is freed stays the
+    /// process's until [`trim`](Self::trim).
+    pub(crate) fn free_unneeded(&self, _attached: Python<'_>) {
         if self.has_unneeded.load(Ordering::Acquire) {
             let unneeded = {
                 let mut unneeded = self.unneeded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +99,38 @@ impl ResponseMemory {
             };
             // Not under the lock: the interpreter may have something else to do first.
             drop(unneeded);
-            py.detach(trim_memory);
+            self.is_untrimmed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Gives what has been freed back to the system, at most once in [`TRIM_INTERVAL`]: it takes
+    /// long, and is for slots that have nothing to do.
+    pub(crate) fn trim(&self, py: Python<'_>) {
+        if !self.is_untrimmed.load(Ordering::Acquire) {
+            return;
+        }
+        py.detach(|| {
+            let is_due = {
+                let mut trimmed = self.trimmed.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_due = is_over(*trimmed);
+                if is_due {
+                    *trimmed = Some(Instant::now());
+                }
+                is_due
+            };
+            if is_due && self.is_untrimmed.swap(false, Ordering::AcqRel) {
+                trim_memory();
+            }
+        });
+    }
+
+    /// Wakes a slot for what was freed too soon after the last [`trim`](Self::trim).
+    pub(crate) fn remind(&self) {
+        if self.is_untrimmed.load(Ordering::Acquire) {
+            let trimmed = *self.trimmed.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_over(trimmed) {
+                self.wake();
+            }
         }
     }
 
@@ -105,6 +143,10 @@ impl ResponseMemory {
         let mut unneeded = self.unneeded.lock().unwrap_or_else(PoisonError::into_inner);
         unneeded.push(retained);
         self.has_unneeded.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         let _ = write(&self.wakeup, &1u64.to_ne_bytes());
     }
 }
@@ -162,6 +204,14 @@ impl Drop for Pieces {
         }
     }
 }
+
+/// Whether [`TRIM_INTERVAL`] is over.
+fn is_over(trimmed: Option<Instant>) -> bool {
+    trimmed.is_none_or(|time| time.elapsed() >= TRIM_INTERVAL)
+}
+
+/// Between two times at which memory is given back: a walk over all that the allocator has.
+const TRIM_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -243,6 +293,40 @@ mod tests {
             assert_eq!(left(&memory), BYTES, "{name}");
             assert_eq!(references(), before, "{name}");
         }
+    }
+
+    #[test]
+    fn memory_is_given_back_by_who_is_idle_and_not_more_often_than_it_may() {
+        Python::initialize();
+        let memory = memory();
+        let object = Python::attach(|py| PyBytes::new(py, &[b'x'; 100]).unbind());
+        let free = |py: Python<'_>| {
+            let mut pieces = pieces(&object);
+            pieces.count(memory.take(100).unwrap());
+            drop(pieces);
+            memory.free_unneeded(py);
+            memory.consume_wakeup();
+        };
+        let waits = || memory.is_untrimmed.load(Ordering::Relaxed);
+        let is_woken = || read(&memory.wakeup, &mut [0u8; 8]).is_ok();
+        Python::attach(|py| {
+            free(py);
+            assert!(waits(), "a slot with a response to send does not");
+            memory.trim(py);
+            assert!(!waits());
+            memory.remind();
+            assert!(!is_woken(), "there is nothing");
+            free(py);
+            memory.trim(py);
+            assert!(waits(), "too soon");
+            memory.remind();
+            assert!(!is_woken(), "too soon");
+            *memory.trimmed.lock().unwrap() = Instant::now().checked_sub(TRIM_INTERVAL);
+            memory.remind();
+            assert!(is_woken());
+            memory.trim(py);
+            assert!(!waits());
+        });
     }
 
     #[test]

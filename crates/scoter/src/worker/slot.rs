@@ -153,7 +153,10 @@ impl Slot {
                         report::signal_handler_failed(py, &error);
                     }
                 }
-                Next::FreeMemory => self.shared.response_memory.free_unneeded(py),
+                Next::FreeMemory => {
+                    self.shared.response_memory.free_unneeded(py);
+                    self.shared.response_memory.trim(py);
+                }
                 Next::End => return,
             }
         }

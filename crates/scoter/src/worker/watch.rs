@@ -106,6 +106,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         let totals = shared.board.totals();
         totals.heartbeat.store(now(), Ordering::Relaxed);
         fatal::check_descriptors();
+        shared.response_memory.remind();
         if shared.access_log.is_abandoned() {
             fatal::end_of_thread(AccessLog::NAME);
         }
