@@ -1,6 +1,6 @@
 //! What is on `sys.path`, from the Python that starts the server to those that it starts.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
@@ -10,7 +10,12 @@ use serde::{Deserialize, Serialize};
 /// The entries of `sys.path`, in their order. Scripts extend it before they call scoter:
 /// those of zc.buildout, shiv and pex, and zip archives are on it themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SearchPath(Vec<OsString>);
+pub(crate) struct SearchPath {
+    entries: Vec<OsString>,
+    /// The folder of the standard library of the Python that had them: another Python has
+    /// another one, with its version in its name.
+    library: Option<PathBuf>,
+}
 
 impl SearchPath {
     /// What this interpreter has there, but for the folder of the command `scoter`, which
@@ -27,8 +32,8 @@ impl SearchPath {
         // Python looks for the file behind a link.
         let script = script.and_then(|path| path.canonicalize().ok());
         if let Some(folder) = script.as_deref().and_then(Path::parent) {
-            if path.0.first().is_some_and(|first| first == folder) {
-                path.0.remove(0);
+            if path.entries.first().is_some_and(|first| first == folder) {
+                path.entries.remove(0);
             }
         }
         Ok(path)
@@ -44,28 +49,68 @@ impl SearchPath {
         let path = self.followed_by(Self::now(py)?);
         let list = list(py)?;
         list.del_slice(0, list.len())?;
-        path.0.iter().try_for_each(|entry| list.append(entry))
+        path.entries.iter().try_for_each(|entry| list.append(entry))
     }
 
-    /// This one, and behind it what only `other` has.
-    pub(crate) fn followed_by(mut self, other: Self) -> Self {
-        for entry in other.0 {
-            if !self.0.contains(&entry) {
-                self.0.push(entry);
+    /// This one, and behind it what only `later` has. Where that is another Python's, what
+    /// belonged to the one before is left out: it must not find that one's standard library.
+    pub(crate) fn followed_by(self, later: Self) -> Self {
+        let Self {
+            mut entries,
+            library,
+        } = self;
+        if let Some(before) = library.filter(|_| later.library.is_some()) {
+            if later.library.as_ref() != Some(&before) {
+                let is_same_version =
+                    later.library.as_deref().and_then(Path::file_name) == before.file_name();
+                entries.retain(|entry| {
+                    let entry = Path::new(entry);
+                    !is_of(&before, entry) && (is_same_version || !names_version(&before, entry))
+                });
             }
         }
-        self
+        for entry in later.entries {
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+        Self {
+            entries,
+            library: later.library,
+        }
     }
 
     fn now(py: Python<'_>) -> PyResult<Self> {
         // Python skips what is no text, too.
         let entries = list(py)?.iter();
         let texts = entries.filter(|entry| entry.is_instance_of::<PyString>());
-        texts
-            .map(|entry| entry.extract())
-            .collect::<PyResult<_>>()
-            .map(Self)
+        let entries = texts.map(|entry| entry.extract());
+        // Only a library that is in an archive or in the program itself has no file.
+        let file = py.import("os")?.getattr_opt("__file__")?;
+        let file = file.and_then(|file| file.extract::<PathBuf>().ok());
+        Ok(Self {
+            entries: entries.collect::<PyResult<_>>()?,
+            library: file.as_deref().and_then(Path::parent).map(Path::to_owned),
+        })
     }
+}
+
+/// Whether an entry is a part of the standard library, or what is installed in its folder.
+fn is_of(library: &Path, entry: &Path) -> bool {
+    let archive = library.file_name().and_then(OsStr::to_str);
+    let archive = archive.map(|name| format!("{}.zip", name.replace('.', "")));
+    entry.starts_with(library) || archive.is_some_and(|name| entry == library.with_file_name(name))
+}
+
+/// Whether an entry is for the version of that library alone, as the folders of virtual
+/// environments and of users are: `lib/python3.11/site-packages`.
+fn names_version(library: &Path, entry: &Path) -> bool {
+    let version = library.file_name().unwrap_or_default();
+    let archive = version.to_string_lossy().replace('.', "") + ".zip";
+    version.as_encoded_bytes().starts_with(b"python")
+        && entry
+            .components()
+            .any(|part| part.as_os_str() == version || part.as_os_str() == archive.as_str())
 }
 
 fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
@@ -79,9 +124,56 @@ const COMMAND: &str = "scoter";
 mod tests {
     use super::*;
 
+    fn path(library: Option<&str>, entries: &[&str]) -> SearchPath {
+        SearchPath {
+            entries: entries.iter().map(OsString::from).collect(),
+            library: library.map(PathBuf::from),
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_another_python_is_left_out() {
+        let before = [
+            "/eggs/one",
+            "/usr/lib/python311.zip",
+            "/usr/lib/python3.11",
+            "/usr/lib/python3.11/lib-dynload",
+            "/venv/lib/python3.11/site-packages",
+            "/usr/lib/python3/dist-packages",
+            "/srv/python3.11-app",
+        ];
+        let of_the_script = [
+            "/eggs/one",
+            "/usr/lib/python3/dist-packages",
+            "/srv/python3.11-app",
+        ];
+        let of_any_patch = [
+            "/eggs/one",
+            "/venv/lib/python3.11/site-packages",
+            "/usr/lib/python3/dist-packages",
+            "/srv/python3.11-app",
+        ];
+        for (library, kept) in [
+            (Some("/usr/lib/python3.11"), &before[..]),
+            (None, &before),
+            (Some("/usr/lib/python3.12"), &of_the_script),
+            (Some("/usr/lib/python3.11t"), &of_the_script),
+            (Some("/opt/lib/python3.11"), &of_any_patch),
+        ] {
+            let later = library.unwrap_or("/later");
+            let both =
+                path(Some("/usr/lib/python3.11"), &before).followed_by(path(library, &[later]));
+            let mut expected = kept.to_vec();
+            if !expected.contains(&later) {
+                expected.push(later);
+            }
+            assert_eq!(both, path(library, &expected), "{library:?}");
+        }
+    }
+
     #[test]
     fn path_of_the_start_comes_first_and_once() {
-        let path = |entries: &[&str]| SearchPath(entries.iter().map(OsString::from).collect());
+        let path = |entries: &[&str]| path(None, entries);
         let (given, found) = (
             path(&["/eggs", "/lib", "/site"]),
             path(&["/lib", "/site", "/new"]),
