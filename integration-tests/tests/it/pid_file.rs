@@ -67,6 +67,7 @@ fn file_of_a_killed_server_is_replaced() {
     let (scoter, path) = with_pid_file("hello");
     fs::write(&path, "4194304000\n").expect("the test's own folder");
     let scoter = scoter.start();
+    assert!(!scoter.stderr().contains("--pid-file"));
     assert_eq!(read(&path), format!("{}\n", scoter.pid()));
     assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
 }
@@ -157,4 +158,33 @@ fn upgrade_keeps_the_file_itself() {
     let finished = scoter.command(["reload", "--upgrade"]);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert_eq!(fs::metadata(&path).expect("it is there").ino(), before);
+}
+
+#[test]
+fn file_of_a_server_that_runs_is_replaced_with_a_warning() {
+    const WARNING: &str = "--pid-file named another process that runs";
+    let (first, path) = with_pid_file("hello");
+    let mut first = first.start();
+    let mut second = Scoter::serving("hello")
+        .args(["--pid-file".into(), path.clone()])
+        .start();
+    let line = second.wait_for_log(WARNING);
+    for part in [
+        "WARN",
+        &format!("path={}", path.display()),
+        &format!("pid={}", first.pid()),
+        "name=\"scoter-master\"",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert_eq!(read(&path), format!("{}\n", second.pid()));
+    // It is the second one's now.
+    let log = first.stop().stderr;
+    assert!(!log.contains(WARNING), "{log}");
+    assert_eq!(read(&path), format!("{}\n", second.pid()));
+    let finished = second.command(["reload", "--upgrade"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let log = second.stop().stderr;
+    assert_eq!(log.matches(WARNING).count(), 1, "{log}");
+    assert!(!path.exists());
 }

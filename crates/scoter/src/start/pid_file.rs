@@ -5,7 +5,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use tracing::warn;
 
@@ -23,7 +26,8 @@ struct Written {
 }
 
 impl PidFile {
-    /// Writes it, over whatever an earlier master has left.
+    /// Writes it, over whatever an earlier master has left. Where that may run still, this is
+    /// said, and no more: the number may be another process's since the system was started.
     ///
     /// # Errors
     ///
@@ -91,6 +95,7 @@ fn write(path: &Path) -> io::Result<Written> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(in_the_way());
     }
+    let before = read_number(path);
     let folder = folder(path);
     let mut file = tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(0o644))
@@ -98,10 +103,50 @@ fn write(path: &Path) -> io::Result<Written> {
     file.write_all(ours().as_bytes())?;
     let identity = identity(file.as_file())?;
     file.persist(path).map_err(|error| error.error)?;
+    warn_of(before, path);
     Ok(Written {
         path: path.to_owned(),
         identity,
     })
+}
+
+/// Says that another process, which a file has named until now, is alive.
+fn warn_of(before: Option<Pid>, path: &Path) {
+    let Some(pid) = before.filter(|&pid| pid != Pid::this()) else {
+        return;
+    };
+    if let Some(name) = find_living(pid) {
+        let (path, pid) = (path.display(), pid.as_raw());
+        warn!(
+            %path,
+            pid,
+            name,
+            "--pid-file named another process that runs: if that is a server, signals that are \
+             meant for it reach this one from now on (give each server a file of its own)"
+        );
+    }
+}
+
+/// The number in a file that is there before it is written.
+fn read_number(path: &Path) -> Option<Pid> {
+    let text = read(open(path).ok()?).ok()?;
+    let number = text.trim_end().parse().ok()?;
+    (number > 0).then(|| Pid::from_raw(number))
+}
+
+/// Finds a process that has not ended, and returns its name. A zombie has.
+fn find_living(pid: Pid) -> Option<String> {
+    if kill(pid, None) == Err(Errno::ESRCH) {
+        return None;
+    }
+    // Whose process it is may be nobody else's business (proc(5), hidepid).
+    let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else {
+        return Some(String::new());
+    };
+    let stat = String::from_utf8_lossy(&stat);
+    // The name may have parentheses itself (proc_pid_stat(5)).
+    let (name, fields) = stat.split_once('(')?.1.rsplit_once(") ")?;
+    (!fields.starts_with(['Z', 'X'])).then(|| name.to_owned())
 }
 
 fn in_the_way() -> io::Error {
@@ -129,9 +174,7 @@ impl Written {
         if identity(&file)? != self.identity {
             return Ok(false);
         }
-        let mut text = String::new();
-        file.take(LONGEST).read_to_string(&mut text)?;
-        Ok(text == ours())
+        Ok(read(file)? == ours())
     }
 }
 
@@ -151,6 +194,12 @@ fn open(path: &Path) -> io::Result<File> {
     options.read(true).custom_flags(flags.bits()).open(path)
 }
 
+fn read(file: File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn ours() -> String {
     format!("{}\n", std::process::id())
 }
@@ -165,7 +214,45 @@ const LONGEST: u64 = 24;
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+
     use super::*;
+
+    #[test]
+    fn number_is_read_from_what_may_be_a_pid_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pid");
+        assert_eq!(read_number(&path), None);
+        for (text, expected) in [
+            ("17\n", Some(17)),
+            ("17", Some(17)),
+            ("", None),
+            ("-17\n", None),
+            ("0\n", None),
+            ("17 18\n", None),
+            ("no number\n", None),
+            ("99999999999999999999999999\n", None),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(read_number(&path), expected.map(Pid::from_raw), "{text:?}");
+        }
+        fs::write(&path, [0xff, b'1']).unwrap();
+        assert_eq!(read_number(&path), None);
+    }
+
+    #[test]
+    fn process_lives_until_it_is_a_zombie() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        assert!(find_living(pid).is_some());
+        child.kill().unwrap();
+        waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+        assert_eq!(find_living(pid), None);
+        child.wait().unwrap();
+        assert_eq!(find_living(pid), None);
+    }
 
     #[test]
     fn what_has_been_put_in_its_place_is_left_alone() {
