@@ -314,6 +314,14 @@ impl ScoterBuilder {
         self
     }
 
+    /// As [`Self::limit_files`], but lets the process raise the limit again.
+    #[must_use]
+    pub fn limit_files_softly(mut self, limit: usize) -> Self {
+        let script = format!("ulimit -Sn {limit} && exec \"$0\" \"$@\"");
+        self.wrapper = ["sh", "-c", &script].map(OsString::from).into();
+        self
+    }
+
     /// Runs `scoter check` with the same arguments.
     #[must_use]
     pub fn as_check(mut self) -> Self {

@@ -16,6 +16,7 @@ mod descriptors;
 pub mod embed;
 mod failure;
 mod fatal;
+mod file_limit;
 mod fork;
 mod hooks;
 mod interpreter;

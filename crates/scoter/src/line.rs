@@ -53,6 +53,9 @@ pub(crate) struct Configuration {
     pub(crate) control: Option<SocketFile>,
     /// `sys.path` of the Python that started the server.
     pub(crate) path: SearchPath,
+    /// The soft limit of open files that the server was started with.
+    #[serde(default)]
+    pub(crate) file_limit: Option<u64>,
 }
 
 impl Configuration {
@@ -378,6 +381,7 @@ mod tests {
             listeners: Vec::new(),
             control: None,
             path: SearchPath::default(),
+            file_limit: None,
         };
         let memory = sent.to_memory().unwrap();
         master

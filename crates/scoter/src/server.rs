@@ -10,6 +10,7 @@ use tracing::{error, warn};
 use crate::config::{Options, Settings};
 use crate::crash_report::describe_crashes_in;
 use crate::failure::Failure;
+use crate::file_limit;
 use crate::interpreter::{traceback, watch_forks};
 use crate::log;
 use crate::master;
@@ -29,7 +30,10 @@ pub(crate) fn run(
     settings: Settings,
     options: Options,
 ) -> u8 {
+    // Before anything has a number that depends on it.
+    file_limit::raise(&options);
     log::init(&options);
+    file_limit::warn_if_low(&options);
     let served = if options.no_master {
         serve_alone(py, &program, &settings, options).map(|never| match never {})
     } else if let Err(error) = python_signals::take(py) {

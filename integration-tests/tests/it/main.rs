@@ -22,6 +22,7 @@ mod endurance;
 mod environ;
 mod error_log;
 mod failures;
+mod file_limits;
 mod file_wrapper;
 mod flask;
 mod forks;

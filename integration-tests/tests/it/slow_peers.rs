@@ -120,19 +120,29 @@ fn peer_that_has_said_everything_is_answered() {
 #[test]
 fn running_out_of_files_is_survived() {
     let scoter = Scoter::serving("bodies").limit_files(64).start();
-    let mut many: Vec<_> = (0..200).map(|_| scoter.connect()).collect();
     let packet = post("/everything", 2).to_vec().expect("fits");
+    let begin = |_| {
+        let mut peer = scoter.connect();
+        drop(peer.try_send(&packet));
+        peer
+    };
+    let mut many: Vec<_> = (0..200).map(begin).collect();
+    assert_others_are_answered(&scoter);
+    let mut served = 0;
     for peer in &mut many {
-        peer.send(&packet);
-    }
-    // Some are accepted, some wait in the kernel; the first ones make room by leaving.
-    for mut peer in many.drain(..100) {
         drop(peer.try_send(b"ok"));
-        drop(peer);
+        let answer = peer.ending().bytes();
+        let text = String::from_utf8_lossy(&answer);
+        if text.starts_with("HTTP/1.1 200 ") && text.ends_with("ok") {
+            served += 1;
+        } else {
+            // Few may wait, for there are few descriptors. Who has not sent a byte when the next
+            // one comes is closed for it.
+            let is_turned_away = text.is_empty() || text.starts_with("HTTP/1.1 503 ");
+            assert!(is_turned_away, "{text}");
+        }
     }
-    for peer in &mut many {
-        assert_eq!(peer.send("ok").reply().text(), "ok");
-    }
+    assert!(served >= 2, "{served}");
     assert_others_are_answered(&scoter);
 }
 

@@ -21,6 +21,8 @@ use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use pyo3::prelude::*;
 
+use crate::file_limit;
+
 pub(crate) use descriptors::{Mark, Own, mark_new};
 pub(crate) use dispositions::replace;
 
@@ -144,6 +146,8 @@ extern "C" fn in_child() {
         IS_CHILD.store(true, Ordering::Relaxed);
         dispositions::give_back();
         descriptors::release();
+        // Last: numbers beyond the limit cannot be replaced.
+        file_limit::give_back();
     }
     restore_mask();
 }

@@ -31,6 +31,7 @@ use crate::config::{Options, Settings};
 use crate::crash_report::describe_crashes_in;
 use crate::descriptors::{fill_standard_streams, move_up, watch_for_ever};
 use crate::failure::Failure;
+use crate::file_limit;
 use crate::fork::{self, Own};
 use crate::hooks::set_worker_id;
 use crate::interpreter::{self, traceback};
@@ -95,6 +96,9 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         .map_err(|error| error.to_string())
         .and_then(|settings| settings.options().map_err(|error| error.to_string()))
         .map_err(io::Error::other)?;
+    if let Some(before) = configuration.file_limit {
+        file_limit::inherit(before);
+    }
     log::init(&options);
     configuration.path.apply(py).map_err(python)?;
     let mut prepared = Prepared {

@@ -23,6 +23,7 @@ use super::event::Event;
 use super::liveness::Silence;
 use crate::config::{Options, Settings};
 use crate::crash_report::CrashReport;
+use crate::file_limit;
 use crate::line::{Configuration, FromLauncher, Line, Received, ToLauncher};
 use crate::listen::{Listener, SocketFile};
 use crate::program::Program;
@@ -134,6 +135,7 @@ impl Launcher {
             listeners: listeners.iter().map(Listener::describe).collect(),
             control: control.cloned(),
             path: program.search_path().clone(),
+            file_limit: Some(file_limit::before()),
         };
         // From here on the launcher learns that it is let go, if anything goes wrong.
         let mut launcher = Self::adopt(generation.number, pid, ours, false, events)?;

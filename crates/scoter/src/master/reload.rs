@@ -14,6 +14,7 @@ use super::touch::Watch;
 use super::worker::{Phase, Worker};
 use crate::config::{Change, Options, Settings};
 use crate::control::{ReloadError, ReloadStatus, Reloaded};
+use crate::file_limit;
 use crate::log;
 
 /// A new generation on its way.
@@ -102,6 +103,10 @@ impl Supervisor {
         if !needs_restart.is_empty() {
             let options = needs_restart.join(", ");
             warn!(options, "changed, but takes effect only after a restart");
+        }
+        if options.max_pending > self.options.max_pending {
+            file_limit::raise(&options);
+            file_limit::warn_if_low(&options);
         }
         let rescaled = changed.iter().any(|opt| opt.name == "workers");
         let scale = rescaled.then(|| Scale::new(options.workers));

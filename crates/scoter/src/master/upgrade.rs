@@ -27,6 +27,7 @@ use super::worker::{Phase, Worker};
 use crate::config::{Options, Settings};
 use crate::control::{ControlListener, ReloadError, ReloadStatus, Totals};
 use crate::failure::Failure;
+use crate::file_limit;
 use crate::line::Line;
 use crate::listen::{AllowList, BindError, Description, Listener};
 use crate::process::own;
@@ -51,6 +52,9 @@ pub(super) struct State {
     control: Option<(RawFd, PathBuf)>,
     #[serde(default)]
     path: SearchPath,
+    /// The soft limit of open files that the server was started with.
+    #[serde(default)]
+    file_limit: Option<u64>,
     generations: Vec<GenerationState>,
     workers: Vec<WorkerState>,
 }
@@ -122,7 +126,11 @@ pub(super) fn resumed() -> io::Result<Option<State>> {
     let mut text = String::new();
     file.rewind()?;
     file.read_to_string(&mut text)?;
-    Ok(Some(serde_json::from_str(&text)?))
+    let state: State = serde_json::from_str(&text)?;
+    if let Some(before) = state.file_limit {
+        file_limit::inherit(before);
+    }
+    Ok(Some(state))
 }
 
 impl State {
@@ -316,6 +324,7 @@ impl Supervisor {
                 .as_ref()
                 .map(|control| (control.as_fd().as_raw_fd(), control.path().to_owned())),
             path: self.program.search_path().clone(),
+            file_limit: Some(file_limit::before()),
             generations: self
                 .generations
                 .iter()

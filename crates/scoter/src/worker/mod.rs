@@ -53,6 +53,7 @@ use crate::asked::{Asked, Lack, Param};
 use crate::config::Options;
 use crate::descriptors::watch_for_ever;
 use crate::fatal;
+use crate::file_limit;
 use crate::jitter::enlarge;
 use crate::line::FromWorker;
 use crate::listen::Listener;
@@ -119,7 +120,11 @@ impl Shared {
     ) -> io::Result<(Arc<Self>, Handoffs)> {
         let overseer = overseer.secured();
         let slots = usize::from(options.threads);
-        let (reactor, handoffs) = Reactor::new(options.max_pending as usize, slots);
+        let (reactor, handoffs) = Reactor::new(
+            options.max_pending as usize,
+            file_limit::most_waiting(slots),
+            slots,
+        );
         let timeouts = options.request_timeout.map(|request| Timeouts {
             request: request.0,
             grace: options.request_grace.0,

@@ -23,6 +23,7 @@ use crate::application::Loaded;
 use crate::banner;
 use crate::config::Options;
 use crate::failure::Failure;
+use crate::file_limit;
 use crate::hooks::{Event, run_hooks};
 use crate::interpreter::{self, SignalWakeups, traceback};
 use crate::line::FromWorker;
@@ -150,6 +151,7 @@ impl Worker<'_> {
         drop(watch);
         self.shared.watch.prepare(py);
         one_thread::expect(self.options.threads);
+        file_limit::check(slots(self.options))?;
         let slots = self
             .make_slots(py, &service, &wakeups)
             .map_err(python(py))?;

@@ -56,10 +56,11 @@ enum Handoff {
 }
 
 impl Reactor {
-    /// Makes the two ends; at most `capacity` connections wait in each direction, and as many
-    /// for their first bytes.
-    pub(crate) fn new(capacity: usize, slots: usize) -> (Self, Handoffs) {
-        let newcomers = capacity.max(LEAST_NEWCOMERS);
+    /// Makes the two ends; at most `wanted` connections wait in each direction, and as many
+    /// for their first bytes; of each kind no more than `most`, which descriptors are left for.
+    pub(crate) fn new(wanted: usize, most: usize, slots: usize) -> (Self, Handoffs) {
+        let capacity = wanted.min(most);
+        let newcomers = capacity.max(LEAST_NEWCOMERS).min(most);
         // Room for every connection with a permit, for each slot's last word, which may be
         // said for it too, and for the last words of all: a send never finds it full.
         let (sender, receiver) = mpsc::channel(2 * (capacity + slots + 1) + newcomers);

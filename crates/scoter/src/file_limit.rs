@@ -1,0 +1,172 @@
+//! The limit of open files (RLIMIT_NOFILE): raised as far as the configuration needs it, given
+//! back to children of the application, and shared out among what a worker keeps open.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::warn;
+
+use crate::config::Options;
+
+/// Raises the soft limit to what `options` need, as far as the hard limit allows. It is never
+/// lowered. What it was is noted, the first time.
+pub(crate) fn raise(options: &Options) {
+    let limit = getrlimit(Resource::Nofile);
+    let soft = limit.current.unwrap_or(UNLIMITED);
+    if before() == UNKNOWN {
+        BEFORE.store(soft, Relaxed);
+    }
+    let raised = wanted(options).min(limit.maximum.unwrap_or(UNLIMITED));
+    if raised > soft {
+        let limit = Rlimit {
+            current: Some(raised),
+            ..limit
+        };
+        // A system that does not allow it leaves the old one, which is warned about then.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    RAISED.store(soft_limit(), Relaxed);
+}
+
+/// The soft limit before the server raised it, for processes that inherit the raised one.
+pub(crate) fn before() -> u64 {
+    BEFORE.load(Relaxed)
+}
+
+/// Notes what the soft limit was before an earlier process of the server raised it.
+pub(crate) fn inherit(before: u64) {
+    BEFORE.store(before, Relaxed);
+    RAISED.store(soft_limit(), Relaxed);
+}
+
+/// Restores the soft limit in a child of the application, unless that has set another. It is
+/// async-signal-safe.
+pub(crate) fn give_back() {
+    let limit = getrlimit(Resource::Nofile);
+    let soft = limit.current.unwrap_or(UNLIMITED);
+    let before = before();
+    if before < soft && soft == RAISED.load(Relaxed) {
+        let limit = Rlimit {
+            current: Some(before),
+            ..limit
+        };
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+/// Says that the limit is too low for `--max-pending`, if it is.
+pub(crate) fn warn_if_low(options: &Options) {
+    let limit = soft_limit();
+    let places = places(limit, usize::from(options.threads));
+    if places < options.max_pending as usize {
+        warn!(
+            limit,
+            places,
+            max_pending = options.max_pending,
+            needed = wanted(options),
+            "the limit of open files is too low for --max-pending, so fewer connections can wait \
+             in each worker: raise it (LimitNOFILE= in the systemd unit, or ulimit -n)"
+        );
+    }
+}
+
+/// How many connections of each kind may wait in a worker with so many threads.
+pub(crate) fn most_waiting(threads: usize) -> usize {
+    places(soft_limit(), threads)
+}
+
+/// Sees to it that a worker can take connections with so many threads, once it has opened all
+/// that it needs itself but what each thread has of its own.
+///
+/// # Errors
+///
+/// What is missing.
+pub(crate) fn check(threads: usize) -> io::Result<()> {
+    let limit = soft_limit();
+    // The folder itself is open while it is read.
+    let open = match std::fs::read_dir("/proc/self/fd") {
+        Ok(folder) => folder.count().saturating_sub(1) as u64,
+        Err(_) => limit,
+    };
+    let needed = open.saturating_add(2 * threads as u64 + SPARE);
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "the limit of open files is {limit}, of which the worker has {open} in use before its \
+         first request, and {threads} threads need at least {needed}\nhint: raise the limit \
+         (LimitNOFILE= in the systemd unit, or ulimit -n), or lower --threads"
+    )))
+}
+
+fn soft_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(UNLIMITED)
+}
+
+/// What lets as many connections wait as the options say, and own descriptors have their high
+/// numbers.
+fn wanted(options: &Options) -> u64 {
+    let waiting = KINDS * u64::from(options.max_pending);
+    BASE + 2 * u64::from(options.threads) + waiting
+}
+
+/// Half of a low limit is kept for the threads, the application and the worker itself.
+fn places(limit: u64, threads: usize) -> usize {
+    let own = OWN + SPARE + 2 * threads as u64;
+    let kept = (limit / 2).min(MOST_KEPT).max(own);
+    let places = (limit.saturating_sub(kept) / KINDS).max(1);
+    usize::try_from(places).unwrap_or(usize::MAX)
+}
+
+/// The soft limit that the server has been started with.
+static BEFORE: AtomicU64 = AtomicU64::new(UNKNOWN);
+
+/// The soft limit that the server has set.
+static RAISED: AtomicU64 = AtomicU64::new(UNKNOWN);
+
+const UNKNOWN: u64 = u64::MAX;
+const UNLIMITED: u64 = u64::MAX;
+
+/// Connections wait for their first bytes, until the reactor takes them in and after that; for
+/// the rest of a request; and for a reader of their response.
+const KINDS: u64 = 4;
+
+/// The numbers below own descriptors, those of own descriptors, and some for the application.
+const BASE: u64 = 4_096 + 256;
+
+/// Descriptors that are not for connections that wait, where the limit is high enough.
+const MOST_KEPT: u64 = 1_024;
+
+/// What a worker keeps open, besides one descriptor for each thread.
+const OWN: u64 = 40;
+
+/// What the application may need to serve at all.
+const SPARE: u64 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_fit_into_the_limit() {
+        for (limit, threads, expected) in [
+            (0, 1, 1),
+            (64, 1, 3),
+            (64, 32, 1),
+            (256, 4, 32),
+            (1_024, 4, 128),
+            (2_048, 4, 256),
+            (4_352 + 4 * 1_024, 4, 1_856),
+            (2_048, 600, 200),
+        ] {
+            let places = places(limit, threads);
+            assert_eq!(places, expected, "{limit} {threads}");
+            if places > 1 {
+                let used = OWN + 2 * threads as u64 + KINDS * places as u64;
+                assert!(used <= limit, "{limit} {threads}");
+            }
+        }
+        assert!(places(UNLIMITED, 4) > 1_000_000);
+    }
+}

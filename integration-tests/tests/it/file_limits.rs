@@ -1,0 +1,147 @@
+//! The limit of open files: raised for the server, derived from, and given back to children.
+
+use std::time::{Duration, Instant};
+
+use integration_tests::{Peer, Scoter, get, post};
+use nix::sys::signal::Signal;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const TOO_LOW: &str = "the limit of open files is too low for --max-pending";
+
+/// Lets this process open `number` files.
+fn allow_files(number: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < number) {
+        let limit = Rlimit {
+            current: Some(number),
+            ..limit
+        };
+        setrlimit(Resource::Nofile, limit).expect("the hard limit allows it");
+    }
+}
+
+fn slow_uploads(scoter: &Scoter, number: usize) -> Vec<Peer> {
+    let packet = post("/everything", 2).to_vec().expect("fits");
+    let begin = |_| {
+        let mut peer = scoter.connect();
+        peer.send(&packet);
+        peer
+    };
+    (0..number).map(begin).collect()
+}
+
+#[track_caller]
+fn assert_complete_requests_are_prompt(scoter: &Scoter) {
+    let start = Instant::now();
+    let request = [&post("/everything", 2).to_vec().expect("fits")[..], b"ok"].concat();
+    for _ in 0..20 {
+        assert_eq!(scoter.connect().send(&request).reply().text(), "ok");
+    }
+    let elapsed = start.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+}
+
+#[track_caller]
+fn assert_limits(scoter: &Scoter, own: &str, child: &str) {
+    for (path, expected) in [("/own", own), ("/child", child)] {
+        let packet = get(path).to_vec().expect("fits");
+        assert_eq!(scoter.connect().send(&packet).reply().text(), expected);
+    }
+}
+
+#[test]
+fn as_many_slow_uploads_as_may_wait_starve_nobody_at_a_low_soft_limit() {
+    allow_files(4_096);
+    let scoter = Scoter::serving("bodies")
+        .limit_files_softly(1_024)
+        .args(["--max-pending", "1024"])
+        .start();
+    let mut uploads = slow_uploads(&scoter, 1_024);
+    assert_complete_requests_are_prompt(&scoter);
+    for upload in &mut uploads {
+        assert_eq!(upload.send("ok").reply().text(), "ok");
+    }
+    assert!(scoter.log_lines(TOO_LOW).is_empty());
+}
+
+#[test]
+fn low_hard_limit_is_said_once_and_bounds_what_waits() {
+    let scoter = Scoter::serving("bodies")
+        .limit_files(256)
+        .workers("2")
+        .start();
+    let said = scoter.wait_for_log_lines(1, TOO_LOW);
+    let figures = ["limit=256", "places=32", "max_pending=1024", "LimitNOFILE="];
+    for figure in figures {
+        assert!(said[0].contains(figure), "{said:?}");
+    }
+    let mut uploads = slow_uploads(&scoter, 200);
+    assert_complete_requests_are_prompt(&scoter);
+    let mut served = 0;
+    for upload in &mut uploads {
+        drop(upload.try_send(b"ok"));
+        let reply = upload.reply();
+        match reply.status {
+            200 => served += 1,
+            status => assert_eq!(status, 503),
+        }
+    }
+    // Of one worker at least.
+    assert!((32..200).contains(&served), "{served}");
+    assert_complete_requests_are_prompt(&scoter);
+    assert!(scoter.log_lines("Too many open files").is_empty());
+    assert_eq!(scoter.log_lines(TOO_LOW).len(), 1);
+}
+
+#[test]
+fn reload_with_more_places_raises_the_limit_or_says_that_it_cannot() {
+    let scoter = Scoter::serving("file_limit")
+        .limit_files(6_000)
+        .with_file("scoter.toml", "max-pending = 100\n")
+        .args(["--config", "scoter.toml"])
+        .start();
+    assert_limits(&scoter, "6000", "6000");
+    assert!(scoter.log_lines(TOO_LOW).is_empty());
+    scoter.put("scoter.toml", "max-pending = 5000\n");
+    scoter.signal(Signal::SIGHUP);
+    scoter.wait_for_log("reloaded generation=2");
+    assert_eq!(scoter.log_lines(TOO_LOW).len(), 1);
+}
+
+#[test]
+fn children_of_the_application_have_the_limit_of_before() {
+    for arguments in [
+        &["--max-pending", "1000"][..],
+        &["--max-pending", "1000", "--preload"],
+    ] {
+        let scoter = Scoter::serving("file_limit")
+            .limit_files_softly(512)
+            .args(arguments)
+            .start();
+        assert_limits(&scoter, "8360", "512");
+        scoter.signal(Signal::SIGUSR2);
+        scoter.wait_for_log("reloaded generation=2");
+        assert_limits(&scoter, "8360", "512");
+    }
+    let scoter = Scoter::serving("file_limit")
+        .limit_files_softly(512)
+        .args(["--no-master", "--max-pending", "1000"])
+        .start();
+    assert_limits(&scoter, "8360", "512");
+}
+
+#[test]
+fn worker_without_descriptors_for_its_threads_fails_the_start() {
+    let finished = Scoter::serving("bodies")
+        .limit_files(64)
+        .args(["--threads", "32"])
+        .run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    for words in [
+        "the limit of open files is 64",
+        "32 threads need at least",
+        "--threads",
+    ] {
+        assert!(finished.stderr.contains(words), "{finished:?}");
+    }
+}
