@@ -289,7 +289,10 @@ fn server_whose_master_dies_while_a_launcher_imports_removes_its_sockets() {
     until("its sockets are removed", || {
         (!socket.exists()).then_some(())
     });
-    assert!(process.stderr().contains("the master is gone"));
+    until("the reason", || {
+        let log = process.stderr();
+        log.contains("the master is gone").then_some(())
+    });
 }
 
 /// Returns the process that `apps/starting.py` has started most lately.

@@ -262,7 +262,11 @@ impl Departure {
             if begun.elapsed() >= time {
                 return;
             }
-            let deadline = (begun + time).min(Instant::now() + SHORT_DRAIN_TIME);
+            let mut deadline = begun + time;
+            // A stop has less patience than that, which each wait counts for itself.
+            if shared.stop.ending().is_none() {
+                deadline = deadline.min(Instant::now() + SHORT_DRAIN_TIME);
+            }
             match peer.wait(deadline, |peer| peer.discard(&mut scratch)).await {
                 Waited::Done(Ok(1..)) | Waited::TimedOut => {}
                 Waited::Done(_) | Waited::Stopping => return,
