@@ -6,7 +6,6 @@
 //! program that embeds Python. `crates/README.md` describes how the parts work together.
 
 mod application;
-mod asked;
 mod banner;
 mod command;
 mod config;
@@ -30,6 +29,7 @@ mod pool;
 mod process;
 mod program;
 mod python_signals;
+mod request_head;
 mod scoreboard;
 mod search_path;
 mod server;

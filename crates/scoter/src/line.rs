@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::asked::Lack;
 use crate::fork::{self, Own};
 use crate::listen::{Description, SocketFile};
+use crate::request_head::MissingVars;
 use crate::search_path::SearchPath;
 
 /// What the master tells a launcher.
@@ -137,7 +137,7 @@ pub(crate) enum FromWorker {
     /// It cannot serve, and ends.
     Failed(Failed),
     /// A request came without what every request has.
-    Lack { missing: Lack },
+    MissingVars { missing: MissingVars },
     /// It wants to be replaced, and serves until it is told to retire.
     Replace { reason: String },
     /// It serves no more: a request that cannot be ended keeps it.

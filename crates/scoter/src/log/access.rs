@@ -19,13 +19,13 @@ use super::format::{Process, Record, write_line};
 use super::identity::{self, Identity};
 use super::request_id::RequestId;
 use super::streams;
-use crate::asked::Asked;
 use crate::config::{AccessLogFormat, AccessLogTo};
+use crate::request_head::RequestHead;
 
 /// What a line tells about one request.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) asked: Arc<Asked>,
+    pub(crate) head: Arc<RequestHead>,
     pub(crate) request_id: RequestId,
     pub(crate) status: u16,
     /// Bytes behind the head.
@@ -372,10 +372,10 @@ mod tests {
     use super::*;
 
     fn entry(uri: &str) -> Entry {
-        let asked = Asked::of([("REQUEST_URI", uri)]);
+        let head = RequestHead::of([("REQUEST_URI", uri)]);
         Entry {
-            request_id: RequestIds::new().unwrap().of(&asked.packet.vars, None),
-            asked: Arc::new(asked),
+            request_id: RequestIds::new().unwrap().of(&head.packet.vars, None),
+            head: Arc::new(head),
             status: 200,
             body_bytes: 0,
             accepted: Instant::now(),

@@ -91,8 +91,8 @@ pub(super) struct Supervisor {
     pub(super) is_last_call: bool,
     /// What a signal asked for before there was anything to reload.
     pub(super) early: Option<Again>,
-    /// Whether it has been said that requests lack what every request has.
-    pub(super) lack_is_known: bool,
+    /// Whether it has been logged that requests come without variables that every request has.
+    pub(super) missing_vars_known: bool,
     /// Launchers that have been let go.
     pub(super) departing: Vec<Departing>,
     /// What the workers' places have been through, by generation and number: that the old
@@ -142,7 +142,7 @@ impl Supervisor {
             events,
             is_last_call: false,
             early: None,
-            lack_is_known: false,
+            missing_vars_known: false,
             departing: Vec::new(),
             places: HashMap::new(),
             incoming,
@@ -368,8 +368,8 @@ impl Supervisor {
                 self.on_ready(generation, &application, import_ms);
             }
             FromWorker::Failed(failed) => worker.failed = Some(failed),
-            FromWorker::Lack { missing } => {
-                if !std::mem::replace(&mut self.lack_is_known, true) {
+            FromWorker::MissingVars { missing } => {
+                if !std::mem::replace(&mut self.missing_vars_known, true) {
                     missing.warn();
                 }
             }

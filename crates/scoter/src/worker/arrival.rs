@@ -19,9 +19,9 @@ use super::refusal::Refusal;
 use super::request::{Request, Stage, body_of, streamed_body};
 use super::room::make_room;
 use super::waiter::{Waited, Waiter};
-use crate::asked::Asked;
 use crate::descriptors::move_aside;
 use crate::log::say;
+use crate::request_head::RequestHead;
 
 /// A connection whose request is incomplete.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) enum Part {
     /// The rest of the packet.
     Packet,
     /// The rest of the body.
-    Body(Arc<Asked>),
+    Body(Arc<RequestHead>),
 }
 
 impl Part {
@@ -46,7 +46,7 @@ impl Part {
     pub(super) fn method(&self) -> Method {
         match self {
             Self::Packet => Method::Other,
-            Self::Body(asked) => asked.kind(),
+            Self::Body(head) => head.kind(),
         }
     }
 }
@@ -69,7 +69,7 @@ impl<R: Into<Refusal>> From<R> for Refused {
 /// What an arrival turned into.
 pub(super) enum Arrived {
     /// A request, and whether there was more behind it.
-    Request(Arc<Asked>, Body, bool),
+    Request(Arc<RequestHead>, Body, bool),
     Ping([u8; 4]),
 }
 
@@ -95,22 +95,22 @@ impl Arrival {
         } = self;
         let peer = Waiter::new(Arc::clone(&connection), Interest::READABLE, &shared.stop)
             .map_err(|error| Refusal::of(&connection, error))?;
-        let asked = match missing {
-            Part::Body(asked) => asked,
+        let head = match missing {
+            Part::Body(head) => head,
             Part::Packet => {
                 let deadline = (connection.accepted() + shared.header_timeout).into();
                 match receive_packet(&peer, &mut buffer, deadline, shared).await? {
-                    Stage::Body(asked) => asked,
-                    Stage::Whole(asked, body) => {
-                        return Ok(Arrived::Request(asked, body, !buffer.is_empty()));
+                    Stage::Body(head) => head,
+                    Stage::Whole(head, body) => {
+                        return Ok(Arrived::Request(head, body, !buffer.is_empty()));
                     }
                     Stage::Ping(answer) => return Ok(Arrived::Ping(answer)),
                     Stage::Packet => return Err(Refusal::PeerGone.into()),
                 }
             }
         };
-        let method = asked.kind();
-        receive_rest(connection, &peer, buffer, asked, shared)
+        let method = head.kind();
+        receive_rest(connection, &peer, buffer, head, shared)
             .await
             .map_err(|refusal| Refused { refusal, method })
     }
@@ -121,15 +121,15 @@ async fn receive_rest(
     connection: Arc<Connection>,
     peer: &Waiter<'_>,
     mut buffer: BytesMut,
-    asked: Arc<Asked>,
+    head: Arc<RequestHead>,
     shared: &Shared,
 ) -> Result<Arrived, Refusal> {
-    let length = asked.content_length()?;
+    let length = head.content_length()?;
     if buffer.is_empty() {
         if let Begun::Not(permit) = begin_body(peer, &mut buffer, length, shared).await? {
             let late = LateBody::new(connection, permit);
             let body = Body::streamed(Bytes::new(), length, Arc::new(late));
-            return Ok(Arrived::Request(asked, body, false));
+            return Ok(Arrived::Request(head, body, false));
         }
     }
     let body = if shared.intake.streams(length) {
@@ -137,7 +137,7 @@ async fn receive_rest(
     } else {
         receive_body(peer, &mut buffer, length, shared).await?
     };
-    Ok(Arrived::Request(asked, body, !buffer.is_empty()))
+    Ok(Arrived::Request(head, body, !buffer.is_empty()))
 }
 
 /// Queues a request for the slots, with the permit that bounds the queue. What cannot be served
@@ -149,11 +149,11 @@ pub(super) async fn conclude(
     permit: OwnedSemaphorePermit,
 ) -> Option<(Departure, OwnedSemaphorePermit)> {
     match arrived {
-        Ok(Arrived::Request(asked, body, overrun)) => {
+        Ok(Arrived::Request(head, body, overrun)) => {
             shared.ready.push(Request {
                 connection,
-                request_id: shared.request_id(&asked),
-                asked,
+                request_id: shared.request_id(&head),
+                head,
                 body,
                 overrun,
                 since: std::time::Instant::now(),

@@ -85,7 +85,7 @@ impl Departure {
 
     /// A reply in the place of the application's, which has sent nothing.
     pub(crate) fn instead(overdue: &Overdue, status: u16) -> Self {
-        let method = overdue.asked.kind();
+        let method = overdue.head.kind();
         let text = format!("{}\n", reason_phrase(status));
         let mut reply = Vec::new();
         write_plain_reply(status, &text, method, &mut reply);
@@ -95,7 +95,7 @@ impl Departure {
         };
         let mut departure = Self::reply(Arc::clone(&overdue.connection), reply);
         departure.entry = Some(Entry {
-            asked: Arc::clone(&overdue.asked),
+            head: Arc::clone(&overdue.head),
             request_id: overdue.request_id.clone(),
             status,
             body_bytes,
@@ -392,8 +392,8 @@ mod tests {
     use wsgi_environ::{Rest, Tail};
 
     use super::*;
-    use crate::asked::Asked;
     use crate::listen::Family;
+    use crate::request_head::RequestHead;
 
     fn departure(shared: &Shared, outgoing: Outgoing) -> (Departure, UnixStream) {
         let (ours, client) = UnixStream::pair().unwrap();
@@ -462,10 +462,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let arguments = ["--write-timeout", "10ms", "--slow-request", "1ms"];
         let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &arguments);
-        let asked = Arc::new(Asked::of([("PATH_INFO", "/")]));
+        let head = Arc::new(RequestHead::of([("PATH_INFO", "/")]));
         let entry = || Entry {
-            request_id: shared.request_id(&asked),
-            asked: Arc::clone(&asked),
+            request_id: shared.request_id(&head),
+            head: Arc::clone(&head),
             status: 200,
             body_bytes: 0,
             accepted: std::time::Instant::now() - Duration::from_secs(1),

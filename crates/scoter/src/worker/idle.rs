@@ -136,9 +136,9 @@ pub(super) async fn await_request(
     });
     let (missing, buffer) = match examined {
         Ok((Stage::Packet, buffer)) => (Part::Packet, buffer),
-        Ok((Stage::Body(asked), buffer)) => (Part::Body(asked), buffer),
-        Ok((Stage::Whole(asked, body), buffer)) => {
-            let request = Arrived::Request(asked, body, !buffer.is_empty());
+        Ok((Stage::Body(head), buffer)) => (Part::Body(head), buffer),
+        Ok((Stage::Whole(head, body), buffer)) => {
+            let request = Arrived::Request(head, body, !buffer.is_empty());
             return conclude(connection, Ok(request), shared, permit).await;
         }
         Ok((Stage::Ping(answer), _)) => {

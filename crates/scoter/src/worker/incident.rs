@@ -7,8 +7,8 @@ use tracing::{Level, debug, enabled, error, warn};
 
 use super::outgoing::SendError;
 use super::report::{self, Subject};
-use crate::asked::Asked;
 use crate::log::{Entry, RequestId, say, say_soon};
+use crate::request_head::RequestHead;
 
 /// Data, because it may be a task of the reactor that finds out: standard error may be slow, and
 /// is for threads that may wait.
@@ -23,7 +23,7 @@ pub(super) enum Incident {
 /// A response that could not be sent whole.
 #[derive(Debug)]
 pub(super) struct Loss {
-    request: Option<(Arc<Asked>, RequestId)>,
+    request: Option<(Arc<RequestHead>, RequestId)>,
     kind: LossKind,
     error: SendError,
     unsent_bytes: u64,
@@ -62,7 +62,7 @@ impl Incident {
         if kind == LossKind::PeerGone && !enabled!(Level::DEBUG) {
             return None;
         }
-        let request = entry.map(|entry| (Arc::clone(&entry.asked), entry.request_id.clone()));
+        let request = entry.map(|entry| (Arc::clone(&entry.head), entry.request_id.clone()));
         Some(Box::new(Self::Lost(Loss {
             request,
             kind,
@@ -97,7 +97,7 @@ impl Finder {
 impl Loss {
     fn log(&self) {
         let subject = self.request.as_ref();
-        let subject = subject.map(|(asked, request_id)| Subject { asked, request_id });
+        let subject = subject.map(|(head, request_id)| Subject { head, request_id });
         let (method, uri) = (subject.map(Subject::method), subject.map(Subject::uri));
         let request_id = subject.map(Subject::request_id);
         let (reason, unsent_bytes) = (&self.error, self.unsent_bytes);

@@ -49,7 +49,6 @@ pub(crate) use request_timeout::{PythonThread, RequestTimeout};
 pub(crate) use stacks::{LastResort, Place, answer_of, of_all_threads};
 pub(crate) use stop::Ending;
 
-use crate::asked::{Asked, Lack, Param};
 use crate::config::Options;
 use crate::descriptors::watch_for_ever;
 use crate::fatal;
@@ -60,6 +59,7 @@ use crate::listen::Listener;
 use crate::log::{AccessLog, RequestId, RequestIds};
 use crate::pool::Pool;
 use crate::process::DAMAGED;
+use crate::request_head::{MissingVars, Param, RequestHead};
 use crate::scoreboard::{Phase, Scoreboard};
 use admission::Admission;
 use connection::Patience;
@@ -86,7 +86,7 @@ pub(crate) struct Shared {
     request_ids: RequestIds,
     slow_request: Option<Duration>,
     serving: AtomicBool,
-    lack_is_known: AtomicBool,
+    missing_vars_known: AtomicBool,
     graceful_timeout: Duration,
     intake: Intake,
     admission: Admission,
@@ -141,7 +141,7 @@ impl Shared {
             request_ids: RequestIds::new()?,
             slow_request: options.slow_request.map(|time| time.0),
             serving: AtomicBool::new(false),
-            lack_is_known: AtomicBool::new(false),
+            missing_vars_known: AtomicBool::new(false),
             graceful_timeout: options.graceful_timeout.0,
             intake: Intake {
                 limits: Limits::default().with_max_vars(options.max_vars),
@@ -194,15 +194,15 @@ impl Shared {
         });
     }
 
-    /// What a request lacks, if none has lacked anything before.
-    fn first_lack(&self, asked: &Asked) -> Option<Lack> {
-        Lack::of(asked).filter(|_| !self.lack_is_known.swap(true, Ordering::Relaxed))
+    /// The variables that a request came without, if it is the first one.
+    fn first_missing_vars(&self, head: &RequestHead) -> Option<MissingVars> {
+        MissingVars::of(head).filter(|_| !self.missing_vars_known.swap(true, Ordering::Relaxed))
     }
 
-    /// Has it said: by the master, which hears of it from all workers.
-    fn report(&self, missing: Lack) {
+    /// Has them reported: by the master, which hears of it from all workers.
+    fn report(&self, missing: MissingVars) {
         match &self.overseer {
-            Overseer::Master(_) => self.overseer.say(&FromWorker::Lack { missing }),
+            Overseer::Master(_) => self.overseer.say(&FromWorker::MissingVars { missing }),
             Overseer::Nobody => missing.warn(),
         }
     }
@@ -212,10 +212,10 @@ impl Shared {
         self.serving.store(true, Ordering::Release);
     }
 
-    /// Takes the id of a request from what was asked, or makes one.
-    fn request_id(&self, asked: &Asked) -> RequestId {
-        let vars = &asked.packet.vars;
-        self.request_ids.of(vars, asked.param(Param::RequestId))
+    /// Takes the id of a request from its variables, or makes one.
+    fn request_id(&self, head: &RequestHead) -> RequestId {
+        let vars = &head.packet.vars;
+        self.request_ids.of(vars, head.param(Param::RequestId))
     }
 
     /// Requests that the application is running now.

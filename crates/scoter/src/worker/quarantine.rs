@@ -135,7 +135,7 @@ fn refuse_waiting(shared: &Shared) -> usize {
         refused += 1;
     };
     while let Popped::Request(request) = shared.ready.pop() {
-        refuse(request.connection, request.asked.kind());
+        refuse(request.connection, request.head.kind());
     }
     if let Overseer::Nobody = shared.overseer {
         for listener in &shared.listeners {

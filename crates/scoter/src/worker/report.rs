@@ -15,22 +15,22 @@ use wsgi_environ::{
 
 use super::author::Taken;
 use super::one_thread;
-use crate::asked::{Asked, Param};
 use crate::fatal;
 use crate::interpreter::traceback;
 use crate::log::{self, Entry, RequestId};
+use crate::request_head::{Param, RequestHead};
 
 /// The request that a line is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
-    pub(super) asked: &'a Asked,
+    pub(super) head: &'a RequestHead,
     pub(super) request_id: &'a RequestId,
 }
 
 impl<'a> From<&'a Entry> for Subject<'a> {
     fn from(entry: &'a Entry) -> Self {
         Self {
-            asked: &entry.asked,
+            head: &entry.head,
             request_id: &entry.request_id,
         }
     }
@@ -38,11 +38,11 @@ impl<'a> From<&'a Entry> for Subject<'a> {
 
 impl<'a> Subject<'a> {
     pub(super) fn method(self) -> String {
-        text(self.asked.param(Param::Method))
+        text(self.head.param(Param::Method))
     }
 
     pub(super) fn uri(self) -> String {
-        text(self.asked.uri())
+        text(self.head.uri())
     }
 
     pub(super) fn request_id(self) -> &'a str {

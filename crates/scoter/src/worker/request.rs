@@ -10,16 +10,16 @@ use wsgi_environ::Body;
 
 use super::connection::Connection;
 use super::refusal::Refusal;
-use crate::asked::Asked;
 use crate::config::BufferBody;
 use crate::log::RequestId;
+use crate::request_head::RequestHead;
 
 /// A request whose packet is complete, and whose body is either complete or read as the
 /// application goes.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) connection: Arc<Connection>,
-    pub(crate) asked: Arc<Asked>,
+    pub(crate) head: Arc<RequestHead>,
     pub(crate) request_id: RequestId,
     pub(crate) body: Body,
     /// Whether the peer has sent more than its request, and may be sending still.
@@ -35,7 +35,7 @@ impl Request {
     /// body took to arrive is nobody's wait.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
         let here = now.saturating_duration_since(self.since);
-        let Some(age) = self.asked.front_end_age() else {
+        let Some(age) = self.head.front_end_age() else {
             return here;
         };
         let accepted = self.connection.accepted();
@@ -60,9 +60,9 @@ pub(crate) enum Stage {
     /// Part of a packet. Nothing was taken from the buffer.
     Packet,
     /// A packet, whose body is incomplete. The body so far is in the buffer.
-    Body(Arc<Asked>),
+    Body(Arc<RequestHead>),
     /// A request to be served now.
-    Whole(Arc<Asked>, Body),
+    Whole(Arc<RequestHead>, Body),
     /// A ping, to be answered with these bytes.
     Ping([u8; 4]),
 }
@@ -70,29 +70,29 @@ pub(crate) enum Stage {
 impl Intake {
     /// Judges what has been received.
     pub(crate) fn examine(&self, buffer: &mut BytesMut) -> Result<Stage, Refusal> {
-        let Some(asked) = Asked::decode(buffer, &self.limits)? else {
+        let Some(head) = RequestHead::decode(buffer, &self.limits)? else {
             return Ok(Stage::Packet);
         };
-        match asked.packet.header.modifier1 {
+        match head.packet.header.modifier1 {
             modifier::WSGI | modifier::WSGI_SCRIPT_NAME => {}
             // uWSGI's ping plugin: modifier2 0 asks, 1 answers.
             modifier::PING => return Ok(Stage::Ping([modifier::PING, 0, 0, 1])),
             modifier1 => return Err(Refusal::Modifier { modifier1 }),
         }
-        if asked.packet.vars.is_empty() {
+        if head.packet.vars.is_empty() {
             return Err(Refusal::EmptyBlock);
         }
-        let length = asked.content_length()?;
+        let length = head.content_length()?;
         if length > self.max_body {
             let limit = self.max_body;
             return Err(Refusal::BodyTooLong { length, limit });
         }
-        let asked = Arc::new(asked);
+        let head = Arc::new(head);
         if length <= buffer.len() as u64 {
             let body = body_of(buffer, length);
-            return Ok(Stage::Whole(asked, body));
+            return Ok(Stage::Whole(head, body));
         }
-        Ok(Stage::Body(asked))
+        Ok(Stage::Body(head))
     }
 
     /// Whether the application reads a body of this length as it comes, once it has begun to.
@@ -148,12 +148,12 @@ mod tests {
         let start = (now.unwrap() - Duration::from_secs(60))
             .as_secs()
             .to_string();
-        let asked = Arc::new(Asked::of([("HTTP_X_REQUEST_START", start)]));
+        let head = Arc::new(RequestHead::of([("HTTP_X_REQUEST_START", start)]));
         let waited = |arriving| {
             let request = Request {
                 since: connection.accepted() + Duration::from_secs(arriving),
                 connection: Arc::clone(&connection),
-                asked: Arc::clone(&asked),
+                head: Arc::clone(&head),
                 request_id: RequestIds::new().unwrap().of(&Vars::default(), None),
                 body: Body::empty(),
                 overrun: false,

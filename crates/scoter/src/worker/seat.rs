@@ -11,8 +11,8 @@ use super::connection::Connection;
 use super::report::Subject;
 use super::request::Request;
 use super::request_timeout::PythonThread;
-use crate::asked::Asked;
 use crate::log::RequestId;
+use crate::request_head::RequestHead;
 use crate::scoreboard::{Cell, Phase};
 
 /// A slot as the reactor sees it.
@@ -34,7 +34,7 @@ pub(crate) struct Seat {
 #[derive(Debug)]
 struct Held {
     connection: Arc<Connection>,
-    asked: Arc<Asked>,
+    head: Arc<RequestHead>,
     request_id: RequestId,
     /// When it began to wait for a slot.
     since: Instant,
@@ -58,7 +58,7 @@ struct TimedOut {
 pub(crate) struct Overdue {
     pub(crate) slot: usize,
     pub(crate) connection: Arc<Connection>,
-    pub(crate) asked: Arc<Asked>,
+    pub(crate) head: Arc<RequestHead>,
     pub(crate) request_id: RequestId,
     /// How long the application has run.
     pub(crate) age: Duration,
@@ -101,7 +101,7 @@ impl Seat {
     pub(crate) fn hold(&self, request: &Request) {
         *self.lock() = Some(Held {
             connection: Arc::clone(&request.connection),
-            asked: Arc::clone(&request.asked),
+            head: Arc::clone(&request.head),
             request_id: request.request_id.clone(),
             since: request.since,
             timed_out: None,
@@ -221,7 +221,7 @@ impl Overdue {
     /// What it is called in the log.
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject {
-            asked: &self.asked,
+            head: &self.head,
             request_id: &self.request_id,
         }
     }
@@ -233,7 +233,7 @@ impl Held {
         Overdue {
             slot,
             connection: Arc::clone(&self.connection),
-            asked: Arc::clone(&self.asked),
+            head: Arc::clone(&self.head),
             request_id: self.request_id.clone(),
             age: age.unwrap_or_default(),
             queued: age.map(|age| self.since.elapsed().saturating_sub(age)),

@@ -32,12 +32,12 @@ use super::request_timeout::PythonThread;
 use super::room::make_room;
 use super::scheduling::Courtesy;
 use super::stop::Ending;
-use crate::asked::Asked;
 use crate::fatal;
 use crate::fork::{self, Own};
 use crate::interpreter::traceback;
 use crate::line::FromWorker;
 use crate::log::{Entry, RequestId};
+use crate::request_head::RequestHead;
 use crate::scoreboard::Cell;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
@@ -88,7 +88,7 @@ enum Next {
 /// A request whose application is about to run.
 #[derive(Clone, Copy)]
 struct Run<'a> {
-    asked: &'a Asked,
+    head: &'a RequestHead,
     request_id: &'a RequestId,
     connection: &'a Arc<Connection>,
 }
@@ -214,7 +214,7 @@ impl Slot {
             }
             Decision::Late(waited) => {
                 let waited_ms = waited.as_millis();
-                let method = request.asked.kind();
+                let method = request.head.kind();
                 self.refuse(
                     request.connection,
                     &Refusal::QueueTimeout { waited_ms },
@@ -362,8 +362,8 @@ impl Slot {
                 return None;
             }
         }
-        let (asked, body) = match self.shared.intake.examine(&mut self.incoming) {
-            Ok(Stage::Whole(asked, body)) => (asked, body),
+        let (head, body) = match self.shared.intake.examine(&mut self.incoming) {
+            Ok(Stage::Whole(head, body)) => (head, body),
             Ok(Stage::Packet) => {
                 let mut received = BytesMut::new();
                 if let Err(error) = make_room(&mut received, self.incoming.len()) {
@@ -374,11 +374,11 @@ impl Slot {
                 self.complete_later(connection, received, Part::Packet);
                 return None;
             }
-            Ok(Stage::Body(asked)) => match self.stream(&connection, &asked) {
-                Some(body) => (asked, body),
+            Ok(Stage::Body(head)) => match self.stream(&connection, &head) {
+                Some(body) => (head, body),
                 None => {
                     let received = std::mem::take(&mut self.incoming);
-                    self.complete_later(connection, received, Part::Body(asked));
+                    self.complete_later(connection, received, Part::Body(head));
                     return None;
                 }
             },
@@ -394,8 +394,8 @@ impl Slot {
         Some(Request {
             since: connection.accepted(),
             connection,
-            request_id: self.shared.request_id(&asked),
-            asked,
+            request_id: self.shared.request_id(&head),
+            head,
             body,
             overrun: !self.incoming.is_empty(),
             permit: None,
@@ -427,8 +427,8 @@ impl Slot {
     }
 
     /// The body, if the application is to read it as it comes and it has begun to.
-    fn stream(&mut self, connection: &Arc<Connection>, asked: &Asked) -> Option<Body> {
-        let length = asked.content_length().unwrap_or(0);
+    fn stream(&mut self, connection: &Arc<Connection>, head: &RequestHead) -> Option<Body> {
+        let length = head.content_length().unwrap_or(0);
         let streams = self.shared.intake.streams(length);
         // A front end that sends a file writes it behind the packet, in another system call.
         let has_begun =
@@ -459,7 +459,7 @@ impl Slot {
     fn serve(&mut self, py: Python<'_>, request: Request) -> Option<Departure> {
         let Request {
             connection,
-            asked,
+            head,
             request_id,
             body,
             overrun,
@@ -475,9 +475,8 @@ impl Slot {
             return None;
         }
         let queued = since.elapsed();
-        self.cell()
-            .begin(asked.label(request_id.as_bytes()), queued);
-        if let Some(missing) = self.shared.first_lack(&asked) {
+        self.cell().begin(head.label(request_id.as_bytes()), queued);
+        if let Some(missing) = self.shared.first_missing_vars(&head) {
             py.detach(|| self.shared.report(missing));
         }
         let recycling = self.shared.recycling.as_ref();
@@ -486,7 +485,7 @@ impl Slot {
             self.shared.overseer.say(&FromWorker::Replace { reason });
         }
         let run = Run {
-            asked: &asked,
+            head: &head,
             request_id: &request_id,
             connection: &connection,
         };
@@ -518,17 +517,17 @@ impl Slot {
             Ok(Ok(completed)) => completed,
             Ok(Err(traceback)) => {
                 report::environ_failed(py, &traceback);
-                return internal_error(connection, asked.kind(), taken);
+                return internal_error(connection, head.kind(), taken);
             }
             Err(_) => {
                 // The panic hook has said where and why.
                 error!("a request was lost to a bug in scoter: please report it");
-                return internal_error(connection, asked.kind(), taken);
+                return internal_error(connection, head.kind(), taken);
             }
         };
         let timing = Timing::from(taken);
         let subject = Subject {
-            asked: &asked,
+            head: &head,
             request_id: &request_id,
         };
         report::completed(py, subject, &troubles, &completed, timing);
@@ -545,7 +544,7 @@ impl Slot {
             }
         }
         let entry = Entry {
-            asked,
+            head,
             request_id,
             status: completed.status,
             body_bytes: completed.body_bytes,
@@ -572,7 +571,7 @@ impl Slot {
                 input,
                 errors: self.errors.bind(py).clone(),
                 transport: Arc::clone(run.connection) as _,
-                method: run.asked.kind(),
+                method: run.head.kind(),
                 on_return: fork::returned,
                 out: std::mem::take(&mut self.outgoing),
                 spares: &mut self.spares,
@@ -588,11 +587,11 @@ impl Slot {
         body: Body,
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Input>)> {
         let input = self.spares.input(py, body)?;
-        let script_name = match run.asked.packet.header.modifier1 {
+        let script_name = match run.head.packet.header.modifier1 {
             modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
             _ => ScriptName::AsSent,
         };
-        let vars = run.asked.vars();
+        let vars = run.head.vars();
         let environ = self.environ.build(py, vars, script_name, &input)?;
         run.request_id.put_into(&environ)?;
         Ok((environ, input))
@@ -694,12 +693,12 @@ mod tests {
             let (ours, client) = UnixStream::pair().unwrap();
             let ours = OwnedFd::from(ours);
             let connection = Arc::new(Connection::new(ours, Family::Unix, shared.patience));
-            let asked = Arc::new(Asked::of([("PATH_INFO", path)]));
+            let head = Arc::new(RequestHead::of([("PATH_INFO", path)]));
             shared.ready.push(Request {
                 since: connection.accepted(),
-                request_id: shared.request_id(&asked),
+                request_id: shared.request_id(&head),
                 connection,
-                asked,
+                head,
                 body: Body::empty(),
                 overrun: false,
                 permit: None,
@@ -712,7 +711,7 @@ mod tests {
             let shared = Arc::clone(&self.slot.shared);
             match self.slot.look(&shared, wake) {
                 Some(Next::Serve(request)) => {
-                    Some(String::from_utf8_lossy(request.asked.uri()?).into_owned())
+                    Some(String::from_utf8_lossy(request.head.uri()?).into_owned())
                 }
                 _ => None,
             }

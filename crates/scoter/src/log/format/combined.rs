@@ -3,27 +3,27 @@ use std::time::Duration;
 use super::Record;
 use super::escape::escape;
 use super::request::write_request;
-use crate::asked::Param;
+use crate::request_head::Param;
 
 /// nginx's `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status
 /// $body_bytes_sent "$http_referer" "$http_user_agent"`, then the seconds it took.
 pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
-    let asked = &record.entry.asked;
-    escape(line, asked.param(Param::RemoteAddr));
+    let head = &record.entry.head;
+    escape(line, head.param(Param::RemoteAddr));
     line.extend_from_slice(b" - ");
-    escape(line, asked.param(Param::RemoteUser));
+    escape(line, head.param(Param::RemoteUser));
     line.extend_from_slice(b" [");
     line.extend_from_slice(record.now.common.as_bytes());
     line.extend_from_slice(b"] \"");
-    write_request(line, asked);
+    write_request(line, head);
     line.extend_from_slice(b"\" ");
     number(line, u64::from(record.entry.status));
     line.push(b' ');
     number(line, record.body_bytes);
     line.extend_from_slice(b" \"");
-    escape(line, asked.param(Param::Referer));
+    escape(line, head.param(Param::Referer));
     line.extend_from_slice(b"\" \"");
-    escape(line, asked.param(Param::UserAgent));
+    escape(line, head.param(Param::UserAgent));
     line.extend_from_slice(b"\" ");
     seconds(line, record.elapsed);
 }

@@ -7,7 +7,7 @@ use super::super::access::Entry;
 use super::super::clock::Moment;
 use super::super::request_id::RequestIds;
 use super::{Process, Record};
-use crate::asked::{Asked, Param};
+use crate::request_head::{Param, RequestHead};
 
 /// A request with these vars.
 pub(super) fn entry<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Entry
@@ -15,11 +15,11 @@ where
     K: AsRef<[u8]>,
     V: AsRef<[u8]>,
 {
-    let asked = Asked::of(vars);
+    let head = RequestHead::of(vars);
     let ids = RequestIds::new().unwrap();
     Entry {
-        request_id: ids.of(&asked.packet.vars, asked.param(Param::RequestId)),
-        asked: Arc::new(asked),
+        request_id: ids.of(&head.packet.vars, head.param(Param::RequestId)),
+        head: Arc::new(head),
         status: 200,
         body_bytes: 12,
         accepted: Instant::now(),

@@ -25,13 +25,13 @@ use serde::{Serialize, Serializer};
 
 use super::trace::TraceContext;
 use super::{Record, millis};
-use crate::asked::{Asked, Param};
 use crate::log::clock::Moment;
+use crate::request_head::{Param, RequestHead};
 
 pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
-    let asked = &record.entry.asked;
-    let text = |param| asked.param(param).map(Text);
-    let traceparent = asked.param(Param::Traceparent);
+    let head = &record.entry.head;
+    let text = |param| head.param(param).map(Text);
+    let traceparent = head.param(Param::Traceparent);
     let trace = traceparent.and_then(TraceContext::parse);
     let json = Line {
         time: Rfc3339(record.now),
@@ -40,7 +40,7 @@ pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
         duration_ms: millis(record.elapsed),
         queue_ms: record.entry.queued.map(millis),
         method: text(Param::Method),
-        uri: uri(asked),
+        uri: uri(head),
         protocol: text(Param::Protocol),
         host: text(Param::Host),
         remote_addr: text(Param::RemoteAddr),
@@ -93,9 +93,9 @@ struct Line<'a> {
     slot: usize,
 }
 
-fn uri(asked: &Asked) -> Option<Cow<'_, str>> {
-    let uri = String::from_utf8_lossy(asked.uri()?);
-    Some(match asked.query_apart() {
+fn uri(head: &RequestHead) -> Option<Cow<'_, str>> {
+    let uri = String::from_utf8_lossy(head.uri()?);
+    Some(match head.query_apart() {
         Some(query) => format!("{uri}?{}", String::from_utf8_lossy(query)).into(),
         None => uri,
     })

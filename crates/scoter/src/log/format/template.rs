@@ -14,7 +14,7 @@ use super::Record;
 use super::escape::escape;
 use super::request::{write_request, write_uri};
 use super::trace::TraceContext;
-use crate::asked::Param;
+use crate::request_head::Param;
 use variable::{Known, Variable};
 
 /// Text with `$variables` in it; `${name}` where letters follow, `$$` for a dollar sign.
@@ -181,7 +181,7 @@ impl Template {
 
     /// Appends a line without its end.
     pub(super) fn write(&self, line: &mut Vec<u8>, record: &Record<'_>) {
-        let values = self.values(record.entry.asked.vars());
+        let values = self.values(record.entry.head.vars());
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => line.extend_from_slice(text.as_bytes()),
@@ -228,13 +228,13 @@ fn write_known(line: &mut Vec<u8>, known: Known, record: &Record<'_>) {
         process,
         ..
     } = record;
-    let asked = &entry.asked;
-    let traceparent = || asked.param(Param::Traceparent);
+    let head = &entry.head;
+    let traceparent = || head.param(Param::Traceparent);
     let trace = || traceparent().and_then(TraceContext::parse);
     // Writing to a vector cannot fail.
     let _ = match known {
-        Known::Request => return write_request(line, asked),
-        Known::RequestUri => return write_uri(line, asked),
+        Known::Request => return write_request(line, head),
+        Known::RequestUri => return write_uri(line, head),
         Known::RequestId => return escape(line, Some(entry.request_id.as_bytes())),
         Known::TraceId => return escape(line, trace().map(|trace| trace.trace_id.as_bytes())),
         Known::SpanId => return escape(line, trace().map(|trace| trace.span_id.as_bytes())),

@@ -1,4 +1,4 @@
-//! When the front end handed a request over.
+//! When the front end passed a request on.
 
 use std::time::Duration;
 

@@ -66,7 +66,7 @@ impl Place {
 mod tests {
     use wsgi_environ::Repeated;
 
-    use super::super::Asked;
+    use super::super::RequestHead;
     use super::*;
 
     #[test]
@@ -86,14 +86,18 @@ mod tests {
             ("REQUEST_URI", Param::Uri),
             ("HTTP_USER_AGENT", Param::UserAgent),
         ] {
-            let asked = Asked::of([("A", "before"), (name, "value"), ("B", "behind")]);
-            assert_eq!(asked.param(param), Some(&b"value"[..]), "{name}");
-            let asked = Asked::of([(name, "value"), (name, "")]);
-            assert_eq!(asked.param(param), None, "{name}");
+            let head = RequestHead::of([("A", "before"), (name, "value"), ("B", "behind")]);
+            assert_eq!(head.param(param), Some(&b"value"[..]), "{name}");
+            let head = RequestHead::of([(name, "value"), (name, "")]);
+            assert_eq!(head.param(param), None, "{name}");
             // What the application sees.
             assert_eq!(Repeated::of(name.as_bytes()), Repeated::Last, "{name}");
             let other = name.to_lowercase();
-            assert_eq!(Asked::of([(other, "value")]).param(param), None, "{name}");
+            assert_eq!(
+                RequestHead::of([(other, "value")]).param(param),
+                None,
+                "{name}"
+            );
         }
     }
 
@@ -102,11 +106,11 @@ mod tests {
         // Two lengths of two bytes for each of both.
         let uri = "/last";
         let filling = 65_535 - "A".len() - "REQUEST_URI".len() - uri.len() - 8;
-        let asked = Asked::of([("A", "x".repeat(filling)), ("REQUEST_URI", uri.to_owned())]);
-        assert_eq!(asked.vars().as_bytes().len(), 65_535);
-        assert_eq!(asked.uri(), Some(uri.as_bytes()));
+        let head = RequestHead::of([("A", "x".repeat(filling)), ("REQUEST_URI", uri.to_owned())]);
+        assert_eq!(head.vars().as_bytes().len(), 65_535);
+        assert_eq!(head.uri(), Some(uri.as_bytes()));
 
-        let empty = Asked::of([
+        let empty = RequestHead::of([
             ("A", "x".repeat(filling + uri.len())),
             ("REQUEST_URI", String::new()),
         ]);

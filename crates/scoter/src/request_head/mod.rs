@@ -1,8 +1,8 @@
-//! What is asked: a packet, and what the server itself reads of it.
+//! The head of a request: its packet, and what the server itself reads of it.
 
-mod handed_over;
 mod index;
-mod lack;
+mod missing_vars;
+mod request_start;
 
 use std::time::{Duration, SystemTime};
 
@@ -10,15 +10,15 @@ use bytes::BytesMut;
 use uwsgi_codec::{DecodeError, Limits, Packet, VarsRef};
 use wsgi_environ::{ContentLength, Method, RequestError};
 
-use self::handed_over::time_since_epoch;
 use self::index::{Index, Place};
+use self::request_start::time_since_epoch;
 use crate::scoreboard::Label;
 
-pub(crate) use self::lack::Lack;
+pub(crate) use self::missing_vars::MissingVars;
 
-/// A packet that was decoded, and where things stand in it.
+/// A decoded packet, and where its variables are.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestHead {
     pub(crate) packet: Packet,
     index: Index,
     length: Result<u64, RequestError>,
@@ -59,7 +59,7 @@ impl Param {
     const COUNT: usize = Self::UserAgent as usize + 1;
 }
 
-impl Asked {
+impl RequestHead {
     /// Takes a packet from the front of `buffer`; `None` if it is not complete yet.
     ///
     /// # Errors
@@ -131,12 +131,11 @@ impl Asked {
         }
     }
 
-    /// How long ago the front end handed the request over, if it says so in a way that can
-    /// be believed: `HTTP_X_REQUEST_START`, as nginx-conf sends it.
+    /// How long ago the front end passed the request on, if it says so credibly: `HTTP_X_REQUEST_START`, as nginx-conf sends it.
     pub(crate) fn front_end_age(&self) -> Option<Duration> {
-        let handed_over = time_since_epoch(self.param(Param::RequestStart)?)?;
+        let request_start = time_since_epoch(self.param(Param::RequestStart)?)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let age = now.ok()?.checked_sub(handed_over);
+        let age = now.ok()?.checked_sub(request_start);
         age.filter(|age| *age <= LONGEST_AGE)
     }
 
@@ -150,8 +149,8 @@ impl Asked {
 const LONGEST_AGE: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
-impl Asked {
-    /// What a front end asks with these variables.
+impl RequestHead {
+    /// A request with these variables.
     pub(crate) fn of<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: AsRef<[u8]>,
@@ -178,7 +177,7 @@ mod tests {
         let age = |seconds: i64| {
             let start = now.as_secs().checked_add_signed(-seconds).unwrap();
             let text = format!("t={start}.000");
-            Asked::of([("HTTP_X_REQUEST_START", text)]).front_end_age()
+            RequestHead::of([("HTTP_X_REQUEST_START", text)]).front_end_age()
         };
         let seen = age(90).unwrap();
         assert!(
@@ -189,17 +188,17 @@ mod tests {
         assert!(age(590).is_some());
         assert_eq!(age(610), None, "more than ten minutes ago");
         assert_eq!(age(3_600), None, "an hour ago");
-        assert_eq!(Asked::of([("A", "b")]).front_end_age(), None);
+        assert_eq!(RequestHead::of([("A", "b")]).front_end_age(), None);
     }
 
     #[test]
     fn last_of_repeated_variables_counts_and_the_path_stands_in_for_the_uri() {
-        let asked = Asked::of([
+        let head = RequestHead::of([
             ("REQUEST_METHOD", "GET"),
             ("PATH_INFO", "/path"),
             ("REQUEST_METHOD", "HEAD"),
         ]);
-        assert_eq!(asked.kind(), Method::Head);
-        assert_eq!(asked.label(b"").uri, b"/path");
+        assert_eq!(head.kind(), Method::Head);
+        assert_eq!(head.label(b"").uri, b"/path");
     }
 }

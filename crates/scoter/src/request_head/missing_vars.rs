@@ -3,23 +3,23 @@
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::{Asked, Param};
+use super::{Param, RequestHead};
 
 /// Which of them a request came without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Lack {
+pub(crate) struct MissingVars {
     method: bool,
     remote_addr: bool,
 }
 
-impl Lack {
-    /// What this request lacks, if anything.
-    pub(crate) fn of(asked: &Asked) -> Option<Self> {
-        let lack = Self {
-            method: asked.param(Param::Method).is_none(),
-            remote_addr: asked.param(Param::RemoteAddr).is_none(),
+impl MissingVars {
+    /// Those that this request came without, if any.
+    pub(crate) fn of(head: &RequestHead) -> Option<Self> {
+        let missing_vars = Self {
+            method: head.param(Param::Method).is_none(),
+            remote_addr: head.param(Param::RemoteAddr).is_none(),
         };
-        (lack.method || lack.remote_addr).then_some(lack)
+        (missing_vars.method || missing_vars.remote_addr).then_some(missing_vars)
     }
 
     /// Says so. What the application makes of it depends on the application.
@@ -58,8 +58,8 @@ mod tests {
             ),
             (&[("HTTP_HOST", "a")], Some("REQUEST_METHOD, REMOTE_ADDR")),
         ] {
-            let lack = Lack::of(&Asked::of(vars.iter().copied()));
-            assert_eq!(lack.map(Lack::names), expected, "{vars:?}");
+            let missing_vars = MissingVars::of(&RequestHead::of(vars.iter().copied()));
+            assert_eq!(missing_vars.map(MissingVars::names), expected, "{vars:?}");
         }
     }
 }
