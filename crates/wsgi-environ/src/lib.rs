@@ -88,6 +88,7 @@
 //! ```
 #![warn(missing_debug_implementations)]
 
+mod checkout;
 mod completed;
 mod conclusion;
 mod decimal;
@@ -97,7 +98,6 @@ mod fd;
 mod file_wrapper;
 mod head;
 mod input;
-mod lent;
 mod plain_reply;
 mod reason;
 mod reply;

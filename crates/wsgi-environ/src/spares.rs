@@ -25,7 +25,7 @@ impl Spares {
     pub fn input<'py>(&mut self, py: Python<'py>, body: Body) -> PyResult<Bound<'py, Input>> {
         match self.input.take() {
             Some(input) => {
-                input.get().renew(body);
+                input.get().reset(body);
                 Ok(input.into_bound(py))
             }
             None => Input::new(py, body),
@@ -39,7 +39,7 @@ impl Spares {
     ) -> PyResult<Bound<'py, StartResponse>> {
         match self.start_response.take() {
             Some(start_response) => {
-                start_response.get().renew(reply);
+                start_response.get().reset(reply);
                 Ok(start_response.into_bound(py))
             }
             None => StartResponse::new(py, reply),

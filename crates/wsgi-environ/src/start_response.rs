@@ -7,7 +7,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTraceback, PyTuple};
 
-use crate::lent::{Absent, Lent};
+use crate::checkout::{Checkout, Unavailable};
 use crate::reply::{Reply, SendError};
 use crate::sending::Lost;
 use crate::text::type_name;
@@ -22,13 +22,13 @@ use crate::text::type_name;
 /// `RuntimeError`.
 #[pyclass(frozen, module = "scoter")]
 pub struct StartResponse {
-    reply: Arc<Lent<Reply>>,
+    reply: Arc<Checkout<Reply>>,
     write: Py<Write>,
 }
 
 impl StartResponse {
     pub(crate) fn new(py: Python<'_>, reply: Reply) -> PyResult<Bound<'_, Self>> {
-        let reply = Arc::new(Lent::new(reply));
+        let reply = Arc::new(Checkout::new(reply));
         let write = Write {
             reply: Arc::clone(&reply),
         };
@@ -37,8 +37,8 @@ impl StartResponse {
     }
 
     /// Makes a finished object, which nobody knows of, that of another request.
-    pub(crate) fn renew(&self, reply: Reply) {
-        self.reply.renew(reply);
+    pub(crate) fn reset(&self, reply: Reply) {
+        self.reply.put(reply);
     }
 
     /// Returns what the application gets for a call.
@@ -59,7 +59,7 @@ impl StartResponse {
     /// Ends the request: takes the reply away for ever, as soon as a part that
     /// is just being sent has left. `None` if that, or a panic, was done before.
     pub(crate) fn finish(&self, py: Python<'_>) -> Option<Reply> {
-        self.reply.reclaim(py)
+        self.reply.take_waiting(py)
     }
 }
 
@@ -88,7 +88,7 @@ impl StartResponse {
                 .start(status, response_headers)
                 .map(|()| Outcome::Started),
         });
-        match outcome.map_err(|absent| unavailable("start_response()", absent))?? {
+        match outcome.map_err(|reason| unavailable("start_response()", reason))?? {
             Outcome::Started => Ok(self.write.clone_ref(status.py())),
             Outcome::CalledTwice => Err(PyAssertionError::new_err(
                 "start_response() called twice without exc_info",
@@ -120,7 +120,7 @@ enum Outcome<'a, 'py> {
 /// or while another thread writes.
 #[pyclass(frozen, module = "scoter")]
 pub struct Write {
-    reply: Arc<Lent<Reply>>,
+    reply: Arc<Checkout<Reply>>,
 }
 
 #[pymethods]
@@ -131,7 +131,7 @@ impl Write {
         })?;
         self.reply
             .with(|reply| reply.send(data.py(), data, None))
-            .map_err(|absent| unavailable("write()", absent))?
+            .map_err(|reason| unavailable("write()", reason))?
             .map(drop)
             .map_err(|error| match error {
                 SendError::Lost(Lost::Gone) => PyBrokenPipeError::new_err("the client went away"),
@@ -150,10 +150,10 @@ impl fmt::Debug for Write {
     }
 }
 
-fn unavailable(function: &str, absent: Absent) -> PyErr {
-    PyRuntimeError::new_err(match absent {
-        Absent::Away => format!("{function} called while another thread is sending"),
-        Absent::Gone => format!("{function} called after the end of the request"),
+fn unavailable(function: &str, reason: Unavailable) -> PyErr {
+    PyRuntimeError::new_err(match reason {
+        Unavailable::CheckedOut => format!("{function} called while another thread is sending"),
+        Unavailable::Gone => format!("{function} called after the end of the request"),
     })
 }
 

@@ -13,7 +13,7 @@ use pyo3::{import_exception, intern};
 pub use self::body::Body;
 pub use self::failure::{InputEnd, InputFailure};
 use self::reader::Reader;
-use crate::lent::{Absent, Lent};
+use crate::checkout::{Checkout, Unavailable};
 
 /// `wsgi.input`: the body of one request.
 ///
@@ -31,7 +31,7 @@ use crate::lent::{Absent, Lent};
 #[pyclass(frozen, module = "scoter")]
 #[derive(Debug)]
 pub struct Input {
-    reader: Lent<Reader>,
+    reader: Checkout<Reader>,
 }
 
 impl Input {
@@ -41,13 +41,13 @@ impl Input {
     ///
     /// `MemoryError`.
     pub fn new(py: Python<'_>, body: Body) -> PyResult<Bound<'_, Self>> {
-        let reader = Lent::new(Reader::new(body));
+        let reader = Checkout::new(Reader::new(body));
         Bound::new(py, Self { reader })
     }
 
     /// Makes a finished object, which nobody knows of, that of another request.
-    pub(crate) fn renew(&self, body: Body) {
-        self.reader.renew(Reader::new(body));
+    pub(crate) fn reset(&self, body: Body) {
+        self.reader.put(Reader::new(body));
     }
 
     /// Detaches the object from the connection for ever and says what is left.
@@ -60,20 +60,20 @@ impl Input {
                 busy: false,
                 failed: reader.into_failure(),
             },
-            Err(absent) => InputEnd {
-                busy: absent == Absent::Away,
+            Err(reason) => InputEnd {
+                busy: reason == Unavailable::CheckedOut,
                 ..InputEnd::default()
             },
         }
     }
 
     fn with_reader<T>(&self, work: impl FnOnce(&mut Reader) -> PyResult<T>) -> PyResult<T> {
-        self.reader.with(work).unwrap_or_else(|absent| {
-            Err(match absent {
-                Absent::Away => {
+        self.reader.with(work).unwrap_or_else(|reason| {
+            Err(match reason {
+                Unavailable::CheckedOut => {
                     PyRuntimeError::new_err("wsgi.input is being read by another thread")
                 }
-                Absent::Gone => PyValueError::new_err("wsgi.input: the request is over"),
+                Unavailable::Gone => PyValueError::new_err("wsgi.input: the request is over"),
             })
         })
     }
