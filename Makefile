@@ -21,6 +21,7 @@ help:
 	@echo 'make build   $(SERVER); PYTHON=... chooses the Python (3.9 or newer)'
 	@echo 'make test    every check there is'
 	@echo 'make lint    the quick ones: formatting, clippy, type stubs'
+	@echo 'make models  loom: every interleaving of threads that share something without a lock'
 	@echo 'make fmt     format the Rust code'
 	@echo 'make bench   measure scoter, uWSGI, gunicorn and granian; report in benchmarks/report'
 	@echo '             (ROUNDS=5 rounds; ONLY=hello,nginx for some groups)'
@@ -46,7 +47,13 @@ test: lint nginx applications
 	cargo check --package uwsgi-codec --no-default-features
 	cargo test --package uwsgi-codec --no-default-features
 	$(CARGO) test --workspace
+	@$(MAKE) --no-print-directory models
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps
+
+.PHONY: models
+models: build
+	$(CARGO) test --package wsgi-environ --package scoter --lib \
+		--features wsgi-environ/loom,scoter/loom -- ::model::
 
 .PHONY: lint
 lint: build libpython stubtest

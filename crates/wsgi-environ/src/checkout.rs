@@ -1,7 +1,12 @@
 use std::mem;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use pyo3::Python;
+
+#[cfg(all(test, feature = "loom"))]
+use loom::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(all(test, feature = "loom")))]
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// A value that one thread at a time checks out to work with, so that no lock
 /// is held while it waits for a client or for the interpreter.
@@ -206,6 +211,9 @@ impl<T> Drop for Unwinding<'_, T> {
         }
     }
 }
+
+#[cfg(all(test, feature = "loom"))]
+mod model;
 
 #[cfg(test)]
 mod tests {
