@@ -67,7 +67,7 @@ fn control_socket_is_for_the_user_and_root() {
         let answer = stage.ask_as(&stage.stranger, &control, line);
         assert!(answer.stdout.starts_with("HTTP/1.1 403 "), "{answer:?}");
     }
-    let refusals = scoter.log_lines("refused to a user");
+    let refusals = scoter.log_lines("refused a user");
     assert_eq!(refusals.len(), 1, "{refusals:?}");
     let uid = format!("uid={}", stage.stranger.uid);
     assert!(refusals[0].contains(&uid), "{refusals:?}");
@@ -75,7 +75,7 @@ fn control_socket_is_for_the_user_and_root() {
     // Another one is another line.
     let answer = stage.ask_as(&stage.user, &control, "PUT /scale/2");
     assert!(answer.stdout.starts_with("HTTP/1.1 200 "), "{answer:?}");
-    assert_eq!(scoter.log_lines("refused to a user").len(), 1);
+    assert_eq!(scoter.log_lines("refused a user").len(), 1);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The connections of the control socket, and how many each user may have: whoever connects
-//! and says nothing keeps nobody else out.
+//! The connections of the control socket, and how many each user may have: a client that
+//! connects and sends nothing keeps nobody else out.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,51 +13,51 @@ use tokio::task::{AbortHandle, JoinSet};
 pub(super) struct Connections {
     tasks: JoinSet<()>,
     /// In the order in which they came.
-    open: Vec<Open>,
+    open: Vec<OpenConnection>,
 }
 
-/// Notes that a connection has asked something. It is then not cut for others any more.
+/// Notes that a connection has sent its request, and is not evicted any more.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Asked(Arc<AtomicBool>);
+pub(super) struct RequestSeen(Arc<AtomicBool>);
 
 #[derive(Debug)]
-struct Open {
-    /// `None` for all who may not give orders: they share.
+struct OpenConnection {
+    /// `None` for all users who may not give orders: they share one allowance.
     user: Option<Uid>,
-    asked: Asked,
+    seen: RequestSeen,
     task: AbortHandle,
 }
 
-/// What becomes of a new connection.
+/// Whether there is room for a new connection.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
-    Free,
-    /// There is none, but this one has not asked anything yet.
-    InsteadOf(usize),
-    /// There is none.
-    None,
+enum Capacity {
+    Available,
+    /// If this one is closed, which has not sent its request yet.
+    Evict(usize),
+    Full,
 }
 
 impl Connections {
-    /// Serves a connection of `user`. Where that has too many already, the oldest that has
-    /// asked nothing is cut for it; where all have, it is closed. Says whether there was room.
-    pub(super) fn add<F>(&mut self, user: Option<Uid>, serve: impl FnOnce(Asked) -> F) -> bool
+    /// Serves a connection of `user`. At the user's limit, the oldest connection without a
+    /// request is evicted; if there is none, the new one is closed. Returns whether the user
+    /// was below the limit.
+    pub(super) fn add<F>(&mut self, user: Option<Uid>, serve: impl FnOnce(RequestSeen) -> F) -> bool
     where
         F: Future<Output = ()> + Send + 'static,
     {
         // One that has ended may not have been waited for yet: its place is free all the same.
         self.open.retain(|open| !open.task.is_finished());
-        let users = self.open.iter().map(|open| (open.user, open.asked.get()));
-        let place = place(users, user);
-        match place {
-            Place::Free => {}
-            Place::InsteadOf(index) => self.open.remove(index).task.abort(),
-            Place::None => return false,
+        let users = self.open.iter().map(|open| (open.user, open.seen.get()));
+        let capacity = capacity(users, user);
+        match capacity {
+            Capacity::Available => {}
+            Capacity::Evict(index) => self.open.remove(index).task.abort(),
+            Capacity::Full => return false,
         }
-        let asked = Asked::default();
-        let task = self.tasks.spawn(serve(asked.clone()));
-        self.open.push(Open { user, asked, task });
-        place == Place::Free
+        let seen = RequestSeen::default();
+        let task = self.tasks.spawn(serve(seen.clone()));
+        self.open.push(OpenConnection { user, seen, task });
+        capacity == Capacity::Available
     }
 
     /// Waits for the end of one; `None` where there is none.
@@ -75,7 +75,7 @@ impl Connections {
     }
 }
 
-impl Asked {
+impl RequestSeen {
     pub(super) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -85,51 +85,51 @@ impl Asked {
     }
 }
 
-/// Finds a place among connections, of whom it is known whether they have asked, for one more.
-fn place(open: impl Iterator<Item = (Option<Uid>, bool)>, user: Option<Uid>) -> Place {
+/// Looks for room among connections, of which it is known whether they have sent a request.
+fn capacity(open: impl Iterator<Item = (Option<Uid>, bool)>, user: Option<Uid>) -> Capacity {
     let mut count = 0;
     let mut oldest = None;
-    for (index, (other, asked)) in open.enumerate() {
+    for (index, (other, seen)) in open.enumerate() {
         if other == user {
             count += 1;
-            if !asked {
+            if !seen {
                 oldest.get_or_insert(index);
             }
         }
     }
     match oldest {
-        _ if count < MOST_OF_A_USER => Place::Free,
-        Some(index) => Place::InsteadOf(index),
-        None => Place::None,
+        _ if count < MAX_PER_USER => Capacity::Available,
+        Some(index) => Capacity::Evict(index),
+        None => Capacity::Full,
     }
 }
 
 /// Connections of one user at a time. There are four users at most: root, two who may give
 /// orders, and everybody else.
-pub(super) const MOST_OF_A_USER: usize = 32;
+pub(super) const MAX_PER_USER: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn silent_connections_make_way_for_those_of_the_same_user() {
+    fn silent_connections_are_evicted_for_those_of_the_same_user() {
         let uid = |number| Some(Uid::from_raw(number));
-        let of = |user, asked, count| std::iter::repeat_n((user, asked), count);
-        let all = MOST_OF_A_USER;
+        let of = |user, seen, count| std::iter::repeat_n((user, seen), count);
+        let all = MAX_PER_USER;
         for (case, open, user, expected) in [
-            ("nobody", vec![], uid(0), Place::Free),
+            ("nobody", vec![], uid(0), Capacity::Available),
             (
                 "room",
                 of(uid(0), false, all - 1).collect(),
                 uid(0),
-                Place::Free,
+                Capacity::Available,
             ),
             (
                 "all silent",
                 of(uid(0), false, all).collect(),
                 uid(0),
-                Place::InsteadOf(0),
+                Capacity::Evict(0),
             ),
             (
                 "some silent",
@@ -138,29 +138,29 @@ mod tests {
                     .chain(of(uid(0), false, all - 3))
                     .collect(),
                 uid(0),
-                Place::InsteadOf(5),
+                Capacity::Evict(5),
             ),
             (
-                "all asked",
+                "all have sent a request",
                 of(uid(0), true, all).collect(),
                 uid(0),
-                Place::None,
+                Capacity::Full,
             ),
             (
                 "others only",
                 of(uid(33), false, all).chain(of(None, true, all)).collect(),
                 uid(0),
-                Place::Free,
+                Capacity::Available,
             ),
             (
-                "strangers share",
+                "rejected users share",
                 of(None, false, all).collect(),
                 None,
-                Place::InsteadOf(0),
+                Capacity::Evict(0),
             ),
         ] {
             let open: Vec<_> = open;
-            assert_eq!(place(open.into_iter(), user), expected, "{case}");
+            assert_eq!(capacity(open.into_iter(), user), expected, "{case}");
         }
     }
 }

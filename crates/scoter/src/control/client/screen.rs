@@ -10,7 +10,7 @@ use rustix::termios::{
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::wait::readable;
+use super::async_fd::readable;
 
 /// The terminal's other screen, until it is dropped.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Screen {
 
 /// What ends the watching.
 #[derive(Debug)]
-pub(super) struct Ending {
+pub(super) struct QuitInput {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -95,7 +95,7 @@ impl Drop for Screen {
     }
 }
 
-impl Ending {
+impl QuitInput {
     /// Installs the handlers. To be called within a runtime, before there is a [`Screen`].
     ///
     /// # Errors

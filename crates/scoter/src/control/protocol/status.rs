@@ -182,7 +182,7 @@ impl Status {
     }
 
     /// How many slots run a request, and how many there are.
-    pub(super) fn busy_slots(&self) -> (usize, usize) {
+    pub(in crate::control) fn busy_slots(&self) -> (usize, usize) {
         let slots = || self.workers.iter().flat_map(|worker| &worker.slots);
         (
             slots().filter(|slot| slot.is_busy()).count(),
@@ -207,7 +207,7 @@ impl SlotStatus {
         }
     }
 
-    pub(super) fn is_busy(&self) -> bool {
+    pub(in crate::control) fn is_busy(&self) -> bool {
         self.phase != SlotPhase::Idle
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::oneshot::Sender;
 
-use super::Status;
+use super::status::Status;
 
 /// A request to the master, and where its answer goes. Nobody may be there any more to take
 /// it: whoever asked can have gone, and what was asked for is done all the same.

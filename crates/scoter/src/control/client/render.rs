@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::Status;
-use super::status::{ReloadStatus, SlotStatus, WorkerStatus, millis};
+use crate::control::{ReloadStatus, SlotStatus, Status, WorkerStatus, millis};
 
 /// Renders what `scoter status` prints.
 pub(crate) fn render(status: &Status) -> String {
@@ -93,10 +92,10 @@ pub(super) fn request_line(place: &str, slot: &SlotStatus, width: usize) -> Stri
         part(&slot.method)
     );
     let id = part(&slot.request_id);
-    let id = cut(&id, LONGEST_ID);
+    let id = cut(&id, MAX_ID_WIDTH);
     let room = width.saturating_sub(front.len() + id.len() + 2);
     let uri = part(&slot.uri);
-    let uri = cut(&uri, room.max(SHORTEST_URI));
+    let uri = cut(&uri, room.max(MIN_URI_WIDTH));
     format!("{front}{uri}  {id}")
 }
 
@@ -178,88 +177,14 @@ pub(super) fn cut(text: &str, width: usize) -> &str {
 const WIDTH: usize = 100;
 
 /// Characters of a request id that are shown: a UUID has 36.
-const LONGEST_ID: usize = 36;
+const MAX_ID_WIDTH: usize = 36;
 
-const SHORTEST_URI: usize = 10;
+const MIN_URI_WIDTH: usize = 10;
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::fixture::busy_status;
     use super::*;
-    use crate::control::status::SlotPhase;
-    use crate::control::{ListenerStatus, Phase, Totals, WorkerPhase};
-
-    /// Two workers, one of them busy with two requests.
-    pub(in crate::control) fn busy_status() -> Status {
-        let running = SlotStatus {
-            slot: 1,
-            phase: SlotPhase::Running,
-            age_ms: Some(1_234),
-            method: Some("GET".to_owned()),
-            uri: Some("/report?month=11".to_owned()),
-            request_id: Some("5f3a".to_owned()),
-            requests: 9,
-        };
-        let timed_out = SlotStatus {
-            slot: 12,
-            phase: SlotPhase::TimedOut,
-            age_ms: Some(192_000),
-            method: Some("DELETE".to_owned()),
-            uri: Some(format!("/{}", "long/".repeat(60))),
-            request_id: Some("0f8fad5b-d9cb-469f-a165-70867728950e".to_owned()),
-            requests: 9,
-        };
-        Status {
-            version: "1.0.0".to_owned(),
-            pid: 4_242,
-            generation: 3,
-            phase: Phase::Running,
-            ready: true,
-            started_at: "2026-11-22T09:00:00Z".parse().unwrap(),
-            uptime_ms: 7_500_000,
-            workers_wanted: 2,
-            workers_range: Some([2, 8]),
-            last_reload: Some(ReloadStatus {
-                at: "2026-11-22T11:00:00Z".parse().unwrap(),
-                ok: true,
-                generation: 3,
-                error: None,
-            }),
-            listeners: vec![ListenerStatus {
-                address: "unix:/run/app.sock".to_owned(),
-            }],
-            workers: vec![
-                WorkerStatus {
-                    id: 1,
-                    pid: 4_243,
-                    generation: 3,
-                    phase: WorkerPhase::Ready,
-                    age_ms: 300_000,
-                    requests: 30_125,
-                    failed: 2,
-                    requests_per_second: 101.25,
-                    busy_ratio: 0.5,
-                    rss_bytes: Some(64 << 20),
-                    slots: vec![SlotStatus::default(), running, timed_out],
-                    ..WorkerStatus::default()
-                },
-                WorkerStatus {
-                    id: 2,
-                    pid: 4_250,
-                    generation: 4,
-                    ..WorkerStatus::default()
-                },
-            ],
-            totals: Totals {
-                requests: 123_456,
-                failed: 2,
-                refused: 3,
-                timeouts: 4,
-                peers_gone: 5,
-                crashed: 6,
-                replaced: 7,
-            },
-        }
-    }
 
     #[test]
     fn status_is_a_table_with_running_requests_under_their_worker() {

@@ -4,7 +4,7 @@ use hyper::{Method, StatusCode};
 
 /// A request that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
+pub(in crate::control) enum Route {
     Status,
     Ready,
     Health,
@@ -15,26 +15,26 @@ pub(super) enum Call {
 
 /// Why a request is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Misunderstanding {
-    pub(super) status: StatusCode,
+pub(in crate::control) struct BadRequest {
+    pub(in crate::control) status: StatusCode,
     /// The method that would have been right.
-    pub(super) allow: Option<Method>,
-    pub(super) text: String,
+    pub(in crate::control) allow: Option<Method>,
+    pub(in crate::control) text: String,
 }
 
-impl Call {
+impl Route {
     /// Reads method, path and query.
     ///
     /// # Errors
     ///
-    /// A [`Misunderstanding`] with the status to answer: 404 for an unknown path, 405 for
+    /// A [`BadRequest`] with the status to answer: 404 for an unknown path, 405 for
     /// another method, 400 for a number or a query that is none.
-    pub(super) fn parse(
+    pub(in crate::control) fn parse(
         method: &Method,
         path: &str,
         query: Option<&str>,
-    ) -> Result<Self, Misunderstanding> {
-        let (expected, call) = match path {
+    ) -> Result<Self, BadRequest> {
+        let (expected, route) = match path {
             "/status" => (Method::GET, Self::Status),
             "/ready" => (Method::GET, Self::Ready),
             "/health" => (Method::GET, Self::Health),
@@ -42,33 +42,33 @@ impl Call {
             "/stop" => (Method::POST, Self::Stop),
             _ => match path.strip_prefix("/scale/") {
                 Some(number) => (Method::PUT, Self::Scale(workers(number)?)),
-                None => return Err(Misunderstanding::path(path)),
+                None => return Err(BadRequest::path(path)),
             },
         };
         let is_head_of_get = expected == Method::GET && method == Method::HEAD;
         if *method != expected && !is_head_of_get {
-            return Err(Misunderstanding {
+            return Err(BadRequest {
                 status: StatusCode::METHOD_NOT_ALLOWED,
-                text: format!("{path} takes {expected}, not {method}\n{OFFER}"),
+                text: format!("{path} takes {expected}, not {method}\n{ALL_ROUTES}"),
                 allow: Some(expected),
             });
         }
-        match (call, query) {
-            (call, None | Some("")) => Ok(call),
+        match (route, query) {
+            (route, None | Some("")) => Ok(route),
             (Self::Reload { .. }, Some("upgrade=1")) => Ok(Self::Reload { upgrade: true }),
-            (_, Some(query)) => Err(Misunderstanding::bad(format!(
-                "{path} does not take ?{query}\n{OFFER}"
+            (_, Some(query)) => Err(BadRequest::bad(format!(
+                "{path} does not take ?{query}\n{ALL_ROUTES}"
             ))),
         }
     }
 }
 
-impl Misunderstanding {
+impl BadRequest {
     fn path(path: &str) -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
             allow: None,
-            text: format!("there is no {path} here\n{OFFER}"),
+            text: format!("there is no {path} here\n{ALL_ROUTES}"),
         }
     }
 
@@ -81,16 +81,16 @@ impl Misunderstanding {
     }
 }
 
-fn workers(number: &str) -> Result<u32, Misunderstanding> {
+fn workers(number: &str) -> Result<u32, BadRequest> {
     match number.parse() {
         Ok(workers @ 1..) => Ok(workers),
-        _ => Err(Misunderstanding::bad(format!(
+        _ => Err(BadRequest::bad(format!(
             "cannot scale to {number:?} workers: expected a number from 1\n"
         ))),
     }
 }
 
-const OFFER: &str = "\
+const ALL_ROUTES: &str = "\
 there is:
   GET  /status             how things stand, as JSON
   GET  /ready              200 while new requests are welcome
@@ -106,32 +106,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_told_apart() {
+    fn routes_are_told_apart() {
         for (method, path, query, expected) in [
-            (Method::GET, "/status", None, Call::Status),
-            (Method::HEAD, "/ready", None, Call::Ready),
-            (Method::GET, "/health", Some(""), Call::Health),
+            (Method::GET, "/status", None, Route::Status),
+            (Method::HEAD, "/ready", None, Route::Ready),
+            (Method::GET, "/health", Some(""), Route::Health),
             (
                 Method::POST,
                 "/reload",
                 None,
-                Call::Reload { upgrade: false },
+                Route::Reload { upgrade: false },
             ),
             (
                 Method::POST,
                 "/reload",
                 Some("upgrade=1"),
-                Call::Reload { upgrade: true },
+                Route::Reload { upgrade: true },
             ),
-            (Method::POST, "/stop", None, Call::Stop),
-            (Method::PUT, "/scale/12", None, Call::Scale(12)),
+            (Method::POST, "/stop", None, Route::Stop),
+            (Method::PUT, "/scale/12", None, Route::Scale(12)),
         ] {
-            assert_eq!(Call::parse(&method, path, query), Ok(expected), "{path}");
+            assert_eq!(Route::parse(&method, path, query), Ok(expected), "{path}");
         }
     }
 
     #[test]
-    fn misunderstandings_say_what_there_is() {
+    fn bad_requests_are_answered_with_the_routes_there_are() {
         for (method, path, query, status, text) in [
             (Method::GET, "/", None, 404, "there is no / here\n"),
             (
@@ -177,9 +177,9 @@ mod tests {
                 "/stop does not take ?now\n",
             ),
         ] {
-            let error = Call::parse(&method, path, query).unwrap_err();
+            let error = Route::parse(&method, path, query).unwrap_err();
             assert_eq!(error.status.as_u16(), status, "{path}");
-            assert_eq!(error.text, format!("{text}{OFFER}"), "{path}");
+            assert_eq!(error.text, format!("{text}{ALL_ROUTES}"), "{path}");
             assert_eq!(error.allow.is_some(), status == 405, "{path}");
         }
     }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn scaling_takes_numbers_from_one() {
         for number in ["", "0", "-1", "two", "4294967296", "1/2"] {
-            let error = Call::parse(&Method::PUT, &format!("/scale/{number}"), None).unwrap_err();
+            let error = Route::parse(&Method::PUT, &format!("/scale/{number}"), None).unwrap_err();
             assert_eq!(error.status, StatusCode::BAD_REQUEST, "{number}");
             assert!(error.text.contains("expected a number from 1"), "{number}");
         }

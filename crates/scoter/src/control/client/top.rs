@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::client::Client;
-use super::errors::ClientError;
+use super::error::ClientError;
+use super::http::Client;
 use super::render::{TABLE_HEAD, cut, headline, render, request_line, wanted, worker_line};
-use super::screen::{Ending, Screen};
-use super::{SlotStatus, Status};
+use super::screen::{QuitInput, Screen};
+use crate::control::{SlotStatus, Status};
 
 /// Shows the server until a key is pressed or it ends. Where standard output is no terminal,
 /// the result is one status.
@@ -20,10 +20,10 @@ pub(super) async fn watch(client: &Client) -> Result<String, ClientError> {
         return Ok(render(&first));
     }
     let failed = |error| client.system(error);
-    let mut ending = Ending::prepare().map_err(failed)?;
+    let mut quit = QuitInput::prepare().map_err(failed)?;
     let screen = Screen::enter().map_err(failed)?;
     tokio::select! {
-        () = ending.wait() => Ok(String::new()),
+        () = quit.wait() => Ok(String::new()),
         ended = refresh(client, &screen, first) => ended,
     }
 }
@@ -44,8 +44,8 @@ async fn refresh(client: &Client, screen: &Screen, first: Status) -> Result<Stri
                 rates = Rates::of(&status, Some(&shown));
                 shown = status;
             }
-            // It is replacing itself, or is ending: the next look will tell.
-            Err(ClientError::Cut) => {}
+            // It is replacing itself, or is quit: the next look will tell.
+            Err(ClientError::ConnectionLost) => {}
             Err(error) if error.is_absence() => return Ok("the server has ended\n".to_owned()),
             Err(error) => return Err(error),
         }
@@ -127,8 +127,8 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::busy_status;
     use super::*;
-    use crate::control::render::tests::busy_status;
 
     const RATES: Rates = Rates {
         requests: 101.5,

@@ -33,16 +33,16 @@ pub(super) enum ClientError {
         "what answers at {} is not scoter's control socket{}\nhint: --control names the control \
          socket, --bind the one for nginx", path.display(), said(answer)
     )]
-    Stranger { path: PathBuf, answer: String },
+    NotScoter { path: PathBuf, answer: String },
     /// It takes connections, and says nothing.
     #[error(
         "the server at {} does not answer\nhint: its log may say why; `kill -TERM` of its process \
          stops it", path.display()
     )]
-    Silent { path: PathBuf },
+    NoAnswer { path: PathBuf },
     /// It ended, or replaced itself, in the middle.
     #[error("the server ended before it answered\nhint: its log says why")]
-    Cut,
+    ConnectionLost,
     /// It answered that it does not do so.
     #[error("{text}")]
     Refused { text: String },
@@ -51,7 +51,7 @@ pub(super) enum ClientError {
         "cannot understand the server at {}: {error}\nhint: it may be of another version; `scoter \
          status --json` shows what it says", path.display()
     )]
-    Misread {
+    Unreadable {
         path: PathBuf,
         error: serde_json::Error,
     },
@@ -72,7 +72,7 @@ impl ClientError {
             io::ErrorKind::ConnectionRefused => Self::Ended { path },
             io::ErrorKind::PermissionDenied => Self::Denied { path },
             // Its queue is full.
-            io::ErrorKind::WouldBlock => Self::Silent { path },
+            io::ErrorKind::WouldBlock => Self::NoAnswer { path },
             _ => Self::System { path, error },
         }
     }
@@ -107,10 +107,10 @@ impl ClientError {
             Self::Missing { .. }
             | Self::Ended { .. }
             | Self::Denied { .. }
-            | Self::Stranger { .. }
-            | Self::Silent { .. }
+            | Self::NotScoter { .. }
+            | Self::NoAnswer { .. }
             | Self::System { .. } => 2,
-            Self::Cut | Self::Refused { .. } | Self::Misread { .. } => 1,
+            Self::ConnectionLost | Self::Refused { .. } | Self::Unreadable { .. } => 1,
             // As a shell reports SIGINT.
             Self::Interrupted { .. } => 130,
         }
@@ -119,15 +119,15 @@ impl ClientError {
 
 fn said(answer: &str) -> String {
     let line = answer.lines().next().unwrap_or_default();
-    let line = super::render::printable(super::render::cut(line, LONGEST_ANSWER));
+    let line = super::render::printable(super::render::cut(line, MAX_ANSWER));
     match line.is_empty() {
         true => String::new(),
         false => format!("; it says: {line}"),
     }
 }
 
-/// Characters of a stranger's answer that are repeated.
-const LONGEST_ANSWER: usize = 200;
+/// Characters of an unknown server's answer that are repeated.
+const MAX_ANSWER: usize = 200;
 
 #[cfg(test)]
 mod tests {

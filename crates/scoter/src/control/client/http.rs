@@ -1,12 +1,11 @@
 //! The client's end of the control socket: one request, one connection.
 
-use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use hyper::body::{Body, Incoming};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue, SERVER};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -16,8 +15,8 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Status;
-use super::errors::ClientError;
+use super::error::ClientError;
+use crate::control::Status;
 
 /// A control socket of somebody else's.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ impl Client {
     pub(super) async fn ask(&self, method: Method, uri: Uri) -> Result<Answer, ClientError> {
         let is_question = method == Method::GET;
         match self.ask_once(method.clone(), uri.clone()).await {
-            Err(ClientError::Cut) if is_question => self.ask_once(method, uri).await,
+            Err(ClientError::ConnectionLost) if is_question => self.ask_once(method, uri).await,
             answer => answer,
         }
     }
@@ -60,18 +59,18 @@ impl Client {
             let stream = self.connect().await?;
             self.exchange(stream, method, uri).await
         };
-        self.within_patience(asked).await
+        self.within_timeout(asked).await
     }
 
     /// Gives up on a server that takes too long.
-    pub(super) async fn within_patience<T>(
+    pub(super) async fn within_timeout<T>(
         &self,
         asked: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
-        let silent = |_| ClientError::Silent {
+        let silent = |_| ClientError::NoAnswer {
             path: self.path.clone(),
         };
-        timeout(PATIENCE, asked).await.map_err(silent)?
+        timeout(ANSWER_TIMEOUT, asked).await.map_err(silent)?
     }
 
     pub(super) async fn connect(&self) -> Result<UnixStream, ClientError> {
@@ -81,9 +80,9 @@ impl Client {
                 // The queue is full: with others, or for as long as the server stands still.
                 Err(error)
                     if error.kind() == io::ErrorKind::WouldBlock
-                        && begun.elapsed() < QUEUE_PATIENCE =>
+                        && begun.elapsed() < CONNECT_TIMEOUT =>
                 {
-                    sleep(QUEUE_RETRY).await;
+                    sleep(CONNECT_RETRY_DELAY).await;
                 }
                 connected => {
                     return connected.map_err(|error| ClientError::from_connect(&self.path, error));
@@ -100,24 +99,28 @@ impl Client {
         uri: Uri,
     ) -> Result<Answer, ClientError> {
         let broken = |error: hyper::Error| match error.is_parse() {
-            true => self.stranger(""),
-            false => ClientError::Cut,
+            true => self.not_scoter(""),
+            false => ClientError::ConnectionLost,
         };
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
         let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-        let mut request = Request::new(String::new());
+        let mut request = Request::new(Empty::<Bytes>::new());
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         let host = HeaderValue::from_static("scoter");
         request.headers_mut().insert(HOST, host);
         let response = sender.send_request(request).await.map_err(broken)?;
         let (head, body) = response.into_parts();
-        let bytes = read_body(body).await.map_err(broken)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if !is_scoter(&head.headers) || bytes.len() > LONGEST_ANSWER {
-            return Err(self.stranger(&text));
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
+            Ok(error) => broken(*error),
+            Err(_too_long) => self.not_scoter(""),
+        })?;
+        let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+        if !is_scoter(&head.headers) {
+            return Err(self.not_scoter(&text));
         }
         Ok(Answer {
             status: head.status,
@@ -127,14 +130,14 @@ impl Client {
 
     /// Reads what an answer carries.
     pub(super) fn read<T: DeserializeOwned>(&self, json: &str) -> Result<T, ClientError> {
-        serde_json::from_str(json).map_err(|error| ClientError::Misread {
+        serde_json::from_str(json).map_err(|error| ClientError::Unreadable {
             path: self.path.clone(),
             error,
         })
     }
 
-    fn stranger(&self, answer: &str) -> ClientError {
-        ClientError::Stranger {
+    fn not_scoter(&self, answer: &str) -> ClientError {
+        ClientError::NotScoter {
             path: self.path.clone(),
             answer: answer.to_owned(),
         }
@@ -163,28 +166,15 @@ fn is_scoter(headers: &HeaderMap) -> bool {
     name.is_some_and(|name| name.starts_with(b"scoter/"))
 }
 
-async fn read_body(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        if let Ok(data) = frame?.into_data() {
-            bytes.extend_from_slice(&data);
-        }
-        if bytes.len() > LONGEST_ANSWER {
-            break;
-        }
-    }
-    Ok(bytes)
-}
-
 /// How long the server may take for what it answers at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a place in the socket's queue is waited for.
-const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
-const QUEUE_RETRY: Duration = Duration::from_millis(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_RETRY_DELAY: Duration = Duration::from_millis(5);
 
 /// Bytes: some hundred thousand slots.
-const LONGEST_ANSWER: usize = 64 * 1_024 * 1_024;
+const MAX_ANSWER: usize = 64 * 1_024 * 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -220,7 +210,7 @@ mod tests {
         let path = directory.path().join("control");
         let _listener = ControlListener::bind(&path, None).unwrap();
         let error = Client::new(&path).status().await.unwrap_err();
-        assert!(matches!(error, ClientError::Silent { .. }), "{error}");
+        assert!(matches!(error, ClientError::NoAnswer { .. }), "{error}");
     }
 
     #[tokio::test]

@@ -1,0 +1,191 @@
+//! The commands that talk to a running server: `scoter status`, `reload`, `stop`, `scale`
+//! and `top`.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use hyper::{Method, Uri};
+use tokio::runtime;
+
+use super::error::ClientError;
+use super::http::Client;
+use super::{render, top};
+use crate::control::Scaled;
+
+/// A command for a running server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientCommand {
+    /// Print how things stand: for people, as JSON, or just whether it is ready.
+    Status { json: bool, ready: bool },
+    /// Put a new generation of the code in place, and with `upgrade` of the server too.
+    Reload { upgrade: bool },
+    /// Stop, and wait for the end.
+    Stop,
+    /// Keep this many workers.
+    Scale(u32),
+    /// Show how things stand until told to end.
+    Top,
+}
+
+/// Carries out a command at the control socket `path`, and returns the exit code.
+///
+/// | code | meaning |
+/// |---|---|
+/// | 0 | done |
+/// | 1 | refused, or tried and not succeeded: standard error says why |
+/// | 2 | nobody answers at `path` |
+/// | 130 | interrupted |
+pub(crate) fn run(command: ClientCommand, path: &Path) -> u8 {
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    match perform(command, path) {
+        // A reader that has gone has seen what it wanted.
+        Ok(text) => {
+            let _ = stdout.write_all(text.as_bytes());
+            let _ = stdout.flush();
+            0
+        }
+        Err(error) => {
+            let _ = writeln!(stderr, "scoter: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn perform(command: ClientCommand, path: &Path) -> Result<String, ClientError> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ClientError::System {
+            path: path.to_owned(),
+            error,
+        })?;
+    let client = Client::new(path);
+    runtime.block_on(async {
+        tokio::select! {
+            // The first one, because Ctrl-C is how `top` ends as well.
+            biased;
+            done = client.perform(command) => done,
+            // Python has a handler of its own, which would only take note.
+            Ok(()) = tokio::signal::ctrl_c() => Err(ClientError::Interrupted {
+                is_ordered: command.is_order(),
+            }),
+        }
+    })
+}
+
+impl ClientCommand {
+    /// Whether the server goes on with it when nobody waits any more.
+    fn is_order(self) -> bool {
+        match self {
+            Self::Reload { .. } | Self::Stop | Self::Scale(_) => true,
+            Self::Status { .. } | Self::Top => false,
+        }
+    }
+}
+
+impl Client {
+    pub(super) async fn perform(&self, command: ClientCommand) -> Result<String, ClientError> {
+        match command {
+            ClientCommand::Status { ready: true, .. } => self.readiness().await,
+            ClientCommand::Status { json: true, .. } => {
+                let status = self.ask(Method::GET, Uri::from_static("/status")).await?;
+                status.success()
+            }
+            ClientCommand::Status { .. } => Ok(render(&self.status().await?)),
+            ClientCommand::Reload { upgrade: false } => {
+                self.reload(Uri::from_static("/reload")).await
+            }
+            ClientCommand::Reload { upgrade: true } => {
+                self.reload(Uri::from_static("/reload?upgrade=1")).await
+            }
+            ClientCommand::Stop => self.stop().await,
+            ClientCommand::Scale(workers) => self.scale(workers).await,
+            ClientCommand::Top => top::watch(self).await,
+        }
+    }
+
+    async fn readiness(&self) -> Result<String, ClientError> {
+        let answer = self.ask(Method::GET, Uri::from_static("/ready")).await?;
+        let said = answer.success().map_err(|error| error.about("not ready: "));
+        // For probes, which want the exit code.
+        said.map(|_| String::new())
+    }
+
+    async fn scale(&self, workers: u32) -> Result<String, ClientError> {
+        let uri = Uri::try_from(format!("/scale/{workers}"));
+        let uri = uri.expect("a path of letters and digits");
+        let answer = self.ask(Method::PUT, uri).await?;
+        let scaled: Scaled = self.read(&answer.success()?)?;
+        Ok(format!(
+            "workers: {} -> {}\n",
+            scaled.before, scaled.workers
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, busy_status};
+    use super::*;
+    use crate::control::{Order, Phase, Status};
+
+    const STATUS: ClientCommand = ClientCommand::Status {
+        json: false,
+        ready: false,
+    };
+    const READY: ClientCommand = ClientCommand::Status {
+        json: false,
+        ready: true,
+    };
+    const JSON: ClientCommand = ClientCommand::Status {
+        json: true,
+        ready: false,
+    };
+
+    #[tokio::test]
+    async fn status_is_for_people_for_machines_or_for_probes() {
+        let fixture = Fixture::new(|order| {
+            if let Order::Status(reply) = order {
+                reply.send(busy_status()).unwrap();
+            }
+        });
+        let text = fixture.perform(STATUS).await.unwrap();
+        assert_eq!(text, render(&busy_status()));
+        let json = fixture.perform(JSON).await.unwrap();
+        let status: Status = serde_json::from_str(&json).unwrap();
+        assert_eq!(status, busy_status());
+        assert!(json.ends_with("}\n"));
+        assert_eq!(fixture.perform(READY).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn server_that_drains_is_not_ready() {
+        let fixture = Fixture::new(|order| {
+            if let Order::Status(reply) = order {
+                let status = Status {
+                    phase: Phase::Draining,
+                    ..Status::default()
+                };
+                reply.send(status).unwrap();
+            }
+        });
+        let expected = ("not ready: draining".to_owned(), 1);
+        assert_eq!(fixture.refusal(READY).await, expected);
+    }
+
+    #[tokio::test]
+    async fn scale_tells_both_numbers_or_the_reason() {
+        let fixture = Fixture::new(|order| {
+            if let Order::Scale { workers, reply } = order {
+                let _ = reply.send(match workers {
+                    0..100 => Ok(Scaled { workers, before: 2 }),
+                    _ => Err("at most 99 workers".to_owned()),
+                });
+            }
+        });
+        let done = fixture.perform(ClientCommand::Scale(5)).await;
+        assert_eq!(done.unwrap(), "workers: 2 -> 5\n");
+        let refused = fixture.refusal(ClientCommand::Scale(100)).await;
+        assert_eq!(refused, ("at most 99 workers".to_owned(), 1));
+    }
+}

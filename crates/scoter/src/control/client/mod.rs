@@ -1,0 +1,17 @@
+//! The commands that talk to a running server.
+
+mod async_fd;
+mod commands;
+mod error;
+mod http;
+mod reload;
+mod render;
+mod screen;
+mod stop;
+mod top;
+
+pub(crate) use commands::{ClientCommand, run};
+use render::render;
+
+#[cfg(test)]
+mod fixture;

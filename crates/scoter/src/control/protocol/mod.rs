@@ -1,0 +1,14 @@
+//! What both ends of the control socket agree on: paths, orders, and the answers' JSON.
+
+mod orders;
+mod routes;
+mod status;
+
+pub(crate) use orders::{Order, ReloadError, Reloaded, Scaled};
+pub(super) use routes::Route;
+#[cfg(test)]
+pub(super) use status::SlotPhase;
+pub(crate) use status::{
+    ListenerStatus, Phase, ReloadStatus, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus,
+    millis,
+};

@@ -1,0 +1,296 @@
+//! From a request to its response: an order to the master, and what comes of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, SERVER};
+use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::control::protocol::Route;
+use crate::control::{Order, Phase, ReloadError, Status};
+
+pub(super) async fn respond(
+    request: &Request<Incoming>,
+    orders: &mpsc::Sender<Order>,
+) -> Response<Full<Bytes>> {
+    let (method, uri) = (request.method(), request.uri());
+    let route = match Route::parse(method, uri.path(), uri.query()) {
+        Ok(route) => route,
+        Err(error) => {
+            let mut response = text(error.status, error.text);
+            let allow = error.allow.as_ref().map(|method| method.as_str().parse());
+            if let Some(Ok(allow)) = allow {
+                response.headers_mut().insert(ALLOW, allow);
+            }
+            return response;
+        }
+    };
+    let answered = match route {
+        Route::Status => status(orders).await.map(|status| json(&status)),
+        Route::Ready => status(orders).await.map(|status| match status.ready {
+            true => text(StatusCode::OK, "ready\n"),
+            false => unavailable(match status.phase {
+                Phase::Running | Phase::Reloading => {
+                    format!("{}: no worker is ready\n", status.phase)
+                }
+                phase => format!("{phase}\n"),
+            }),
+        }),
+        Route::Health => status(orders)
+            .await
+            .map(|status| match status.is_serving() {
+                true => text(StatusCode::OK, "healthy\n"),
+                false => unavailable(format!("{}: no worker serves\n", status.phase)),
+            }),
+        Route::Reload { upgrade } => {
+            let order = |reply| Order::Reload { upgrade, reply };
+            ask(orders, order).await.map(|answer| match answer {
+                Ok(reloaded) => json(&reloaded),
+                Err(ReloadError::Busy(why)) => text(StatusCode::CONFLICT, lines(why)),
+                Err(ReloadError::Broken(why)) => {
+                    text(StatusCode::INTERNAL_SERVER_ERROR, lines(why))
+                }
+            })
+        }
+        Route::Stop => within_timeout(ask(orders, Order::Stop))
+            .await
+            .map(|()| text(StatusCode::ACCEPTED, "stopping\n")),
+        Route::Scale(workers) => {
+            let order = |reply| Order::Scale { workers, reply };
+            ask(orders, order).await.map(|answer| match answer {
+                Ok(scaled) => json(&scaled),
+                Err(why) => text(StatusCode::BAD_REQUEST, lines(why)),
+            })
+        }
+    };
+    answered.unwrap_or_else(|| unavailable("the server does not answer: it is ending\n".to_owned()))
+}
+
+/// Answers a user who may not give orders.
+pub(super) fn forbidden() -> Response<Full<Bytes>> {
+    text(StatusCode::FORBIDDEN, FORBIDDEN)
+}
+
+async fn status(orders: &mpsc::Sender<Order>) -> Option<Status> {
+    within_timeout(ask(orders, Order::Status)).await
+}
+
+async fn within_timeout<T>(asked: impl Future<Output = Option<T>>) -> Option<T> {
+    timeout(ANSWER_TIMEOUT, asked).await.ok().flatten()
+}
+
+/// Gives an order and waits for what comes of it. Nothing comes from a master that is ending.
+async fn ask<T>(
+    orders: &mpsc::Sender<Order>,
+    order: impl FnOnce(oneshot::Sender<T>) -> Order,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    orders.send(order(reply)).await.ok()?;
+    answer.await.ok()
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_string(value) {
+        Ok(json) => respond_with(StatusCode::OK, "application/json", json + "\n"),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+fn unavailable(body: String) -> Response<Full<Bytes>> {
+    text(StatusCode::SERVICE_UNAVAILABLE, body)
+}
+
+fn text(status: StatusCode, body: impl Into<String>) -> Response<Full<Bytes>> {
+    respond_with(status, "text/plain; charset=utf-8", body.into())
+}
+
+fn respond_with(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(SERVER, HeaderValue::from_static(SERVER_NAME));
+    response
+}
+
+fn lines(mut text: String) -> String {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// By which a client knows that it is not talking to something else.
+pub(super) const SERVER_NAME: &str = concat!("scoter/", env!("CARGO_PKG_VERSION"));
+
+pub(super) const FORBIDDEN: &str =
+    "only root and the user that scoter runs as may give orders here\n";
+
+/// How long the master may take for what it answers at once.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::super::fixture::{Fixture, receive, some_status};
+    use super::*;
+    use crate::control::{Reloaded, Scaled, WorkerPhase, WorkerStatus};
+
+    #[tokio::test]
+    async fn status_ready_and_health_come_from_the_master() {
+        let mut fixture = Fixture::new();
+        let ready = Status {
+            ready: true,
+            ..some_status()
+        };
+        let idle = Status::default();
+        let unresponsive = Status {
+            phase: Phase::Running,
+            workers: vec![WorkerStatus {
+                phase: WorkerPhase::Unresponsive,
+                ..WorkerStatus::default()
+            }],
+            ..Status::default()
+        };
+        let json = serde_json::to_string(&ready).unwrap() + "\n";
+        for (path, status, expected) in [
+            ("/status", &ready, (200, &*json)),
+            ("/ready", &ready, (200, "ready\n")),
+            ("/ready", &some_status(), (503, "draining\n")),
+            (
+                "/ready",
+                &unresponsive,
+                (503, "running: no worker is ready\n"),
+            ),
+            (
+                "/health",
+                &unresponsive,
+                (503, "running: no worker serves\n"),
+            ),
+            ("/health", &some_status(), (200, "healthy\n")),
+            ("/health", &idle, (503, "starting: no worker serves\n")),
+        ] {
+            let stream = fixture.send(&format!("GET {path}")).await;
+            let Order::Status(reply) = fixture.order().await else {
+                panic!("{path} asks for the status");
+            };
+            reply.send(status.clone()).unwrap();
+            let (code, body) = receive(stream).await;
+            assert_eq!((code, &*body), expected, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn reload_is_answered_with_what_came_of_it() {
+        let mut fixture = Fixture::new();
+        let reloaded = Reloaded {
+            generation: 2,
+            workers: 4,
+            took_ms: 1_200,
+            needs_restart: vec!["bind".to_owned()],
+        };
+        let json = "{\"generation\":2,\"workers\":4,\"took_ms\":1200,\
+                    \"needs_restart\":[\"bind\"]}\n";
+        for (target, upgraded, answer, expected) in [
+            ("/reload", false, Ok(reloaded.clone()), (200, json)),
+            ("/reload?upgrade=1", true, Ok(reloaded), (200, json)),
+            (
+                "/reload",
+                false,
+                Err(ReloadError::Busy("a reload is running".to_owned())),
+                (409, "a reload is running\n"),
+            ),
+            (
+                "/reload",
+                false,
+                Err(ReloadError::Broken("Traceback\nNameError\n".to_owned())),
+                (500, "Traceback\nNameError\n"),
+            ),
+        ] {
+            let stream = fixture.send(&format!("POST {target}")).await;
+            let Order::Reload { upgrade, reply } = fixture.order().await else {
+                panic!("{target} asks for a reload");
+            };
+            assert_eq!(upgrade, upgraded, "{target}");
+            reply.send(answer).unwrap();
+            let (code, body) = receive(stream).await;
+            assert_eq!((code, &*body), expected, "{target}");
+        }
+    }
+
+    #[tokio::test]
+    async fn stop_and_scale_reach_the_master() {
+        let mut fixture = Fixture::new();
+        let stop = fixture.send("POST /stop").await;
+        let Order::Stop(reply) = fixture.order().await else {
+            panic!("/stop asks for a stop");
+        };
+        reply.send(()).unwrap();
+        assert_eq!(receive(stop).await, (202, "stopping\n".to_owned()));
+
+        for (answer, expected) in [
+            (
+                Ok(Scaled {
+                    workers: 3,
+                    before: 2,
+                }),
+                (200, "{\"workers\":3,\"before\":2}\n"),
+            ),
+            (Err("too many".to_owned()), (400, "too many\n")),
+        ] {
+            let scale = fixture.send("PUT /scale/3").await;
+            let Order::Scale { workers: 3, reply } = fixture.order().await else {
+                panic!("/scale asks for 3 workers");
+            };
+            reply.send(answer).unwrap();
+            let (code, body) = receive(scale).await;
+            assert_eq!((code, &*body), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_requests_never_reach_the_master() {
+        let mut fixture = Fixture::new();
+        for (line, expected) in [
+            ("GET /nothing", 404),
+            ("DELETE /status", 405),
+            ("PUT /scale/many", 400),
+        ] {
+            assert_eq!(
+                receive(fixture.send(line).await).await.0,
+                expected,
+                "{line}"
+            );
+        }
+        let mut stream = fixture.send("GET /stop").await;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert!(text.contains("\r\nallow: POST\r\n"), "{text}");
+        assert!(fixture.orders.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn order_is_carried_out_though_its_client_has_gone() {
+        let mut fixture = Fixture::new();
+        drop(fixture.send("POST /stop").await);
+        assert!(matches!(fixture.order().await, Order::Stop(_)));
+    }
+
+    #[tokio::test]
+    async fn master_that_ends_is_503() {
+        let mut fixture = Fixture::new();
+        let stream = fixture.send("POST /reload").await;
+        drop(fixture.order().await);
+        let (code, body) = receive(stream).await;
+        assert_eq!(
+            (code, &*body),
+            (503, "the server does not answer: it is ending\n")
+        );
+    }
+}
