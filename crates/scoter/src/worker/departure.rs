@@ -13,10 +13,10 @@ use wsgi_environ::{
 use super::Shared;
 use super::author::Taken;
 use super::connection::Connection;
+use super::in_flight::RevokedRequest;
 use super::incident::{Finder, Incident, LossKind};
 use super::outgoing::{Outgoing, Progress, SendError};
 use super::refusal::{Answer, Refusal};
-use super::seat::Overdue;
 use super::waiter::{Waited, Waiter};
 use crate::log::Entry;
 
@@ -28,7 +28,7 @@ pub(crate) struct Departure {
     ending: Ending,
     /// Whether a thread of the application still waits for the request's body, and keeps
     /// the connection with it.
-    held: bool,
+    input_busy: bool,
     /// Logged when the last byte is out, or known never to be.
     entry: Option<Entry>,
 }
@@ -66,7 +66,7 @@ impl Departure {
         Self {
             connection,
             ending,
-            held: completed.input.busy,
+            input_busy: completed.input.busy,
             outgoing: completed.tail.into(),
             entry: Some(entry),
         }
@@ -78,14 +78,14 @@ impl Departure {
             connection,
             outgoing: Outgoing::bytes(bytes),
             ending: Ending::Drain,
-            held: false,
+            input_busy: false,
             entry: None,
         }
     }
 
     /// A reply in the place of the application's, which has sent nothing.
-    pub(crate) fn instead(overdue: &Overdue, status: u16) -> Self {
-        let method = overdue.head.kind();
+    pub(crate) fn instead(revoked: &RevokedRequest, status: u16) -> Self {
+        let method = revoked.head.kind();
         let text = format!("{}\n", reason_phrase(status));
         let mut reply = Vec::new();
         write_plain_reply(status, &text, method, &mut reply);
@@ -93,15 +93,15 @@ impl Departure {
             Method::Head => 0,
             Method::Other => text.len() as u64,
         };
-        let mut departure = Self::reply(Arc::clone(&overdue.connection), reply);
+        let mut departure = Self::reply(Arc::clone(&revoked.connection), reply);
         departure.entry = Some(Entry {
-            head: Arc::clone(&overdue.head),
-            request_id: overdue.request_id.clone(),
+            head: Arc::clone(&revoked.head),
+            request_id: revoked.request_id.clone(),
             status,
             body_bytes,
-            accepted: overdue.connection.accepted(),
-            queued: overdue.queued,
-            slot: overdue.slot,
+            accepted: revoked.connection.accepted(),
+            queued: revoked.queued,
+            slot: revoked.slot,
         });
         departure
     }
@@ -356,7 +356,7 @@ impl Departure {
             Ending::Shutdown => self.connection.shutdown_write(),
             Ending::Close | Ending::Drain => {}
         }
-        if self.held {
+        if self.input_busy {
             self.connection.interrupt();
         }
         (self.outgoing.into_buffer(), slow)

@@ -7,8 +7,10 @@ mod claim;
 mod connection;
 mod departure;
 mod idle;
+mod in_flight;
 mod incident;
 mod late_body;
+mod monitor;
 mod one_thread;
 mod orders;
 mod outgoing;
@@ -16,7 +18,6 @@ mod overload;
 mod overseer;
 mod poller;
 mod process;
-mod quarantine;
 mod reactor;
 mod ready;
 mod recycling;
@@ -27,14 +28,13 @@ mod request_timeout;
 mod response_memory;
 mod room;
 mod scheduling;
-mod seat;
 mod slot;
 mod stacks;
 mod stop;
-mod timeout;
+mod stuck;
+mod timed_out;
 mod waiter;
 mod warm_up;
-mod watch;
 
 use std::io;
 use std::sync::Arc;
@@ -64,6 +64,7 @@ use crate::scoreboard::{Phase, Scoreboard};
 use admission::Admission;
 use connection::Patience;
 use late_body::LateBodies;
+use monitor::{Monitor, Timeouts};
 use overload::Overload;
 use reactor::{Handoffs, Reactor};
 use ready::ReadyQueue;
@@ -72,7 +73,6 @@ use refusal::{Answer, Refusal};
 use request::Intake;
 use response_memory::ResponseMemory;
 use stop::Stop;
-use watch::{Timeouts, Watch};
 
 /// What all threads of a worker share. None of it needs Python.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ pub(crate) struct Shared {
     admission: Admission,
     overload: Overload,
     recycling: Option<Recycling>,
-    watch: Watch,
+    monitor: Monitor,
     header_timeout: Duration,
     patience: Patience,
     late_bodies: LateBodies,
@@ -152,7 +152,7 @@ impl Shared {
             admission: Admission::new(options.queue_timeout.map(|longest| longest.0)),
             overload: Overload::default(),
             recycling,
-            watch: Watch::new(slots, timeouts),
+            monitor: Monitor::new(slots, timeouts),
             header_timeout: options.header_timeout.0,
             patience: Patience {
                 body: options.body_timeout.0,
@@ -252,7 +252,7 @@ impl Shared {
     /// It does not return where the process ends because of a request that did not: the
     /// reactor sees to everything then.
     pub(crate) fn wait_for_departures(&self) {
-        while self.watch.is_quarantined() {
+        while self.monitor.is_stuck() {
             std::thread::park();
         }
         self.reactor.wait_for_departures();

@@ -149,7 +149,7 @@ impl Worker<'_> {
             warm_up(py, &service, &path.0).map_err(Failure::WarmUp)?;
         }
         drop(watch);
-        self.shared.watch.prepare(py);
+        self.shared.monitor.prepare(py);
         one_thread::expect(self.options.threads);
         file_limit::check(slots(self.options))?;
         let slots = self

@@ -16,8 +16,8 @@ use super::arrival::Arrival;
 use super::connection::Connection;
 use super::departure::Departure;
 use super::idle::{self, Entered, IdleConnections};
+use super::monitor;
 use super::stop::Ending;
-use super::watch;
 use crate::descriptors::watch_opened;
 use crate::fatal;
 use crate::fork::mark_new;
@@ -200,7 +200,7 @@ where
             let _ended = catch_unwind(AssertUnwindSafe(|| {
                 runtime.block_on(async move {
                     never_ending("orders", companion);
-                    never_ending("watch", watch::keep(Arc::clone(&shared)));
+                    never_ending("monitor", monitor::run(Arc::clone(&shared)));
                     run(shared, handoffs, slots).await;
                 });
             }));

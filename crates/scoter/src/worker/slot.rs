@@ -137,8 +137,8 @@ impl Slot {
     }
 
     fn serve_all(&mut self, py: Python<'_>) {
-        if let Some(seat) = self.shared.watch.seat(self.index) {
-            seat.take_place(PythonThread::current(py));
+        if let Some(slot) = self.shared.monitor.slot(self.index) {
+            slot.set_thread(PythonThread::current(py));
         }
         let mut departure = None;
         loop {
@@ -188,8 +188,8 @@ impl Slot {
     }
 
     fn end(&self) {
-        if let Some(seat) = self.shared.watch.seat(self.index) {
-            seat.end();
+        if let Some(slot) = self.shared.monitor.slot(self.index) {
+            slot.end();
         }
     }
 
@@ -223,8 +223,8 @@ impl Slot {
                 return None;
             }
         }
-        if let Some(seat) = shared.watch.seat(self.index) {
-            seat.hold(&request);
+        if let Some(slot) = shared.monitor.slot(self.index) {
+            slot.begin(&request);
         }
         Some(request)
     }
@@ -469,8 +469,8 @@ impl Slot {
         drop(permit);
         // While this thread waited for the GIL, the worker may have come to its end.
         if connection.author().taken().is_some() {
-            if let Some(seat) = self.shared.watch.seat(self.index) {
-                seat.let_go();
+            if let Some(slot) = self.shared.monitor.slot(self.index) {
+                slot.abandon();
             }
             return None;
         }
@@ -506,8 +506,8 @@ impl Slot {
             Ok(Err(_)) | Err(_) => 500,
         };
         // From here on nothing of the request is left that could run code of the application.
-        let time = match self.shared.watch.seat(self.index) {
-            Some(seat) => seat.release(py, self.cell(), status),
+        let time = match self.shared.monitor.slot(self.index) {
+            Some(slot) => slot.finish(py, self.cell(), status),
             None => self.cell().end(status),
         };
         self.longest_run = self.longest_run.max(time);

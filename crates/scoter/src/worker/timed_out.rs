@@ -10,57 +10,57 @@ use tracing::error;
 use super::Shared;
 use super::author::Taken;
 use super::departure::Departure;
+use super::in_flight::{InFlightSlot, RevokedRequest};
 use super::request_timeout::PythonThread;
-use super::seat::{Overdue, Seat};
 use super::stacks;
 use crate::interpreter::traceback;
 
 /// Ends a request whose response has been taken away from its slot.
-pub(super) fn end_request(shared: &Arc<Shared>, overdue: Overdue) {
+pub(super) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
     shared
         .board
         .totals()
         .timeouts
         .fetch_add(1, Ordering::Relaxed);
-    answer(shared, &overdue, 504);
+    answer(shared, &revoked, 504);
     let examining = Arc::clone(shared);
     shared.examiners.submit(move || {
-        if let Some(seat) = examining.watch.seat(overdue.slot) {
-            examine(seat, &overdue);
+        if let Some(slot) = examining.monitor.slot(revoked.slot) {
+            examine(slot, &revoked);
         }
     });
 }
 
 /// Tells the client: with `status` if that is still possible, by a cut connection otherwise.
-pub(super) fn answer(shared: &Shared, overdue: &Overdue, status: u16) {
-    match overdue.taken {
+pub(super) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
+    match revoked.taken {
         Taken::Whole => {
-            Departure::instead(overdue, status).start_in_task(shared);
+            Departure::instead(revoked, status).start_in_task(shared);
         }
-        Taken::Rest => overdue.connection.cut(),
+        Taken::Rest => revoked.connection.cut(),
     }
 }
 
 /// Logs where everything stands, and raises the exception.
-fn examine(seat: &Seat, overdue: &Overdue) {
+fn examine(slot: &InFlightSlot, revoked: &RevokedRequest) {
     let stacks = Python::attach(|py| {
-        let thread = seat.holds(overdue).then(|| seat.thread());
+        let thread = slot.is_serving(revoked).then(|| slot.thread());
         let stacks = stacks_now(py, thread);
         // In the same breath: the log shows where the exception hits.
-        seat.raise_timeout(py, overdue);
+        slot.raise_timeout(py, revoked);
         stacks
     });
-    let request = overdue.subject();
+    let request = revoked.subject();
     error!(
         method = request.method(),
         uri = request.uri(),
         request_id = request.request_id(),
-        age_ms = overdue.age_ms(),
-        answered = match overdue.taken {
+        age_ms = revoked.age_ms(),
+        answered = match revoked.taken {
             Taken::Whole => "504",
             Taken::Rest => "cut",
         },
-        slot = overdue.slot,
+        slot = revoked.slot,
         %stacks,
         "request timed out"
     );

@@ -1,5 +1,5 @@
-//! What the reactor keeps an eye on: that it runs itself, the worker's descriptors, requests that
-//! run for too long, and refusals that nobody has logged.
+//! What the reactor checks at intervals: its own heartbeat, the worker's descriptors, requests
+//! that run for too long, and refusals to be logged.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,22 +9,22 @@ use pyo3::prelude::*;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use super::seat::Seat;
+use super::in_flight::InFlightSlot;
 use super::stacks::LastResort;
-use super::{Shared, quarantine, timeout};
+use super::{Shared, stuck, timed_out};
 use crate::fatal;
 use crate::interpreter::traceback;
 use crate::log::{AccessLog, say};
 use crate::scoreboard::now;
 
-/// The slots under `--request-timeout`.
+/// The slots, and how long their requests may run.
 #[derive(Debug)]
-pub(crate) struct Watch {
-    seats: Box<[Seat]>,
+pub(crate) struct Monitor {
+    slots: Box<[InFlightSlot]>,
     timeouts: Option<Timeouts>,
     last_resort: OnceLock<LastResort>,
-    /// Whether a request that does not end makes the process end.
-    quarantined: AtomicBool,
+    /// Whether the process ends because of a request that cannot be ended.
+    stuck: AtomicBool,
 }
 
 /// How long a request may run.
@@ -36,24 +36,24 @@ pub(crate) struct Timeouts {
     pub(crate) grace: Duration,
 }
 
-impl Watch {
+impl Monitor {
     pub(crate) fn new(slots: usize, timeouts: Option<Timeouts>) -> Self {
         Self {
-            seats: (0..slots).map(Seat::new).collect(),
+            slots: (0..slots).map(InFlightSlot::new).collect(),
             timeouts,
             last_resort: OnceLock::new(),
-            quarantined: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
         }
     }
 
-    /// The seat of a slot, if requests are watched at all.
-    pub(crate) fn seat(&self, slot: usize) -> Option<&Seat> {
-        self.timeouts.and_then(|_| self.seats.get(slot))
+    /// A slot, if requests have a timeout at all.
+    pub(crate) fn slot(&self, index: usize) -> Option<&InFlightSlot> {
+        self.timeouts.and_then(|_| self.slots.get(index))
     }
 
-    /// All seats, those that nobody sits in included.
-    pub(crate) fn seats(&self) -> &[Seat] {
-        &self.seats
+    /// All slots.
+    pub(crate) fn slots(&self) -> &[InFlightSlot] {
+        &self.slots
     }
 
     /// Prepares what needs Python, as long as that is at hand.
@@ -77,32 +77,32 @@ impl Watch {
         self.last_resort.get()
     }
 
-    /// Says that the process is to end for a request that does not. Returns whether that is
-    /// new.
-    pub(crate) fn begin_quarantine(&self) -> bool {
-        !self.quarantined.swap(true, Ordering::AcqRel)
+    /// Notes that the process ends because of a request that cannot be ended. Returns whether
+    /// that is new.
+    pub(crate) fn mark_stuck(&self) -> bool {
+        !self.stuck.swap(true, Ordering::AcqRel)
     }
 
-    pub(crate) fn is_quarantined(&self) -> bool {
-        self.quarantined.load(Ordering::Acquire)
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire)
     }
 
-    /// How often the requests are looked at: a tenth of the timeout, within reason.
-    fn rhythm(&self) -> Duration {
+    /// How often the requests are checked: a tenth of the timeout, within limits.
+    fn interval(&self) -> Duration {
         match self.timeouts {
-            Some(Timeouts { request, .. }) => (request / 10).clamp(SHORTEST, LONGEST),
-            None => HEARTBEAT,
+            Some(Timeouts { request, .. }) => (request / 10).clamp(MIN_INTERVAL, MAX_INTERVAL),
+            None => HEARTBEAT_INTERVAL,
         }
     }
 }
 
-/// Watches for as long as the worker lives.
-pub(super) async fn keep(shared: Arc<Shared>) {
-    let mut rhythm = interval(shared.watch.rhythm());
-    rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Monitors the worker for as long as it lives.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut ticks = interval(shared.monitor.interval());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reported: Option<Instant> = None;
     loop {
-        rhythm.tick().await;
+        ticks.tick().await;
         let totals = shared.board.totals();
         totals.heartbeat.store(now(), Ordering::Relaxed);
         fatal::check_descriptors();
@@ -110,8 +110,8 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         if shared.access_log.is_abandoned() {
             fatal::end_of_thread(AccessLog::NAME);
         }
-        if let Some(timeouts) = shared.watch.timeouts {
-            look(&shared, timeouts);
+        if let Some(timeouts) = shared.monitor.timeouts {
+            check_requests(&shared, timeouts);
         }
         if reported.is_none_or(|time| time.elapsed() >= REPORT_INTERVAL) {
             if let Some(late) = shared.admission.take_late() {
@@ -126,22 +126,22 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-fn look(shared: &Arc<Shared>, timeouts: Timeouts) {
-    for (seat, cell) in shared.watch.seats.iter().zip(shared.board.cells()) {
-        if let Some(overdue) = seat.time_out(cell, timeouts.request) {
-            timeout::end_request(shared, overdue);
-        } else if let Some(overdue) = seat.get_stuck(cell, timeouts.grace) {
-            quarantine::begin(shared, overdue);
+fn check_requests(shared: &Arc<Shared>, timeouts: Timeouts) {
+    for (slot, cell) in shared.monitor.slots.iter().zip(shared.board.cells()) {
+        if let Some(revoked) = slot.time_out(cell, timeouts.request) {
+            timed_out::end_request(shared, revoked);
+        } else if let Some(revoked) = slot.become_stuck(cell, timeouts.grace) {
+            stuck::end_worker(shared, revoked);
         }
     }
 }
 
-/// Between looks at the requests.
-const SHORTEST: Duration = Duration::from_millis(10);
-const LONGEST: Duration = Duration::from_millis(250);
+/// Between checks of the requests.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Between signs of life where nothing is to be looked at.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+/// Between heartbeats where there are no requests to check.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Between lines about requests that were refused for the same reason.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);

@@ -14,11 +14,11 @@ use wsgi_environ::Method;
 
 use super::connection::Connection;
 use super::departure::Departure;
+use super::in_flight::{InFlightSlot, RevokedRequest};
 use super::reactor::never_ending;
 use super::ready::Popped;
 use super::refusal::Refusal;
-use super::seat::{Overdue, Seat};
-use super::timeout::answer;
+use super::timed_out::answer;
 use super::{Ending, Overseer, Shared};
 use crate::hooks::{Event, run_hooks};
 use crate::interpreter::run_exit_handlers;
@@ -26,15 +26,15 @@ use crate::line::FromWorker;
 use crate::log::{say, say_soon};
 use crate::process::{STUCK, exit_now};
 
-/// Begins the end of the worker, for a request that its slot is left with.
-pub(super) fn begin(shared: &Arc<Shared>, overdue: Overdue) {
-    let (method, uri) = (overdue.subject().method(), overdue.subject().uri());
-    let seconds = overdue.age.as_secs();
+/// Ends the worker because of a request that cannot be ended.
+pub(super) fn end_worker(shared: &Arc<Shared>, revoked: RevokedRequest) {
+    let (method, uri) = (revoked.subject().method(), revoked.subject().uri());
+    let seconds = revoked.age.as_secs();
     let reason = format!("request-timeout: {method:.16} {uri:.200} has run for {seconds} s");
     shared.overseer.say(&FromWorker::Stuck { reason });
     // It does so itself, should it come back.
-    shared.reactor.slot_drained(overdue.slot);
-    if shared.watch.begin_quarantine() {
+    shared.reactor.slot_drained(revoked.slot);
+    if shared.monitor.mark_stuck() {
         let code = exit_code(shared);
         match shared.overseer {
             Overseer::Master(_) => shared.stop.begin(Ending::Retire),
@@ -47,11 +47,11 @@ pub(super) fn begin(shared: &Arc<Shared>, overdue: Overdue) {
     }
     let reporting = Arc::clone(shared);
     // Not where others wait for the interpreter, which may be what this is about.
-    say_soon(move || report_stuck(&reporting, &overdue));
+    say_soon(move || report_stuck(&reporting, &revoked));
 }
 
-fn report_stuck(shared: &Shared, overdue: &Overdue) {
-    let stacks = match (overdue.examined, shared.watch.last_resort()) {
+fn report_stuck(shared: &Shared, revoked: &RevokedRequest) {
+    let stacks = match (revoked.examined, shared.monitor.last_resort()) {
         (true, _) => "logged when it timed out".to_owned(),
         (false, Some(last_resort)) => match last_resort.stacks() {
             Ok(stacks) => stacks,
@@ -59,13 +59,13 @@ fn report_stuck(shared: &Shared, overdue: &Overdue) {
         },
         (false, None) => "not to be had while C code keeps the GIL".to_owned(),
     };
-    let request = overdue.subject();
+    let request = revoked.subject();
     error!(
         method = request.method(),
         uri = request.uri(),
         request_id = request.request_id(),
-        age_ms = overdue.age_ms(),
-        slot = overdue.slot,
+        age_ms = revoked.age_ms(),
+        slot = revoked.slot,
         %stacks,
         "request cannot be ended: its worker ends instead"
     );
@@ -112,7 +112,12 @@ async fn leave(shared: Arc<Shared>, code: u8) {
 
 /// How long the other slots have. While the GIL is kept none of them gets on.
 fn patience(shared: &Shared) -> Duration {
-    match shared.watch.seats().iter().any(Seat::keeps_the_gil) {
+    match shared
+        .monitor
+        .slots()
+        .iter()
+        .any(InFlightSlot::keeps_the_gil)
+    {
         true => LEAST,
         false => shared.graceful_timeout,
     }
@@ -120,8 +125,8 @@ fn patience(shared: &Shared) -> Duration {
 
 /// Whether every slot has ended that can, and nothing is left to serve.
 fn is_finished(shared: &Shared) -> bool {
-    let over = |seat: &Seat| seat.has_ended() || seat.is_stuck();
-    shared.ready.is_closed() && shared.watch.seats().iter().all(over)
+    let over = |slot: &InFlightSlot| slot.has_ended() || slot.is_stuck();
+    shared.ready.is_closed() && shared.monitor.slots().iter().all(over)
 }
 
 /// Answers the requests that no slot took: those that are complete, and, where no other
@@ -149,24 +154,22 @@ fn refuse_waiting(shared: &Shared) -> usize {
 }
 
 /// Answers the requests that slots have in hand, and that had their time left.
-fn cut_running(shared: &Shared) -> Vec<Overdue> {
-    let seats = shared.watch.seats().iter().zip(shared.board.cells());
-    let cut: Vec<_> = seats
-        .filter_map(|(seat, cell)| seat.give_up(cell))
-        .collect();
-    for overdue in &cut {
-        answer(shared, overdue, 503);
+fn cut_running(shared: &Shared) -> Vec<RevokedRequest> {
+    let slots = shared.monitor.slots().iter().zip(shared.board.cells());
+    let cut: Vec<_> = slots.filter_map(|(slot, cell)| slot.revoke(cell)).collect();
+    for revoked in &cut {
+        answer(shared, revoked, 503);
     }
     cut
 }
 
-fn report_cut(overdue: &Overdue) {
-    let request = overdue.subject();
+fn report_cut(revoked: &RevokedRequest) {
+    let request = revoked.subject();
     warn!(
         method = request.method(),
         uri = request.uri(),
         request_id = request.request_id(),
-        age_ms = overdue.age_ms(),
+        age_ms = revoked.age_ms(),
         "request cut"
     );
 }

@@ -1,4 +1,4 @@
-//! The requests that slots have in hand, where the reactor can get at them.
+//! Requests in flight, where the reactor can reach them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,18 +21,18 @@ use crate::scoreboard::{Cell, Phase};
 /// too long. Under it ends and timeouts exclude each other, so that what is done to a request
 /// never hits the next one, with or without a GIL.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct InFlightSlot {
     slot: usize,
-    held: Mutex<Option<Held>>,
+    request: Mutex<Option<InFlight>>,
     /// [`PythonThread`] of the slot.
     thread: AtomicU64,
     /// Whether the slot serves no more.
     ended: AtomicBool,
 }
 
-/// A request that a slot has in hand.
+/// The request that a slot serves.
 #[derive(Debug)]
-struct Held {
+struct InFlight {
     connection: Arc<Connection>,
     head: Arc<RequestHead>,
     request_id: RequestId,
@@ -45,17 +45,18 @@ struct Held {
 #[derive(Debug)]
 struct TimedOut {
     at: Instant,
-    /// Whether Python was at hand to be looked at.
+    /// Whether the GIL could be had, to examine the request.
     examined: bool,
-    /// Whether an exception was sent after the request.
+    /// Whether the exception was raised in its thread.
     raised: bool,
-    /// Whether the time is over that it had to end.
+    /// Whether it has outlived `--request-grace`.
     stuck: bool,
 }
 
-/// A request that the reactor acts on.
+/// A request whose response the reactor has taken away from the slot: it timed out, or the
+/// process ends.
 #[derive(Debug)]
-pub(crate) struct Overdue {
+pub(crate) struct RevokedRequest {
     pub(crate) slot: usize,
     pub(crate) connection: Arc<Connection>,
     pub(crate) head: Arc<RequestHead>,
@@ -65,22 +66,22 @@ pub(crate) struct Overdue {
     /// How long the request had waited for that, if it has begun.
     pub(crate) queued: Option<Duration>,
     pub(crate) taken: Taken,
-    /// Whether Python has been at hand since the request timed out.
+    /// Whether the GIL could be had since the request timed out.
     pub(crate) examined: bool,
 }
 
-impl Seat {
+impl InFlightSlot {
     pub(crate) fn new(slot: usize) -> Self {
         Self {
             slot,
-            held: Mutex::default(),
+            request: Mutex::default(),
             thread: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         }
     }
 
     /// Notes which thread the slot runs in.
-    pub(crate) fn take_place(&self, thread: PythonThread) {
+    pub(crate) fn set_thread(&self, thread: PythonThread) {
         self.thread.store(thread.0, Ordering::Relaxed);
     }
 
@@ -97,9 +98,9 @@ impl Seat {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Takes a request in hand, before the application begins with it.
-    pub(crate) fn hold(&self, request: &Request) {
-        *self.lock() = Some(Held {
+    /// Notes the request that the slot is about to serve.
+    pub(crate) fn begin(&self, request: &Request) {
+        *self.lock() = Some(InFlight {
             connection: Arc::clone(&request.connection),
             head: Arc::clone(&request.head),
             request_id: request.request_id.clone(),
@@ -108,11 +109,11 @@ impl Seat {
         });
     }
 
-    /// Lets go of the request, whose application has ended. To be called by the slot, before
+    /// Notes the end of the request, whose application has returned. To be called by the slot, before
     /// Python executes anything else in its thread.
-    pub(crate) fn release(&self, py: Python<'_>, cell: &Cell, status: u16) -> Duration {
-        let mut held = self.lock();
-        let timed_out = held.take().and_then(|held| held.timed_out);
+    pub(crate) fn finish(&self, py: Python<'_>, cell: &Cell, status: u16) -> Duration {
+        let mut in_flight = self.lock();
+        let timed_out = in_flight.take().and_then(|in_flight| in_flight.timed_out);
         if timed_out.is_none() {
             return cell.end(status);
         }
@@ -124,96 +125,100 @@ impl Seat {
     }
 
     /// Takes the response away from a request that has run for as long as `timeout`.
-    pub(crate) fn time_out(&self, cell: &Cell, timeout: Duration) -> Option<Overdue> {
+    pub(crate) fn time_out(&self, cell: &Cell, timeout: Duration) -> Option<RevokedRequest> {
         if cell.phase() != Phase::Running {
             return None;
         }
         cell.age().filter(|age| *age >= timeout)?;
-        let mut held = self.lock();
-        let held = held.as_mut()?;
+        let mut in_flight = self.lock();
+        let in_flight = in_flight.as_mut()?;
         // Now that it cannot end, it is still the one and not its successor.
         let age = cell.age().filter(|age| *age >= timeout)?;
         cell.time_out();
-        held.timed_out = Some(TimedOut {
+        in_flight.timed_out = Some(TimedOut {
             at: Instant::now(),
             examined: false,
             raised: false,
             stuck: false,
         });
-        Some(held.overdue(self.slot, Some(age)))
+        Some(in_flight.revoke(self.slot, Some(age)))
     }
 
     /// The request, once, if it timed out as long ago as `grace` and still runs.
-    pub(crate) fn get_stuck(&self, cell: &Cell, grace: Duration) -> Option<Overdue> {
+    pub(crate) fn become_stuck(&self, cell: &Cell, grace: Duration) -> Option<RevokedRequest> {
         if cell.phase() != Phase::TimedOut {
             return None;
         }
-        let mut held = self.lock();
-        let held = held.as_mut()?;
-        let timed_out = held.timed_out.as_mut()?;
+        let mut in_flight = self.lock();
+        let in_flight = in_flight.as_mut()?;
+        let timed_out = in_flight.timed_out.as_mut()?;
         if timed_out.stuck || timed_out.at.elapsed() < grace {
             return None;
         }
         timed_out.stuck = true;
-        Some(held.overdue(self.slot, cell.age()))
+        Some(in_flight.revoke(self.slot, cell.age()))
     }
 
-    /// Whether a request keeps the slot that had its time to end.
+    /// Whether the slot's request has outlived `--request-grace`.
     pub(crate) fn is_stuck(&self) -> bool {
         self.is_timed_out(|timed_out| timed_out.stuck)
     }
 
-    /// Whether it is so because C code keeps the GIL: in all that time Python was not at hand.
+    /// Whether that is because C code keeps the GIL: in all that time it could not be had.
     pub(crate) fn keeps_the_gil(&self) -> bool {
         self.is_timed_out(|timed_out| timed_out.stuck && !timed_out.examined)
     }
 
     fn is_timed_out(&self, test: impl FnOnce(&TimedOut) -> bool) -> bool {
-        let held = self.lock();
-        held.as_ref()
-            .and_then(|held| held.timed_out.as_ref())
+        let in_flight = self.lock();
+        in_flight
+            .as_ref()
+            .and_then(|in_flight| in_flight.timed_out.as_ref())
             .is_some_and(test)
     }
 
-    /// Whether the slot still has this very request.
-    pub(crate) fn holds(&self, overdue: &Overdue) -> bool {
-        let held = self.lock();
-        held.as_ref()
-            .is_some_and(|held| Arc::ptr_eq(&held.connection, &overdue.connection))
+    /// Whether the slot still serves this very request.
+    pub(crate) fn is_serving(&self, revoked: &RevokedRequest) -> bool {
+        let in_flight = self.lock();
+        in_flight
+            .as_ref()
+            .is_some_and(|in_flight| Arc::ptr_eq(&in_flight.connection, &revoked.connection))
     }
 
-    /// Raises the exception in the request that `overdue` is about, if it still runs.
-    pub(crate) fn raise_timeout(&self, py: Python<'_>, overdue: &Overdue) {
-        let mut held = self.lock();
-        let request = held
+    /// Raises the exception in the request that `revoked` is about, if it still runs.
+    pub(crate) fn raise_timeout(&self, py: Python<'_>, revoked: &RevokedRequest) {
+        let mut in_flight = self.lock();
+        let request = in_flight
             .as_mut()
-            .filter(|held| Arc::ptr_eq(&held.connection, &overdue.connection));
-        if let Some(timed_out) = request.and_then(|held| held.timed_out.as_mut()) {
+            .filter(|in_flight| Arc::ptr_eq(&in_flight.connection, &revoked.connection));
+        if let Some(timed_out) = request.and_then(|in_flight| in_flight.timed_out.as_mut()) {
             timed_out.examined = true;
             timed_out.raised = self.thread().raise_timeout(py);
         }
     }
 
-    /// Lets go of a request that the application does not begin with after all.
-    pub(crate) fn let_go(&self) {
+    /// Forgets a request that the application is not called for after all.
+    pub(crate) fn abandon(&self) {
         *self.lock() = None;
     }
 
     /// Takes the response away from a request that had its time left, because the process
     /// ends.
-    pub(crate) fn give_up(&self, cell: &Cell) -> Option<Overdue> {
-        let held = self.lock();
-        let held = held.as_ref().filter(|held| held.timed_out.is_none())?;
-        Some(held.overdue(self.slot, cell.age()))
+    pub(crate) fn revoke(&self, cell: &Cell) -> Option<RevokedRequest> {
+        let in_flight = self.lock();
+        let in_flight = in_flight
+            .as_ref()
+            .filter(|in_flight| in_flight.timed_out.is_none())?;
+        Some(in_flight.revoke(self.slot, cell.age()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Held>> {
+    fn lock(&self) -> MutexGuard<'_, Option<InFlight>> {
         // Nothing that can panic runs under the lock.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.request.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Overdue {
+impl RevokedRequest {
     pub(crate) fn age_ms(&self) -> u64 {
         u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX)
     }
@@ -227,10 +232,10 @@ impl Overdue {
     }
 }
 
-impl Held {
+impl InFlight {
     /// Takes the response away. `age` is that of a request that has begun.
-    fn overdue(&self, slot: usize, age: Option<Duration>) -> Overdue {
-        Overdue {
+    fn revoke(&self, slot: usize, age: Option<Duration>) -> RevokedRequest {
+        RevokedRequest {
             slot,
             connection: Arc::clone(&self.connection),
             head: Arc::clone(&self.head),
