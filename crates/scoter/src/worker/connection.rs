@@ -14,8 +14,8 @@ use rustix::net::{
 };
 use wsgi_environ::Transport;
 
-use super::author::Author;
 use super::claim::Claim;
+use super::owner::ResponseOwner;
 use crate::descriptors::above_standard;
 use crate::fork::Own;
 use crate::listen::Family;
@@ -38,7 +38,7 @@ pub(crate) struct Connection {
     family: Family,
     patience: Patience,
     accepted: Instant,
-    author: Author,
+    owner: ResponseOwner,
     /// Whether the kernel has been asked to take more at once.
     widened: AtomicBool,
 }
@@ -52,7 +52,7 @@ impl Connection {
             family,
             patience,
             accepted: Instant::now(),
-            author: Author::default(),
+            owner: ResponseOwner::default(),
             widened: AtomicBool::new(false),
         }
     }
@@ -85,9 +85,9 @@ impl Connection {
         self.accepted
     }
 
-    /// Who writes the response.
-    pub(crate) fn author(&self) -> &Author {
-        &self.author
+    /// Who may send the response.
+    pub(crate) fn owner(&self) -> &ResponseOwner {
+        &self.owner
     }
 
     /// Appends what has arrived to `buffer`, as far as its capacity goes; 0 is the end.
@@ -112,7 +112,7 @@ impl Connection {
     pub(crate) fn recv_within(&self, buffer: &mut [u8], patience: Duration) -> io::Result<usize> {
         loop {
             // What still comes is the reactor's, to be discarded.
-            if self.author.taken().is_some() {
+            if self.owner.revoked().is_some() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             match recv(self.fd()?, &mut *buffer, RecvFlags::empty()) {
@@ -239,7 +239,7 @@ impl Connection {
     fn wait(&self, events: PollFlags, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         loop {
-            if self.author.taken().is_some() {
+            if self.owner.revoked().is_some() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -276,7 +276,7 @@ impl Drop for Connection {
 
 impl Transport for Connection {
     fn try_send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        if !self.author.claim() {
+        if !self.owner.claim() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         self.send(parts)
@@ -333,9 +333,9 @@ mod tests {
         let first = connection(one, Family::Unix);
         let number = first.as_raw_fd();
         // As if the application had closed the number, and the kernel given it out again.
-        let mut taken = crate::process::own(number).unwrap();
-        rustix::io::dup2(&other, &mut taken).unwrap();
-        let second = connection(taken, Family::Unix);
+        let mut number_taken = crate::process::own(number).unwrap();
+        rustix::io::dup2(&other, &mut number_taken).unwrap();
+        let second = connection(number_taken, Family::Unix);
         assert_eq!(second.as_raw_fd(), number);
         assert!(first.is_lost() && !second.is_lost());
         let lost = first.send(&[IoSlice::new(b"first")]).unwrap_err();

@@ -11,11 +11,11 @@ use wsgi_environ::{
 };
 
 use super::Shared;
-use super::author::Taken;
 use super::connection::Connection;
 use super::in_flight::RevokedRequest;
 use super::incident::{Finder, Incident, LossKind};
 use super::outgoing::{Outgoing, Progress, SendError};
+use super::owner::Revoked;
 use super::refusal::{Answer, Refusal};
 use super::waiter::{Waited, Waiter};
 use crate::log::Entry;
@@ -308,7 +308,7 @@ impl Departure {
     fn lose(&mut self, error: SendError, shared: &Shared) -> Option<Box<Incident>> {
         let kind = match &error {
             // By us, for --request-timeout: that has been counted, and logged.
-            SendError::Peer(_) if self.connection.author().taken() == Some(Taken::Rest) => {
+            SendError::Peer(_) if self.connection.owner().revoked() == Some(Revoked::Rest) => {
                 self.ending = Ending::Close;
                 return None;
             }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::author::Taken;
 use super::connection::Connection;
+use super::owner::Revoked;
 use super::report::Subject;
 use super::request::Request;
 use super::request_timeout::PythonThread;
@@ -53,8 +53,7 @@ struct TimedOut {
     stuck: bool,
 }
 
-/// A request whose response the reactor has taken away from the slot: it timed out, or the
-/// process ends.
+/// A request that the reactor answers in the slot's place: it timed out, or the process ends.
 #[derive(Debug)]
 pub(crate) struct RevokedRequest {
     pub(crate) slot: usize,
@@ -65,7 +64,7 @@ pub(crate) struct RevokedRequest {
     pub(crate) age: Duration,
     /// How long the request had waited for that, if it has begun.
     pub(crate) queued: Option<Duration>,
-    pub(crate) taken: Taken,
+    pub(crate) part: Revoked,
     /// Whether the GIL could be had since the request timed out.
     pub(crate) examined: bool,
 }
@@ -124,7 +123,7 @@ impl InFlightSlot {
         cell.end(504)
     }
 
-    /// Takes the response away from a request that has run for as long as `timeout`.
+    /// Revokes the response of a request that has run for as long as `timeout`.
     pub(crate) fn time_out(&self, cell: &Cell, timeout: Duration) -> Option<RevokedRequest> {
         if cell.phase() != Phase::Running {
             return None;
@@ -202,8 +201,7 @@ impl InFlightSlot {
         *self.lock() = None;
     }
 
-    /// Takes the response away from a request that had its time left, because the process
-    /// ends.
+    /// Revokes the response of a request whose time is not over, because the process ends.
     pub(crate) fn revoke(&self, cell: &Cell) -> Option<RevokedRequest> {
         let in_flight = self.lock();
         let in_flight = in_flight
@@ -233,7 +231,7 @@ impl RevokedRequest {
 }
 
 impl InFlight {
-    /// Takes the response away. `age` is that of a request that has begun.
+    /// Revokes the response. `age` is that of a request that has begun.
     fn revoke(&self, slot: usize, age: Option<Duration>) -> RevokedRequest {
         RevokedRequest {
             slot,
@@ -242,7 +240,7 @@ impl InFlight {
             request_id: self.request_id.clone(),
             age: age.unwrap_or_default(),
             queued: age.map(|age| self.since.elapsed().saturating_sub(age)),
-            taken: self.connection.author().take(),
+            part: self.connection.owner().revoke(),
             examined: self.timed_out.as_ref().is_some_and(|t| t.examined),
         }
     }

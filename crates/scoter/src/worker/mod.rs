@@ -2,7 +2,6 @@
 
 mod admission;
 mod arrival;
-mod author;
 mod claim;
 mod connection;
 mod departure;
@@ -16,6 +15,7 @@ mod orders;
 mod outgoing;
 mod overload;
 mod overseer;
+mod owner;
 mod poller;
 mod process;
 mod reactor;

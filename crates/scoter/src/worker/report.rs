@@ -13,8 +13,8 @@ use wsgi_environ::{
     write_plain_reply,
 };
 
-use super::author::Taken;
 use super::one_thread;
+use super::owner::Revoked;
 use crate::fatal;
 use crate::interpreter::traceback;
 use crate::log::{self, Entry, RequestId};
@@ -69,9 +69,9 @@ pub(super) fn application_lines(lines: &[u8]) {
     one_thread::hint_at(&text);
 }
 
-impl From<Option<Taken>> for Timing {
-    fn from(taken: Option<Taken>) -> Self {
-        match taken {
+impl From<Option<Revoked>> for Timing {
+    fn from(revoked: Option<Revoked>) -> Self {
+        match revoked {
             None => Self::InTime,
             Some(_) => Self::TimedOut,
         }

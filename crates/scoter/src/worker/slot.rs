@@ -19,9 +19,9 @@ use wsgi_environ::{
 use super::Shared;
 use super::admission::Decision;
 use super::arrival::{Arrival, Part};
-use super::author::Taken;
 use super::connection::Connection;
 use super::departure::Departure;
+use super::owner::Revoked;
 use super::poller::{Poller, Wake};
 use super::ready::Popped;
 use super::recycling::Recycling;
@@ -468,7 +468,7 @@ impl Slot {
         } = request;
         drop(permit);
         // While this thread waited for the GIL, the worker may have come to its end.
-        if connection.author().taken().is_some() {
+        if connection.owner().revoked().is_some() {
             if let Some(slot) = self.shared.monitor.slot(self.index) {
                 slot.abandon();
             }
@@ -494,7 +494,7 @@ impl Slot {
             let mut responded = self.respond(py, run, body);
             if let Ok(Completed { failures, .. }) = &mut responded {
                 if !failures.is_empty() {
-                    let timing = Timing::from(connection.author().taken());
+                    let timing = Timing::from(connection.owner().revoked());
                     troubles = report::put_into_words(py, failures, timing);
                 }
             }
@@ -512,26 +512,26 @@ impl Slot {
         };
         self.longest_run = self.longest_run.max(time);
 
-        let taken = connection.author().taken();
+        let revoked = connection.owner().revoked();
         let completed = match served {
             Ok(Ok(completed)) => completed,
             Ok(Err(traceback)) => {
                 report::environ_failed(py, &traceback);
-                return internal_error(connection, head.kind(), taken);
+                return internal_error(connection, head.kind(), revoked);
             }
             Err(_) => {
                 // The panic hook has said where and why.
                 error!("a request was lost to a bug in scoter: please report it");
-                return internal_error(connection, head.kind(), taken);
+                return internal_error(connection, head.kind(), revoked);
             }
         };
-        let timing = Timing::from(taken);
+        let timing = Timing::from(revoked);
         let subject = Subject {
             head: &head,
             request_id: &request_id,
         };
         report::completed(py, subject, &troubles, &completed, timing);
-        if taken == Some(Taken::Whole) {
+        if revoked == Some(Revoked::Whole) {
             // The reactor has answered, and ends the connection.
             self.outgoing = completed.tail.out;
             return None;
@@ -622,9 +622,9 @@ fn part(index: usize) -> String {
 fn internal_error(
     connection: Arc<Connection>,
     method: Method,
-    taken: Option<Taken>,
+    revoked: Option<Revoked>,
 ) -> Option<Departure> {
-    match taken {
+    match revoked {
         None => Some(Departure::reply(connection, report::internal_error(method))),
         Some(_) => None,
     }

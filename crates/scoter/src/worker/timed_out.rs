@@ -8,14 +8,14 @@ use pyo3::prelude::*;
 use tracing::error;
 
 use super::Shared;
-use super::author::Taken;
 use super::departure::Departure;
 use super::in_flight::{InFlightSlot, RevokedRequest};
+use super::owner::Revoked;
 use super::request_timeout::PythonThread;
 use super::stacks;
 use crate::interpreter::traceback;
 
-/// Ends a request whose response has been taken away from its slot.
+/// Ends a request whose response has been revoked.
 pub(super) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
     shared
         .board
@@ -33,11 +33,11 @@ pub(super) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
 
 /// Tells the client: with `status` if that is still possible, by a cut connection otherwise.
 pub(super) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
-    match revoked.taken {
-        Taken::Whole => {
+    match revoked.part {
+        Revoked::Whole => {
             Departure::instead(revoked, status).start_in_task(shared);
         }
-        Taken::Rest => revoked.connection.cut(),
+        Revoked::Rest => revoked.connection.cut(),
     }
 }
 
@@ -56,9 +56,9 @@ fn examine(slot: &InFlightSlot, revoked: &RevokedRequest) {
         uri = request.uri(),
         request_id = request.request_id(),
         age_ms = revoked.age_ms(),
-        answered = match revoked.taken {
-            Taken::Whole => "504",
-            Taken::Rest => "cut",
+        answered = match revoked.part {
+            Revoked::Whole => "504",
+            Revoked::Rest => "cut",
         },
         slot = revoked.slot,
         %stacks,
