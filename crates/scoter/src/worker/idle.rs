@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use wsgi_environ::Method;
 
 use super::Shared;
-use super::arrival::{Arrival, Arrived, Part, Refused, conclude};
 use super::connection::Connection;
-use super::departure::Departure;
+use super::partial_request::{Part, PartialRequest, Received, Refused, conclude};
+use super::pending_response::PendingResponse;
 use super::refusal::Refusal;
 use super::request::Stage;
 use super::room::make_room;
@@ -114,7 +114,7 @@ pub(super) async fn await_request(
     connection: Arc<Connection>,
     place: Place,
     shared: &Arc<Shared>,
-) -> Option<(Departure, OwnedSemaphorePermit)> {
+) -> Option<(PendingResponse, OwnedSemaphorePermit)> {
     let received = tokio::select! {
         biased;
         received = receive(&connection, shared) => received,
@@ -122,11 +122,11 @@ pub(super) async fn await_request(
         () = place.taken.cancelled() => look(&connection)?,
     };
     let permit = shared.reactor.idle().leave(&place);
-    let Some(permit) = permit.or_else(|| shared.reactor.arrival_permit()) else {
+    let Some(permit) = permit.or_else(|| shared.reactor.request_permit()) else {
         // The place was taken as the bytes came: this is a request, and is answered.
         let refusal = received.err().unwrap_or(Refusal::Overloaded);
         shared.count(&refusal);
-        Departure::refusal(connection, &refusal, Method::Other).start_in_task(shared);
+        PendingResponse::refusal(connection, &refusal, Method::Other).start_in_task(shared);
         say(move || refusal.log()).await;
         return None;
     };
@@ -138,15 +138,15 @@ pub(super) async fn await_request(
         Ok((Stage::Packet, buffer)) => (Part::Packet, buffer),
         Ok((Stage::Body(head), buffer)) => (Part::Body(head), buffer),
         Ok((Stage::Whole(head, body), buffer)) => {
-            let request = Arrived::Request(head, body, !buffer.is_empty());
+            let request = Received::Request(head, body, !buffer.is_empty());
             return conclude(connection, Ok(request), shared, permit).await;
         }
         Ok((Stage::Ping(answer), _)) => {
-            return conclude(connection, Ok(Arrived::Ping(answer)), shared, permit).await;
+            return conclude(connection, Ok(Received::Ping(answer)), shared, permit).await;
         }
         Err(refusal) => return conclude(connection, Err(refusal.into()), shared, permit).await,
     };
-    let Some(permit_for_rest) = shared.reactor.arrival_permit() else {
+    let Some(permit_for_rest) = shared.reactor.request_permit() else {
         let refused = Refused {
             refusal: Refusal::Overloaded,
             method: missing.method(),
@@ -154,12 +154,12 @@ pub(super) async fn await_request(
         return conclude(connection, Err(refused), shared, permit).await;
     };
     drop(permit);
-    let arrival = Arrival {
+    let partial = PartialRequest {
         connection,
         buffer,
         missing,
     };
-    arrival.complete(shared, permit_for_rest).await
+    partial.complete(shared, permit_for_rest).await
 }
 
 async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<BytesMut, Refusal> {
@@ -217,7 +217,7 @@ mod tests {
             panic!("there was room")
         };
         assert!(matches!(idle.enter(), Entered::Instead(_)));
-        let _all = shared.reactor.arrival_permit().unwrap();
+        let _all = shared.reactor.request_permit().unwrap();
         let (ours, mut client) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         client.write_all(b"\0").unwrap();

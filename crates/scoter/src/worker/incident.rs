@@ -1,12 +1,12 @@
-//! What is to be logged of a response on its way out.
+//! What is to be logged of a pending response.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{Level, debug, enabled, error, warn};
 
-use super::outgoing::SendError;
 use super::report::{self, Subject};
+use super::send_buffer::SendError;
 use crate::log::{Entry, RequestId, say, say_soon};
 use crate::request_head::RequestHead;
 

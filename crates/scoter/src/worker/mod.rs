@@ -1,10 +1,8 @@
 //! A worker: slots that run the application, and a reactor that waits on their behalf.
 
 mod admission;
-mod arrival;
 mod claim;
 mod connection;
-mod departure;
 mod idle;
 mod in_flight;
 mod incident;
@@ -12,10 +10,11 @@ mod late_body;
 mod monitor;
 mod one_thread;
 mod orders;
-mod outgoing;
 mod overload;
 mod overseer;
 mod owner;
+mod partial_request;
+mod pending_response;
 mod poller;
 mod process;
 mod reactor;
@@ -28,6 +27,7 @@ mod request_timeout;
 mod response_memory;
 mod room;
 mod scheduling;
+mod send_buffer;
 mod slot;
 mod stacks;
 mod stop;
@@ -251,11 +251,11 @@ impl Shared {
     ///
     /// It does not return where the process ends because of a request that did not: the
     /// reactor sees to everything then.
-    pub(crate) fn wait_for_departures(&self) {
+    pub(crate) fn wait_for_responses(&self) {
         while self.monitor.is_stuck() {
             std::thread::park();
         }
-        self.reactor.wait_for_departures();
+        self.reactor.wait_for_responses();
         if let Some(late) = self.admission.take_late() {
             late.log();
         }

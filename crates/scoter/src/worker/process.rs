@@ -160,7 +160,7 @@ impl Worker<'_> {
         self.shared.begin_serving();
         self.announce(py, &loaded, import_time);
         run_slots(py, slots, threads).map_err(python(py))?;
-        py.detach(|| self.shared.wait_for_departures());
+        py.detach(|| self.shared.wait_for_responses());
         Ok(wakeups)
     }
 

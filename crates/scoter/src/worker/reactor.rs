@@ -12,11 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
-use super::arrival::Arrival;
 use super::connection::Connection;
-use super::departure::Departure;
 use super::idle::{self, Entered, IdleConnections};
 use super::monitor;
+use super::partial_request::PartialRequest;
+use super::pending_response::PendingResponse;
 use super::stop::Ending;
 use crate::descriptors::watch_opened;
 use crate::fatal;
@@ -31,8 +31,8 @@ pub(crate) struct Reactor {
     capacity: usize,
     /// One for each request on its way in, and for each response on its way out: what
     /// bounds the memory. Apart, so that stalled requests cannot keep responses in slots.
-    arrivals: Arc<Semaphore>,
-    departures: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    responses: Arc<Semaphore>,
     /// Apart too: who sends nothing is not to keep out those who do.
     idle: IdleConnections,
     /// One for each connection that is to be looked after for its first bytes, and has not
@@ -46,12 +46,12 @@ pub(crate) struct Handoffs(mpsc::Receiver<Handoff>);
 
 #[derive(Debug)]
 enum Handoff {
-    Arrival(Arrival, OwnedSemaphorePermit),
+    Request(PartialRequest, OwnedSemaphorePermit),
     Idle(Arc<Connection>, OwnedSemaphorePermit),
-    Departure(Box<Departure>, OwnedSemaphorePermit),
+    Response(Box<PendingResponse>, OwnedSemaphorePermit),
     /// This slot takes no more connections.
     SlotDrained(usize),
-    /// The slots have ended; the answer goes out when the last departure has.
+    /// The slots have ended; the answer goes out when the last response has.
     SlotsEnded(oneshot::Sender<()>),
 }
 
@@ -67,8 +67,8 @@ impl Reactor {
         let reactor = Self {
             handoffs: sender,
             capacity,
-            arrivals: Arc::new(Semaphore::new(capacity)),
-            departures: Arc::new(Semaphore::new(capacity)),
+            requests: Arc::new(Semaphore::new(capacity)),
+            responses: Arc::new(Semaphore::new(capacity)),
             idle: IdleConnections::new(capacity),
             newcomers: Arc::new(Semaphore::new(newcomers)),
         };
@@ -87,8 +87,8 @@ impl Reactor {
     }
 
     /// Leave to wait for the rest of a request, if there is room for it.
-    pub(super) fn arrival_permit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.arrivals).try_acquire_owned().ok()
+    pub(super) fn request_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.requests).try_acquire_owned().ok()
     }
 
     /// Whether more than half of those that there may be have such a permit.
@@ -118,11 +118,11 @@ impl Reactor {
     /// # Errors
     ///
     /// The request comes back when as many wait as may.
-    pub(crate) fn complete(&self, arrival: Arrival) -> Result<(), Arrival> {
-        let Some(permit) = self.arrival_permit() else {
-            return Err(arrival);
+    pub(crate) fn complete(&self, partial: PartialRequest) -> Result<(), PartialRequest> {
+        let Some(permit) = self.request_permit() else {
+            return Err(partial);
         };
-        self.hand_over(Handoff::Arrival(arrival, permit));
+        self.hand_over(Handoff::Request(partial, permit));
         Ok(())
     }
 
@@ -131,11 +131,14 @@ impl Reactor {
     /// # Errors
     ///
     /// The response comes back when as many wait as may.
-    pub(crate) fn finish(&self, departure: Box<Departure>) -> Result<(), Box<Departure>> {
-        let Ok(permit) = Arc::clone(&self.departures).try_acquire_owned() else {
-            return Err(departure);
+    pub(crate) fn finish(
+        &self,
+        response: Box<PendingResponse>,
+    ) -> Result<(), Box<PendingResponse>> {
+        let Ok(permit) = Arc::clone(&self.responses).try_acquire_owned() else {
+            return Err(response);
         };
-        self.hand_over(Handoff::Departure(departure, permit));
+        self.hand_over(Handoff::Response(response, permit));
         Ok(())
     }
 
@@ -145,16 +148,16 @@ impl Reactor {
     }
 
     /// Waits until every response has left. To be called when the slots have ended.
-    pub(crate) fn wait_for_departures(&self) {
-        let _ = self.departures_over().blocking_recv();
+    pub(crate) fn wait_for_responses(&self) {
+        let _ = self.responses_sent().blocking_recv();
     }
 
     /// The same for a task.
-    pub(crate) async fn departed(&self) {
-        let _ = self.departures_over().await;
+    pub(crate) async fn all_responses_sent(&self) {
+        let _ = self.responses_sent().await;
     }
 
-    fn departures_over(&self) -> oneshot::Receiver<()> {
+    fn responses_sent(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         self.hand_over(Handoff::SlotsEnded(sender));
         receiver
@@ -219,17 +222,17 @@ pub(super) fn never_ending(part: &'static str, task: impl Future<Output = ()> + 
 }
 
 async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize) {
-    let arrivals = TaskTracker::new();
-    let departures = TaskTracker::new();
+    let requests = TaskTracker::new();
+    let responses = TaskTracker::new();
     let mut drained = vec![false; slots];
     while let Some(handoff) = handoffs.recv().await {
         match handoff {
-            Handoff::Arrival(arrival, permit) => {
+            Handoff::Request(partial, permit) => {
                 let shared = Arc::clone(&shared);
-                let departures = departures.clone();
-                arrivals.spawn(async move {
-                    if let Some((refused, permit)) = arrival.complete(&shared, permit).await {
-                        departures.spawn(refused.finish(shared, permit));
+                let responses = responses.clone();
+                requests.spawn(async move {
+                    if let Some((refused, permit)) = partial.complete(&shared, permit).await {
+                        responses.spawn(refused.finish(shared, permit));
                     }
                 });
             }
@@ -247,17 +250,17 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
                     }
                 };
                 let shared = Arc::clone(&shared);
-                let departures = departures.clone();
-                arrivals.spawn(async move {
+                let responses = responses.clone();
+                requests.spawn(async move {
                     if let Some((refused, permit)) =
                         idle::await_request(connection, place, &shared).await
                     {
-                        departures.spawn(refused.finish(shared, permit));
+                        responses.spawn(refused.finish(shared, permit));
                     }
                 });
             }
-            Handoff::Departure(departure, permit) => {
-                departures.spawn(departure.finish(Arc::clone(&shared), permit));
+            Handoff::Response(response, permit) => {
+                responses.spawn(response.finish(Arc::clone(&shared), permit));
             }
             Handoff::SlotDrained(slot) => {
                 let before = std::mem::replace(&mut drained[slot], true);
@@ -265,19 +268,19 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
                     if shared.stop.ending() == Some(Ending::Drain) {
                         shared.listeners.iter().for_each(Listener::close);
                     }
-                    arrivals.close();
-                    let (arrivals, shared) = (arrivals.clone(), Arc::clone(&shared));
+                    requests.close();
+                    let (requests, shared) = (requests.clone(), Arc::clone(&shared));
                     tokio::spawn(async move {
-                        arrivals.wait().await;
+                        requests.wait().await;
                         shared.ready.close();
                     });
                 }
             }
             Handoff::SlotsEnded(answer) => {
-                departures.close();
-                let departures = departures.clone();
+                responses.close();
+                let responses = responses.clone();
                 tokio::spawn(async move {
-                    departures.wait().await;
+                    responses.wait().await;
                     let _ = answer.send(());
                 });
             }

@@ -97,7 +97,7 @@ pub(crate) enum Refusal {
 pub(crate) enum Answer {
     /// Nothing: nobody listens, or nobody asked.
     Silence,
-    /// A reply with this status, and a text that says what was wrong.
+    /// A response with this status, and a text that says what was wrong.
     Status(u16),
 }
 
@@ -153,9 +153,9 @@ impl Refusal {
         }
     }
 
-    /// The whole reply to a request with this method, empty for [`Answer::Silence`].
-    pub(crate) fn reply(&self, method: Method) -> Vec<u8> {
-        let mut reply = Vec::new();
+    /// The whole response to a request with this method, empty for [`Answer::Silence`].
+    pub(crate) fn response(&self, method: Method) -> Vec<u8> {
+        let mut response = Vec::new();
         if let Answer::Status(code) = self.answer() {
             let reason = reason_phrase(code);
             // The details of a failure of ours are for the log alone.
@@ -163,14 +163,14 @@ impl Refusal {
                 Self::Spool(_) | Self::OutOfMemory(_) => format!("{reason}\n"),
                 _ => format!("{reason}: {self}\n"),
             };
-            write_plain_reply(code, &text, method, &mut reply);
+            write_plain_reply(code, &text, method, &mut response);
             if code == 503 {
-                let head = reply.windows(2).position(|line_end| line_end == b"\r\n");
+                let head = response.windows(2).position(|line_end| line_end == b"\r\n");
                 let at = head.map_or(0, |end| end + 2);
-                reply.splice(at..at, RETRY_AFTER.bytes());
+                response.splice(at..at, RETRY_AFTER.bytes());
             }
         }
-        reply
+        response
     }
 }
 
@@ -191,39 +191,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_say_what_was_wrong() {
-        let reply = Refusal::from(DecodeError::PlainHttp).reply(Method::Other);
+    fn responses_say_what_was_wrong() {
+        let response = Refusal::from(DecodeError::PlainHttp).response(Method::Other);
         assert_eq!(
-            String::from_utf8(reply).unwrap(),
+            String::from_utf8(response).unwrap(),
             "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 74\r\n\r\n\
              Bad Request: plain HTTP request: this socket speaks uwsgi, use uwsgi_pass\n"
         );
-        assert!(Refusal::PeerGone.reply(Method::Other).is_empty());
+        assert!(Refusal::PeerGone.response(Method::Other).is_empty());
     }
 
     #[test]
-    fn reply_to_head_has_no_body() {
+    fn response_to_head_has_no_body() {
         let refusal = Refusal::QueueTimeout { waited_ms: 1 };
         for (method, has_body) in [(Method::Head, false), (Method::Other, true)] {
-            let reply = String::from_utf8(refusal.reply(method)).unwrap();
-            assert_eq!(!reply.ends_with("\r\n\r\n"), has_body, "{reply}");
-            assert!(reply.contains("\r\nRetry-After: 1\r\n"), "{reply}");
+            let response = String::from_utf8(refusal.response(method)).unwrap();
+            assert_eq!(!response.ends_with("\r\n\r\n"), has_body, "{response}");
+            assert!(response.contains("\r\nRetry-After: 1\r\n"), "{response}");
         }
     }
 
     #[test]
     fn who_is_refused_for_want_of_room_may_come_again() {
-        let reply = Refusal::Overloaded.reply(Method::Other);
-        let reply = String::from_utf8(reply).unwrap();
+        let response = Refusal::Overloaded.response(Method::Other);
+        let response = String::from_utf8(response).unwrap();
         assert!(
-            reply.starts_with("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent"),
-            "{reply}"
+            response.starts_with("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent"),
+            "{response}"
         );
     }
 
     #[test]
     fn failures_of_ours_keep_their_details() {
-        let reply = Refusal::Spool(io::Error::other("/secret/path is full")).reply(Method::Other);
-        assert!(!String::from_utf8(reply).unwrap().contains("secret"));
+        let response =
+            Refusal::Spool(io::Error::other("/secret/path is full")).response(Method::Other);
+        assert!(!String::from_utf8(response).unwrap().contains("secret"));
     }
 }

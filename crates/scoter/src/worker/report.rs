@@ -220,11 +220,11 @@ pub(super) fn signal_handler_failed(py: Python<'_>, failure: &PyErr) {
     py.detach(|| error!(%traceback, "a signal handler of the application raised an exception"));
 }
 
-/// The reply to a request that was lost by a fault of ours.
+/// The response to a request that was lost by a fault of ours.
 pub(super) fn internal_error(method: Method) -> Vec<u8> {
-    let mut reply = Vec::new();
-    write_plain_reply(500, "Internal Server Error\n", method, &mut reply);
-    reply
+    let mut response = Vec::new();
+    write_plain_reply(500, "Internal Server Error\n", method, &mut response);
+    response
 }
 
 fn application_failed(request: Subject<'_>, trouble: &Trouble) {

@@ -18,10 +18,10 @@ use wsgi_environ::{
 
 use super::Shared;
 use super::admission::Decision;
-use super::arrival::{Arrival, Part};
 use super::connection::Connection;
-use super::departure::Departure;
 use super::owner::Revoked;
+use super::partial_request::{Part, PartialRequest};
+use super::pending_response::PendingResponse;
 use super::poller::{Poller, Wake};
 use super::ready::Popped;
 use super::recycling::Recycling;
@@ -55,9 +55,9 @@ pub(crate) struct Slot {
     errors: Py<Errors>,
     spares: Spares,
     /// Where packets are received. It is used again whenever nobody holds a part of it.
-    incoming: BytesMut,
+    receive_buffer: BytesMut,
     /// Where heads are written, used again from response to response.
-    outgoing: Vec<u8>,
+    head_buffer: Vec<u8>,
     courtesy: Courtesy,
     /// Whether the last response leaves so much memory to be freed that it must not wait for
     /// the next request.
@@ -117,8 +117,8 @@ impl Slot {
             environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,
             errors,
             spares: Spares::default(),
-            incoming: BytesMut::new(),
-            outgoing: Vec::new(),
+            receive_buffer: BytesMut::new(),
+            head_buffer: Vec::new(),
             courtesy: Courtesy::default(),
             frees_memory: false,
             longest_run: Duration::ZERO,
@@ -140,11 +140,11 @@ impl Slot {
         if let Some(slot) = self.shared.monitor.slot(self.index) {
             slot.set_thread(PythonThread::current(py));
         }
-        let mut departure = None;
+        let mut response = None;
         loop {
-            match py.detach(|| self.depart_and_wait(departure.take())) {
+            match py.detach(|| self.send_and_wait(response.take())) {
                 Next::Serve(request) => {
-                    departure = self.serve(py, *request);
+                    response = self.serve(py, *request);
                     // Of what `serve` drops and logs something may be code, too.
                     fork::returned(py, None);
                 }
@@ -163,12 +163,12 @@ impl Slot {
     }
 
     /// One stretch without Python: the last response goes out, the next request comes in.
-    fn depart_and_wait(&mut self, departure: Option<Departure>) -> Next {
-        if let Some(departure) = departure {
-            self.frees_memory = departure.bytes_of_python() >= WORTH_FREEING;
+    fn send_and_wait(&mut self, response: Option<PendingResponse>) -> Next {
+        if let Some(response) = response {
+            self.frees_memory = response.bytes_of_python() >= WORTH_FREEING;
             let shared = &self.shared;
-            self.outgoing = survive(|| departure.start(shared).unwrap_or_default());
-            self.outgoing.clear();
+            self.head_buffer = survive(|| response.start(shared).unwrap_or_default());
+            self.head_buffer.clear();
         }
         loop {
             match self.next() {
@@ -341,8 +341,8 @@ impl Slot {
     /// Receives once: all that most requests need. What takes longer goes to the reactor.
     fn receive(&mut self, connection: Connection) -> Option<Request> {
         let connection = Arc::new(connection);
-        self.incoming.clear();
-        if let Err(error) = make_room(&mut self.incoming, RECEIVE_BUFFER) {
+        self.receive_buffer.clear();
+        if let Err(error) = make_room(&mut self.receive_buffer, RECEIVE_BUFFER) {
             self.refuse(connection, &error.into(), Method::Other);
             return None;
         }
@@ -362,28 +362,28 @@ impl Slot {
                 return None;
             }
         }
-        let (head, body) = match self.shared.intake.examine(&mut self.incoming) {
+        let (head, body) = match self.shared.intake.examine(&mut self.receive_buffer) {
             Ok(Stage::Whole(head, body)) => (head, body),
             Ok(Stage::Packet) => {
                 let mut received = BytesMut::new();
-                if let Err(error) = make_room(&mut received, self.incoming.len()) {
+                if let Err(error) = make_room(&mut received, self.receive_buffer.len()) {
                     self.refuse(connection, &error.into(), Method::Other);
                     return None;
                 }
-                received.extend_from_slice(&self.incoming);
+                received.extend_from_slice(&self.receive_buffer);
                 self.complete_later(connection, received, Part::Packet);
                 return None;
             }
             Ok(Stage::Body(head)) => match self.stream(&connection, &head) {
                 Some(body) => (head, body),
                 None => {
-                    let received = std::mem::take(&mut self.incoming);
+                    let received = std::mem::take(&mut self.receive_buffer);
                     self.complete_later(connection, received, Part::Body(head));
                     return None;
                 }
             },
             Ok(Stage::Ping(answer)) => {
-                Departure::reply(connection, answer.to_vec()).start(&self.shared);
+                PendingResponse::bytes(connection, answer.to_vec()).start(&self.shared);
                 return None;
             }
             Err(refusal) => {
@@ -397,7 +397,7 @@ impl Slot {
             request_id: self.shared.request_id(&head),
             head,
             body,
-            overrun: !self.incoming.is_empty(),
+            overrun: !self.receive_buffer.is_empty(),
             permit: None,
         })
     }
@@ -405,7 +405,7 @@ impl Slot {
     /// nginx connects and writes in one go, but a waiting slot can be quicker than the
     /// write; a moment's patience is cheaper than two changes of threads.
     fn receive_first(&mut self, connection: &Connection) -> io::Result<usize> {
-        let received = connection.recv_into(&mut self.incoming);
+        let received = connection.recv_into(&mut self.receive_buffer);
         let blocked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
         let written = !received.as_ref().is_err_and(blocked);
         self.courtesy.accepted(written);
@@ -421,7 +421,7 @@ impl Slot {
             }
             waited => {
                 waited?;
-                connection.recv_into(&mut self.incoming)
+                connection.recv_into(&mut self.receive_buffer)
             }
         }
     }
@@ -431,32 +431,34 @@ impl Slot {
         let length = head.content_length().unwrap_or(0);
         let streams = self.shared.intake.streams(length);
         // A front end that sends a file writes it behind the packet, in another system call.
-        let has_begun =
-            || !self.incoming.is_empty() || connection.wait_readable(FIRST_BYTES_PATIENCE).is_ok();
+        let has_begun = || {
+            !self.receive_buffer.is_empty()
+                || connection.wait_readable(FIRST_BYTES_PATIENCE).is_ok()
+        };
         (streams && has_begun())
-            .then(|| streamed_body(&mut self.incoming, length, Arc::clone(connection)))
+            .then(|| streamed_body(&mut self.receive_buffer, length, Arc::clone(connection)))
     }
 
     fn complete_later(&self, connection: Arc<Connection>, buffer: BytesMut, missing: Part) {
-        let arrival = Arrival {
+        let partial = PartialRequest {
             connection,
             buffer,
             missing,
         };
-        if let Err(arrival) = self.shared.reactor.complete(arrival) {
-            let method = arrival.missing.method();
-            self.refuse(arrival.connection, &Refusal::Overloaded, method);
+        if let Err(partial) = self.shared.reactor.complete(partial) {
+            let method = partial.missing.method();
+            self.refuse(partial.connection, &Refusal::Overloaded, method);
         }
     }
 
     fn refuse(&self, connection: Arc<Connection>, refusal: &Refusal, method: Method) {
         refusal.log();
         self.shared.count(refusal);
-        Departure::refusal(connection, refusal, method).start(&self.shared);
+        PendingResponse::refusal(connection, refusal, method).start(&self.shared);
     }
 
     /// Runs the application. A panic ends the request, not the slot.
-    fn serve(&mut self, py: Python<'_>, request: Request) -> Option<Departure> {
+    fn serve(&mut self, py: Python<'_>, request: Request) -> Option<PendingResponse> {
         let Request {
             connection,
             head,
@@ -533,7 +535,7 @@ impl Slot {
         report::completed(py, subject, &troubles, &completed, timing);
         if revoked == Some(Revoked::Whole) {
             // The reactor has answered, and ends the connection.
-            self.outgoing = completed.tail.out;
+            self.head_buffer = completed.tail.out;
             return None;
         }
         if completed.end == End::PeerGone && timing == Timing::InTime {
@@ -554,7 +556,7 @@ impl Slot {
         };
         // The response that is next may need the room.
         self.shared.response_memory.free_unneeded(py);
-        Some(Departure::new(connection, completed, overrun, entry))
+        Some(PendingResponse::new(connection, completed, overrun, entry))
     }
 
     /// # Errors
@@ -573,7 +575,7 @@ impl Slot {
                 transport: Arc::clone(run.connection) as _,
                 method: run.head.kind(),
                 on_return: fork::returned,
-                out: std::mem::take(&mut self.outgoing),
+                out: std::mem::take(&mut self.head_buffer),
                 spares: &mut self.spares,
             },
         ))
@@ -623,9 +625,12 @@ fn internal_error(
     connection: Arc<Connection>,
     method: Method,
     revoked: Option<Revoked>,
-) -> Option<Departure> {
+) -> Option<PendingResponse> {
     match revoked {
-        None => Some(Departure::reply(connection, report::internal_error(method))),
+        None => Some(PendingResponse::bytes(
+            connection,
+            report::internal_error(method),
+        )),
         Some(_) => None,
     }
 }

@@ -13,8 +13,8 @@ use tracing::{error, info, warn};
 use wsgi_environ::Method;
 
 use super::connection::Connection;
-use super::departure::Departure;
 use super::in_flight::{InFlightSlot, RevokedRequest};
+use super::pending_response::PendingResponse;
 use super::reactor::never_ending;
 use super::ready::Popped;
 use super::refusal::Refusal;
@@ -100,8 +100,8 @@ async fn leave(shared: Arc<Shared>, code: u8) {
         }
     })
     .await;
-    let departed = shared.reactor.departed();
-    let _ = tokio::time::timeout(left(&shared).max(LEAST), departed).await;
+    let all_responses_sent = shared.reactor.all_responses_sent();
+    let _ = tokio::time::timeout(left(&shared).max(LEAST), all_responses_sent).await;
     try_exit_handlers(&shared, left(&shared).max(LEAST)).await;
     if let Overseer::Nobody = shared.overseer {
         say(|| info!("stopped")).await;
@@ -136,7 +136,7 @@ fn refuse_waiting(shared: &Shared) -> usize {
     let mut refuse = |connection, method| {
         let refusal = Refusal::NobodyLeft;
         shared.count(&refusal);
-        Departure::refusal(connection, &refusal, method).start_in_task(shared);
+        PendingResponse::refusal(connection, &refusal, method).start_in_task(shared);
         refused += 1;
     };
     while let Popped::Request(request) = shared.ready.pop() {

@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use tracing::error;
 
 use super::Shared;
-use super::departure::Departure;
 use super::in_flight::{InFlightSlot, RevokedRequest};
 use super::owner::Revoked;
+use super::pending_response::PendingResponse;
 use super::request_timeout::PythonThread;
 use super::stacks;
 use crate::interpreter::traceback;
@@ -35,7 +35,7 @@ pub(super) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
 pub(super) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
     match revoked.part {
         Revoked::Whole => {
-            Departure::instead(revoked, status).start_in_task(shared);
+            PendingResponse::replacement(revoked, status).start_in_task(shared);
         }
         Revoked::Rest => revoked.connection.cut(),
     }

@@ -1,4 +1,4 @@
-//! Requests on their way in: received by the reactor until a slot can serve them.
+//! Requests that are incomplete: the reactor receives the rest, until a slot can serve them.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -13,8 +13,8 @@ use wsgi_environ::{Body, Method};
 
 use super::Shared;
 use super::connection::Connection;
-use super::departure::Departure;
 use super::late_body::{LateBody, MayWait};
+use super::pending_response::PendingResponse;
 use super::refusal::Refusal;
 use super::request::{Request, Stage, body_of, streamed_body};
 use super::room::make_room;
@@ -25,14 +25,14 @@ use crate::request_head::RequestHead;
 
 /// A connection whose request is incomplete.
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct PartialRequest {
     pub(crate) connection: Arc<Connection>,
     /// What was received and not yet taken apart.
     pub(crate) buffer: BytesMut,
     pub(crate) missing: Part,
 }
 
-/// What an [`Arrival`] waits for.
+/// What a [`PartialRequest`] waits for.
 #[derive(Debug)]
 pub(crate) enum Part {
     /// The rest of the packet.
@@ -66,14 +66,14 @@ impl<R: Into<Refusal>> From<R> for Refused {
     }
 }
 
-/// What an arrival turned into.
-pub(super) enum Arrived {
+/// What a partial request has become.
+pub(super) enum Received {
     /// A request, and whether there was more behind it.
     Request(Arc<RequestHead>, Body, bool),
     Ping([u8; 4]),
 }
 
-impl Arrival {
+impl PartialRequest {
     /// Receives until the request is complete, and queues it for the slots.
     ///
     /// What cannot be served comes back with what is to be said about it.
@@ -81,13 +81,13 @@ impl Arrival {
         self,
         shared: &Arc<Shared>,
         permit: OwnedSemaphorePermit,
-    ) -> Option<(Departure, OwnedSemaphorePermit)> {
+    ) -> Option<(PendingResponse, OwnedSemaphorePermit)> {
         let connection = Arc::clone(&self.connection);
-        let arrived = self.receive(shared).await;
-        conclude(connection, arrived, shared, permit).await
+        let received = self.receive(shared).await;
+        conclude(connection, received, shared, permit).await
     }
 
-    async fn receive(self, shared: &Shared) -> Result<Arrived, Refused> {
+    async fn receive(self, shared: &Shared) -> Result<Received, Refused> {
         let Self {
             connection,
             mut buffer,
@@ -102,9 +102,9 @@ impl Arrival {
                 match receive_packet(&peer, &mut buffer, deadline, shared).await? {
                     Stage::Body(head) => head,
                     Stage::Whole(head, body) => {
-                        return Ok(Arrived::Request(head, body, !buffer.is_empty()));
+                        return Ok(Received::Request(head, body, !buffer.is_empty()));
                     }
-                    Stage::Ping(answer) => return Ok(Arrived::Ping(answer)),
+                    Stage::Ping(answer) => return Ok(Received::Ping(answer)),
                     Stage::Packet => return Err(Refusal::PeerGone.into()),
                 }
             }
@@ -123,13 +123,13 @@ async fn receive_rest(
     mut buffer: BytesMut,
     head: Arc<RequestHead>,
     shared: &Shared,
-) -> Result<Arrived, Refusal> {
+) -> Result<Received, Refusal> {
     let length = head.content_length()?;
     if buffer.is_empty() {
         if let Begun::Not(permit) = begin_body(peer, &mut buffer, length, shared).await? {
             let late = LateBody::new(connection, permit);
             let body = Body::streamed(Bytes::new(), length, Arc::new(late));
-            return Ok(Arrived::Request(head, body, false));
+            return Ok(Received::Request(head, body, false));
         }
     }
     let body = if shared.intake.streams(length) {
@@ -137,19 +137,19 @@ async fn receive_rest(
     } else {
         receive_body(peer, &mut buffer, length, shared).await?
     };
-    Ok(Arrived::Request(head, body, !buffer.is_empty()))
+    Ok(Received::Request(head, body, !buffer.is_empty()))
 }
 
 /// Queues a request for the slots, with the permit that bounds the queue. What cannot be served
 /// comes back with what is to be said about it.
 pub(super) async fn conclude(
     connection: Arc<Connection>,
-    arrived: Result<Arrived, Refused>,
+    received: Result<Received, Refused>,
     shared: &Shared,
     permit: OwnedSemaphorePermit,
-) -> Option<(Departure, OwnedSemaphorePermit)> {
-    match arrived {
-        Ok(Arrived::Request(head, body, overrun)) => {
+) -> Option<(PendingResponse, OwnedSemaphorePermit)> {
+    match received {
+        Ok(Received::Request(head, body, overrun)) => {
             shared.ready.push(Request {
                 connection,
                 request_id: shared.request_id(&head),
@@ -161,12 +161,14 @@ pub(super) async fn conclude(
             });
             None
         }
-        Ok(Arrived::Ping(answer)) => Some((Departure::reply(connection, answer.to_vec()), permit)),
+        Ok(Received::Ping(answer)) => {
+            Some((PendingResponse::bytes(connection, answer.to_vec()), permit))
+        }
         Err(Refused { refusal, method }) => {
             shared.count(&refusal);
-            let departure = Departure::refusal(connection, &refusal, method);
+            let response = PendingResponse::refusal(connection, &refusal, method);
             say(move || refusal.log()).await;
-            Some((departure, permit))
+            Some((response, permit))
         }
     }
 }

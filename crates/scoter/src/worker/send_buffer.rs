@@ -18,7 +18,7 @@ use crate::pool::Panicked;
 ///
 /// It owns everything it sends, so that Python can go on meanwhile.
 #[derive(Debug, Default)]
-pub(crate) struct Outgoing {
+pub(crate) struct SendBuffer {
     /// The head, with the body behind it where that is small.
     front: Vec<u8>,
     /// Larger pieces of the body.
@@ -66,7 +66,7 @@ pub(crate) enum SendError {
     Panicked(#[from] Panicked),
 }
 
-impl Outgoing {
+impl SendBuffer {
     /// Plain bytes, ready to send.
     pub(crate) fn bytes(front: Vec<u8>) -> Self {
         Self {
@@ -183,31 +183,31 @@ impl Outgoing {
 }
 
 #[cfg(test)]
-impl Outgoing {
+impl SendBuffer {
     /// As if so many pieces had been sent.
     pub(crate) fn in_pieces(self, piece: usize) -> Self {
         Self { piece, ..self }
     }
 }
 
-impl From<Tail> for Outgoing {
+impl From<Tail> for SendBuffer {
     fn from(tail: Tail) -> Self {
-        let mut outgoing = Self::bytes(tail.out);
+        let mut buffer = Self::bytes(tail.out);
         match tail.rest {
             Rest::Nothing => {}
             Rest::Chunks(chunks) => {
-                outgoing.chunks = chunks.into();
-                outgoing.bytes_left += outgoing.chunks.bytes();
+                buffer.chunks = chunks.into();
+                buffer.bytes_left += buffer.chunks.bytes();
             }
             Rest::File { file, offset, len } => {
-                outgoing.file = Some(FilePart {
+                buffer.file = Some(FilePart {
                     file,
                     offset,
                     left: len,
                 });
             }
         }
-        outgoing
+        buffer
     }
 }
 

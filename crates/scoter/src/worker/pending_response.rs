@@ -1,4 +1,4 @@
-//! Responses on their way out: the part that the application has nothing to do with any more.
+//! Responses that only have to be sent: the application has nothing to do with them any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use super::Shared;
 use super::connection::Connection;
 use super::in_flight::RevokedRequest;
 use super::incident::{Finder, Incident, LossKind};
-use super::outgoing::{Outgoing, Progress, SendError};
 use super::owner::Revoked;
 use super::refusal::{Answer, Refusal};
+use super::send_buffer::{Progress, SendBuffer, SendError};
 use super::waiter::{Waited, Waiter};
 use crate::log::Entry;
 
 /// A response that only has to be sent, and how its connection ends.
 #[derive(Debug)]
-pub(crate) struct Departure {
+pub(crate) struct PendingResponse {
     connection: Arc<Connection>,
-    outgoing: Outgoing,
-    ending: Ending,
+    buffer: SendBuffer,
+    ending: ConnectionEnd,
     /// Whether a thread of the application still waits for the request's body, and keeps
     /// the connection with it.
     input_busy: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Departure {
 
 /// How a connection ends once its response is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+enum ConnectionEnd {
     /// The peer knows where the response ends, and sends nothing more.
     Close,
     /// The end of the connection is the end of the response, and has to be said: closing
@@ -48,7 +48,7 @@ enum Ending {
     Abort,
 }
 
-impl Departure {
+impl PendingResponse {
     /// What is left of a response. After an `overrun` the peer may be sending still.
     pub(crate) fn new(
         connection: Arc<Connection>,
@@ -57,44 +57,44 @@ impl Departure {
         entry: Entry,
     ) -> Self {
         let ending = match completed.end {
-            End::PeerGone | End::PeerStalled => Ending::Close,
-            End::CutShort => Ending::Abort,
-            End::Complete if overrun || completed.input.unread > 0 => Ending::Drain,
-            End::Complete if completed.head == HeadState::Sent => Ending::Shutdown,
-            End::Complete => Ending::Close,
+            End::PeerGone | End::PeerStalled => ConnectionEnd::Close,
+            End::CutShort => ConnectionEnd::Abort,
+            End::Complete if overrun || completed.input.unread > 0 => ConnectionEnd::Drain,
+            End::Complete if completed.head == HeadState::Sent => ConnectionEnd::Shutdown,
+            End::Complete => ConnectionEnd::Close,
         };
         Self {
             connection,
             ending,
             input_busy: completed.input.busy,
-            outgoing: completed.tail.into(),
+            buffer: completed.tail.into(),
             entry: Some(entry),
         }
     }
 
-    /// A reply of the server's own; whatever the peer still sends is discarded.
-    pub(crate) fn reply(connection: Arc<Connection>, bytes: Vec<u8>) -> Self {
+    /// A response of the server's own; whatever the peer still sends is discarded.
+    pub(crate) fn bytes(connection: Arc<Connection>, bytes: Vec<u8>) -> Self {
         Self {
             connection,
-            outgoing: Outgoing::bytes(bytes),
-            ending: Ending::Drain,
+            buffer: SendBuffer::bytes(bytes),
+            ending: ConnectionEnd::Drain,
             input_busy: false,
             entry: None,
         }
     }
 
-    /// A reply in the place of the application's, which has sent nothing.
-    pub(crate) fn instead(revoked: &RevokedRequest, status: u16) -> Self {
+    /// A response in the place of the application's, which has sent nothing.
+    pub(crate) fn replacement(revoked: &RevokedRequest, status: u16) -> Self {
         let method = revoked.head.kind();
         let text = format!("{}\n", reason_phrase(status));
-        let mut reply = Vec::new();
-        write_plain_reply(status, &text, method, &mut reply);
+        let mut bytes = Vec::new();
+        write_plain_reply(status, &text, method, &mut bytes);
         let body_bytes = match method {
             Method::Head => 0,
             Method::Other => text.len() as u64,
         };
-        let mut departure = Self::reply(Arc::clone(&revoked.connection), reply);
-        departure.entry = Some(Entry {
+        let mut response = Self::bytes(Arc::clone(&revoked.connection), bytes);
+        response.entry = Some(Entry {
             head: Arc::clone(&revoked.head),
             request_id: revoked.request_id.clone(),
             status,
@@ -103,24 +103,24 @@ impl Departure {
             queued: revoked.queued,
             slot: revoked.slot,
         });
-        departure
+        response
     }
 
-    /// What a refused request is answered.
+    /// The response to a refused request.
     pub(crate) fn refusal(connection: Arc<Connection>, refusal: &Refusal, method: Method) -> Self {
-        let mut departure = Self::reply(connection, refusal.reply(method));
-        departure.ending = match refusal {
+        let mut response = Self::bytes(connection, refusal.response(method));
+        response.ending = match refusal {
             // There is no room to wait for anybody.
-            Refusal::Overloaded => Ending::Shutdown,
-            refusal if refusal.answer() == Answer::Silence => Ending::Close,
-            _ => Ending::Drain,
+            Refusal::Overloaded => ConnectionEnd::Shutdown,
+            refusal if refusal.answer() == Answer::Silence => ConnectionEnd::Close,
+            _ => ConnectionEnd::Drain,
         };
-        departure
+        response
     }
 
     /// Bytes of Python's that it keeps.
     pub(crate) fn bytes_of_python(&self) -> usize {
-        self.outgoing.bytes_of_python()
+        self.buffer.bytes_of_python()
     }
 
     /// Sends what can be sent at once. What cannot goes to the reactor; the buffer of the
@@ -135,10 +135,10 @@ impl Departure {
     }
 
     fn begin(mut self, shared: &Shared, finder: Finder) -> Option<Vec<u8>> {
-        match self.outgoing.send(&self.connection) {
-            Ok(Progress::Done) if self.ending == Ending::Drain => {
+        match self.buffer.send(&self.connection) {
+            Ok(Progress::Done) if self.ending == ConnectionEnd::Drain => {
                 self.connection.shutdown_write();
-                self.outgoing.let_go();
+                self.buffer.let_go();
             }
             Ok(Progress::Done) => return Some(self.end_here(shared, finder)),
             Ok(Progress::Blocked) => {}
@@ -149,11 +149,11 @@ impl Departure {
                 return Some(self.end_here(shared, finder));
             }
         }
-        self.outgoing.settle();
-        if !self.outgoing.count_in(&shared.response_memory) {
+        self.buffer.settle();
+        if !self.buffer.count_in(&shared.response_memory) {
             self.finish_here(shared, finder);
-        } else if let Err(departure) = shared.reactor.finish(Box::new(self)) {
-            departure.finish_here(shared, finder);
+        } else if let Err(response) = shared.reactor.finish(Box::new(self)) {
+            response.finish_here(shared, finder);
         }
         None
     }
@@ -163,10 +163,10 @@ impl Departure {
         let mut lost = None;
         if let Err(error) = self.send_rest(&shared).await {
             lost = self.lose(error, &shared);
-        } else if self.ending == Ending::Drain {
+        } else if self.ending == ConnectionEnd::Drain {
             self.connection.shutdown_write();
             let slow = self.record(&shared);
-            self.outgoing.let_go();
+            self.buffer.let_go();
             if let Some(incident) = slow {
                 incident.say().await;
             }
@@ -181,17 +181,17 @@ impl Departure {
 
     /// Every byte taken renews the deadline, as nginx's `send_timeout` does.
     async fn send_rest(&mut self, shared: &Shared) -> Result<(), SendError> {
-        if self.outgoing.left() == 0 {
+        if self.buffer.left() == 0 {
             return Ok(());
         }
-        if self.outgoing.has_file() {
+        if self.buffer.has_file() {
             return self.send_file(shared).await;
         }
         let peer = self.writable(shared)?;
         loop {
             let deadline = Instant::now() + shared.patience.write;
             let mut room = peer.ready(deadline).await.ok_or(SendError::Stalled)?;
-            match self.outgoing.send(&self.connection)? {
+            match self.buffer.send(&self.connection)? {
                 Progress::Done => return Ok(()),
                 Progress::Blocked => room.clear_ready(),
             }
@@ -227,22 +227,22 @@ impl Departure {
     ) -> Result<Progress, SendError> {
         let connection = Arc::clone(&self.connection);
         // What is known should there be a panic.
-        let lost = Outgoing::lost(self.outgoing.left());
-        let mut outgoing = std::mem::replace(&mut self.outgoing, lost);
+        let lost = SendBuffer::lost(self.buffer.left());
+        let mut buffer = std::mem::replace(&mut self.buffer, lost);
         let turn = shared.files.run(move || {
             let turn = std::time::Instant::now();
             let sent = loop {
-                let sent = outgoing.send(&connection);
+                let sent = buffer.send(&connection);
                 let blocked = matches!(sent, Ok(Progress::Blocked));
                 let waits = blocked && !patience.is_zero() && turn.elapsed() < FILE_TURN;
                 if !waits || !connection.drains(patience) {
                     break sent;
                 }
             };
-            (outgoing, sent)
+            (buffer, sent)
         });
-        let (outgoing, sent) = turn.await?;
-        self.outgoing = outgoing;
+        let (buffer, sent) = turn.await?;
+        self.buffer = buffer;
         sent
     }
 
@@ -281,7 +281,7 @@ impl Departure {
             if let Some(incident) = self.lose(error, shared) {
                 finder.say(incident);
             }
-        } else if self.ending == Ending::Drain {
+        } else if self.ending == ConnectionEnd::Drain {
             self.connection.shutdown_write();
             let mut scratch = vec![0; DRAIN_STEP];
             let mut arrived = || self.connection.discard(&mut scratch);
@@ -293,7 +293,7 @@ impl Departure {
     }
 
     fn send_waiting(&mut self, finder: Finder) -> Result<(), SendError> {
-        while self.outgoing.send(&self.connection)? == Progress::Blocked {
+        while self.buffer.send(&self.connection)? == Progress::Blocked {
             if finder == Finder::Task {
                 return Err(SendError::Stalled);
             }
@@ -309,7 +309,7 @@ impl Departure {
         let kind = match &error {
             // By us, for --request-timeout: that has been counted, and logged.
             SendError::Peer(_) if self.connection.owner().revoked() == Some(Revoked::Rest) => {
-                self.ending = Ending::Close;
+                self.ending = ConnectionEnd::Close;
                 return None;
             }
             SendError::Peer(_) if self.connection.is_lost() => LossKind::ConnectionLost,
@@ -321,10 +321,10 @@ impl Departure {
             shared.peer_gone();
         }
         self.ending = match kind {
-            LossKind::PeerGone | LossKind::ConnectionLost => Ending::Close,
-            LossKind::Stalled | LossKind::Broken => Ending::Abort,
+            LossKind::PeerGone | LossKind::ConnectionLost => ConnectionEnd::Close,
+            LossKind::Stalled | LossKind::Broken => ConnectionEnd::Abort,
         };
-        Incident::lost(self.entry.as_ref(), kind, error, self.outgoing.left())
+        Incident::lost(self.entry.as_ref(), kind, error, self.buffer.left())
     }
 
     /// Writes the response to the access log, once, as soon as it is known how much of it left.
@@ -335,7 +335,7 @@ impl Departure {
             return None;
         }
         let elapsed = entry.accepted.elapsed();
-        let unsent = self.outgoing.left();
+        let unsent = self.buffer.left();
         shared.access_log.write(&entry, unsent, elapsed);
         let is_slow = shared.slow_request.is_some_and(|limit| elapsed >= limit);
         is_slow.then(|| Box::new(Incident::Slow(entry, elapsed)))
@@ -352,14 +352,14 @@ impl Departure {
     fn end(mut self, shared: &Shared) -> (Vec<u8>, Option<Box<Incident>>) {
         let slow = self.record(shared);
         match self.ending {
-            Ending::Abort => self.connection.abort(),
-            Ending::Shutdown => self.connection.shutdown_write(),
-            Ending::Close | Ending::Drain => {}
+            ConnectionEnd::Abort => self.connection.abort(),
+            ConnectionEnd::Shutdown => self.connection.shutdown_write(),
+            ConnectionEnd::Close | ConnectionEnd::Drain => {}
         }
         if self.input_busy {
             self.connection.interrupt();
         }
-        (self.outgoing.into_buffer(), slow)
+        (self.buffer.into_buffer(), slow)
     }
 }
 
@@ -395,14 +395,14 @@ mod tests {
     use crate::listen::Family;
     use crate::request_head::RequestHead;
 
-    fn departure(shared: &Shared, outgoing: Outgoing) -> (Departure, UnixStream) {
+    fn response(shared: &Shared, buffer: SendBuffer) -> (PendingResponse, UnixStream) {
         let (ours, client) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let ours = OwnedFd::from(ours);
         let connection = Arc::new(Connection::new(ours, Family::Unix, shared.patience));
-        let mut departure = Departure::reply(connection, Vec::new());
-        departure.outgoing = outgoing;
-        (departure, client)
+        let mut response = PendingResponse::bytes(connection, Vec::new());
+        response.buffer = buffer;
+        (response, client)
     }
 
     #[tokio::test(start_paused = true)]
@@ -411,11 +411,11 @@ mod tests {
         let arguments = ["--max-pending", "4"];
         let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &arguments);
         for (others, expected) in [(0, DRAIN_TIME), (1, DRAIN_TIME), (2, SHORT_DRAIN_TIME)] {
-            let permit = || shared.reactor.arrival_permit().unwrap();
+            let permit = || shared.reactor.request_permit().unwrap();
             let _others: Vec<_> = (0..others).map(|_| permit()).collect();
-            let (departure, _client) = departure(&shared, Outgoing::default());
+            let (response, _client) = response(&shared, SendBuffer::default());
             let begun = Instant::now();
-            departure.finish(Arc::clone(&shared), permit()).await;
+            response.finish(Arc::clone(&shared), permit()).await;
             let time = begun.elapsed();
             assert!(
                 time >= expected && time < expected + SHORT_DRAIN_TIME,
@@ -429,10 +429,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &[]);
         // To send it is a panic: there is no such piece.
-        let (mut departure, _client) = departure(&shared, Outgoing::lost(1_000_000).in_pieces(2));
-        let sent = departure.send_file_now(&shared, Duration::ZERO).await;
+        let (mut response, _client) = response(&shared, SendBuffer::lost(1_000_000).in_pieces(2));
+        let sent = response.send_file_now(&shared, Duration::ZERO).await;
         assert!(matches!(sent, Err(SendError::Panicked(_))), "{sent:?}");
-        assert_eq!(departure.outgoing.left(), 1_000_000);
+        assert_eq!(response.buffer.left(), 1_000_000);
     }
 
     /// What this thread logs.
@@ -473,7 +473,7 @@ mod tests {
             slot: 0,
         };
         let short = || {
-            Outgoing::from(Tail {
+            SendBuffer::from(Tail {
                 out: Vec::new(),
                 rest: Rest::File {
                     file: tempfile::tempfile().unwrap().into(),
@@ -482,30 +482,34 @@ mod tests {
                 },
             })
         };
-        let cases: [(&str, &dyn Fn() -> Outgoing, bool); 4] = [
-            ("slow", &Outgoing::default, true),
-            ("stalled", &|| Outgoing::bytes(vec![b'x'; 8 << 20]), true),
-            ("not taken", &|| Outgoing::bytes(vec![b'x'; 8 << 20]), false),
+        let cases: [(&str, &dyn Fn() -> SendBuffer, bool); 4] = [
+            ("slow", &SendBuffer::default, true),
+            ("stalled", &|| SendBuffer::bytes(vec![b'x'; 8 << 20]), true),
+            (
+                "not taken",
+                &|| SendBuffer::bytes(vec![b'x'; 8 << 20]),
+                false,
+            ),
             ("a file that is shorter than it was", &short, true),
         ];
-        for (name, outgoing, stays) in cases {
+        for (name, buffer, stays) in cases {
             let make = || {
-                let (mut departure, client) = departure(&shared, outgoing());
-                departure.ending = Ending::Close;
-                departure.entry = Some(entry());
-                (departure, stays.then_some(client))
+                let (mut response, client) = response(&shared, buffer());
+                response.ending = ConnectionEnd::Close;
+                response.entry = Some(entry());
+                (response, stays.then_some(client))
             };
-            let (departure, _client) = make();
-            departure.start_in_task(&shared);
+            let (response, _client) = make();
+            response.start_in_task(&shared);
             assert_eq!(String::from_utf8_lossy(&said()), "", "{name}, at once");
-            let (departure, _client) = make();
-            let permit = shared.reactor.arrival_permit().unwrap();
-            departure.finish(Arc::clone(&shared), permit).await;
+            let (response, _client) = make();
+            let permit = shared.reactor.request_permit().unwrap();
+            response.finish(Arc::clone(&shared), permit).await;
             assert_eq!(String::from_utf8_lossy(&said()), "", "{name}");
             // A slot says it itself, and what it leaves to the reactor is that one's to say.
-            let (departure, _client) = make();
+            let (response, _client) = make();
             if name != "stalled" {
-                departure.start(&shared);
+                response.start(&shared);
                 assert!(!said().is_empty(), "{name}");
             }
         }
