@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use wsgi_environ::Method;
 
 use super::Shared;
+use super::async_connection::{AsyncConnection, Waited};
 use super::connection::Connection;
 use super::partial_request::{Part, PartialRequest, Received, Refused, conclude};
 use super::pending_response::PendingResponse;
 use super::refusal::Refusal;
 use super::request::Stage;
 use super::room::make_room;
-use super::waiter::{Waited, Waiter};
 use crate::log::say;
 
 /// The idle connections of a worker, and the room for them.
@@ -163,7 +163,7 @@ pub(super) async fn await_request(
 }
 
 async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<BytesMut, Refusal> {
-    let peer = Waiter::new(Arc::clone(connection), Interest::READABLE, &shared.stop)
+    let peer = AsyncConnection::new(Arc::clone(connection), Interest::READABLE, &shared.stop)
         .map_err(|error| Refusal::of(connection, error))?;
     let deadline = (connection.accepted() + shared.header_timeout).into();
     let mut buffer = BytesMut::new();

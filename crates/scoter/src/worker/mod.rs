@@ -1,6 +1,7 @@
 //! A worker: slots that run the application, and a reactor that waits on their behalf.
 
 mod admission;
+mod async_connection;
 mod claim;
 mod connection;
 mod idle;
@@ -33,7 +34,6 @@ mod stacks;
 mod stop;
 mod stuck;
 mod timed_out;
-mod waiter;
 mod warm_up;
 
 use std::io;

@@ -12,13 +12,13 @@ use tokio::time::Instant;
 use wsgi_environ::{Body, Method};
 
 use super::Shared;
+use super::async_connection::{AsyncConnection, Waited};
 use super::connection::Connection;
 use super::late_body::{LateBody, MayWait};
 use super::pending_response::PendingResponse;
 use super::refusal::Refusal;
 use super::request::{Request, Stage, body_of, streamed_body};
 use super::room::make_room;
-use super::waiter::{Waited, Waiter};
 use crate::descriptors::move_aside;
 use crate::log::say;
 use crate::request_head::RequestHead;
@@ -93,7 +93,7 @@ impl PartialRequest {
             mut buffer,
             missing,
         } = self;
-        let peer = Waiter::new(Arc::clone(&connection), Interest::READABLE, &shared.stop)
+        let peer = AsyncConnection::new(Arc::clone(&connection), Interest::READABLE, &shared.stop)
             .map_err(|error| Refusal::of(&connection, error))?;
         let head = match missing {
             Part::Body(head) => head,
@@ -119,7 +119,7 @@ impl PartialRequest {
 /// Receives the body of a request, or finds that it does not begin.
 async fn receive_rest(
     connection: Arc<Connection>,
-    peer: &Waiter<'_>,
+    peer: &AsyncConnection<'_>,
     mut buffer: BytesMut,
     head: Arc<RequestHead>,
     shared: &Shared,
@@ -182,7 +182,7 @@ enum Begun {
 
 /// Reads until the packet is complete; [`Stage::Packet`] never comes back.
 async fn receive_packet(
-    peer: &Waiter<'_>,
+    peer: &AsyncConnection<'_>,
     buffer: &mut BytesMut,
     deadline: Instant,
     shared: &Shared,
@@ -207,7 +207,7 @@ async fn receive_packet(
 /// Waits for the first bytes of a body, for as long as an application that may not read it
 /// can be kept waiting.
 async fn begin_body(
-    peer: &Waiter<'_>,
+    peer: &AsyncConnection<'_>,
     buffer: &mut BytesMut,
     length: u64,
     shared: &Shared,
@@ -233,7 +233,7 @@ async fn begin_body(
 }
 
 async fn receive_body(
-    peer: &Waiter<'_>,
+    peer: &AsyncConnection<'_>,
     buffer: &mut BytesMut,
     length: u64,
     shared: &Shared,
@@ -253,7 +253,7 @@ async fn receive_body(
 
 /// Keeps a body beyond `--body-buffer` in a file that has no name and goes away by itself.
 async fn spool_body(
-    peer: &Waiter<'_>,
+    peer: &AsyncConnection<'_>,
     buffer: &mut BytesMut,
     length: u64,
     shared: &Shared,
@@ -293,7 +293,7 @@ async fn spool_body(
 }
 
 async fn receive_more(
-    peer: &Waiter<'_>,
+    peer: &AsyncConnection<'_>,
     buffer: &mut BytesMut,
     received: u64,
     length: u64,

@@ -11,13 +11,13 @@ use wsgi_environ::{
 };
 
 use super::Shared;
+use super::async_connection::{AsyncConnection, Waited};
 use super::connection::Connection;
 use super::in_flight::RevokedRequest;
 use super::incident::{Finder, Incident, LossKind};
 use super::owner::Revoked;
 use super::refusal::{Answer, Refusal};
 use super::send_buffer::{Progress, SendBuffer, SendError};
-use super::waiter::{Waited, Waiter};
 use crate::log::Entry;
 
 /// A response that only has to be sent, and how its connection ends.
@@ -213,9 +213,9 @@ impl PendingResponse {
         Ok(())
     }
 
-    fn writable<'a>(&self, shared: &'a Shared) -> Result<Waiter<'a>, SendError> {
+    fn writable<'a>(&self, shared: &'a Shared) -> Result<AsyncConnection<'a>, SendError> {
         let connection = Arc::clone(&self.connection);
-        Waiter::new(connection, Interest::WRITABLE, &shared.stop).map_err(SendError::Peer)
+        AsyncConnection::new(connection, Interest::WRITABLE, &shared.stop).map_err(SendError::Peer)
     }
 
     /// Reading a file may have to wait for a disk, which must not hold up the reactor:
@@ -249,7 +249,7 @@ impl PendingResponse {
     /// Discards what the peer still sends. It has less time while others need the room.
     async fn drain(&self, shared: &Shared, permit: &OwnedSemaphorePermit) {
         let connection = Arc::clone(&self.connection);
-        let Ok(peer) = Waiter::new(connection, Interest::READABLE, &shared.stop) else {
+        let Ok(peer) = AsyncConnection::new(connection, Interest::READABLE, &shared.stop) else {
             return;
         };
         let begun = Instant::now();

@@ -14,7 +14,7 @@ use super::stop::{Ending, Stop};
 
 /// A connection that the reactor can wait on.
 #[derive(Debug)]
-pub(crate) struct Waiter<'a> {
+pub(crate) struct AsyncConnection<'a> {
     fd: ManuallyDrop<AsyncFd<Arc<Connection>>>,
     interest: Interest,
     stop: &'a Stop,
@@ -31,7 +31,7 @@ pub(crate) enum Waited<T> {
     Stopping,
 }
 
-impl<'a> Waiter<'a> {
+impl<'a> AsyncConnection<'a> {
     /// Registers the connection with the reactor.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl<'a> Waiter<'a> {
     }
 }
 
-impl Drop for Waiter<'_> {
+impl Drop for AsyncConnection<'_> {
     fn drop(&mut self) {
         if self.fd.get_ref().is_claimed() {
             #[expect(unsafe_code, reason = "not always to be dropped")]
@@ -154,10 +154,10 @@ mod tests {
             let mut taken = crate::process::own(first.as_raw_fd()).unwrap();
             rustix::io::dup2(&other, &mut taken).unwrap();
             let second = connection(taken);
-            let refused = Waiter::new(Arc::clone(&first), interest, &stop).map(drop);
+            let refused = AsyncConnection::new(Arc::clone(&first), interest, &stop).map(drop);
             let errno = refused.unwrap_err().raw_os_error();
             assert_eq!(errno, Some(Errno::BADF.raw_os_error()));
-            let peer = Waiter::new(second, interest, &stop).unwrap();
+            let peer = AsyncConnection::new(second, interest, &stop).unwrap();
             client.write_all(b"come").unwrap();
             let deadline = Instant::now() + Duration::from_secs(30);
             let ready = peer.ready(deadline).await;
