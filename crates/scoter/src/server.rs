@@ -20,7 +20,7 @@ use crate::scoreboard::Scoreboard;
 use crate::signals;
 use crate::start::Start;
 use crate::variables;
-use crate::worker::{Duty, Overseer, serve};
+use crate::worker::{MasterLink, WorkerContext, serve};
 
 /// Serves until it is stopped, and returns the exit code. What keeps it from serving is said.
 pub(crate) fn run(
@@ -70,14 +70,14 @@ fn serve_alone(
         );
     }
     variables::remove(py, &SUPERVISION).map_err(|error| Failure::Python(traceback(py, &error)))?;
-    let duty = Duty {
+    let context = WorkerContext {
         board: Scoreboard::create(usize::from(options.threads))?,
         listeners: opened.listeners,
-        overseer: Overseer::Nobody,
+        master: MasterLink::None,
         multiprocess: false,
         control: None,
         preloaded: None,
         options,
     };
-    serve(py, duty)
+    serve(py, context)
 }

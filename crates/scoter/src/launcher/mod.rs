@@ -44,7 +44,7 @@ use crate::scoreboard::Scoreboard;
 use crate::signals::{ACTED_ON, Dispositions};
 use crate::start_watch::{StartWatch, too_late};
 use crate::started::{Deadline, terminate_children};
-use crate::worker::{Duty, MASTER_GONE, Overseer, is_first_to_miss_master, serve};
+use crate::worker::{MASTER_GONE, MasterLink, WorkerContext, is_first_to_miss_master, serve};
 
 /// Runs a launcher, whose line to the master is its standard input. Returns the exit code
 /// where it never came to fork.
@@ -203,14 +203,19 @@ impl Prepared {
         })
     }
 
-    fn into_duty(self, line: Own, board: Own, multiprocess: bool) -> Result<Duty, Failure> {
+    fn into_context(
+        self,
+        line: Own,
+        board: Own,
+        multiprocess: bool,
+    ) -> Result<WorkerContext, Failure> {
         let allow = AllowList::new(self.options.allow.clone());
         let adopt = |(description, fd)| Listener::adopt(fd, description, &allow);
         let listeners: Result<_, _> = self.listeners.into_iter().map(adopt).collect();
-        Ok(Duty {
+        Ok(WorkerContext {
             listeners: listeners.map_err(BindError::from)?,
             board: Scoreboard::attach(board)?,
-            overseer: Overseer::Master(Line::from(line)),
+            master: MasterLink::Channel(Line::from(line)),
             multiprocess,
             control: self.control,
             preloaded: self.preloaded,
@@ -421,8 +426,8 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiproc
     }
     let served = launcher
         .given
-        .into_duty(line, newborn.board, multiprocess)
-        .and_then(|duty| serve(py, duty));
+        .into_context(line, newborn.board, multiprocess)
+        .and_then(|context| serve(py, context));
     let failure = match served {
         Ok(never) => match never {},
         Err(failure) => failure,

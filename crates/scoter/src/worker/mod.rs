@@ -8,11 +8,11 @@ mod idle;
 mod in_flight;
 mod incident;
 mod late_body;
+mod master_link;
 mod monitor;
 mod one_thread;
 mod orders;
 mod overload;
-mod overseer;
 mod owner;
 mod partial_request;
 mod pending_response;
@@ -43,8 +43,8 @@ use std::time::Duration;
 
 use uwsgi_codec::Limits;
 
-pub(crate) use overseer::{MASTER_GONE, Overseer, is_first_to_miss_master};
-pub(crate) use process::{Duty, serve};
+pub(crate) use master_link::{MASTER_GONE, MasterLink, is_first_to_miss_master};
+pub(crate) use process::{WorkerContext, serve};
 pub(crate) use request_timeout::{PythonThread, RequestTimeout};
 pub(crate) use stacks::{LastResort, Place, answer_of, of_all_threads};
 pub(crate) use stop::Ending;
@@ -82,7 +82,7 @@ pub(crate) struct Shared {
     pub(crate) stop: Stop,
     /// What every slot is doing.
     pub(crate) board: Arc<Scoreboard>,
-    pub(crate) overseer: Overseer,
+    pub(crate) master: MasterLink,
     request_ids: RequestIds,
     slow_request: Option<Duration>,
     serving: AtomicBool,
@@ -116,9 +116,9 @@ impl Shared {
         access_log: AccessLog,
         options: &Options,
         board: Arc<Scoreboard>,
-        overseer: Overseer,
+        master: MasterLink,
     ) -> io::Result<(Arc<Self>, Handoffs)> {
-        let overseer = overseer.secured();
+        let master = master.secured();
         let slots = usize::from(options.threads);
         let (reactor, handoffs) = Reactor::new(
             options.max_pending as usize,
@@ -137,7 +137,7 @@ impl Shared {
             access_log,
             stop: Stop::new()?,
             board,
-            overseer,
+            master,
             request_ids: RequestIds::new()?,
             slow_request: options.slow_request.map(|time| time.0),
             serving: AtomicBool::new(false),
@@ -174,8 +174,8 @@ impl Shared {
         watch_for_ever(ready::NAME, &self.ready);
         watch_for_ever(stop::NAME, &self.stop);
         watch_for_ever(response_memory::NAME, &*self.response_memory);
-        if let Overseer::Master(line) = &self.overseer {
-            watch_for_ever(overseer::NAME, line);
+        if let MasterLink::Channel(line) = &self.master {
+            watch_for_ever(master_link::NAME, line);
         }
         let shared = Arc::clone(self);
         fatal::before_the_end(move |part| {
@@ -184,9 +184,9 @@ impl Shared {
             if part != AccessLog::NAME {
                 shared.access_log.close();
             }
-            match shared.overseer {
-                Overseer::Master(_) => DAMAGED,
-                Overseer::Nobody => {
+            match shared.master {
+                MasterLink::Channel(_) => DAMAGED,
+                MasterLink::None => {
                     shared.close_to_newcomers();
                     1
                 }
@@ -201,9 +201,9 @@ impl Shared {
 
     /// Has them reported: by the master, which hears of it from all workers.
     fn report(&self, missing: MissingVars) {
-        match &self.overseer {
-            Overseer::Master(_) => self.overseer.say(&FromWorker::MissingVars { missing }),
-            Overseer::Nobody => missing.warn(),
+        match &self.master {
+            MasterLink::Channel(_) => self.master.send(&FromWorker::MissingVars { missing }),
+            MasterLink::None => missing.warn(),
         }
     }
 
@@ -298,7 +298,7 @@ impl Shared {
             log,
             &options,
             Arc::new(board),
-            Overseer::Nobody,
+            MasterLink::None,
         )
         .unwrap()
     }

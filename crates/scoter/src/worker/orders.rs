@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::{Ending, MASTER_GONE, Overseer, Shared, is_first_to_miss_master, overseer};
+use super::{Ending, MASTER_GONE, MasterLink, Shared, is_first_to_miss_master, master_link};
 use crate::fatal;
 use crate::line::{FromWorker, Line, Received, ToWorker};
 use crate::listen::{Listener, SocketFile};
@@ -55,9 +55,9 @@ impl Orders {
     /// # Errors
     ///
     /// Those of the system, when it has no descriptors to give.
-    pub(crate) fn of(overseer: &Overseer, control: Option<SocketFile>) -> io::Result<Self> {
-        Ok(match overseer {
-            Overseer::Master(line) => Self::Master {
+    pub(crate) fn of(master: &MasterLink, control: Option<SocketFile>) -> io::Result<Self> {
+        Ok(match master {
+            MasterLink::Channel(line) => Self::Master {
                 line: MasterLine {
                     line: line.try_clone()?.watch()?,
                     has_ended: false,
@@ -65,7 +65,7 @@ impl Orders {
                 control,
                 quiet: Quiet::install()?,
             },
-            Overseer::Nobody => Self::Signals(Signals::install()?),
+            MasterLink::None => Self::Signals(Signals::install()?),
         })
     }
 
@@ -148,7 +148,7 @@ impl Orders {
                         Some(ToWorker::ReopenLogs) => shared.access_log.reopen(),
                     },
                     // systemd and people signal processes one by one: the master replaces it.
-                    signal = quiet.terminated() => shared.overseer.say(&FromWorker::Replace {
+                    signal = quiet.terminated() => shared.master.send(&FromWorker::Replace {
                         reason: signal.to_owned(),
                     }),
                 }
@@ -188,7 +188,7 @@ impl MasterLine {
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     error!(%error, "the master was not understood");
                 }
-                Err(error) => fatal::end_process(overseer::NAME, &error),
+                Err(error) => fatal::end_process(master_link::NAME, &error),
             }
         }
     }
@@ -223,9 +223,9 @@ fn report_cut(request: &Snapshot) {
 
 fn exit(shared: &Shared) -> ! {
     // Under a master the sockets are everybody's, unless it has said that they are not.
-    let are_ours = match shared.overseer {
-        Overseer::Master(_) => shared.stop.ending() == Some(Ending::Drain),
-        Overseer::Nobody => true,
+    let are_ours = match shared.master {
+        MasterLink::Channel(_) => shared.stop.ending() == Some(Ending::Drain),
+        MasterLink::None => true,
     };
     if are_ours {
         shared.close_to_newcomers();

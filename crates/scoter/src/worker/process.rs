@@ -18,7 +18,7 @@ use super::orders::Orders;
 use super::reactor::start as start_reactor;
 use super::slot::{Service, Slot};
 use super::warm_up::warm_up;
-use super::{Overseer, Shared};
+use super::{MasterLink, Shared};
 use crate::application::Loaded;
 use crate::banner;
 use crate::config::Options;
@@ -38,11 +38,11 @@ use crate::started::Deadline;
 
 /// What a worker is given.
 #[derive(Debug)]
-pub(crate) struct Duty {
+pub(crate) struct WorkerContext {
     pub(crate) options: Options,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) board: Scoreboard,
-    pub(crate) overseer: Overseer,
+    pub(crate) master: MasterLink,
     /// `wsgi.multiprocess`: whether other workers are wanted beside this one.
     pub(crate) multiprocess: bool,
     /// The master's own socket, to be removed if that cannot do it any more.
@@ -56,27 +56,26 @@ pub(crate) struct Duty {
 /// # Errors
 ///
 /// [`Failure`] says why there is nothing to serve.
-pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
-    let Duty {
+pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible, Failure> {
+    let WorkerContext {
         options,
         listeners,
         board,
-        overseer,
+        master,
         multiprocess,
         control,
         preloaded,
-    } = duty;
+    } = context;
     signals::block();
     python_signals::share(py).map_err(python(py))?;
     let listeners = listeners.into_iter().map(Listener::secured).collect();
     log::start_thread()?;
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
-    let (shared, handoffs) =
-        Shared::new(listeners, access_log, &options, Arc::new(board), overseer)?;
+    let (shared, handoffs) = Shared::new(listeners, access_log, &options, Arc::new(board), master)?;
     shared.prepare_for_losses();
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
-        let orders = Orders::of(&shared.overseer, control)?;
+        let orders = Orders::of(&shared.master, control)?;
         signals::unblock();
         tokio::spawn(Dispositions::current().keep());
         Ok(orders.follow(Arc::clone(&shared), timeout))
@@ -100,7 +99,7 @@ pub(crate) fn serve(py: Python<'_>, duty: Duty) -> Result<Infallible, Failure> {
         error!("{failure}");
     }
     worker.close();
-    if let Overseer::Nobody = shared.overseer {
+    if let MasterLink::None = shared.master {
         info!("stopped");
     }
     // The reactor still enforces --graceful-timeout.
@@ -169,12 +168,12 @@ impl Worker<'_> {
     fn watch_start(&self, py: Python<'_>) -> StartWatch {
         let shared = Arc::clone(self.shared);
         StartWatch::post(py, self.options.start_timeout.0, move |doing| {
-            if let Overseer::Nobody = shared.overseer {
+            if let MasterLink::None = shared.master {
                 return error!("the application is not ready after a long time: {doing}");
             }
             let failed = too_late(doing);
             let code = failed.code;
-            shared.overseer.say(&FromWorker::Failed(failed));
+            shared.master.send(&FromWorker::Failed(failed));
             exit_now(code)
         })
     }
@@ -222,13 +221,13 @@ impl Worker<'_> {
 
     fn announce(&self, py: Python<'_>, loaded: &Loaded, import_time: Duration) {
         let import_ms = u64::try_from(import_time.as_millis()).unwrap_or(u64::MAX);
-        if let Overseer::Nobody = self.shared.overseer {
+        if let MasterLink::None = self.shared.master {
             let listeners = &self.shared.listeners;
             py.detach(|| banner::announce(listeners));
             info!(name = loaded.name, import_ms, "application loaded");
             info!(threads = self.options.threads, "ready");
         }
-        self.shared.overseer.say(&FromWorker::Ready {
+        self.shared.master.send(&FromWorker::Ready {
             pid: rustix::process::getpid().as_raw_pid(),
             application: loaded.name.clone(),
             import_ms,
@@ -237,7 +236,7 @@ impl Worker<'_> {
 
     /// Ends what is not Python's. The sockets are the server's: they go with it alone.
     fn close(&self) {
-        if let Overseer::Nobody = self.shared.overseer {
+        if let MasterLink::None = self.shared.master {
             self.shared.close_to_newcomers();
         }
         self.shared.access_log.close();

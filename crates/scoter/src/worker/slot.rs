@@ -484,7 +484,7 @@ impl Slot {
         let recycling = self.shared.recycling.as_ref();
         if recycling.is_some_and(Recycling::reach) {
             let reason = "max-requests".to_owned();
-            self.shared.overseer.say(&FromWorker::Replace { reason });
+            self.shared.master.send(&FromWorker::Replace { reason });
         }
         let run = Run {
             head: &head,

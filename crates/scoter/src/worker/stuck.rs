@@ -19,7 +19,7 @@ use super::reactor::never_ending;
 use super::ready::Popped;
 use super::refusal::Refusal;
 use super::timed_out::answer;
-use super::{Ending, Overseer, Shared};
+use super::{Ending, MasterLink, Shared};
 use crate::hooks::{Event, run_hooks};
 use crate::interpreter::run_exit_handlers;
 use crate::line::FromWorker;
@@ -31,14 +31,14 @@ pub(super) fn end_worker(shared: &Arc<Shared>, revoked: RevokedRequest) {
     let (method, uri) = (revoked.subject().method(), revoked.subject().uri());
     let seconds = revoked.age.as_secs();
     let reason = format!("request-timeout: {method:.16} {uri:.200} has run for {seconds} s");
-    shared.overseer.say(&FromWorker::Stuck { reason });
+    shared.master.send(&FromWorker::Stuck { reason });
     // It does so itself, should it come back.
     shared.reactor.slot_drained(revoked.slot);
     if shared.monitor.mark_stuck() {
         let code = exit_code(shared);
-        match shared.overseer {
-            Overseer::Master(_) => shared.stop.begin(Ending::Retire),
-            Overseer::Nobody => {
+        match shared.master {
+            MasterLink::Channel(_) => shared.stop.begin(Ending::Retire),
+            MasterLink::None => {
                 shared.close_to_newcomers();
                 shared.stop.begin(Ending::Drain);
             }
@@ -74,10 +74,10 @@ fn report_stuck(shared: &Shared, revoked: &RevokedRequest) {
 /// What the process says to whoever started it. That a stop was asked for before is no
 /// failure of the server.
 fn exit_code(shared: &Shared) -> u8 {
-    match shared.overseer {
-        Overseer::Master(_) => STUCK,
-        Overseer::Nobody if shared.stop.ending().is_some() => 0,
-        Overseer::Nobody => 1,
+    match shared.master {
+        MasterLink::Channel(_) => STUCK,
+        MasterLink::None if shared.stop.ending().is_some() => 0,
+        MasterLink::None => 1,
     }
 }
 
@@ -103,7 +103,7 @@ async fn leave(shared: Arc<Shared>, code: u8) {
     let all_responses_sent = shared.reactor.all_responses_sent();
     let _ = tokio::time::timeout(left(&shared).max(LEAST), all_responses_sent).await;
     try_exit_handlers(&shared, left(&shared).max(LEAST)).await;
-    if let Overseer::Nobody = shared.overseer {
+    if let MasterLink::None = shared.master {
         say(|| info!("stopped")).await;
     }
     shared.access_log.close();
@@ -142,7 +142,7 @@ fn refuse_waiting(shared: &Shared) -> usize {
     while let Popped::Request(request) = shared.ready.pop() {
         refuse(request.connection, request.head.kind());
     }
-    if let Overseer::Nobody = shared.overseer {
+    if let MasterLink::None = shared.master {
         for listener in &shared.listeners {
             for fd in std::iter::from_fn(|| listener.accept()).take(MOST_REFUSED) {
                 let connection = Connection::new(fd, listener.family(), shared.patience);

@@ -1,4 +1,4 @@
-//! Whom a worker reports to.
+//! A worker's link to the master.
 
 use tracing::debug;
 
@@ -9,26 +9,26 @@ use crate::listen::Listener;
 
 /// The master, if there is one.
 #[derive(Debug)]
-pub(crate) enum Overseer {
+pub(crate) enum MasterLink {
     /// It replaces the worker when that asks for it.
-    Master(Line),
+    Channel(Line),
     /// `--no-master`: whoever started the process sees its exit code.
-    Nobody,
+    None,
 }
 
-impl Overseer {
+impl MasterLink {
     /// The same, with a high number for the line.
     #[must_use]
     pub(crate) fn secured(self) -> Self {
         match self {
-            Self::Master(line) => Self::Master(move_up(line)),
-            Self::Nobody => Self::Nobody,
+            Self::Channel(line) => Self::Channel(move_up(line)),
+            Self::None => Self::None,
         }
     }
 
     /// Reports. It never blocks; a master that does not listen is about to be missed.
-    pub(crate) fn say(&self, message: &FromWorker) {
-        if let Self::Master(line) = self {
+    pub(crate) fn send(&self, message: &FromWorker) {
+        if let Self::Channel(line) = self {
             if let Err(error) = line.send(message, &[]) {
                 debug!(%error, ?message, "the master was not told");
                 fatal::examine(NAME, error);
