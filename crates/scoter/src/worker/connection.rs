@@ -178,7 +178,7 @@ impl Connection {
     /// tried when it takes nothing. Returns whether there may be room now.
     ///
     /// Whoever waits for room is woken when three quarters of it are empty, so twice the room
-    /// is half the changes of threads. Most responses fit into what there is anyway, and are
+    /// is half the context switches. Most responses fit into what there is anyway, and are
     /// spared the call. TCP sees to it by itself, unless somebody interferes.
     pub(crate) fn widen(&self, bytes: usize) -> bool {
         // The kernel doubles the number, for its bookkeeping, and goes by

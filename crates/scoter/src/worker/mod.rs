@@ -27,13 +27,13 @@ mod request;
 mod request_timeout;
 mod response_memory;
 mod room;
-mod scheduling;
 mod send_buffer;
 mod slot;
 mod stacks;
 mod stop;
 mod stuck;
 mod timed_out;
+mod wake_policy;
 mod warm_up;
 
 use std::io;

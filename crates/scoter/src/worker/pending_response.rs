@@ -370,7 +370,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(30);
 const SHORT_DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// How long a thread that sends a file waits for the peer to take more: a front end that keeps
-/// up does so sooner, and to come back later costs two changes of threads.
+/// up does so sooner, and to come back later costs two context switches.
 const FILE_PATIENCE: Duration = Duration::from_millis(10);
 
 /// For how long such a thread comes back to a peer that was full: there are few of them.

@@ -30,8 +30,8 @@ use super::report::{self, Subject, Timing};
 use super::request::{Request, Stage, streamed_body};
 use super::request_timeout::PythonThread;
 use super::room::make_room;
-use super::scheduling::Courtesy;
 use super::stop::Ending;
+use super::wake_policy::WakePolicy;
 use crate::fatal;
 use crate::fork::{self, Own};
 use crate::interpreter::traceback;
@@ -41,7 +41,7 @@ use crate::request_head::RequestHead;
 use crate::scoreboard::Cell;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
-/// and a request that arrives whole never changes threads.
+/// and a request that arrives whole costs no context switch.
 #[derive(Debug)]
 pub(crate) struct Slot {
     /// Its number in the worker: which cell of the scoreboard it has.
@@ -58,7 +58,7 @@ pub(crate) struct Slot {
     receive_buffer: BytesMut,
     /// Where heads are written, used again from response to response.
     head_buffer: Vec<u8>,
-    courtesy: Courtesy,
+    wake_policy: WakePolicy,
     /// Whether the last response leaves so much memory to be freed that it must not wait for
     /// the next request.
     frees_memory: bool,
@@ -119,7 +119,7 @@ impl Slot {
             spares: Spares::default(),
             receive_buffer: BytesMut::new(),
             head_buffer: Vec::new(),
-            courtesy: Courtesy::default(),
+            wake_policy: WakePolicy::default(),
             frees_memory: false,
             longest_run: Duration::ZERO,
         })
@@ -236,7 +236,7 @@ impl Slot {
             if let Some(next) = self.look(&shared, wake) {
                 return next;
             }
-            let woken = self.courtesy.sleep(|| self.poller.wait());
+            let woken = self.wake_policy.sleep(|| self.poller.wait());
             wake = Some(woken.unwrap_or_else(|errno| self.lose_poller(errno)));
         }
     }
@@ -257,7 +257,7 @@ impl Slot {
             }
             Some(Wake::Ready) => match shared.ready.pop() {
                 Popped::Request(request) => {
-                    self.courtesy.handed_over();
+                    self.wake_policy.request_taken();
                     return Some(Next::Serve(request));
                 }
                 Popped::Empty => {}
@@ -272,7 +272,7 @@ impl Slot {
         }
         loop {
             if let Some(request) = shared.ready.try_pop() {
-                self.courtesy.handed_over();
+                self.wake_policy.request_taken();
                 return Some(Next::Serve(request));
             }
             if !self.poller.is_accepting() {
@@ -403,12 +403,12 @@ impl Slot {
     }
 
     /// nginx connects and writes in one go, but a waiting slot can be quicker than the
-    /// write; a moment's patience is cheaper than two changes of threads.
+    /// write; a moment's patience is cheaper than two context switches.
     fn receive_first(&mut self, connection: &Connection) -> io::Result<usize> {
         let received = connection.recv_into(&mut self.receive_buffer);
         let blocked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
         let written = !received.as_ref().is_err_and(blocked);
-        self.courtesy.accepted(written);
+        self.wake_policy.accepted(written);
         if written {
             return received;
         }

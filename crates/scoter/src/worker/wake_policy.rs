@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 ///
 /// nginx connects, then writes, and goes on to its next client. An ordinary thread that
 /// sleeps until there is a connection takes the core from it in between, and finds nothing
-/// to read yet: two changes of threads for nothing, many times a batch. A thread of
+/// to read yet: two context switches for nothing, many times a batch. A thread of
 /// SCHED_BATCH waits until the core is free (sched(7)), and finds what nginx has sent
 /// meanwhile for many clients.
 ///
@@ -18,9 +18,9 @@ use tracing::{debug, warn};
 /// was too early several times and where there is more than one request for it when it
 /// comes.
 #[derive(Debug, Default)]
-pub(super) struct Courtesy {
+pub(super) struct WakePolicy {
     /// Whether the next sleep is to be one of SCHED_BATCH.
-    polite: bool,
+    batch: bool,
     /// Sleeps in a row that ended before the waker had written.
     too_early: u32,
     /// Requests and connections taken since the last sleep.
@@ -30,30 +30,30 @@ pub(super) struct Courtesy {
 /// The thread is SCHED_BATCH as long as this lives.
 struct Batch;
 
-impl Courtesy {
+impl WakePolicy {
     /// Takes note of a connection, and whether the peer had written when it was accepted.
     pub(super) fn accepted(&mut self, written: bool) {
         if self.taken == 0 {
             self.too_early = if written { 0 } else { self.too_early + 1 };
         }
-        self.handed_over();
+        self.request_taken();
     }
 
     /// Takes note of a request that the reactor has completed.
-    pub(super) fn handed_over(&mut self) {
+    pub(super) fn request_taken(&mut self) {
         self.taken = self.taken.saturating_add(1);
     }
 
     /// Sleeps until `wait` returns.
     pub(super) fn sleep<T>(&mut self, wait: impl FnOnce() -> T) -> T {
-        self.polite = if self.polite {
+        self.batch = if self.batch {
             // None at all: something else has woken it.
             self.taken != 1
         } else {
             self.too_early >= OFTEN_ENOUGH
         };
         self.taken = 0;
-        if !self.polite {
+        if !self.batch {
             return wait();
         }
         self.too_early = 0;
@@ -118,50 +118,46 @@ mod tests {
     use super::*;
 
     /// Whether the thread is SCHED_BATCH while it sleeps.
-    fn sleeps_politely(courtesy: &mut Courtesy) -> bool {
-        let asleep = courtesy.sleep(policy);
+    fn sleeps_as_batch(waking: &mut WakePolicy) -> bool {
+        let asleep = waking.sleep(policy);
         assert_eq!(policy(), libc::SCHED_OTHER, "after the sleep");
         asleep == libc::SCHED_BATCH
     }
 
-    fn too_early(courtesy: &mut Courtesy, times: u32) {
+    fn too_early(waking: &mut WakePolicy, times: u32) {
         for time in 0..times {
-            courtesy.accepted(false);
-            assert_eq!(
-                sleeps_politely(courtesy),
-                time + 1 == OFTEN_ENOUGH,
-                "{time}"
-            );
+            waking.accepted(false);
+            assert_eq!(sleeps_as_batch(waking), time + 1 == OFTEN_ENOUGH, "{time}");
         }
     }
 
     #[test]
-    fn slot_that_was_too_early_often_enough_is_polite_while_that_pays() {
-        let mut courtesy = Courtesy::default();
-        assert!(!sleeps_politely(&mut courtesy));
-        too_early(&mut courtesy, OFTEN_ENOUGH);
+    fn slot_that_was_too_early_often_enough_is_batch_while_that_pays() {
+        let mut waking = WakePolicy::default();
+        assert!(!sleeps_as_batch(&mut waking));
+        too_early(&mut waking, OFTEN_ENOUGH);
         for _ in 0..3 {
-            courtesy.accepted(true);
-            courtesy.accepted(true);
-            assert!(sleeps_politely(&mut courtesy), "two at once");
-            assert!(sleeps_politely(&mut courtesy), "woken by something else");
+            waking.accepted(true);
+            waking.accepted(true);
+            assert!(sleeps_as_batch(&mut waking), "two at once");
+            assert!(sleeps_as_batch(&mut waking), "woken by something else");
         }
-        courtesy.accepted(true);
-        assert!(!sleeps_politely(&mut courtesy), "one alone");
-        too_early(&mut courtesy, OFTEN_ENOUGH);
-        courtesy.handed_over();
-        assert!(!sleeps_politely(&mut courtesy), "one alone, of the reactor");
+        waking.accepted(true);
+        assert!(!sleeps_as_batch(&mut waking), "one alone");
+        too_early(&mut waking, OFTEN_ENOUGH);
+        waking.request_taken();
+        assert!(!sleeps_as_batch(&mut waking), "one alone, of the reactor");
     }
 
     #[test]
     fn accident_is_no_reason() {
-        let mut courtesy = Courtesy::default();
-        too_early(&mut courtesy, OFTEN_ENOUGH - 1);
-        courtesy.accepted(true);
+        let mut waking = WakePolicy::default();
+        too_early(&mut waking, OFTEN_ENOUGH - 1);
+        waking.accepted(true);
         // Nor is one that came when nobody slept.
-        courtesy.accepted(false);
-        assert!(!sleeps_politely(&mut courtesy));
-        too_early(&mut courtesy, OFTEN_ENOUGH - 1);
+        waking.accepted(false);
+        assert!(!sleeps_as_batch(&mut waking));
+        too_early(&mut waking, OFTEN_ENOUGH - 1);
     }
 
     #[test]
@@ -169,10 +165,10 @@ mod tests {
         // A thread of its own: there may be no way back from SCHED_IDLE.
         let idle = thread::spawn(|| {
             set_policy(libc::SCHED_IDLE).unwrap();
-            let mut courtesy = Courtesy::default();
+            let mut waking = WakePolicy::default();
             for _ in 0..2 * OFTEN_ENOUGH {
-                courtesy.accepted(false);
-                assert_eq!(courtesy.sleep(policy), libc::SCHED_IDLE);
+                waking.accepted(false);
+                assert_eq!(waking.sleep(policy), libc::SCHED_IDLE);
                 assert_eq!(policy(), libc::SCHED_IDLE);
             }
         });
@@ -182,9 +178,9 @@ mod tests {
     #[test]
     fn policy_that_is_chosen_during_a_sleep_is_kept() {
         let chosen = thread::spawn(|| {
-            let mut courtesy = Courtesy::default();
-            too_early(&mut courtesy, OFTEN_ENOUGH);
-            courtesy.sleep(|| set_policy(libc::SCHED_IDLE).unwrap());
+            let mut waking = WakePolicy::default();
+            too_early(&mut waking, OFTEN_ENOUGH);
+            waking.sleep(|| set_policy(libc::SCHED_IDLE).unwrap());
             assert_eq!(policy(), libc::SCHED_IDLE);
         });
         chosen.join().unwrap();
