@@ -136,7 +136,7 @@ impl RequestHead {
         let request_start = time_since_epoch(self.param(Param::RequestStart)?)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let age = now.ok()?.checked_sub(request_start);
-        age.filter(|age| *age <= LONGEST_AGE)
+        age.filter(|age| *age <= MAX_AGE)
     }
 
     fn at(&self, place: Place) -> &[u8] {
@@ -146,7 +146,7 @@ impl RequestHead {
 
 /// Nobody waits longer: nginx gives up after `uwsgi_read_timeout`, 60 s unless set. What says
 /// so is a wrong clock or a made-up header.
-const LONGEST_AGE: Duration = Duration::from_secs(10 * 60);
+const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
 impl RequestHead {

@@ -26,7 +26,7 @@ pub(super) fn time_since_epoch(text: &[u8]) -> Option<Duration> {
 }
 
 fn digits(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > MOST_DIGITS {
+    if text.is_empty() || text.len() > MAX_DIGITS {
         return None;
     }
     text.iter().try_fold(0, |number: u64, byte| {
@@ -41,7 +41,7 @@ const MILLIS_END: u64 = SECONDS_END * 1_000;
 const MICROS_END: u64 = MILLIS_END * 1_000;
 
 /// What fits a `u64` whatever the digits are.
-const MOST_DIGITS: usize = 19;
+const MAX_DIGITS: usize = 19;
 
 #[cfg(test)]
 mod tests {

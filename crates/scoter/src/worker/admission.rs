@@ -47,7 +47,7 @@ impl Admission {
     pub(crate) fn decide(&self, request: &Request, now: Instant, behind: Duration) -> Decision {
         let waited = request.waited(now);
         // A system call, which is not worth it where there was hardly time to go away.
-        if waited.max(behind) >= WORTH_A_LOOK && request.connection.peer_is_gone() {
+        if waited.max(behind) >= MIN_WAIT_TO_CHECK_PEER && request.connection.peer_is_gone() {
             return Decision::PeerGone;
         }
         if self.queue_timeout.is_some_and(|longest| waited > longest) {
@@ -87,4 +87,4 @@ impl LateRequests {
 }
 
 /// The wait after which the peer is looked at.
-const WORTH_A_LOOK: Duration = Duration::from_millis(50);
+const MIN_WAIT_TO_CHECK_PEER: Duration = Duration::from_millis(50);

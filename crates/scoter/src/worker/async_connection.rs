@@ -78,7 +78,7 @@ impl<'a> AsyncConnection<'a> {
             biased;
             result = ready => Waited::Done(result),
             () = tokio::time::sleep_until(deadline) => Waited::TimedOut,
-            () = self.stop_patience(), if self.interest.is_readable() => Waited::Stopping,
+            () = self.stop_timeout(), if self.interest.is_readable() => Waited::Stopping,
         }
     }
 
@@ -92,13 +92,13 @@ impl<'a> AsyncConnection<'a> {
         ready.await.ok()?.ok()
     }
 
-    async fn stop_patience(&self) {
+    async fn stop_timeout(&self) {
         self.stop.begun().await;
-        let patience = match self.stop.ending() {
-            Some(Ending::Retire) => RETIRE_PATIENCE,
-            Some(Ending::Drain) | None => STOP_PATIENCE,
+        let timeout = match self.stop.ending() {
+            Some(Ending::Retire) => RETIRE_TIMEOUT,
+            Some(Ending::Drain) | None => STOP_TIMEOUT,
         };
-        tokio::time::sleep(patience).await;
+        tokio::time::sleep(timeout).await;
     }
 }
 
@@ -117,10 +117,10 @@ impl Drop for AsyncConnection<'_> {
 }
 
 /// How long a stop waits for the next bytes of a request that has begun to arrive.
-const STOP_PATIENCE: Duration = Duration::from_millis(500);
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a worker does that is replaced by another one: nobody is in a hurry then.
-const RETIRE_PATIENCE: Duration = Duration::from_secs(3);
+const RETIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
@@ -130,16 +130,16 @@ mod tests {
 
     use rustix::io::Errno;
 
-    use super::super::connection::Patience;
+    use super::super::connection::ConnectionTimeouts;
     use super::*;
     use crate::listen::Family;
 
     fn connection(fd: OwnedFd) -> Arc<Connection> {
-        let patience = Patience {
+        let timeouts = ConnectionTimeouts {
             body: Duration::ZERO,
             write: Duration::ZERO,
         };
-        Arc::new(Connection::new(fd, Family::Unix, patience))
+        Arc::new(Connection::new(fd, Family::Unix, timeouts))
     }
 
     #[tokio::test]

@@ -20,9 +20,9 @@ use crate::descriptors::above_standard;
 use crate::fork::Own;
 use crate::listen::Family;
 
-/// The longest waits on a connection.
+/// How long a connection is waited for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct ConnectionTimeouts {
     /// For the next bytes of a request body.
     pub(crate) body: Duration,
     /// For the peer to take more of a response.
@@ -36,7 +36,7 @@ pub(crate) struct Connection {
     fd: Option<Own>,
     claim: Claim,
     family: Family,
-    patience: Patience,
+    timeouts: ConnectionTimeouts,
     accepted: Instant,
     owner: ResponseOwner,
     /// Whether the kernel has been asked to take more at once.
@@ -44,13 +44,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(fd: impl Into<Own>, family: Family, patience: Patience) -> Self {
+    pub(crate) fn new(fd: impl Into<Own>, family: Family, timeouts: ConnectionTimeouts) -> Self {
         let fd = above_standard(fd.into());
         Self {
             claim: Claim::new(fd.as_raw_fd()),
             fd: Some(fd),
             family,
-            patience,
+            timeouts,
             accepted: Instant::now(),
             owner: ResponseOwner::default(),
             widened: AtomicBool::new(false),
@@ -109,7 +109,7 @@ impl Connection {
 
     /// Receives at least one byte of a request's body, for as long as the response is the
     /// slot's; 0 is the end.
-    pub(crate) fn recv_within(&self, buffer: &mut [u8], patience: Duration) -> io::Result<usize> {
+    pub(crate) fn recv_within(&self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
         loop {
             // What still comes is the reactor's, to be discarded.
             if self.owner.revoked().is_some() {
@@ -118,7 +118,7 @@ impl Connection {
             match recv(self.fd()?, &mut *buffer, RecvFlags::empty()) {
                 Ok((received, _)) => return Ok(received),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait(PollFlags::IN, patience)?,
+                Err(Errno::AGAIN) => self.wait(PollFlags::IN, timeout)?,
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -131,14 +131,14 @@ impl Connection {
     }
 
     /// Waits until there is something to read, or the time is over.
-    pub(crate) fn wait_readable(&self, patience: Duration) -> io::Result<()> {
-        self.wait(PollFlags::IN, patience)
+    pub(crate) fn wait_readable(&self, timeout: Duration) -> io::Result<()> {
+        self.wait(PollFlags::IN, timeout)
     }
 
     /// Waits until the peer has taken enough for more to be worth sending. Returns whether it
     /// has, within that time.
-    pub(crate) fn drains(&self, patience: Duration) -> bool {
-        self.wait(PollFlags::OUT, patience).is_ok()
+    pub(crate) fn drains(&self, timeout: Duration) -> bool {
+        self.wait(PollFlags::OUT, timeout).is_ok()
     }
 
     /// Whether the peer has closed its end. To have only said all it had to say is not that.
@@ -161,7 +161,7 @@ impl Connection {
                 [part] => send(self.fd()?, part, FLAGS),
                 parts => sendmsg(
                     self.fd()?,
-                    &parts[..parts.len().min(MOST_PARTS)],
+                    &parts[..parts.len().min(MAX_PARTS)],
                     &mut SendAncillaryBuffer::default(),
                     FLAGS,
                 ),
@@ -236,8 +236,8 @@ impl Connection {
         self.fd().and_then(peek).is_ok_and(|(count, _)| count > 0)
     }
 
-    fn wait(&self, events: PollFlags, patience: Duration) -> io::Result<()> {
-        let deadline = Instant::now() + patience;
+    fn wait(&self, events: PollFlags, timeout: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + timeout;
         loop {
             if self.owner.revoked().is_some() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
@@ -283,11 +283,11 @@ impl Transport for Connection {
     }
 
     fn wait_writable(&self) -> io::Result<()> {
-        self.wait(PollFlags::OUT, self.patience.write)
+        self.wait(PollFlags::OUT, self.timeouts.write)
     }
 
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.recv_within(buffer, self.patience.body)
+        self.recv_within(buffer, self.timeouts.body)
     }
 
     fn interrupt(&self) {
@@ -303,7 +303,7 @@ const WAIT_STEP: Duration = Duration::from_millis(500);
 const BYTES_IN_KERNEL: usize = 1 << 20;
 
 /// Buffers of one sendmsg(2): IOV_MAX is 1024 on Linux.
-pub(crate) const MOST_PARTS: usize = 1_024;
+pub(crate) const MAX_PARTS: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -314,12 +314,12 @@ mod tests {
     use super::*;
 
     fn connection(fd: impl Into<OwnedFd>, family: Family) -> Connection {
-        let patience = Patience {
+        let timeouts = ConnectionTimeouts {
             body: Duration::ZERO,
             write: Duration::ZERO,
         };
         let fd: OwnedFd = fd.into();
-        Connection::new(fd, family, patience)
+        Connection::new(fd, family, timeouts)
     }
 
     fn room(connection: &Connection) -> usize {

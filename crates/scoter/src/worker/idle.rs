@@ -66,7 +66,7 @@ impl IdleConnections {
     /// Whether there are so few that a slot may look a second time for the first bytes.
     pub(crate) fn are_few(&self) -> bool {
         let waiting = self.capacity - self.room.available_permits().min(self.capacity);
-        waiting < FEW.min(self.capacity.div_ceil(2))
+        waiting < MAX_FEW.min(self.capacity.div_ceil(2))
     }
 
     pub(crate) fn enter(&self) -> Entered {
@@ -169,7 +169,7 @@ async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<BytesM
     let mut buffer = BytesMut::new();
     let receive = |peer: &Connection| {
         // Only now, for who sends nothing is to take no memory.
-        make_room(&mut buffer, LARGEST_PACKET).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        make_room(&mut buffer, MAX_PACKET).map_err(|_| io::ErrorKind::OutOfMemory)?;
         peer.recv_into(&mut buffer)
     };
     match peer.wait(deadline, receive).await {
@@ -185,7 +185,7 @@ async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<BytesM
 /// What has come without waiting, if anything.
 fn look(connection: &Connection) -> Option<Result<BytesMut, Refusal>> {
     let mut buffer = BytesMut::new();
-    make_room(&mut buffer, LARGEST_PACKET).ok()?;
+    make_room(&mut buffer, MAX_PACKET).ok()?;
     match connection.recv_into(&mut buffer) {
         Ok(1..) => Some(Ok(BytesMut::from(&buffer[..]))),
         Ok(0) | Err(_) => None,
@@ -193,10 +193,10 @@ fn look(connection: &Connection) -> Option<Result<BytesMut, Refusal>> {
 }
 
 /// Bytes of the largest packet, with its header.
-const LARGEST_PACKET: usize = 4 + 65_535;
+const MAX_PACKET: usize = 4 + 65_535;
 
 /// More idle connections than these are no accident: no slot waits for another one.
-const FEW: usize = 32;
+const MAX_FEW: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -222,7 +222,11 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         client.write_all(b"\0").unwrap();
         let ours = OwnedFd::from(ours);
-        let connection = Arc::new(Connection::new(ours, Family::Unix, shared.patience));
+        let connection = Arc::new(Connection::new(
+            ours,
+            Family::Unix,
+            shared.connection_timeouts,
+        ));
         assert!(await_request(connection, place, &shared).await.is_none());
         let mut answer = String::new();
         // The rest of what was sent is not read, so that there may be a reset behind it.
@@ -261,7 +265,7 @@ mod tests {
 
     #[test]
     fn few_are_fewer_than_half_of_the_room() {
-        for (capacity, few) in [(1, 1), (2, 1), (8, 4), (1_024, FEW)] {
+        for (capacity, few) in [(1, 1), (2, 1), (8, 4), (1_024, MAX_FEW)] {
             let idle = IdleConnections::new(capacity);
             let places: Vec<_> = (0..few)
                 .map(|_| {

@@ -90,7 +90,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
-    use super::super::connection::Patience;
+    use super::super::connection::ConnectionTimeouts;
     use super::*;
     use crate::listen::Family;
 
@@ -114,11 +114,11 @@ mod tests {
     fn without_a_permit_only_what_is_there_is_received() {
         let (socket, mut peer) = UnixStream::pair().unwrap();
         socket.set_nonblocking(true).unwrap();
-        let patience = Patience {
+        let timeouts = ConnectionTimeouts {
             body: Duration::from_secs(60),
             write: Duration::ZERO,
         };
-        let connection = Connection::new(OwnedFd::from(socket), Family::Unix, patience);
+        let connection = Connection::new(OwnedFd::from(socket), Family::Unix, timeouts);
         let late = LateBody::new(Arc::new(connection), None);
         let start = Instant::now();
         let mut buffer = [0; 8];

@@ -62,7 +62,7 @@ use crate::process::DAMAGED;
 use crate::request_head::{MissingVars, Param, RequestHead};
 use crate::scoreboard::{Phase, Scoreboard};
 use admission::Admission;
-use connection::Patience;
+use connection::ConnectionTimeouts;
 use late_body::LateBodies;
 use monitor::{Monitor, Timeouts};
 use overload::Overload;
@@ -94,7 +94,7 @@ pub(crate) struct Shared {
     recycling: Option<Recycling>,
     monitor: Monitor,
     header_timeout: Duration,
-    patience: Patience,
+    connection_timeouts: ConnectionTimeouts,
     late_bodies: LateBodies,
     response_memory: Arc<ResponseMemory>,
     ready: ReadyQueue,
@@ -154,7 +154,7 @@ impl Shared {
             recycling,
             monitor: Monitor::new(slots, timeouts),
             header_timeout: options.header_timeout.0,
-            patience: Patience {
+            connection_timeouts: ConnectionTimeouts {
                 body: options.body_timeout.0,
                 write: options.write_timeout.0,
             },
@@ -162,8 +162,8 @@ impl Shared {
             response_memory: ResponseMemory::new(options.response_buffer.0 as u64)?,
             ready: ReadyQueue::new()?,
             reactor,
-            files: Pool::start("scoter-file", MOST_FILE_THREADS)?,
-            examiners: Pool::start("scoter-timeout", MOST_EXAMINERS)?,
+            files: Pool::start("scoter-file", MAX_FILE_THREADS)?,
+            examiners: Pool::start("scoter-timeout", MAX_TIMEOUT_THREADS)?,
         };
         Ok((Arc::new(shared), handoffs))
     }
@@ -306,8 +306,8 @@ impl Shared {
 
 /// Threads that may wait for a disk at the same time. None of them waits for a peer that does
 /// not keep up.
-const MOST_FILE_THREADS: usize = 128;
+const MAX_FILE_THREADS: usize = 128;
 
 /// Threads that look into requests which run for too long. Each may have to wait for the
 /// interpreter, or for source code on a disk that does not answer.
-const MOST_EXAMINERS: usize = 4;
+const MAX_TIMEOUT_THREADS: usize = 4;

@@ -221,13 +221,15 @@ async fn begin_body(
         Waited::Done(Err(error)) => Err(Refusal::of(peer.connection(), error)),
         Waited::TimedOut | Waited::Stopping => Ok(Begun::Not(None)),
     };
-    let soon = peer.wait(start + SOON, |peer| peer.recv_into(buffer)).await;
+    let soon = peer
+        .wait(start + BODY_START_TIMEOUT, |peer| peer.recv_into(buffer))
+        .await;
     if !matches!(soon, Waited::TimedOut) {
         return begun(soon);
     }
     tokio::select! {
         biased;
-        waited = peer.wait(start + LATE, |peer| peer.recv_into(buffer)) => begun(waited),
+        waited = peer.wait(start + LATE_BODY_TIMEOUT, |peer| peer.recv_into(buffer)) => begun(waited),
         permit = shared.late_bodies.permit() => Ok(Begun::Not(Some(permit))),
     }
 }
@@ -299,7 +301,7 @@ async fn receive_more(
     length: u64,
     shared: &Shared,
 ) -> Result<(), Refusal> {
-    let deadline = Instant::now() + shared.patience.body;
+    let deadline = Instant::now() + shared.connection_timeouts.body;
     match peer.wait(deadline, |peer| peer.recv_into(buffer)).await {
         Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
         Waited::Done(Ok(_)) => Ok(()),
@@ -311,11 +313,11 @@ async fn receive_more(
 
 /// How long a body may take to begin before the application is started without it: nearly all
 /// begin sooner, and of what never comes (auth_request) the client waits for no more.
-const SOON: Duration = Duration::from_millis(100);
+const BODY_START_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long it may where as many slots as may are waiting for such bodies: then the application
 /// is started all the same, and can read no more than what is there.
-const LATE: Duration = Duration::from_secs(2);
+const LATE_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Room made for each receive, in bytes.
 const PACKET_STEP: usize = 8 * 1_024;

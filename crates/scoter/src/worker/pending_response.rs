@@ -189,7 +189,7 @@ impl PendingResponse {
         }
         let peer = self.writable(shared)?;
         loop {
-            let deadline = Instant::now() + shared.patience.write;
+            let deadline = Instant::now() + shared.connection_timeouts.write;
             let mut room = peer.ready(deadline).await.ok_or(SendError::Stalled)?;
             match self.buffer.send(&self.connection)? {
                 Progress::Done => return Ok(()),
@@ -199,12 +199,12 @@ impl PendingResponse {
     }
 
     async fn send_file(&mut self, shared: &Shared) -> Result<(), SendError> {
-        let mut progress = self.send_file_now(shared, FILE_PATIENCE).await?;
+        let mut progress = self.send_file_now(shared, FILE_WAIT_TIMEOUT).await?;
         while progress == Progress::Blocked {
             // Registered only for as long as the reactor waits: it would wake up whenever the
             // peer makes room for the other thread.
             let peer = self.writable(shared)?;
-            let deadline = Instant::now() + shared.patience.write;
+            let deadline = Instant::now() + shared.connection_timeouts.write;
             drop(peer.ready(deadline).await.ok_or(SendError::Stalled)?);
             drop(peer);
             // It has shown to be slow, and there are few threads to wait for it.
@@ -219,11 +219,11 @@ impl PendingResponse {
     }
 
     /// Reading a file may have to wait for a disk, which must not hold up the reactor:
-    /// another thread sends for as long as the peer keeps up, each time within `patience`.
+    /// another thread sends for as long as the peer keeps up, each time within `timeout`.
     async fn send_file_now(
         &mut self,
         shared: &Shared,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Progress, SendError> {
         let connection = Arc::clone(&self.connection);
         // What is known should there be a panic.
@@ -234,8 +234,8 @@ impl PendingResponse {
             let sent = loop {
                 let sent = buffer.send(&connection);
                 let blocked = matches!(sent, Ok(Progress::Blocked));
-                let waits = blocked && !patience.is_zero() && turn.elapsed() < FILE_TURN;
-                if !waits || !connection.drains(patience) {
+                let waits = blocked && !timeout.is_zero() && turn.elapsed() < FILE_TURN;
+                if !waits || !connection.drains(timeout) {
                     break sent;
                 }
             };
@@ -263,7 +263,7 @@ impl PendingResponse {
                 return;
             }
             let mut deadline = begun + time;
-            // A stop has less patience than that, which each wait counts for itself.
+            // A stop allows less than that, which each wait counts for itself.
             if shared.stop.ending().is_none() {
                 deadline = deadline.min(Instant::now() + SHORT_DRAIN_TIME);
             }
@@ -285,7 +285,7 @@ impl PendingResponse {
             self.connection.shutdown_write();
             let mut scratch = vec![0; DRAIN_STEP];
             let mut arrived = || self.connection.discard(&mut scratch);
-            for _ in 0..MOST_STEPS_HERE {
+            for _ in 0..MAX_DRAIN_STEPS {
                 let Ok(1..) = arrived() else { break };
             }
         }
@@ -371,13 +371,13 @@ const SHORT_DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// How long a thread that sends a file waits for the peer to take more: a front end that keeps
 /// up does so sooner, and to come back later costs two context switches.
-const FILE_PATIENCE: Duration = Duration::from_millis(10);
+const FILE_WAIT_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// For how long such a thread comes back to a peer that was full: there are few of them.
 const FILE_TURN: Duration = Duration::from_millis(100);
 
 /// How often a slot discards input itself.
-const MOST_STEPS_HERE: usize = 64;
+const MAX_DRAIN_STEPS: usize = 64;
 
 /// Bytes discarded at once.
 const DRAIN_STEP: usize = 16 * 1_024;
@@ -399,7 +399,11 @@ mod tests {
         let (ours, client) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let ours = OwnedFd::from(ours);
-        let connection = Arc::new(Connection::new(ours, Family::Unix, shared.patience));
+        let connection = Arc::new(Connection::new(
+            ours,
+            Family::Unix,
+            shared.connection_timeouts,
+        ));
         let mut response = PendingResponse::bytes(connection, Vec::new());
         response.buffer = buffer;
         (response, client)

@@ -104,9 +104,9 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     }
     // The reactor still enforces --graceful-timeout.
     let spent = shared.stop.begun_for().unwrap_or_default();
-    let patience = timeout.saturating_sub(spent + EXIT_HANDLERS_TIME);
-    let deadline = Deadline::set(py, patience);
-    interpreter::run_exit_handlers(py, patience);
+    let left = timeout.saturating_sub(spent + EXIT_HANDLERS_TIME);
+    let deadline = Deadline::set(py, left);
+    interpreter::run_exit_handlers(py, left);
     drop(deadline);
     // The interpreter's teardown and daemon threads get in each other's way.
     exit_now(0)

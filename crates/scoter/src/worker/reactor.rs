@@ -60,7 +60,7 @@ impl Reactor {
     /// for their first bytes; of each kind no more than `most`, which descriptors are left for.
     pub(crate) fn new(wanted: usize, most: usize, slots: usize) -> (Self, Handoffs) {
         let capacity = wanted.min(most);
-        let newcomers = capacity.max(LEAST_NEWCOMERS).min(most);
+        let newcomers = capacity.max(MIN_NEWCOMERS).min(most);
         // Room for every connection with a permit, for each slot's last word, which may be
         // said for it too, and for the last words of all: a send never finds it full.
         let (sender, receiver) = mpsc::channel(2 * (capacity + slots + 1) + newcomers);
@@ -77,7 +77,7 @@ impl Reactor {
 
     /// Whether a slot is to wait a moment for the first bytes of a connection: not where many
     /// send nothing, unless the reactor cannot keep up with those.
-    pub(crate) fn is_patience_due(&self) -> bool {
+    pub(crate) fn is_worth_a_wait(&self) -> bool {
         self.idle.are_few() || self.newcomers.available_permits() == 0
     }
 
@@ -289,7 +289,7 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
 }
 
 /// Connections without a byte that slots may leave before the reactor comes to them.
-const LEAST_NEWCOMERS: usize = 64;
+const MIN_NEWCOMERS: usize = 64;
 
 /// What it is called where it is lost.
 const NAME: &str = "reactor";

@@ -303,8 +303,8 @@ fn contract_bent(request: Subject<'_>, note: &Note) {
 fn first_time(name: &str) -> bool {
     static REPORTED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
     let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
-    reported.len() < MOST_REPORTED && reported.insert(name.to_ascii_lowercase())
+    reported.len() < MAX_REPORTED && reported.insert(name.to_ascii_lowercase())
 }
 
 /// Header names remembered as reported; there are about ten that are left out.
-const MOST_REPORTED: usize = 64;
+const MAX_REPORTED: usize = 64;

@@ -130,7 +130,7 @@ mod tests {
 
     use uwsgi_codec::{PacketBuilder, Vars};
 
-    use super::super::connection::Patience;
+    use super::super::connection::ConnectionTimeouts;
     use super::super::refusal::Answer;
     use super::*;
     use crate::listen::Family;
@@ -139,11 +139,11 @@ mod tests {
     #[test]
     fn time_that_a_body_takes_to_arrive_is_no_wait() {
         let (fd, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
-        let patience = Patience {
+        let timeouts = ConnectionTimeouts {
             body: Duration::ZERO,
             write: Duration::ZERO,
         };
-        let connection = Arc::new(Connection::new(OwnedFd::from(fd), Family::Unix, patience));
+        let connection = Arc::new(Connection::new(OwnedFd::from(fd), Family::Unix, timeouts));
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let start = (now.unwrap() - Duration::from_secs(60))
             .as_secs()

@@ -9,7 +9,7 @@ use rustix::io::{Errno, pread};
 use thiserror::Error;
 use wsgi_environ::{Rest, Tail};
 
-use super::connection::{Connection, MOST_PARTS};
+use super::connection::{Connection, MAX_PARTS};
 use super::response_memory::{Pieces, ResponseMemory};
 use crate::descriptors::move_aside;
 use crate::pool::Panicked;
@@ -166,7 +166,7 @@ impl SendBuffer {
         }
         let parts: Vec<_> = std::iter::once(first)
             .chain(rest.map(|index| self.piece(index)))
-            .take(MOST_PARTS)
+            .take(MAX_PARTS)
             .map(IoSlice::new)
             .collect();
         connection.send(&parts)
@@ -222,14 +222,14 @@ impl FilePart {
                 fd,
                 &self.file,
                 Some(&mut self.offset),
-                wanted.min(LARGEST_SENDFILE),
+                wanted.min(MAX_SENDFILE),
             );
             match sent {
                 // Shorter than it was: the missing bytes must not look like the end.
                 Ok(0) => return Err(SendError::File(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => self.left -= sent as u64,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if connection.widen(PAGES_IN_KERNEL) => {}
+                Err(Errno::AGAIN) if connection.widen(FILE_SEND_BUFFER) => {}
                 Err(Errno::AGAIN) => return Ok(Progress::Blocked),
                 // sendfile(2): not every file can be sent so, and then it says EINVAL.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -249,7 +249,7 @@ impl FilePart {
     /// Reads a piece and sends of it what the peer takes.
     fn copy(&mut self, connection: &Connection) -> Result<Progress, SendError> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let mut piece = vec![0; wanted.min(COPIED)];
+        let mut piece = vec![0; wanted.min(COPY_STEP)];
         let read = pread(&self.file, &mut piece, self.offset)
             .map_err(|errno| SendError::File(errno.into()))?;
         if read == 0 {
@@ -293,13 +293,13 @@ fn is_of_a_socket(errno: Errno) -> bool {
 }
 
 /// Bytes of a file that a slow peer may leave in the kernel: the pages of its cache.
-const PAGES_IN_KERNEL: usize = 4 << 20;
+const FILE_SEND_BUFFER: usize = 4 << 20;
 
 /// Bytes of a file that are read at once where it has to be copied.
-const COPIED: usize = 64 << 10;
+const COPY_STEP: usize = 64 << 10;
 
 /// Bytes of one sendfile(2): the kernel takes no more than 0x7fff_f000.
-const LARGEST_SENDFILE: usize = 1 << 30;
+const MAX_SENDFILE: usize = 1 << 30;
 
 #[cfg(test)]
 mod tests {
@@ -307,7 +307,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
-    use super::super::connection::Patience;
+    use super::super::connection::ConnectionTimeouts;
     use super::*;
     use crate::listen::Family;
 
@@ -317,13 +317,13 @@ mod tests {
 
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"content").unwrap();
-        let patience = Patience {
+        let timeouts = ConnectionTimeouts {
             body: Duration::ZERO,
             write: Duration::ZERO,
         };
         // ENOTCONN, which TCP has others beside.
         let lonely = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
-        let connection = Connection::new(lonely, Family::Unix, patience);
+        let connection = Connection::new(lonely, Family::Unix, timeouts);
         let mut part = FilePart {
             file: file.into(),
             offset: 0,
@@ -350,11 +350,11 @@ mod tests {
         file.write_all(&content).unwrap();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let patience = Patience {
+        let timeouts = ConnectionTimeouts {
             body: Duration::ZERO,
             write: Duration::ZERO,
         };
-        let connection = Connection::new(OwnedFd::from(ours), Family::Unix, patience);
+        let connection = Connection::new(OwnedFd::from(ours), Family::Unix, timeouts);
         let mut part = FilePart {
             file: file.into(),
             offset: 5,
@@ -378,7 +378,7 @@ mod tests {
         part.left = 1_000_000;
         part.offset = content.len() as u64;
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let connection = Connection::new(OwnedFd::from(ours), Family::Unix, patience);
+        let connection = Connection::new(OwnedFd::from(ours), Family::Unix, timeouts);
         let error = part.copy(&connection).unwrap_err();
         assert!(matches!(error, SendError::File(_)), "{error}");
     }

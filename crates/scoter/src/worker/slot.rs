@@ -165,7 +165,7 @@ impl Slot {
     /// One stretch without Python: the last response goes out, the next request comes in.
     fn send_and_wait(&mut self, response: Option<PendingResponse>) -> Next {
         if let Some(response) = response {
-            self.frees_memory = response.bytes_of_python() >= WORTH_FREEING;
+            self.frees_memory = response.bytes_of_python() >= MIN_BYTES_TO_FREE;
             let shared = &self.shared;
             self.head_buffer = survive(|| response.start(shared).unwrap_or_default());
             self.head_buffer.clear();
@@ -318,21 +318,21 @@ impl Slot {
     /// Takes the next connection, from each listener in turn.
     fn accept(&mut self) -> Option<Connection> {
         let listeners = &self.shared.listeners;
-        let last_call_over = self
+        let open_sockets_over = self
             .shared
             .stop
             .begun_for()
-            .is_some_and(|time| time > LAST_CALL);
+            .is_some_and(|time| time > OPEN_SOCKET_TIMEOUT);
         for turn in 0..listeners.len() {
             let index = (self.next_listener + turn) % listeners.len();
             let listener = &listeners[index];
-            if last_call_over && listener.stays_open() {
+            if open_sockets_over && listener.stays_open() {
                 continue;
             }
             if let Some(fd) = listener.accept() {
                 self.next_listener = index + 1;
-                let patience = self.shared.patience;
-                return Some(Connection::new(fd, listener.family(), patience));
+                let timeouts = self.shared.connection_timeouts;
+                return Some(Connection::new(fd, listener.family(), timeouts));
             }
         }
         None
@@ -403,7 +403,7 @@ impl Slot {
     }
 
     /// nginx connects and writes in one go, but a waiting slot can be quicker than the
-    /// write; a moment's patience is cheaper than two context switches.
+    /// write; to wait a moment is cheaper than two context switches.
     fn receive_first(&mut self, connection: &Connection) -> io::Result<usize> {
         let received = connection.recv_into(&mut self.receive_buffer);
         let blocked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
@@ -412,10 +412,10 @@ impl Slot {
         if written {
             return received;
         }
-        if !self.shared.reactor.is_patience_due() {
+        if !self.shared.reactor.is_worth_a_wait() {
             return received;
         }
-        match connection.wait_readable(FIRST_BYTES_PATIENCE) {
+        match connection.wait_readable(FIRST_BYTES_TIMEOUT) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(io::ErrorKind::WouldBlock.into())
             }
@@ -432,8 +432,7 @@ impl Slot {
         let streams = self.shared.intake.streams(length);
         // A front end that sends a file writes it behind the packet, in another system call.
         let has_begun = || {
-            !self.receive_buffer.is_empty()
-                || connection.wait_readable(FIRST_BYTES_PATIENCE).is_ok()
+            !self.receive_buffer.is_empty() || connection.wait_readable(FIRST_BYTES_TIMEOUT).is_ok()
         };
         (streams && has_begun())
             .then(|| streamed_body(&mut self.receive_buffer, length, Arc::clone(connection)))
@@ -639,13 +638,13 @@ fn internal_error(
 const RECEIVE_BUFFER: usize = 128 * 1_024;
 
 /// Bytes of Python's that are freed before a slot sleeps: less is not worth the GIL.
-const WORTH_FREEING: usize = 256 * 1_024;
+const MIN_BYTES_TO_FREE: usize = 256 * 1_024;
 
 /// For how long a stop takes what comes from a socket that stays open to newcomers.
-const LAST_CALL: Duration = Duration::from_secs(1);
+const OPEN_SOCKET_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a slot waits for the first bytes of a connection, or of a large body.
-const FIRST_BYTES_PATIENCE: Duration = Duration::from_millis(1);
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -697,7 +696,11 @@ mod tests {
             let shared = &self.slot.shared;
             let (ours, client) = UnixStream::pair().unwrap();
             let ours = OwnedFd::from(ours);
-            let connection = Arc::new(Connection::new(ours, Family::Unix, shared.patience));
+            let connection = Arc::new(Connection::new(
+                ours,
+                Family::Unix,
+                shared.connection_timeouts,
+            ));
             let head = Arc::new(RequestHead::of([("PATH_INFO", path)]));
             shared.ready.push(Request {
                 since: connection.accepted(),

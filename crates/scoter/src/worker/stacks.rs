@@ -115,7 +115,7 @@ impl<'py> Stack<'py> {
     fn read(thread: PythonThread, frame: Bound<'py, PyAny>) -> PyResult<Self> {
         let mut calls = Vec::new();
         let mut next = Some(frame);
-        while let Some(frame) = next.take_if(|_| calls.len() < MOST_CALLS) {
+        while let Some(frame) = next.take_if(|_| calls.len() < MAX_CALLS) {
             let code = frame.getattr("f_code")?;
             calls.push(Call {
                 file: code.getattr("co_filename")?,
@@ -281,13 +281,13 @@ impl LastResort {
 ///
 /// The thread has ended without an answer: it is not waiting for the GIL.
 pub(crate) fn answer_of<T>(thread: &Receiver<T>) -> Result<Option<T>, RecvError> {
-    let mut patience = GilPatience::default();
+    let mut timeout = GilTimeout::default();
     loop {
         let begun = Instant::now();
         match thread.recv_timeout(STEP) {
             Ok(answer) => return Ok(Some(answer)),
             Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
-            Err(RecvTimeoutError::Timeout) if patience.is_over_after(begun.elapsed()) => {
+            Err(RecvTimeoutError::Timeout) if timeout.is_over_after(begun.elapsed()) => {
                 return Ok(None);
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -298,21 +298,21 @@ pub(crate) fn answer_of<T>(thread: &Receiver<T>) -> Result<Option<T>, RecvError>
 /// How long the GIL is waited for, in time that the process has been running: while it is
 /// stopped or its container frozen, no thread could have given the GIL away.
 #[derive(Debug, Default)]
-struct GilPatience {
+struct GilTimeout {
     waited: Duration,
 }
 
-impl GilPatience {
+impl GilTimeout {
     /// Counts a step. One that took longer than it should was kept from running.
     fn is_over_after(&mut self, step: Duration) -> bool {
         self.waited += step.min(STEP);
-        self.waited >= PATIENCE
+        self.waited >= GIL_TIMEOUT
     }
 }
 
 /// How long the interpreter is waited for. A thread that executes Python gives it away every
 /// few milliseconds.
-const PATIENCE: Duration = Duration::from_secs(1);
+const GIL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What that is counted in.
 const STEP: Duration = Duration::from_millis(50);
@@ -321,7 +321,7 @@ const STEP: Duration = Duration::from_millis(50);
 const MODULE: &str = "<module>";
 
 /// Calls of a thread that are told; as many as `faulthandler` does.
-const MOST_CALLS: usize = 100;
+const MAX_CALLS: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -339,12 +339,12 @@ mod tests {
             ([vec![STEP; 10], vec![hour; 9]].concat(), false),
             ([vec![STEP; 10], vec![hour; 10]].concat(), true),
         ] {
-            let mut patience = GilPatience::default();
+            let mut timeout = GilTimeout::default();
             let (last, first) = steps.split_last().unwrap();
             for step in first {
-                assert!(!patience.is_over_after(*step), "{steps:?}");
+                assert!(!timeout.is_over_after(*step), "{steps:?}");
             }
-            assert_eq!(patience.is_over_after(*last), over, "{steps:?}");
+            assert_eq!(timeout.is_over_after(*last), over, "{steps:?}");
         }
     }
 

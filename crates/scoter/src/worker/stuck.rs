@@ -84,9 +84,9 @@ fn exit_code(shared: &Shared) -> u8 {
 /// Ends the process once the other slots have finished, or their time is over.
 async fn leave(shared: Arc<Shared>, code: u8) {
     let begun = Instant::now();
-    let left = |shared: &Shared| patience(shared).saturating_sub(begun.elapsed());
+    let left = |shared: &Shared| time_of_others(shared).saturating_sub(begun.elapsed());
     while !is_finished(&shared) && !left(&shared).is_zero() {
-        tokio::time::sleep(STEP).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
     let refused = refuse_waiting(&shared);
     let cut = cut_running(&shared);
@@ -101,8 +101,8 @@ async fn leave(shared: Arc<Shared>, code: u8) {
     })
     .await;
     let all_responses_sent = shared.reactor.all_responses_sent();
-    let _ = tokio::time::timeout(left(&shared).max(LEAST), all_responses_sent).await;
-    try_exit_handlers(&shared, left(&shared).max(LEAST)).await;
+    let _ = tokio::time::timeout(left(&shared).max(MIN_TIME), all_responses_sent).await;
+    try_exit_handlers(&shared, left(&shared).max(MIN_TIME)).await;
     if let MasterLink::None = shared.master {
         say(|| info!("stopped")).await;
     }
@@ -111,14 +111,14 @@ async fn leave(shared: Arc<Shared>, code: u8) {
 }
 
 /// How long the other slots have. While the GIL is kept none of them gets on.
-fn patience(shared: &Shared) -> Duration {
+fn time_of_others(shared: &Shared) -> Duration {
     match shared
         .monitor
         .slots()
         .iter()
         .any(InFlightSlot::keeps_the_gil)
     {
-        true => LEAST,
+        true => MIN_TIME,
         false => shared.graceful_timeout,
     }
 }
@@ -144,8 +144,8 @@ fn refuse_waiting(shared: &Shared) -> usize {
     }
     if let MasterLink::None = shared.master {
         for listener in &shared.listeners {
-            for fd in std::iter::from_fn(|| listener.accept()).take(MOST_REFUSED) {
-                let connection = Connection::new(fd, listener.family(), shared.patience);
+            for fd in std::iter::from_fn(|| listener.accept()).take(MAX_REFUSED) {
+                let connection = Connection::new(fd, listener.family(), shared.connection_timeouts);
                 refuse(Arc::new(connection), Method::Other);
             }
         }
@@ -174,8 +174,8 @@ fn report_cut(revoked: &RevokedRequest) {
     );
 }
 
-/// Runs the hooks and handlers of an exit if Python is at hand. They have `patience`.
-async fn try_exit_handlers(shared: &Shared, patience: Duration) {
+/// Runs the hooks and handlers of an exit if Python is at hand. They have `timeout` to finish.
+async fn try_exit_handlers(shared: &Shared, timeout: Duration) {
     let (attached, is_attached) = oneshot::channel();
     let handled = shared.examiners.run(move || {
         Python::attach(|py| {
@@ -183,19 +183,19 @@ async fn try_exit_handlers(shared: &Shared, patience: Duration) {
             if let Err(failure) = run_hooks(py, Event::WorkerExit) {
                 error!("{failure}");
             }
-            run_exit_handlers(py, patience);
+            run_exit_handlers(py, timeout);
         });
     });
-    if let Ok(Ok(())) = tokio::time::timeout(LEAST, is_attached).await {
-        let _ = tokio::time::timeout(patience, handled).await;
+    if let Ok(Ok(())) = tokio::time::timeout(MIN_TIME, is_attached).await {
+        let _ = tokio::time::timeout(timeout, handled).await;
     }
 }
 
 /// Between looks at how far the others are.
-const STEP: Duration = Duration::from_millis(20);
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Connections of a queue that are answered: as many as it holds by default.
-const MOST_REFUSED: usize = 1_024;
+const MAX_REFUSED: usize = 1_024;
 
 /// The time that responses and exit handlers have in any case.
-const LEAST: Duration = Duration::from_secs(1);
+const MIN_TIME: Duration = Duration::from_secs(1);

@@ -50,7 +50,7 @@ impl WakePolicy {
             // None at all: something else has woken it.
             self.taken != 1
         } else {
-            self.too_early >= OFTEN_ENOUGH
+            self.too_early >= MIN_EARLY_WAKES
         };
         self.taken = 0;
         if !self.batch {
@@ -109,7 +109,7 @@ fn set_policy(policy: libc::c_int) -> io::Result<()> {
 }
 
 /// Too early so often in a row it was no accident.
-const OFTEN_ENOUGH: u32 = 8;
+const MIN_EARLY_WAKES: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -127,7 +127,11 @@ mod tests {
     fn too_early(waking: &mut WakePolicy, times: u32) {
         for time in 0..times {
             waking.accepted(false);
-            assert_eq!(sleeps_as_batch(waking), time + 1 == OFTEN_ENOUGH, "{time}");
+            assert_eq!(
+                sleeps_as_batch(waking),
+                time + 1 == MIN_EARLY_WAKES,
+                "{time}"
+            );
         }
     }
 
@@ -135,7 +139,7 @@ mod tests {
     fn slot_that_was_too_early_often_enough_is_batch_while_that_pays() {
         let mut waking = WakePolicy::default();
         assert!(!sleeps_as_batch(&mut waking));
-        too_early(&mut waking, OFTEN_ENOUGH);
+        too_early(&mut waking, MIN_EARLY_WAKES);
         for _ in 0..3 {
             waking.accepted(true);
             waking.accepted(true);
@@ -144,7 +148,7 @@ mod tests {
         }
         waking.accepted(true);
         assert!(!sleeps_as_batch(&mut waking), "one alone");
-        too_early(&mut waking, OFTEN_ENOUGH);
+        too_early(&mut waking, MIN_EARLY_WAKES);
         waking.request_taken();
         assert!(!sleeps_as_batch(&mut waking), "one alone, of the reactor");
     }
@@ -152,12 +156,12 @@ mod tests {
     #[test]
     fn accident_is_no_reason() {
         let mut waking = WakePolicy::default();
-        too_early(&mut waking, OFTEN_ENOUGH - 1);
+        too_early(&mut waking, MIN_EARLY_WAKES - 1);
         waking.accepted(true);
         // Nor is one that came when nobody slept.
         waking.accepted(false);
         assert!(!sleeps_as_batch(&mut waking));
-        too_early(&mut waking, OFTEN_ENOUGH - 1);
+        too_early(&mut waking, MIN_EARLY_WAKES - 1);
     }
 
     #[test]
@@ -166,7 +170,7 @@ mod tests {
         let idle = thread::spawn(|| {
             set_policy(libc::SCHED_IDLE).unwrap();
             let mut waking = WakePolicy::default();
-            for _ in 0..2 * OFTEN_ENOUGH {
+            for _ in 0..2 * MIN_EARLY_WAKES {
                 waking.accepted(false);
                 assert_eq!(waking.sleep(policy), libc::SCHED_IDLE);
                 assert_eq!(policy(), libc::SCHED_IDLE);
@@ -179,7 +183,7 @@ mod tests {
     fn policy_that_is_chosen_during_a_sleep_is_kept() {
         let chosen = thread::spawn(|| {
             let mut waking = WakePolicy::default();
-            too_early(&mut waking, OFTEN_ENOUGH);
+            too_early(&mut waking, MIN_EARLY_WAKES);
             waking.sleep(|| set_policy(libc::SCHED_IDLE).unwrap());
             assert_eq!(policy(), libc::SCHED_IDLE);
         });
