@@ -162,8 +162,7 @@ fn random_packets_become_the_environ_of_the_model() {
             .expect("an object")
             .iter()
             .filter(|(key, _)| !key.starts_with("wsgi.") || *key == "wsgi.url_scheme")
-            // Which the server gives to a request that has none.
-            .filter(|(key, _)| *key != "HTTP_X_REQUEST_ID")
+            .filter(|(key, _)| *key != "scoter.request_id")
             .map(|(key, value)| (key.clone(), value.as_str().map(str::to_owned)))
             .collect();
         let expected: BTreeMap<_, _> = model(&vars)

@@ -16,24 +16,37 @@ fn is_made(id: &str) -> bool {
             .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-#[test]
-fn id_of_the_front_end_is_kept() {
-    let mut scoter = echo();
-    let packet = with(get("/"), [("HTTP_X_REQUEST_ID", "Root=1-67/ab:c")]);
-    let seen = scoter.connect().packet(&packet).reply().json();
-    assert_eq!(seen["environ"]["HTTP_X_REQUEST_ID"], "Root=1-67/ab:c");
-    assert_eq!(scoter.stop().stdout, "Root=1-67/ab:c\n");
+/// What one request with these `HTTP_X_REQUEST_ID`s finds in its environ: the header, if there is
+/// one, and the server's id.
+fn seen(scoter: &Scoter, sent: &[&[u8]]) -> (Option<String>, String) {
+    let packet = with(get("/"), sent.iter().map(|id| ("HTTP_X_REQUEST_ID", id)));
+    in_environ(&scoter.connect().packet(&packet).reply().json())
+}
+
+fn in_environ(seen: &serde_json::Value) -> (Option<String>, String) {
+    let text = |name| seen["environ"][name].as_str().map(str::to_owned);
+    assert_eq!(seen["types"]["scoter.request_id"], "str");
+    let id = text("scoter.request_id").expect("always there");
+    (text("HTTP_X_REQUEST_ID"), id)
 }
 
 #[test]
-fn id_is_made_where_there_is_none() {
+fn id_that_was_sent_is_the_servers() {
+    let mut scoter = echo();
+    let sent = "Root=1-67/ab:c";
+    let (header, id) = seen(&scoter, &[sent.as_bytes()]);
+    assert_eq!((header.as_deref(), &*id), (Some(sent), sent));
+    assert_eq!(scoter.stop().stdout, format!("{sent}\n"));
+}
+
+#[test]
+fn request_without_an_id_gets_one_and_no_header() {
     let mut scoter = echo();
     let mut ids: Vec<String> = (0..20)
         .map(|_| {
-            let seen = scoter.connect().packet(&get("/")).reply().json();
-            assert_eq!(seen["types"]["HTTP_X_REQUEST_ID"], "str");
-            let id = &seen["environ"]["HTTP_X_REQUEST_ID"];
-            id.as_str().expect("always there").to_owned()
+            let (header, id) = seen(&scoter, &[]);
+            assert_eq!(header, None);
+            id
         })
         .collect();
     assert!(ids.iter().all(|id| is_made(id)), "{ids:?}");
@@ -46,7 +59,7 @@ fn id_is_made_where_there_is_none() {
 }
 
 #[test]
-fn id_that_could_harm_a_log_is_replaced() {
+fn header_that_could_harm_a_log_stays_as_sent_and_is_not_the_id() {
     let mut scoter = echo();
     let long = "x".repeat(129);
     let hostile: [&[u8]; 8] = [
@@ -61,11 +74,11 @@ fn id_that_could_harm_a_log_is_replaced() {
     ];
     let mut made: Vec<String> = hostile
         .iter()
-        .map(|id| {
-            let packet = with(get("/"), [("HTTP_X_REQUEST_ID", id)]);
-            let seen = scoter.connect().packet(&packet).reply().json();
-            let id = &seen["environ"]["HTTP_X_REQUEST_ID"];
-            id.as_str().expect("always there").to_owned()
+        .map(|sent| {
+            let (header, id) = seen(&scoter, &[sent]);
+            let latin1: String = sent.iter().copied().map(char::from).collect();
+            assert_eq!(header, Some(latin1));
+            id
         })
         .collect();
     assert!(made.iter().all(|id| is_made(id)), "{made:?}");
@@ -79,39 +92,50 @@ fn id_that_could_harm_a_log_is_replaced() {
 #[test]
 fn last_of_several_ids_is_the_only_one() {
     let mut scoter = echo();
-    for ids in [
-        &["two", "one"][..],
-        &["three", "two", "one"],
-        &["not one", "", "two", "one"],
-        &["one", "one", "one"],
-    ] {
-        let packet = with(get("/"), ids.iter().map(|id| ("HTTP_X_REQUEST_ID", id)));
-        let seen = scoter.connect().packet(&packet).reply().json();
-        assert_eq!(seen["environ"]["HTTP_X_REQUEST_ID"], "one", "{ids:?}");
+    let several: [&[&[u8]]; 4] = [
+        &[b"two", b"one"],
+        &[b"three", b"two", b"one"],
+        &[b"not one", b"", b"two", b"one"],
+        &[b"one", b"one", b"one"],
+    ];
+    for ids in several {
+        let (header, id) = seen(&scoter, ids);
+        assert_eq!((header.as_deref(), &*id), (Some("one"), "one"), "{ids:?}");
     }
     assert_eq!(scoter.stop().stdout, "one\n".repeat(4));
 }
 
 #[test]
-fn unusable_last_id_is_replaced_whatever_precedes() {
+fn unusable_last_id_is_not_the_servers_whatever_precedes() {
     let mut scoter = echo();
-    for ids in [&["two", "not one"][..], &["three", "two", ""]] {
-        let packet = with(get("/"), ids.iter().map(|id| ("HTTP_X_REQUEST_ID", id)));
-        let seen = scoter.connect().packet(&packet).reply().json();
-        let id = seen["environ"]["HTTP_X_REQUEST_ID"].as_str();
-        let id = id.expect("always there");
-        assert!(is_made(id), "{ids:?}: {id}");
+    let several: [(&[&[u8]], &str); 2] = [
+        (&[b"two", b"not one"], "not one"),
+        (&[b"three", b"two", b""], ""),
+    ];
+    for (ids, last) in several {
+        let (header, id) = seen(&scoter, ids);
+        assert_eq!(header.as_deref(), Some(last), "{ids:?}");
+        assert!(is_made(&id), "{ids:?}: {id}");
     }
     let log = scoter.stop().stdout;
     assert!(log.lines().all(is_made), "{log}");
 }
 
 #[test]
+fn variable_of_the_servers_name_does_not_replace_the_id() {
+    let mut scoter = echo();
+    let packet = with(get("/"), [("scoter.request_id", "forged")]);
+    let (_, id) = in_environ(&scoter.connect().packet(&packet).reply().json());
+    assert!(is_made(&id), "{id}");
+    assert_eq!(scoter.stop().stdout, format!("{id}\n"));
+}
+
+#[test]
 fn id_of_nginx_reaches_the_application() {
     let site = Site::serving("echo");
-    let seen = site.get("/").json();
-    let id = seen["environ"]["HTTP_X_REQUEST_ID"].as_str().expect("sent");
-    assert!(is_made(id), "nginx's $request_id looks the same: {id}");
+    let (header, id) = in_environ(&site.get("/").json());
+    assert_eq!(header.as_deref(), Some(&*id));
+    assert!(is_made(&id), "nginx's $request_id looks the same: {id}");
 }
 
 #[test]

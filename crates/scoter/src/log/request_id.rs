@@ -5,9 +5,6 @@ use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use rustix::rand::{GetRandomFlags, getrandom};
 use uwsgi_codec::Vars;
 
@@ -16,16 +13,7 @@ use uwsgi_codec::Vars;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestId {
     text: Bytes,
-    environ: Environ,
-}
-
-/// What the variables of the request make of the id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Environ {
-    /// The environ that is built of them has it.
-    Has,
-    /// It has none, or an unusable one.
-    Lacks,
+    was_sent: bool,
 }
 
 impl RequestId {
@@ -37,18 +25,9 @@ impl RequestId {
         &self.text
     }
 
-    /// Lets the application find the id in `HTTP_X_REQUEST_ID`.
-    ///
-    /// # Errors
-    ///
-    /// `MemoryError`.
-    pub(crate) fn put_into(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
-        match self.environ {
-            Environ::Has => Ok(()),
-            Environ::Lacks => {
-                environ.set_item(intern!(environ.py(), "HTTP_X_REQUEST_ID"), self.as_str())
-            }
-        }
+    /// Says whether it is the `X-Request-ID` of the request.
+    pub(crate) fn was_sent(&self) -> bool {
+        self.was_sent
     }
 }
 
@@ -82,11 +61,11 @@ impl RequestIds {
         match sent {
             Some(text) if is_usable(text) => RequestId {
                 text: vars.as_bytes().slice_ref(text),
-                environ: Environ::Has,
+                was_sent: true,
             },
             _ => RequestId {
                 text: self.make(),
-                environ: Environ::Lacks,
+                was_sent: false,
             },
         }
     }
@@ -149,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn usable_ids_are_kept_and_shared_with_the_packet() {
+    fn usable_ids_are_shared_with_the_packet() {
         let ids = RequestIds::new().unwrap();
         for text in [
             "a",
@@ -160,7 +139,7 @@ mod tests {
             let vars = vars([text.as_bytes()]);
             let id = of(&ids, &vars);
             assert_eq!(id.as_str(), text);
-            assert_eq!(id.environ, Environ::Has);
+            assert!(id.was_sent());
             assert!(vars.as_bytes().as_ptr_range().contains(&id.text.as_ptr()));
         }
     }
@@ -168,7 +147,7 @@ mod tests {
     #[test]
     fn last_of_several_counts() {
         let id = of(&RequestIds::new().unwrap(), &vars([&b"one"[..], b"two"]));
-        assert_eq!((id.as_str(), id.environ), ("two", Environ::Has));
+        assert_eq!((id.as_str(), id.was_sent()), ("two", true));
     }
 
     #[test]
@@ -187,7 +166,7 @@ mod tests {
             &[b'x'; 129],
         ] {
             let id = of(&ids, &vars([text]));
-            assert_eq!(id.environ, Environ::Lacks, "{text:?}");
+            assert!(!id.was_sent(), "{text:?}");
             assert_eq!(id.as_str().len(), 32, "{text:?}");
             let is_digit = |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
             assert!(id.as_str().bytes().all(is_digit), "{id:?}");

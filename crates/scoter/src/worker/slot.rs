@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rustix::io::Errno;
@@ -594,7 +595,7 @@ impl Slot {
         };
         let vars = run.head.vars();
         let environ = self.environ.build(py, vars, script_name, &input)?;
-        run.request_id.put_into(&environ)?;
+        set_request_id(&environ, run.request_id)?;
         Ok((environ, input))
     }
 
@@ -612,6 +613,21 @@ fn survive<T: Default>(work: impl FnOnce() -> T) -> T {
         fatal::check_descriptors();
         T::default()
     })
+}
+
+/// Lets the application find the id that the logs have.
+fn set_request_id(environ: &Bound<'_, PyDict>, id: &RequestId) -> PyResult<()> {
+    let py = environ.py();
+    let sent = match id.was_sent() {
+        // Cheaper than to make the same string again.
+        true => environ.get_item(intern!(py, "HTTP_X_REQUEST_ID"))?,
+        false => None,
+    };
+    let name = intern!(py, "scoter.request_id");
+    match sent {
+        Some(sent) => environ.set_item(name, sent),
+        None => environ.set_item(name, id.as_str()),
+    }
 }
 
 /// What a slot is called where it is lost.

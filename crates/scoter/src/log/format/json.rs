@@ -10,7 +10,7 @@
 //! | `method`, `uri`, `protocol` | string | the request line; where there is no `REQUEST_URI`, path and query |
 //! | `host`, `referer`, `user_agent` | string | request headers |
 //! | `remote_addr`, `remote_user` | string | as the front end sent them |
-//! | `request_id` | string | `X-Request-ID`, sent or made |
+//! | `request_id` | string | the id of the request: `X-Request-ID`, or made |
 //! | `trace_id`, `span_id` | string | of a valid `traceparent` |
 //! | `worker` | number | the worker's number, where there are workers |
 //! | `pid`, `slot` | number | the process, and its thread from 0 |
