@@ -48,4 +48,4 @@ pub(crate) const MASTER_GONE: &str = "the master is gone: workers finish what ru
      sockets and end (the service manager or the kernel's log may say why)";
 
 /// What the line is called where it is lost.
-pub(super) const NAME: &str = "line to the master";
+pub(crate) const NAME: &str = "line to the master";

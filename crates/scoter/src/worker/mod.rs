@@ -1,39 +1,17 @@
 //! A worker: slots that run the application, and a reactor that waits on their behalf.
 
-mod admission;
-mod async_connection;
-mod claim;
 mod connection;
-mod idle;
-mod in_flight;
-mod incident;
-mod late_body;
 mod master_link;
-mod monitor;
 mod one_thread;
 mod orders;
-mod overload;
-mod owner;
-mod partial_request;
-mod pending_response;
-mod poller;
 mod process;
 mod reactor;
-mod ready;
 mod recycling;
-mod refusal;
-mod report;
 mod request;
-mod request_timeout;
-mod response_memory;
-mod room;
-mod send_buffer;
+mod response;
 mod slot;
-mod stacks;
 mod stop;
-mod stuck;
-mod timed_out;
-mod wake_policy;
+mod timeouts;
 mod warm_up;
 
 use std::io;
@@ -45,9 +23,9 @@ use uwsgi_codec::Limits;
 
 pub(crate) use master_link::{MASTER_GONE, MasterLink, is_first_to_miss_master};
 pub(crate) use process::{WorkerContext, serve};
-pub(crate) use request_timeout::{PythonThread, RequestTimeout};
-pub(crate) use stacks::{LastResort, Place, answer_of, of_all_threads};
 pub(crate) use stop::Ending;
+pub(crate) use timeouts::exception::{PythonThread, RequestTimeout};
+pub(crate) use timeouts::stacks::{LastResort, Place, answer_of, of_all_threads};
 
 use crate::config::Options;
 use crate::descriptors::watch_for_ever;
@@ -61,18 +39,18 @@ use crate::pool::Pool;
 use crate::process::DAMAGED;
 use crate::request_head::{MissingVars, Param, RequestHead};
 use crate::scoreboard::{Phase, Scoreboard};
-use admission::Admission;
 use connection::ConnectionTimeouts;
-use late_body::LateBodies;
-use monitor::{Monitor, Timeouts};
-use overload::Overload;
+use reactor::late_body::LateBodies;
+use reactor::ready::ReadyQueue;
 use reactor::{Handoffs, Reactor};
-use ready::ReadyQueue;
 use recycling::Recycling;
-use refusal::{Answer, Refusal};
-use request::Intake;
-use response_memory::ResponseMemory;
+use request::intake::Intake;
+use response::memory::ResponseMemory;
+use response::overload::Overload;
+use response::refusal::{Answer, Refusal};
+use slot::admission::Admission;
 use stop::Stop;
+use timeouts::monitor::{Monitor, Timeouts};
 
 /// What all threads of a worker share. None of it needs Python.
 #[derive(Debug)]
@@ -171,9 +149,9 @@ impl Shared {
     /// Has the process end once it has lost a part of its own, and says how: under a master
     /// others go on with the sockets.
     fn prepare_for_losses(self: &Arc<Self>) {
-        watch_for_ever(ready::NAME, &self.ready);
+        watch_for_ever(reactor::ready::NAME, &self.ready);
         watch_for_ever(stop::NAME, &self.stop);
-        watch_for_ever(response_memory::NAME, &*self.response_memory);
+        watch_for_ever(response::memory::NAME, &*self.response_memory);
         if let MasterLink::Channel(line) = &self.master {
             watch_for_ever(master_link::NAME, line);
         }

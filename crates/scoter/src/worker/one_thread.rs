@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::warn;
 
 /// Has the hint given when there is a reason, if requests run in threads at all.
-pub(super) fn expect(threads: u16) {
+pub(crate) fn expect(threads: u16) {
     DUE.store(threads > 1, Ordering::Relaxed);
 }
 
 /// Gives the hint if this text holds what Python says when something is used outside its thread:
 /// a traceback, or what goes to `wsgi.errors`, where frameworks log the exceptions they catch.
-pub(super) fn hint_at(text: &str) {
+pub(crate) fn hint_at(text: &str) {
     if DUE.load(Ordering::Relaxed)
         && is_bound_to_a_thread(text)
         && DUE.swap(false, Ordering::Relaxed)

@@ -11,7 +11,6 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::{Ending, MASTER_GONE, MasterLink, Shared, is_first_to_miss_master, master_link};
 use crate::fatal;
 use crate::line::{FromWorker, Line, Received, ToWorker};
 use crate::listen::{Listener, SocketFile};
@@ -19,6 +18,12 @@ use crate::log::say;
 use crate::process::exit_now;
 use crate::scoreboard::Snapshot;
 use crate::signals::{Arrived, Quiet, Signals, is_stop};
+use crate::worker::Ending;
+use crate::worker::MASTER_GONE;
+use crate::worker::MasterLink;
+use crate::worker::Shared;
+use crate::worker::is_first_to_miss_master;
+use crate::worker::master_link;
 
 /// Where a worker's orders come from.
 #[derive(Debug)]

@@ -13,12 +13,6 @@ use pyo3::types::{PyCFunction, PyDict};
 use tracing::{error, info};
 use wsgi_environ::{ForwardedProto, ServerInfo};
 
-use super::one_thread;
-use super::orders::Orders;
-use super::reactor::start as start_reactor;
-use super::slot::{Service, Slot};
-use super::warm_up::warm_up;
-use super::{MasterLink, Shared};
 use crate::application::Loaded;
 use crate::banner;
 use crate::config::Options;
@@ -35,6 +29,13 @@ use crate::scoreboard::Scoreboard;
 use crate::signals::{self, Dispositions};
 use crate::start_watch::{StartWatch, Step, too_late};
 use crate::started::Deadline;
+use crate::worker::MasterLink;
+use crate::worker::Shared;
+use crate::worker::one_thread;
+use crate::worker::orders::Orders;
+use crate::worker::reactor::start as start_reactor;
+use crate::worker::slot::{Service, Slot};
+use crate::worker::warm_up::warm_up;
 
 /// What a worker is given.
 #[derive(Debug)]

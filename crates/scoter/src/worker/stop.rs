@@ -75,4 +75,4 @@ impl AsFd for Stop {
 }
 
 /// What it is called where it is lost.
-pub(super) const NAME: &str = "stop";
+pub(crate) const NAME: &str = "stop";

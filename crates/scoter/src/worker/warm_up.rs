@@ -10,10 +10,10 @@ use wsgi_environ::{
     Transport, reason_phrase, respond,
 };
 
-use super::slot::Service;
 use crate::fork;
 use crate::interpreter::traceback;
 use crate::log;
+use crate::worker::slot::Service;
 
 /// Sends the application a GET for `path`, which is percent-encoded and may have a query.
 ///

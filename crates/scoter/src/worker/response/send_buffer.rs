@@ -9,10 +9,10 @@ use rustix::io::{Errno, pread};
 use thiserror::Error;
 use wsgi_environ::{Rest, Tail};
 
-use super::connection::{Connection, MAX_PARTS};
-use super::response_memory::{Pieces, ResponseMemory};
 use crate::descriptors::move_aside;
 use crate::pool::Panicked;
+use crate::worker::connection::{Connection, MAX_PARTS};
+use crate::worker::response::memory::{Pieces, ResponseMemory};
 
 /// Bytes, then perhaps a file, and how far they have been sent.
 ///
@@ -307,9 +307,9 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
-    use super::super::connection::ConnectionTimeouts;
     use super::*;
     use crate::listen::Family;
+    use crate::worker::connection::ConnectionTimeouts;
 
     #[test]
     fn peer_that_is_not_there_is_no_failure_of_the_file() {

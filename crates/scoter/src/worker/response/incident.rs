@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tracing::{Level, debug, enabled, error, warn};
 
-use super::report::{self, Subject};
-use super::send_buffer::SendError;
 use crate::log::{Entry, RequestId, say, say_soon};
 use crate::request_head::RequestHead;
+use crate::worker::response::report::{self, Subject};
+use crate::worker::response::send_buffer::SendError;
 
 /// Data, because it may be a task of the reactor that finds out: standard error may be slow, and
 /// is for threads that may wait.
 #[derive(Debug)]
-pub(super) enum Incident {
+pub(crate) enum Incident {
     /// The response could not be sent.
     Lost(Loss),
     /// It took `--slow-request` or longer.
@@ -22,7 +22,7 @@ pub(super) enum Incident {
 
 /// A response that could not be sent whole.
 #[derive(Debug)]
-pub(super) struct Loss {
+pub(crate) struct Loss {
     request: Option<(Arc<RequestHead>, RequestId)>,
     kind: LossKind,
     error: SendError,
@@ -31,7 +31,7 @@ pub(super) struct Loss {
 
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LossKind {
+pub(crate) enum LossKind {
     /// The peer's, and no error in anyone's log.
     PeerGone,
     /// Application code has closed the connection.
@@ -44,7 +44,7 @@ pub(super) enum LossKind {
 
 /// Who finds out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finder {
+pub(crate) enum Finder {
     /// A slot: it may wait for standard error.
     Slot,
     /// A task of the reactor: it must not.
@@ -53,7 +53,7 @@ pub(super) enum Finder {
 
 impl Incident {
     /// `None` where nobody would read of it.
-    pub(super) fn lost(
+    pub(crate) fn lost(
         entry: Option<&Entry>,
         kind: LossKind,
         error: SendError,
@@ -79,14 +79,14 @@ impl Incident {
     }
 
     /// Has it logged by a thread that may wait, and waits a moment for that.
-    pub(super) async fn say(self: Box<Self>) {
+    pub(crate) async fn say(self: Box<Self>) {
         say(move || self.log()).await;
     }
 }
 
 impl Finder {
     /// Logs it, or has it logged.
-    pub(super) fn say(self, incident: Box<Incident>) {
+    pub(crate) fn say(self, incident: Box<Incident>) {
         match self {
             Self::Slot => incident.log(),
             Self::Task => say_soon(move || incident.log()),

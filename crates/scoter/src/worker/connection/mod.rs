@@ -1,5 +1,8 @@
 //! One accepted connection: never blocks by itself, waits only with a deadline.
 
+pub(super) mod claim;
+pub(super) mod owner;
+
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +17,11 @@ use rustix::net::{
 };
 use wsgi_environ::Transport;
 
-use super::claim::Claim;
-use super::owner::ResponseOwner;
 use crate::descriptors::above_standard;
 use crate::fork::Own;
 use crate::listen::Family;
+use crate::worker::connection::claim::Claim;
+use crate::worker::connection::owner::ResponseOwner;
 
 /// How long a connection is waited for.
 #[derive(Debug, Clone, Copy)]

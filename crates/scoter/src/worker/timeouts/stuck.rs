@@ -12,22 +12,24 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use wsgi_environ::Method;
 
-use super::connection::Connection;
-use super::in_flight::{InFlightSlot, RevokedRequest};
-use super::pending_response::PendingResponse;
-use super::reactor::never_ending;
-use super::ready::Popped;
-use super::refusal::Refusal;
-use super::timed_out::answer;
-use super::{Ending, MasterLink, Shared};
 use crate::hooks::{Event, run_hooks};
 use crate::interpreter::run_exit_handlers;
 use crate::line::FromWorker;
 use crate::log::{say, say_soon};
 use crate::process::{STUCK, exit_now};
+use crate::worker::Ending;
+use crate::worker::MasterLink;
+use crate::worker::Shared;
+use crate::worker::connection::Connection;
+use crate::worker::reactor::never_ending;
+use crate::worker::reactor::ready::Popped;
+use crate::worker::response::pending::PendingResponse;
+use crate::worker::response::refusal::Refusal;
+use crate::worker::timeouts::in_flight::{InFlightSlot, RevokedRequest};
+use crate::worker::timeouts::timed_out::answer;
 
 /// Ends the worker because of a request that cannot be ended.
-pub(super) fn end_worker(shared: &Arc<Shared>, revoked: RevokedRequest) {
+pub(crate) fn end_worker(shared: &Arc<Shared>, revoked: RevokedRequest) {
     let (method, uri) = (revoked.subject().method(), revoked.subject().uri());
     let seconds = revoked.age.as_secs();
     let reason = format!("request-timeout: {method:.16} {uri:.200} has run for {seconds} s");

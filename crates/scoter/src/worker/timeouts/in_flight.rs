@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::connection::Connection;
-use super::owner::Revoked;
-use super::report::Subject;
-use super::request::Request;
-use super::request_timeout::PythonThread;
 use crate::log::RequestId;
 use crate::request_head::RequestHead;
 use crate::scoreboard::{Cell, Phase};
+use crate::worker::connection::Connection;
+use crate::worker::connection::owner::Revoked;
+use crate::worker::request::intake::Request;
+use crate::worker::response::report::Subject;
+use crate::worker::timeouts::exception::PythonThread;
 
 /// A slot as the reactor sees it.
 ///

@@ -8,10 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, write};
 
-use super::request::Request;
 use crate::descriptors::move_up;
 use crate::fatal;
 use crate::fork::Own;
+use crate::worker::request::intake::Request;
 
 /// Complete requests, first in, first out, and an eventfd that wakes one slot for each.
 ///
@@ -122,4 +122,4 @@ impl AsFd for ReadyQueue {
 }
 
 /// What it is called where it is lost.
-pub(super) const NAME: &str = "ready queue";
+pub(crate) const NAME: &str = "ready queue";

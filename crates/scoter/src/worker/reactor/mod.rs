@@ -3,6 +3,11 @@
 //! Half a packet, a body on its way, a response whose reader is slow, input that nobody
 //! read: none of them holds a slot. Python never runs here.
 
+pub(super) mod async_connection;
+pub(super) mod idle;
+pub(super) mod late_body;
+pub(super) mod ready;
+
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,17 +16,17 @@ use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use super::Shared;
-use super::connection::Connection;
-use super::idle::{self, Entered, IdleConnections};
-use super::monitor;
-use super::partial_request::PartialRequest;
-use super::pending_response::PendingResponse;
-use super::stop::Ending;
 use crate::descriptors::watch_opened;
 use crate::fatal;
 use crate::fork::mark_new;
 use crate::listen::Listener;
+use crate::worker::Shared;
+use crate::worker::connection::Connection;
+use crate::worker::reactor::idle::{Entered, IdleConnections};
+use crate::worker::request::partial_request::PartialRequest;
+use crate::worker::response::pending::PendingResponse;
+use crate::worker::stop::Ending;
+use crate::worker::timeouts::monitor;
 
 /// Where slots leave connections that have to wait.
 #[derive(Debug)]
@@ -87,12 +92,12 @@ impl Reactor {
     }
 
     /// Leave to wait for the rest of a request, if there is room for it.
-    pub(super) fn request_permit(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn request_permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.requests).try_acquire_owned().ok()
     }
 
     /// Whether more than half of those that there may be have such a permit.
-    pub(super) fn is_short(&self, permit: &OwnedSemaphorePermit) -> bool {
+    pub(crate) fn is_short(&self, permit: &OwnedSemaphorePermit) -> bool {
         2 * permit.semaphore().available_permits() < self.capacity
     }
 
@@ -213,7 +218,7 @@ where
 }
 
 /// Starts a task whose end, by a panic for instance, is the end of the process.
-pub(super) fn never_ending(part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn never_ending(part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     let task = tokio::spawn(task);
     tokio::spawn(async move {
         let _ended = task.await;

@@ -9,8 +9,8 @@ use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::time::Instant;
 
-use super::connection::Connection;
-use super::stop::{Ending, Stop};
+use crate::worker::connection::Connection;
+use crate::worker::stop::{Ending, Stop};
 
 /// A connection that the reactor can wait on.
 #[derive(Debug)]
@@ -130,9 +130,9 @@ mod tests {
 
     use rustix::io::Errno;
 
-    use super::super::connection::ConnectionTimeouts;
     use super::*;
     use crate::listen::Family;
+    use crate::worker::connection::ConnectionTimeouts;
 
     fn connection(fd: OwnedFd) -> Arc<Connection> {
         let timeouts = ConnectionTimeouts {

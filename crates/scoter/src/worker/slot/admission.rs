@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::request::Request;
+use crate::worker::request::intake::Request;
 
 /// Turns away what has waited for too long, and counts what it turns away.
 #[derive(Debug, Default)]

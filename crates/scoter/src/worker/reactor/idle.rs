@@ -11,15 +11,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use wsgi_environ::Method;
 
-use super::Shared;
-use super::async_connection::{AsyncConnection, Waited};
-use super::connection::Connection;
-use super::partial_request::{Part, PartialRequest, Received, Refused, conclude};
-use super::pending_response::PendingResponse;
-use super::refusal::Refusal;
-use super::request::Stage;
-use super::room::make_room;
 use crate::log::say;
+use crate::worker::Shared;
+use crate::worker::connection::Connection;
+use crate::worker::reactor::async_connection::{AsyncConnection, Waited};
+use crate::worker::request::intake::Stage;
+use crate::worker::request::partial_request::{Part, PartialRequest, Received, Refused, conclude};
+use crate::worker::request::room::make_room;
+use crate::worker::response::pending::PendingResponse;
+use crate::worker::response::refusal::Refusal;
 
 /// The idle connections of a worker, and the room for them.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Waiting {
 /// A request that comes whole needs no place among those that wait for their rest: the permit
 /// of its place here bounds the queue for the slots as well. What cannot be served comes back
 /// with what is to be said about it; a connection that has lost its place is closed.
-pub(super) async fn await_request(
+pub(crate) async fn await_request(
     connection: Arc<Connection>,
     place: Place,
     shared: &Arc<Shared>,

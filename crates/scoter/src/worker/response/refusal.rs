@@ -9,7 +9,7 @@ use tracing::{debug, error, warn};
 use uwsgi_codec::DecodeError;
 use wsgi_environ::{Method, RequestError, reason_phrase, write_plain_reply};
 
-use super::connection::Connection;
+use crate::worker::connection::Connection;
 
 /// Why a connection is not served.
 #[derive(Debug, Error)]

@@ -16,7 +16,7 @@ use crate::fork::Own;
 use crate::process::trim_memory;
 
 /// What the log calls its descriptor.
-pub(super) const NAME: &str = "wake-up for memory to free";
+pub(crate) const NAME: &str = "wake-up for memory to free";
 
 /// Bytes that the responses of a worker may keep in memory while they wait for their readers,
 /// and those that nobody needs any more.

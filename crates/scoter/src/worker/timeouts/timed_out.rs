@@ -7,16 +7,16 @@ use std::sync::atomic::Ordering;
 use pyo3::prelude::*;
 use tracing::error;
 
-use super::Shared;
-use super::in_flight::{InFlightSlot, RevokedRequest};
-use super::owner::Revoked;
-use super::pending_response::PendingResponse;
-use super::request_timeout::PythonThread;
-use super::stacks;
 use crate::interpreter::traceback;
+use crate::worker::Shared;
+use crate::worker::connection::owner::Revoked;
+use crate::worker::response::pending::PendingResponse;
+use crate::worker::timeouts::exception::PythonThread;
+use crate::worker::timeouts::in_flight::{InFlightSlot, RevokedRequest};
+use crate::worker::timeouts::stacks;
 
 /// Ends a request whose response has been revoked.
-pub(super) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
+pub(crate) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
     shared
         .board
         .totals()
@@ -32,7 +32,7 @@ pub(super) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
 }
 
 /// Tells the client: with `status` if that is still possible, by a cut connection otherwise.
-pub(super) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
+pub(crate) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
     match revoked.part {
         Revoked::Whole => {
             PendingResponse::replacement(revoked, status).start_in_task(shared);

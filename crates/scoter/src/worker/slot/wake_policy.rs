@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 /// was too early several times and where there is more than one request for it when it
 /// comes.
 #[derive(Debug, Default)]
-pub(super) struct WakePolicy {
+pub(crate) struct WakePolicy {
     /// Whether the next sleep is to be one of SCHED_BATCH.
     batch: bool,
     /// Sleeps in a row that ended before the waker had written.
@@ -32,7 +32,7 @@ struct Batch;
 
 impl WakePolicy {
     /// Takes note of a connection, and whether the peer had written when it was accepted.
-    pub(super) fn accepted(&mut self, written: bool) {
+    pub(crate) fn accepted(&mut self, written: bool) {
         if self.taken == 0 {
             self.too_early = if written { 0 } else { self.too_early + 1 };
         }
@@ -40,12 +40,12 @@ impl WakePolicy {
     }
 
     /// Takes note of a request that the reactor has completed.
-    pub(super) fn request_taken(&mut self) {
+    pub(crate) fn request_taken(&mut self) {
         self.taken = self.taken.saturating_add(1);
     }
 
     /// Sleeps until `wait` returns.
-    pub(super) fn sleep<T>(&mut self, wait: impl FnOnce() -> T) -> T {
+    pub(crate) fn sleep<T>(&mut self, wait: impl FnOnce() -> T) -> T {
         self.batch = if self.batch {
             // None at all: something else has woken it.
             self.taken != 1

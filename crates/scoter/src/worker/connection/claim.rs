@@ -10,14 +10,14 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 /// next. Two of ours then believe that it is theirs, and the first one would send its response
 /// to the client of the second. The later claim is the one that counts.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     number: RawFd,
     ticket: u32,
 }
 
 impl Claim {
     /// Claims a number, which the kernel has just given out.
-    pub(super) fn new(number: RawFd) -> Self {
+    pub(crate) fn new(number: RawFd) -> Self {
         let next = |ticket: u32| Some(ticket.wrapping_add(1) | HELD);
         let ticket = ticket_of(number).map_or(0, |current| {
             let before = current.fetch_update(AcqRel, Relaxed, next);
@@ -26,17 +26,17 @@ impl Claim {
         Self { number, ticket }
     }
 
-    pub(super) fn number(&self) -> RawFd {
+    pub(crate) fn number(&self) -> RawFd {
         self.number
     }
 
     /// Whether nobody has claimed the number since.
-    pub(super) fn counts(&self) -> bool {
+    pub(crate) fn counts(&self) -> bool {
         ticket_of(self.number).is_none_or(|current| current.load(Acquire) == self.ticket)
     }
 
     /// Gives the claim up. Returns whether it counted: only then is the number to be closed.
-    pub(super) fn give_up(&self) -> bool {
+    pub(crate) fn give_up(&self) -> bool {
         // Before the number is closed: from then on it is somebody else's.
         let released = self.ticket.wrapping_add(1);
         ticket_of(self.number).is_none_or(|current| {

@@ -13,18 +13,18 @@ use wsgi_environ::{
     write_plain_reply,
 };
 
-use super::one_thread;
-use super::owner::Revoked;
 use crate::fatal;
 use crate::interpreter::traceback;
 use crate::log::{self, Entry, RequestId};
 use crate::request_head::{Param, RequestHead};
+use crate::worker::connection::owner::Revoked;
+use crate::worker::one_thread;
 
 /// The request that a line is about.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Subject<'a> {
-    pub(super) head: &'a RequestHead,
-    pub(super) request_id: &'a RequestId,
+pub(crate) struct Subject<'a> {
+    pub(crate) head: &'a RequestHead,
+    pub(crate) request_id: &'a RequestId,
 }
 
 impl<'a> From<&'a Entry> for Subject<'a> {
@@ -37,15 +37,15 @@ impl<'a> From<&'a Entry> for Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn method(self) -> String {
+    pub(crate) fn method(self) -> String {
         text(self.head.param(Param::Method))
     }
 
-    pub(super) fn uri(self) -> String {
+    pub(crate) fn uri(self) -> String {
         text(self.head.uri())
     }
 
-    pub(super) fn request_id(self) -> &'a str {
+    pub(crate) fn request_id(self) -> &'a str {
         self.request_id.as_str()
     }
 }
@@ -56,14 +56,14 @@ fn text(value: Option<&[u8]>) -> String {
 
 /// Whether a request ended in its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Timing {
+pub(crate) enum Timing {
     InTime,
     /// It had to be ended, which has been logged: what went wrong then follows from that.
     TimedOut,
 }
 
 /// Logs lines of `wsgi.errors`.
-pub(super) fn application_lines(lines: &[u8]) {
+pub(crate) fn application_lines(lines: &[u8]) {
     let text = String::from_utf8_lossy(lines);
     log::application_lines(&text);
     one_thread::hint_at(&text);
@@ -80,7 +80,7 @@ impl From<Option<Revoked>> for Timing {
 
 /// What went wrong in a request, in words: nothing of Python is left in it.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     what: What,
     fault: Fault,
 }
@@ -97,7 +97,7 @@ enum What {
 /// Both may run code of the application, for as long as that likes: the text of an exception
 /// may be made by a query, frames of a traceback end, objects are finalised. So it is done
 /// while the request is still running.
-pub(super) fn put_into_words(
+pub(crate) fn put_into_words(
     py: Python<'_>,
     failures: &mut Vec<Failure>,
     timing: Timing,
@@ -124,7 +124,7 @@ pub(super) fn put_into_words(
 /// Logs how a request ended and what went wrong in it, each thing once.
 ///
 /// Other threads of Python go on meanwhile: standard error may be slow.
-pub(super) fn completed(
+pub(crate) fn completed(
     py: Python<'_>,
     request: Subject<'_>,
     troubles: &[Trouble],
@@ -183,7 +183,7 @@ fn body_never_began(request: Subject<'_>, content_length: u64) {
 }
 
 /// Logs a request whose connection application code has closed, its own or another one's.
-pub(super) fn connection_lost(request: Option<Subject<'_>>) {
+pub(crate) fn connection_lost(request: Option<Subject<'_>>) {
     error!(
         method = request.map(Subject::method),
         uri = request.map(Subject::uri),
@@ -195,7 +195,7 @@ pub(super) fn connection_lost(request: Option<Subject<'_>>) {
 }
 
 /// Logs a response that took `--slow-request` or longer.
-pub(super) fn slow(entry: &Entry, elapsed: Duration) {
+pub(crate) fn slow(entry: &Entry, elapsed: Duration) {
     let request = Subject::from(entry);
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     warn!(
@@ -210,18 +210,18 @@ pub(super) fn slow(entry: &Entry, elapsed: Duration) {
 }
 
 /// Logs a request whose environ could not be built.
-pub(super) fn environ_failed(py: Python<'_>, traceback: &str) {
+pub(crate) fn environ_failed(py: Python<'_>, traceback: &str) {
     py.detach(|| error!(%traceback, "a request was lost: its environ could not be built"));
 }
 
 /// Logs an exception of a handler that the application set with `signal.signal`.
-pub(super) fn signal_handler_failed(py: Python<'_>, failure: &PyErr) {
+pub(crate) fn signal_handler_failed(py: Python<'_>, failure: &PyErr) {
     let traceback = traceback(py, failure);
     py.detach(|| error!(%traceback, "a signal handler of the application raised an exception"));
 }
 
 /// The response to a request that was lost by a fault of ours.
-pub(super) fn internal_error(method: Method) -> Vec<u8> {
+pub(crate) fn internal_error(method: Method) -> Vec<u8> {
     let mut response = Vec::new();
     write_plain_reply(500, "Internal Server Error\n", method, &mut response);
     response

@@ -8,11 +8,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use uwsgi_codec::{Limits, modifier};
 use wsgi_environ::Body;
 
-use super::connection::Connection;
-use super::refusal::Refusal;
 use crate::config::BufferBody;
 use crate::log::RequestId;
 use crate::request_head::RequestHead;
+use crate::worker::connection::Connection;
+use crate::worker::response::refusal::Refusal;
 
 /// A request whose packet is complete, and whose body is either complete or read as the
 /// application goes.
@@ -130,11 +130,11 @@ mod tests {
 
     use uwsgi_codec::{PacketBuilder, Vars};
 
-    use super::super::connection::ConnectionTimeouts;
-    use super::super::refusal::Answer;
     use super::*;
     use crate::listen::Family;
     use crate::log::RequestIds;
+    use crate::worker::connection::ConnectionTimeouts;
+    use crate::worker::response::refusal::Answer;
 
     #[test]
     fn time_that_a_body_takes_to_arrive_is_no_wait() {

@@ -9,13 +9,15 @@ use pyo3::prelude::*;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use super::in_flight::InFlightSlot;
-use super::stacks::LastResort;
-use super::{Shared, stuck, timed_out};
 use crate::fatal;
 use crate::interpreter::traceback;
 use crate::log::{AccessLog, say};
 use crate::scoreboard::now;
+use crate::worker::Shared;
+use crate::worker::timeouts::in_flight::InFlightSlot;
+use crate::worker::timeouts::stacks::LastResort;
+use crate::worker::timeouts::stuck;
+use crate::worker::timeouts::timed_out;
 
 /// The slots, and how long their requests may run.
 #[derive(Debug)]
@@ -97,7 +99,7 @@ impl Monitor {
 }
 
 /// Monitors the worker for as long as it lives.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(shared.monitor.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reported: Option<Instant> = None;

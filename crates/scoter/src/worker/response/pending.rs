@@ -10,15 +10,15 @@ use wsgi_environ::{
     Completed, End, HeadState, Method, Transport, reason_phrase, write_plain_reply,
 };
 
-use super::Shared;
-use super::async_connection::{AsyncConnection, Waited};
-use super::connection::Connection;
-use super::in_flight::RevokedRequest;
-use super::incident::{Finder, Incident, LossKind};
-use super::owner::Revoked;
-use super::refusal::{Answer, Refusal};
-use super::send_buffer::{Progress, SendBuffer, SendError};
 use crate::log::Entry;
+use crate::worker::Shared;
+use crate::worker::connection::Connection;
+use crate::worker::connection::owner::Revoked;
+use crate::worker::reactor::async_connection::{AsyncConnection, Waited};
+use crate::worker::response::incident::{Finder, Incident, LossKind};
+use crate::worker::response::refusal::{Answer, Refusal};
+use crate::worker::response::send_buffer::{Progress, SendBuffer, SendError};
+use crate::worker::timeouts::in_flight::RevokedRequest;
 
 /// A response that only has to be sent, and how its connection ends.
 #[derive(Debug)]

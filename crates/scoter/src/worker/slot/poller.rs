@@ -6,10 +6,10 @@ use std::os::fd::AsFd;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, read};
 
-use super::Shared;
 use crate::descriptors::{Watch, move_up, watch};
 use crate::fork::Own;
 use crate::listen::Listener;
+use crate::worker::Shared;
 
 /// One slot's epoll instance.
 #[derive(Debug)]

@@ -11,17 +11,17 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wsgi_environ::{Body, Method};
 
-use super::Shared;
-use super::async_connection::{AsyncConnection, Waited};
-use super::connection::Connection;
-use super::late_body::{LateBody, MayWait};
-use super::pending_response::PendingResponse;
-use super::refusal::Refusal;
-use super::request::{Request, Stage, body_of, streamed_body};
-use super::room::make_room;
 use crate::descriptors::move_aside;
 use crate::log::say;
 use crate::request_head::RequestHead;
+use crate::worker::Shared;
+use crate::worker::connection::Connection;
+use crate::worker::reactor::async_connection::{AsyncConnection, Waited};
+use crate::worker::reactor::late_body::{LateBody, MayWait};
+use crate::worker::request::intake::{Request, Stage, body_of, streamed_body};
+use crate::worker::request::room::make_room;
+use crate::worker::response::pending::PendingResponse;
+use crate::worker::response::refusal::Refusal;
 
 /// A connection whose request is incomplete.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(crate) enum Part {
 
 impl Part {
     /// The method of the request, as far as it is known.
-    pub(super) fn method(&self) -> Method {
+    pub(crate) fn method(&self) -> Method {
         match self {
             Self::Packet => Method::Other,
             Self::Body(head) => head.kind(),
@@ -52,9 +52,9 @@ impl Part {
 }
 
 /// Why a request is not served, and its method, as far as that is known.
-pub(super) struct Refused {
-    pub(super) refusal: Refusal,
-    pub(super) method: Method,
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    pub(crate) method: Method,
 }
 
 impl<R: Into<Refusal>> From<R> for Refused {
@@ -67,7 +67,7 @@ impl<R: Into<Refusal>> From<R> for Refused {
 }
 
 /// What a partial request has become.
-pub(super) enum Received {
+pub(crate) enum Received {
     /// A request, and whether there was more behind it.
     Request(Arc<RequestHead>, Body, bool),
     Ping([u8; 4]),
@@ -142,7 +142,7 @@ async fn receive_rest(
 
 /// Queues a request for the slots, with the permit that bounds the queue. What cannot be served
 /// comes back with what is to be said about it.
-pub(super) async fn conclude(
+pub(crate) async fn conclude(
     connection: Arc<Connection>,
     received: Result<Received, Refused>,
     shared: &Shared,

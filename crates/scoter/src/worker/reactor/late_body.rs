@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsgi_environ::Transport;
 
-use super::connection::Connection;
 use crate::config::BufferBody;
+use crate::worker::connection::Connection;
 
 /// The permits of slots that may wait for a body of which nothing has arrived.
 #[derive(Debug)]
@@ -90,9 +90,9 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
-    use super::super::connection::ConnectionTimeouts;
     use super::*;
     use crate::listen::Family;
+    use crate::worker::connection::ConnectionTimeouts;
 
     #[test]
     fn half_of_the_slots_may_wait_and_never_the_only_one() {

@@ -1,5 +1,9 @@
 //! A slot: one Python thread that takes connections, and runs the application for them.
 
+pub(super) mod admission;
+pub(super) mod poller;
+pub(super) mod wake_policy;
+
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,22 +21,6 @@ use wsgi_environ::{
     Spares, respond,
 };
 
-use super::Shared;
-use super::admission::Decision;
-use super::connection::Connection;
-use super::owner::Revoked;
-use super::partial_request::{Part, PartialRequest};
-use super::pending_response::PendingResponse;
-use super::poller::{Poller, Wake};
-use super::ready::Popped;
-use super::recycling::Recycling;
-use super::refusal::Refusal;
-use super::report::{self, Subject, Timing};
-use super::request::{Request, Stage, streamed_body};
-use super::request_timeout::PythonThread;
-use super::room::make_room;
-use super::stop::Ending;
-use super::wake_policy::WakePolicy;
 use crate::fatal;
 use crate::fork::{self, Own};
 use crate::interpreter::traceback;
@@ -40,6 +28,22 @@ use crate::line::FromWorker;
 use crate::log::{Entry, RequestId};
 use crate::request_head::RequestHead;
 use crate::scoreboard::Cell;
+use crate::worker::Shared;
+use crate::worker::connection::Connection;
+use crate::worker::connection::owner::Revoked;
+use crate::worker::reactor::ready::Popped;
+use crate::worker::recycling::Recycling;
+use crate::worker::request::intake::{Request, Stage, streamed_body};
+use crate::worker::request::partial_request::{Part, PartialRequest};
+use crate::worker::request::room::make_room;
+use crate::worker::response::pending::PendingResponse;
+use crate::worker::response::refusal::Refusal;
+use crate::worker::response::report::{self, Subject, Timing};
+use crate::worker::slot::admission::Decision;
+use crate::worker::slot::poller::{Poller, Wake};
+use crate::worker::slot::wake_policy::WakePolicy;
+use crate::worker::stop::Ending;
+use crate::worker::timeouts::exception::PythonThread;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
 /// and a request that arrives whole costs no context switch.

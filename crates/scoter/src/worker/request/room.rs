@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 /// # Errors
 ///
 /// There is no memory; the buffer is as it was.
-pub(super) fn make_room(buffer: &mut BytesMut, additional: usize) -> Result<(), TryReserveError> {
+pub(crate) fn make_room(buffer: &mut BytesMut, additional: usize) -> Result<(), TryReserveError> {
     if buffer.capacity() - buffer.len() >= additional || buffer.try_reclaim(additional) {
         return Ok(());
     }
