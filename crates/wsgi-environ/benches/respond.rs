@@ -1,4 +1,4 @@
-//! What a slot pays to have an application called and its reply made ready to be
+//! What a slot pays to have an application called and its response made ready to be
 //! sent. The applications do next to nothing; what the same Python code takes
 //! without the server stands beside them.
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
-use wsgi_environ::{Body, Errors, Exchange, Method, Spares, Transport, respond};
+use wsgi_environ::{Body, Errors, Exchange, Method, ObjectCache, Transport, respond};
 
 const APPLICATIONS: &CStr = c"
 def hello(environ, start_response):
@@ -60,7 +60,7 @@ impl Transport for Ready {
     fn interrupt(&self) {}
 }
 
-fn reply(c: &mut Criterion) {
+fn response(c: &mut Criterion) {
     let mut group = c.benchmark_group("respond");
     Python::attach(|py| {
         let module = PyModule::from_code(py, APPLICATIONS, c"applications.py", c"applications")
@@ -72,18 +72,18 @@ fn reply(c: &mut Criterion) {
 
         for name in ["hello", "without_length", "many_headers", "generator"] {
             let application = get(name);
-            let (mut out, mut spares) = (Vec::new(), Spares::default());
+            let (mut out, mut object_cache) = (Vec::new(), ObjectCache::default());
             group.bench_function(name, |b| {
                 b.iter(|| {
                     let exchange = Exchange {
                         environ: environ.clone(),
-                        input: spares.input(py, Body::empty()).expect("memory"),
+                        input: object_cache.input(py, Body::empty()).expect("memory"),
                         errors: errors.clone(),
                         transport: Arc::clone(&transport),
                         method: Method::Other,
                         on_return: |_, _| {},
                         out: std::mem::take(&mut out),
-                        spares: &mut spares,
+                        object_cache: &mut object_cache,
                     };
                     let completed = respond(&application, exchange);
                     assert!(completed.failures.is_empty(), "{completed:?}");
@@ -102,5 +102,5 @@ fn reply(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, reply);
+criterion_group!(benches, response);
 criterion_main!(benches);

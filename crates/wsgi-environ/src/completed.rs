@@ -31,7 +31,7 @@ pub struct Completed {
     pub notes: Vec<Note>,
 }
 
-/// Where the head of the reply is.
+/// Where the head of the response is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadState {
     /// The client has it, or as much of it as it took before it went away.
@@ -77,9 +77,9 @@ pub enum Rest {
 /// How the connection must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The reply is complete once the tail is sent.
+    /// The response is complete once the tail is sent.
     Complete,
-    /// The reply is not what its head promised: send the tail, then end the
+    /// The response is not what its head promised: send the tail, then end the
     /// connection so that the client can tell (a reset, where the socket can).
     CutShort,
     /// The client went away; nothing can be sent.
@@ -119,7 +119,7 @@ pub enum Fault {
     /// The application.
     Application,
     /// The client: the exception followed a body that did not arrive, or a
-    /// reply that was not taken.
+    /// response that was not taken.
     Peer,
 }
 
@@ -149,7 +149,7 @@ pub enum Violation {
     #[error("the application returned str: a list of bytes is needed (encode the text)")]
     TextReturned,
     /// An item of the returned iterable is not `bytes`.
-    #[error("item {index} of the reply is {type_name}, not bytes")]
+    #[error("item {index} of the response is {type_name}, not bytes")]
     ItemNotBytes {
         /// Counted from 0, empty items included.
         index: u64,
@@ -158,10 +158,10 @@ pub enum Violation {
     },
     /// There is a body, or an end without one, but `start_response` was not
     /// called.
-    #[error("start_response() was not called before the first byte of the reply")]
+    #[error("start_response() was not called before the first byte of the response")]
     NoStartResponse,
     /// Less came than Content-Length announced.
-    #[error("the reply has {sent} bytes, but its Content-Length is {declared}")]
+    #[error("the response has {sent} bytes, but its Content-Length is {declared}")]
     BodyTooShort {
         /// The Content-Length.
         declared: u64,
@@ -187,7 +187,7 @@ pub enum Note {
         /// the first one too many.
         excess: u64,
     },
-    /// A body was left out because a reply with this status has none.
+    /// A body was left out because a response with this status has none.
     BodyDropped {
         /// 204, 205 or 304.
         status: u16,

@@ -1,6 +1,6 @@
-use crate::plain_reply::write_plain_reply;
+use crate::plain_response::write_plain_response;
 use crate::reason::reason_phrase;
-use crate::reply::Reply;
+use crate::response::Response;
 use crate::sending::Lost;
 use crate::{
     Cause, Completed, End, Failure, Fault, HeadState, InputEnd, InputFailure, Method, Rest, Tail,
@@ -9,13 +9,13 @@ use crate::{
 
 /// Makes the answer to the request out of what became of it.
 pub(crate) fn conclude(
-    mut reply: Reply,
+    mut response: Response,
     outcome: Result<Rest, Cause>,
     closing: Option<Cause>,
     input: InputEnd,
     method: Method,
 ) -> Completed {
-    let lost = reply.lost();
+    let lost = response.lost();
     let (rest, cause) = match outcome {
         Ok(rest) => (rest, None),
         Err(cause) => (Rest::Nothing, Some(cause)),
@@ -25,8 +25,10 @@ pub(crate) fn conclude(
         (Some(Cause::Exception { .. }), Some(failure)) => status_for(failure),
         _ => None,
     };
-    let missed = reply.missed_length().filter(|_| !failed && lost.is_none());
-    let sent = reply.body_bytes();
+    let missed = response
+        .missed_length()
+        .filter(|_| !failed && lost.is_none());
+    let sent = response.body_bytes();
 
     let fault = |peers: bool| {
         if peers {
@@ -53,24 +55,24 @@ pub(crate) fn conclude(
     .flatten()
     .collect();
 
-    if failed && !reply.is_sealed() {
-        let out = reply.abandon_head();
-        return instead_of_reply(refusal.unwrap_or(500), method, out, failures, input);
+    if failed && !response.is_sealed() {
+        let out = response.abandon_head();
+        return error_response(refusal.unwrap_or(500), method, out, failures, input);
     }
     let end = match lost {
         Some(Lost::Gone) => End::PeerGone,
         Some(Lost::Stalled) => End::PeerStalled,
         None if missed.is_some() => End::CutShort,
-        None if failed && !reply.is_complete() => End::CutShort,
+        None if failed && !response.is_complete() => End::CutShort,
         None => End::Complete,
     };
-    let head = if reply.is_sent() {
+    let head = if response.is_sent() {
         HeadState::Sent
     } else {
         HeadState::InTail
     };
-    let status = reply.status();
-    let (out, notes) = reply.into_parts();
+    let status = response.status();
+    let (out, notes) = response.into_parts();
     Completed {
         status,
         head,
@@ -83,9 +85,9 @@ pub(crate) fn conclude(
     }
 }
 
-/// Gives up on a request whose reply is gone: there was no memory for the
+/// Gives up on a request whose response is gone: there was no memory for the
 /// objects, or a panic of this crate went through the application.
-pub(crate) fn without_reply(
+pub(crate) fn without_response(
     outcome: Result<Rest, Cause>,
     closing: Option<Cause>,
     input: InputEnd,
@@ -112,7 +114,7 @@ pub(crate) fn without_reply(
 }
 
 /// Answers in the place of an application that failed before its head left.
-fn instead_of_reply(
+fn error_response(
     status: u16,
     method: Method,
     mut out: Vec<u8>,
@@ -120,7 +122,7 @@ fn instead_of_reply(
     input: InputEnd,
 ) -> Completed {
     let text = format!("{}\n", reason_phrase(status));
-    write_plain_reply(status, &text, method, &mut out);
+    write_plain_response(status, &text, method, &mut out);
     Completed {
         status,
         head: HeadState::InTail,

@@ -53,7 +53,7 @@ impl Head {
         Ok(head)
     }
 
-    /// Says whether a reply to this request has a body.
+    /// Says whether a response to this request has a body.
     pub(crate) fn has_body(&self, method: Method) -> bool {
         method != Method::Head && !matches!(self.status, 204 | 205 | 304)
     }
@@ -61,11 +61,11 @@ impl Head {
     /// Says whether a Content-Length that the application did not give may be
     /// added when the size of the body is known.
     pub(crate) fn may_add_length(&self) -> bool {
-        // RFC 9110, 8.6: in a 304 it would be that of the reply which is not sent.
+        // RFC 9110, 8.6: in a 304 it would be that of the response which is not sent.
         self.content_length.is_none() && !self.forbids_length() && self.status != 304
     }
 
-    /// The one length that the reply can have, whatever its body would have been. RFC 9110,
+    /// The one length that the response can have, whatever its body would have been. RFC 9110,
     /// 15.3.6: a 205 has no content, and RFC 7231, 6.3.6: it says so, for clients take it for
     /// a status like any other.
     pub(crate) fn only_length(&self) -> Option<u64> {
@@ -174,7 +174,7 @@ fn write_status(status: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<u16> {
         )));
     };
     if matches!(code, 100 | 102..=199) {
-        // nginx takes a 1xx as the final reply and the real one for its body.
+        // nginx takes a 1xx as the final response and the real one for its body.
         return Err(PyValueError::new_err(format!(
             "http status {code} is interim: start_response() takes the final status"
         )));

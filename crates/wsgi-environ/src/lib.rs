@@ -24,8 +24,8 @@
 //! use pyo3::prelude::*;
 //! use uwsgi_codec::{Limits, VarsRef};
 //! use wsgi_environ::{
-//!     Body, EnvironBuilder, Errors, Exchange, ForwardedProto, Input, Method, ScriptName,
-//!     ServerInfo, Spares, Transport, respond,
+//!     Body, EnvironBuilder, Errors, Exchange, ForwardedProto, Input, Method, ObjectCache,
+//!     ScriptName, ServerInfo, Transport, respond,
 //! };
 //!
 //! struct Connection;
@@ -74,7 +74,7 @@
 //!         method: Method::of(vars),
 //!         on_return: |_, _| {},
 //!         out: Vec::new(),
-//!         spares: &mut Spares::default(),
+//!         object_cache: &mut ObjectCache::default(),
 //!     }))
 //! })?;
 //!
@@ -98,13 +98,13 @@ mod fd;
 mod file_wrapper;
 mod head;
 mod input;
-mod plain_reply;
+mod object_cache;
+mod plain_response;
 mod reason;
-mod reply;
 mod request;
 mod respond;
+mod response;
 mod sending;
-mod spares;
 mod start_response;
 mod text;
 mod transport;
@@ -116,10 +116,10 @@ pub use crate::environ::{EnvironBuilder, ForwardedProto, Repeated, ScriptName, S
 pub use crate::errors::Errors;
 pub use crate::file_wrapper::FileWrapper;
 pub use crate::input::{Body, Input, InputEnd, InputFailure};
-pub use crate::plain_reply::write_plain_reply;
+pub use crate::object_cache::ObjectCache;
+pub use crate::plain_response::write_plain_response;
 pub use crate::reason::reason_phrase;
 pub use crate::request::{ContentLength, Method, RequestError, content_length};
 pub use crate::respond::{Exchange, respond};
-pub use crate::spares::Spares;
 pub use crate::start_response::{StartResponse, Write};
 pub use crate::transport::Transport;

@@ -3,10 +3,10 @@ use uwsgi_codec::VarsRef;
 
 use crate::decimal::{self, NotDecimal};
 
-/// What the request's method says about the body of the reply.
+/// What the request's method says about the body of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// `HEAD`: the reply has a head and no body.
+    /// `HEAD`: the response has a head and no body.
     Head,
     /// Any other method.
     Other,

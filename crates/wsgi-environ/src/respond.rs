@@ -4,12 +4,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::conclusion::{conclude, without_reply};
+use crate::conclusion::{conclude, without_response};
 use crate::file_wrapper::FileRange;
-use crate::reply::{Appetite, Reply, SendError};
+use crate::response::{Appetite, Response, SendError};
 use crate::text::type_name;
 use crate::{
-    Cause, Completed, Errors, FileWrapper, Input, Method, Rest, Spares, Stage, StartResponse,
+    Cause, Completed, Errors, FileWrapper, Input, Method, ObjectCache, Rest, Stage, StartResponse,
     Transport, Violation,
 };
 
@@ -33,8 +33,8 @@ pub struct Exchange<'a, 'py> {
     /// A buffer to build the head in; what it holds is discarded. It comes back
     /// as [`Tail::out`](crate::Tail::out), to be used again.
     pub out: Vec<u8>,
-    /// Where objects come from, and go to when the application is done with them.
-    pub spares: &'a mut Spares,
+    /// Objects of the last request, to be reused.
+    pub object_cache: &'a mut ObjectCache,
 }
 
 impl std::fmt::Debug for Exchange<'_, '_> {
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Exchange<'_, '_> {
 
 /// Calls the application for one request and drives what it returns to the end.
 ///
-/// A reply whose size is known, such as a list or a file, is not sent but
+/// A response whose size is known, such as a list or a file, is not sent but
 /// returned as the tail, so that the server sends it detached from the
 /// interpreter. What an iterator yields and what is passed to `write` is sent as
 /// it comes. Either way `close()` has been called, once, when this returns, and
@@ -56,7 +56,7 @@ impl std::fmt::Debug for Exchange<'_, '_> {
 ///
 /// No exception comes out, `SystemExit` and `KeyboardInterrupt` included: before
 /// the head has left they make a 500, or a 400 or 408 if the application could
-/// not read the request body; after that, a reply that is cut short.
+/// not read the request body; after that, a response that is cut short.
 pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>) -> Completed {
     let py = application.py();
     let Exchange {
@@ -67,14 +67,14 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         method,
         on_return,
         out,
-        spares,
+        object_cache,
     } = exchange;
     let returned = Returned { py, on_return };
-    let reply = Reply::new(transport, method, out);
-    let start_response = match spares.start_response(py, reply) {
+    let response = Response::new(transport, method, out);
+    let start_response = match object_cache.start_response(py, response) {
         Ok(start_response) => start_response,
         Err(error) => {
-            return without_reply(
+            return without_response(
                 Err(exception(Stage::Call, error)),
                 None,
                 input.get().finish(),
@@ -94,15 +94,15 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         }
         Err(error) => (None, Err(exception(Stage::Call, error))),
     };
-    let reply = driver.into_reply();
+    let response = driver.into_response();
     let closing = result.and_then(|result| close(returned, &result).err());
     let ended = input.get().finish();
     errors.get().finish(py);
-    spares.keep(input, start_response);
+    object_cache.keep(input, start_response);
 
-    match reply {
-        Some(reply) => conclude(reply, outcome, closing, ended, method),
-        None => without_reply(outcome, closing, ended),
+    match response {
+        Some(response) => conclude(response, outcome, closing, ended, method),
+        None => without_response(outcome, closing, ended),
     }
 }
 
@@ -124,8 +124,8 @@ impl Returned<'_> {
 struct Driver<'a, 'py> {
     returned: Returned<'py>,
     start_response: &'a Bound<'py, StartResponse>,
-    /// The reply, once the application is done with it.
-    ended: Option<Reply>,
+    /// The response, once the application is done with it.
+    ended: Option<Response>,
 }
 
 impl<'py> Driver<'_, 'py> {
@@ -166,7 +166,7 @@ impl<'py> Driver<'_, 'py> {
         &mut self,
         mut items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
     ) -> Result<Rest, Cause> {
-        // Most replies are one part, which needs no list of ours.
+        // Most responses are one part, which needs no list of ours.
         if items.len() == 1 {
             let part = items.next().map(|item| into_bytes(item, 0)).transpose()?;
             return self.queue(part.as_slice());
@@ -180,12 +180,12 @@ impl<'py> Driver<'_, 'py> {
 
     fn queue(&mut self, parts: &[Bound<'py, PyBytes>]) -> Result<Rest, Cause> {
         let py = self.py();
-        let rest = self.end(|reply| reply.queue(py, parts))?;
+        let rest = self.end(|response| response.queue(py, parts))?;
         Ok(rest.unwrap_or(Rest::Nothing))
     }
 
     fn send_file(&mut self, range: FileRange) -> Result<Rest, Cause> {
-        match self.end(|reply| reply.queue_file(range.len))? {
+        match self.end(|response| response.queue_file(range.len))? {
             None | Some(0) => Ok(Rest::Nothing),
             Some(len) => Ok(Rest::File {
                 file: range.file,
@@ -214,12 +214,12 @@ impl<'py> Driver<'_, 'py> {
                 0 => self.size_if_only(result, &part),
                 _ => None,
             };
-            match self.reply(|reply| reply.send(self.py(), &part, size))? {
+            match self.response(|response| response.send(self.py(), &part, size))? {
                 Some(Appetite::More) => {}
                 Some(Appetite::Enough) | None => return Ok(Rest::Nothing),
             }
         }
-        self.end(Reply::end)?;
+        self.end(Response::end)?;
         Ok(Rest::Nothing)
     }
 
@@ -232,12 +232,12 @@ impl<'py> Driver<'_, 'py> {
     /// yielded".
     fn size_if_only(&self, result: &Bound<'py, PyAny>, part: &Bound<'py, PyBytes>) -> Option<u64> {
         let size = part.as_bytes().len() as u64;
-        let lacks_length = |reply: &mut Reply| reply.lacks_length();
+        let lacks_length = |response: &mut Response| response.lacks_length();
         let asked = size > 0
             && self
                 .start_response
                 .get()
-                .with_reply(self.py(), lacks_length)?;
+                .with_response(self.py(), lacks_length)?;
         // Whatever __len__ raises, it has none then.
         (asked
             && self
@@ -247,28 +247,28 @@ impl<'py> Driver<'_, 'py> {
         .then_some(size)
     }
 
-    /// Works on the reply. `None` if the client has gone: nothing is wrong then
+    /// Works on the response. `None` if the client has gone: nothing is wrong then
     /// but there is no use in going on.
-    fn reply<R>(
+    fn response<R>(
         &self,
-        work: impl FnOnce(&mut Reply) -> Result<R, SendError>,
+        work: impl FnOnce(&mut Response) -> Result<R, SendError>,
     ) -> Result<Option<R>, Cause> {
-        unless_lost(self.start_response.get().with_reply(self.py(), work))
+        unless_lost(self.start_response.get().with_response(self.py(), work))
     }
 
-    /// Works on the reply for the last time: the application is done with it.
+    /// Works on the response for the last time: the application is done with it.
     /// Whatever still runs of it, here or in a thread of its own, comes too late
     /// to change what is sent.
     fn end<R>(
         &mut self,
-        work: impl FnOnce(&mut Reply) -> Result<R, SendError>,
+        work: impl FnOnce(&mut Response) -> Result<R, SendError>,
     ) -> Result<Option<R>, Cause> {
         self.ended = self.start_response.get().finish(self.py());
         unless_lost(self.ended.as_mut().map(work))
     }
 
-    /// Ends the reply where that has not been done. `None` if a panic took it along.
-    fn into_reply(self) -> Option<Reply> {
+    /// Ends the response where that has not been done. `None` if a panic took it along.
+    fn into_response(self) -> Option<Response> {
         let (py, start_response) = (self.py(), self.start_response);
         self.ended.or_else(|| start_response.get().finish(py))
     }

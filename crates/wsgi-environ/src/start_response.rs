@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTraceback, PyTuple};
 
 use crate::checkout::{Checkout, Unavailable};
-use crate::reply::{Reply, SendError};
+use crate::response::{Response, SendError};
 use crate::sending::Lost;
 use crate::text::type_name;
 
@@ -16,29 +16,29 @@ use crate::text::type_name;
 ///
 /// Checks everything when it is called and changes nothing when a check fails:
 /// `TypeError` for what is not a `str`, `list`, pair or latin-1, `ValueError` for
-/// text that would break the reply. A second call is an `AssertionError` without
+/// text that would break the response. A second call is an `AssertionError` without
 /// `exc_info`; with it, it replaces the first as long as nothing was sent and
 /// raises the given exception afterwards. After the end of the request it raises
 /// `RuntimeError`.
 #[pyclass(frozen, module = "scoter")]
 pub struct StartResponse {
-    reply: Arc<Checkout<Reply>>,
+    response: Arc<Checkout<Response>>,
     write: Py<Write>,
 }
 
 impl StartResponse {
-    pub(crate) fn new(py: Python<'_>, reply: Reply) -> PyResult<Bound<'_, Self>> {
-        let reply = Arc::new(Checkout::new(reply));
+    pub(crate) fn new(py: Python<'_>, response: Response) -> PyResult<Bound<'_, Self>> {
+        let response = Arc::new(Checkout::new(response));
         let write = Write {
-            reply: Arc::clone(&reply),
+            response: Arc::clone(&response),
         };
         let write = Py::new(py, write)?;
-        Bound::new(py, Self { reply, write })
+        Bound::new(py, Self { response, write })
     }
 
     /// Makes a finished object, which nobody knows of, that of another request.
-    pub(crate) fn reset(&self, reply: Reply) {
-        self.reply.put(reply);
+    pub(crate) fn reset(&self, response: Response) {
+        self.response.put(response);
     }
 
     /// Returns what the application gets for a call.
@@ -46,20 +46,20 @@ impl StartResponse {
         self.write.bind(py)
     }
 
-    /// Works on the reply for the server, waiting for an application's thread
+    /// Works on the response for the server, waiting for an application's thread
     /// that is just sending a part of it, but not for its next one.
-    pub(crate) fn with_reply<R>(
+    pub(crate) fn with_response<R>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&mut Reply) -> R,
+        work: impl FnOnce(&mut Response) -> R,
     ) -> Option<R> {
-        self.reply.with_waiting(py, work)
+        self.response.with_waiting(py, work)
     }
 
-    /// Ends the request: takes the reply away for ever, as soon as a part that
+    /// Ends the request: takes the response away for ever, as soon as a part that
     /// is just being sent has left. `None` if that, or a panic, was done before.
-    pub(crate) fn finish(&self, py: Python<'_>) -> Option<Reply> {
-        self.reply.take_waiting(py)
+    pub(crate) fn finish(&self, py: Python<'_>) -> Option<Response> {
+        self.response.take_waiting(py)
     }
 }
 
@@ -76,15 +76,15 @@ impl StartResponse {
             Some(exc_info) if exc_info.is_truthy()? => Some(exc_info),
             _ => None,
         };
-        let outcome = self.reply.with(|reply| match exc_info {
+        let outcome = self.response.with(|response| match exc_info {
             // PEP 3333: "it is a fatal error to call start_response without the
             // exc_info argument if start_response has already been called".
-            None if reply.is_started() => Ok(Outcome::CalledTwice),
+            None if response.is_started() => Ok(Outcome::CalledTwice),
             // "However, if exc_info is provided, and the HTTP headers have
             // already been sent, start_response must raise an error, and should
             // re-raise using the exc_info tuple."
-            Some(exc_info) if reply.is_sealed() => Ok(Outcome::TooLate(exc_info)),
-            _ => reply
+            Some(exc_info) if response.is_sealed() => Ok(Outcome::TooLate(exc_info)),
+            _ => response
                 .start(status, response_headers)
                 .map(|()| Outcome::Started),
         });
@@ -120,7 +120,7 @@ enum Outcome<'a, 'py> {
 /// or while another thread writes.
 #[pyclass(frozen, module = "scoter")]
 pub struct Write {
-    reply: Arc<Checkout<Reply>>,
+    response: Arc<Checkout<Response>>,
 }
 
 #[pymethods]
@@ -129,14 +129,14 @@ impl Write {
         let data = data.cast::<PyBytes>().map_err(|_| {
             PyTypeError::new_err(format!("write() takes bytes, not {}", type_name(data)))
         })?;
-        self.reply
-            .with(|reply| reply.send(data.py(), data, None))
+        self.response
+            .with(|response| response.send(data.py(), data, None))
             .map_err(|reason| unavailable("write()", reason))?
             .map(drop)
             .map_err(|error| match error {
                 SendError::Lost(Lost::Gone) => PyBrokenPipeError::new_err("the client went away"),
                 SendError::Lost(Lost::Stalled) => {
-                    PyTimeoutError::new_err("the client did not take the reply in time")
+                    PyTimeoutError::new_err("the client did not take the response in time")
                 }
                 // There is no `write` before `start_response` was called.
                 SendError::NotStarted => PyRuntimeError::new_err("start_response() was not called"),

@@ -38,7 +38,7 @@ pub trait Transport: Send + Sync {
     /// Ends both directions, so that a thread which waits in one of the other
     /// methods comes back.
     ///
-    /// This crate never calls it: whether the reply has left is the server's
+    /// This crate never calls it: whether the response has left is the server's
     /// knowledge. See [`InputEnd::busy`](crate::InputEnd::busy).
     fn interrupt(&self);
 }

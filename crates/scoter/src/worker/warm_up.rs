@@ -6,8 +6,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use uwsgi_codec::PacketBuilder;
 use wsgi_environ::{
-    Body, Cause, Completed, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, Spares,
-    Transport, reason_phrase, respond,
+    Body, Cause, Completed, EnvironBuilder, Errors, Exchange, Input, Method, ObjectCache,
+    ScriptName, Transport, reason_phrase, respond,
 };
 
 use crate::fork;
@@ -77,7 +77,7 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
             method: Method::Other,
             on_return: fork::returned,
             out: Vec::new(),
-            spares: &mut Spares::default(),
+            object_cache: &mut ObjectCache::default(),
         },
     ))
 }

@@ -78,7 +78,7 @@ impl Constants {
             Required::RequestMethod => intern!(py, "GET").clone(),
             Required::ServerName => self.server_name.bind(py).clone(),
             Required::ServerPort => self.server_port.bind(py).clone(),
-            // That of the reply. With HTTP/1.0, uWSGI's choice, applications take
+            // That of the response. With HTTP/1.0, uWSGI's choice, applications take
             // the client for one that knows neither streaming nor ranges.
             Required::ServerProtocol => intern!(py, "HTTP/1.1").clone(),
         }

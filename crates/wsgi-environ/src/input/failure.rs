@@ -12,7 +12,7 @@ pub struct InputEnd {
     pub unread: u64,
     /// Whether a thread of the application is still waiting in a read. It holds
     /// the transport, so call
-    /// [`Transport::interrupt`](crate::Transport::interrupt) once the reply has
+    /// [`Transport::interrupt`](crate::Transport::interrupt) once the response has
     /// left. What is unread is then not known, and `unread` is 0.
     pub busy: bool,
     /// Why the last read failed, if it did.

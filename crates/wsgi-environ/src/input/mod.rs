@@ -1,9 +1,9 @@
 //! `wsgi.input`: the request body as a file, read from where it is.
 
 mod body;
+mod bytes_writer;
 mod failure;
 mod reader;
-mod unseen;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;

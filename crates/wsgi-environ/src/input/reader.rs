@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::body::{Body, Source};
-use super::unseen::Unseen;
+use super::bytes_writer::BytesWriter;
 use super::{InputFailure, Limit};
 
 /// Reads a body: first what is in memory, then from its source, without the
@@ -90,7 +90,7 @@ impl Reader {
         if want <= self.window.len() {
             return self.take_window(py, want);
         }
-        let mut bytes = Unseen::new(py, want.min(trusted(self.window.len())))?;
+        let mut bytes = BytesWriter::new(py, want.min(trusted(self.window.len())))?;
         bytes.push(&mem::take(&mut self.window));
         loop {
             if let Err(failure) = py.detach(|| self.fill(&mut bytes)) {
@@ -100,7 +100,7 @@ impl Reader {
             if bytes.len() == want {
                 return Ok(bytes.into_bytes(py));
             }
-            match Unseen::new(py, want.min(trusted(bytes.len()))) {
+            match BytesWriter::new(py, want.min(trusted(bytes.len()))) {
                 Ok(mut larger) => {
                     larger.push(bytes.as_ref());
                     bytes = larger;
@@ -169,7 +169,7 @@ impl Reader {
     }
 
     /// Fills `bytes` from the source, which has as many left.
-    fn fill(&mut self, bytes: &mut Unseen) -> Result<(), InputFailure> {
+    fn fill(&mut self, bytes: &mut BytesWriter) -> Result<(), InputFailure> {
         while !bytes.is_full() {
             let count = self.receive(bytes.room(RECEIVED_BYTES))?;
             bytes.advance(count);

@@ -7,7 +7,7 @@ use wsgi_environ::End;
 use crate::harness::{Give, INTERNAL_SERVER_ERROR, Peer, Request, Take};
 
 #[test]
-fn exception_after_the_head_cuts_the_reply_short() {
+fn exception_after_the_head_cuts_the_response_short() {
     let answer = Request::new().run(
         "
 def application(environ, start_response):
@@ -303,13 +303,13 @@ def application(environ, start_response):
     return [b'end']
 ",
     );
-    // The environ goes when the application returns: before the end of the reply.
+    // The environ goes when the application returns: before the end of the response.
     answer.assert_wire("HTTP/1.1 200 OK\r\n\r\nloudlateend");
     assert_eq!(answer.seen, "[None, 'AssertionError', b'']");
 }
 
 #[test]
-fn close_comes_too_late_to_change_the_reply() {
+fn close_comes_too_late_to_change_the_response() {
     let answer = Request::new().run(
         "
 class Result(list):

@@ -91,7 +91,7 @@ fn content_length_bounds_the_file() {
     assert_eq!(answer.completed.end, End::CutShort);
     assert_eq!(
         answer.failures,
-        ["Violation application the reply has 36 bytes, but its Content-Length is 99"]
+        ["Violation application the response has 36 bytes, but its Content-Length is 99"]
     );
 }
 
@@ -205,7 +205,7 @@ fn file_that_cannot_be_read_is_the_applications_error() {
         ),
         (
             "file = open(path)",
-            "Violation application item 0 of the reply is str, not bytes",
+            "Violation application item 0 of the response is str, not bytes",
         ),
         ("file = path", "Call application AttributeError("),
         (

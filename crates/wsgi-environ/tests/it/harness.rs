@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyModule};
 use uwsgi_codec::{Packet, PacketBuilder};
 use wsgi_environ::{
     Body, Cause, Completed, End, EnvironBuilder, Errors, Exchange, Fault, ForwardedProto,
-    HeadState, Method, Rest, ScriptName, ServerInfo, Spares, Transport, respond,
+    HeadState, Method, ObjectCache, Rest, ScriptName, ServerInfo, Transport, respond,
 };
 
 /// A client that takes and gives what its script says.
@@ -188,7 +188,7 @@ impl Request {
     }
 
     pub(crate) fn answer<'py>(self, py: Python<'py>, module: &Bound<'py, PyModule>) -> Answer {
-        self.answer_with(py, module, &mut Spares::default())
+        self.answer_with(py, module, &mut ObjectCache::default())
     }
 
     /// Answers with the objects of an earlier request, if they are fit for that.
@@ -196,14 +196,14 @@ impl Request {
         self,
         py: Python<'py>,
         module: &Bound<'py, PyModule>,
-        spares: &mut Spares,
+        object_cache: &mut ObjectCache,
     ) -> Answer {
         let application = module.getattr("application").unwrap();
         let log = Log::default();
         let errors = Bound::new(py, log.errors()).unwrap();
         let packet = packet(&self.vars);
         let mut builder = builder(py, &errors);
-        let input = spares
+        let input = object_cache
             .input(py, self.body.unwrap_or_else(Body::empty))
             .unwrap();
         let environ = builder
@@ -219,7 +219,7 @@ impl Request {
                 method: Method::of(packet.vars.as_ref()),
                 on_return: |_, _| {},
                 out: b"left over from the last request".to_vec(),
-                spares,
+                object_cache,
             },
         );
         Answer::new(py, completed, &self.peer, &log, module)

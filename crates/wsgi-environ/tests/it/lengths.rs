@@ -1,4 +1,4 @@
-//! Content-Length, and replies that have no body.
+//! Content-Length, and responses that have no body.
 
 use wsgi_environ::End;
 
@@ -104,7 +104,7 @@ def application(environ, start_response):
         assert_eq!(
             answer.failures,
             [format!(
-                "Violation application the reply has {sent} bytes, but its Content-Length is 9"
+                "Violation application the response has {sent} bytes, but its Content-Length is 9"
             )]
         );
     }

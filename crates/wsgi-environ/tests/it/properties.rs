@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyList};
 use wsgi_environ::{
-    Body, End, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ScriptName, ServerInfo,
-    Spares, respond,
+    Body, End, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ObjectCache, ScriptName,
+    ServerInfo, respond,
 };
 
 use crate::harness::{Give, INTERNAL_SERVER_ERROR, Log, Peer, packet, server_info};
@@ -247,7 +247,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_of_an_application_breaks_the_reply(
+    fn no_text_of_an_application_breaks_the_response(
         status in prop_oneof![
             "[0-9]{3}( [ -~]{0,8})?", "[0-9]{1,4}.{0,4}", any::<String>(),
         ],
@@ -276,9 +276,9 @@ proptest! {
             let environ = pyo3::types::PyDict::new(py);
             let method = if head { Method::Head } else { Method::Other };
             let peer = Arc::new(Peer::default());
-            let (out, spares) = (Vec::new(), &mut Spares::default());
+            let (out, object_cache) = (Vec::new(), &mut ObjectCache::default());
             let exchange =
-                Exchange { environ, input, errors, transport: peer, method, on_return: |_, _| {}, out, spares };
+                Exchange { environ, input, errors, transport: peer, method, on_return: |_, _| {}, out, object_cache };
             let completed = respond(&application, exchange);
 
             let wire: String = completed.tail.out.iter().copied().map(char::from).collect();

@@ -1,4 +1,4 @@
-use wsgi_environ::{Method, RequestError, content_length, reason_phrase, write_plain_reply};
+use wsgi_environ::{Method, RequestError, content_length, reason_phrase, write_plain_response};
 
 use crate::harness::packet;
 
@@ -82,9 +82,9 @@ fn method_is_head_only_if_spelled_so() {
 }
 
 #[test]
-fn plain_reply_has_a_length_and_a_known_reason() {
+fn plain_response_has_a_length_and_a_known_reason() {
     let mut out = b"kept".to_vec();
-    write_plain_reply(400, "no\n", Method::Other, &mut out);
+    write_plain_response(400, "no\n", Method::Other, &mut out);
     assert_eq!(
         out.escape_ascii().to_string(),
         "keptHTTP/1.1 400 Bad Request\\r\\nContent-Type: text/plain\\r\\n\
@@ -92,7 +92,7 @@ fn plain_reply_has_a_length_and_a_known_reason() {
     );
 
     out.clear();
-    write_plain_reply(400, "no\n", Method::Head, &mut out);
+    write_plain_response(400, "no\n", Method::Head, &mut out);
     assert!(out.ends_with(b"Content-Length: 3\r\n\r\n"));
 
     assert_eq!(reason_phrase(299), "Unknown");

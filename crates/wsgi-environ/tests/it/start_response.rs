@@ -139,7 +139,7 @@ fn wrong_types_are_type_errors_in_the_words_of_uwsgi() {
 }
 
 #[test]
-fn text_that_would_break_the_reply_is_a_value_error() {
+fn text_that_would_break_the_response_is_a_value_error() {
     let cases = [
         ("'', []", "not ''"),
         ("'2', []", "not '2'"),

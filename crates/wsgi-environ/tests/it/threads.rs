@@ -9,7 +9,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 use wsgi_environ::{
-    Body, Completed, End, Exchange, Input, Method, Rest, ScriptName, Spares, Transport, respond,
+    Body, Completed, End, Exchange, Input, Method, ObjectCache, Rest, ScriptName, Transport,
+    respond,
 };
 
 use crate::harness::{Log, builder, module, packet};
@@ -181,7 +182,7 @@ fn respond_over(gate: &Arc<Gate>, source: &str) -> (Completed, String) {
             method: Method::Other,
             on_return: |_, _| {},
             out: Vec::new(),
-            spares: &mut Spares::default(),
+            object_cache: &mut ObjectCache::default(),
         };
         let completed = respond(&module.getattr("application").unwrap(), exchange);
         (completed, module.getattr("seen").unwrap().to_string())
@@ -189,7 +190,7 @@ fn respond_over(gate: &Arc<Gate>, source: &str) -> (Completed, String) {
 }
 
 #[test]
-fn reply_waits_for_a_thread_that_writes() {
+fn response_waits_for_a_thread_that_writes() {
     let gate = Arc::new(Gate::default());
     let (completed, seen) = respond_over(
         &gate,
@@ -221,7 +222,7 @@ def application(environ, start_response):
 }
 
 #[test]
-fn thread_that_writes_for_ever_cannot_tear_the_reply() {
+fn thread_that_writes_for_ever_cannot_tear_the_response() {
     let gate = Arc::new(Gate::default());
     gate.open();
     let (completed, seen) = respond_over(

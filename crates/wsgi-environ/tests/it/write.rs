@@ -153,7 +153,7 @@ def application(environ, start_response):
     assert_eq!(answer.completed.end, End::PeerStalled);
     assert_eq!(
         answer.failures,
-        ["Call peer TimeoutError('the client did not take the reply in time')"]
+        ["Call peer TimeoutError('the client did not take the response in time')"]
     );
 }
 

@@ -7,7 +7,7 @@ use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wsgi_environ::{
-    Completed, End, HeadState, Method, Transport, reason_phrase, write_plain_reply,
+    Completed, End, HeadState, Method, Transport, reason_phrase, write_plain_response,
 };
 
 use crate::log::Entry;
@@ -88,7 +88,7 @@ impl PendingResponse {
         let method = revoked.head.kind();
         let text = format!("{}\n", reason_phrase(status));
         let mut bytes = Vec::new();
-        write_plain_reply(status, &text, method, &mut bytes);
+        write_plain_response(status, &text, method, &mut bytes);
         let body_bytes = match method {
             Method::Head => 0,
             Method::Other => text.len() as u64,

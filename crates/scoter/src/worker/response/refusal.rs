@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use thiserror::Error;
 use tracing::{debug, error, warn};
 use uwsgi_codec::DecodeError;
-use wsgi_environ::{Method, RequestError, reason_phrase, write_plain_reply};
+use wsgi_environ::{Method, RequestError, reason_phrase, write_plain_response};
 
 use crate::worker::connection::Connection;
 
@@ -163,7 +163,7 @@ impl Refusal {
                 Self::Spool(_) | Self::OutOfMemory(_) => format!("{reason}\n"),
                 _ => format!("{reason}: {self}\n"),
             };
-            write_plain_reply(code, &text, method, &mut response);
+            write_plain_response(code, &text, method, &mut response);
             if code == 503 {
                 let head = response.windows(2).position(|line_end| line_end == b"\r\n");
                 let at = head.map_or(0, |end| end + 2);

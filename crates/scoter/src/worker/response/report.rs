@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use tracing::{Level, debug, enabled, error, warn};
 use wsgi_environ::{
     Cause, Completed, End, Failure, Fault, InputFailure, Method, Note, Stage, Violation,
-    write_plain_reply,
+    write_plain_response,
 };
 
 use crate::fatal;
@@ -223,7 +223,7 @@ pub(crate) fn signal_handler_failed(py: Python<'_>, failure: &PyErr) {
 /// The response to a request that was lost by a fault of ours.
 pub(crate) fn internal_error(method: Method) -> Vec<u8> {
     let mut response = Vec::new();
-    write_plain_reply(500, "Internal Server Error\n", method, &mut response);
+    write_plain_response(500, "Internal Server Error\n", method, &mut response);
     response
 }
 

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use tracing::{debug, error};
 use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, Method, ScriptName, ServerInfo,
-    Spares, respond,
+    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, Method, ObjectCache, ScriptName,
+    ServerInfo, respond,
 };
 
 use crate::fatal;
@@ -58,7 +58,7 @@ pub(crate) struct Slot {
     application: Py<PyAny>,
     environ: EnvironBuilder,
     errors: Py<Errors>,
-    spares: Spares,
+    object_cache: ObjectCache,
     /// Where packets are received. It is used again whenever nobody holds a part of it.
     receive_buffer: BytesMut,
     /// Where heads are written, used again from response to response.
@@ -121,7 +121,7 @@ impl Slot {
             application: service.application.clone_ref(py),
             environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,
             errors,
-            spares: Spares::default(),
+            object_cache: ObjectCache::default(),
             receive_buffer: BytesMut::new(),
             head_buffer: Vec::new(),
             wake_policy: WakePolicy::default(),
@@ -580,7 +580,7 @@ impl Slot {
                 method: run.head.kind(),
                 on_return: fork::returned,
                 out: std::mem::take(&mut self.head_buffer),
-                spares: &mut self.spares,
+                object_cache: &mut self.object_cache,
             },
         ))
     }
@@ -592,7 +592,7 @@ impl Slot {
         run: Run<'_>,
         body: Body,
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Input>)> {
-        let input = self.spares.input(py, body)?;
+        let input = self.object_cache.input(py, body)?;
         let script_name = match run.head.packet.header.modifier1 {
             modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
             _ => ScriptName::AsSent,

@@ -11,9 +11,9 @@ use crate::head::Head;
 use crate::sending::{Lost, Sending};
 use crate::{Method, Note, Rest, Transport};
 
-/// The reply to one request as it stands: what `start_response`, `write` and
+/// The response to one request as it stands: what `start_response`, `write` and
 /// the iteration over the result work on in turn.
-pub(crate) struct Reply {
+pub(crate) struct Response {
     transport: Arc<dyn Transport>,
     method: Method,
     head: Option<Head>,
@@ -47,7 +47,7 @@ pub(crate) enum SendError {
     Lost(Lost),
 }
 
-impl Reply {
+impl Response {
     /// `out` is a buffer to be used again; what it holds is discarded.
     pub(crate) fn new(transport: Arc<dyn Transport>, method: Method, mut out: Vec<u8>) -> Self {
         out.clear();
@@ -253,7 +253,7 @@ impl Reply {
     }
 
     /// Finishes the head, adding the size of the body if it is known and may be
-    /// added. Returns whether the reply has a body.
+    /// added. Returns whether the response has a body.
     fn seal(&mut self, size: Option<u64>) -> Result<bool, SendError> {
         if let Some(lost) = self.lost {
             return Err(SendError::Lost(lost));
@@ -318,9 +318,9 @@ impl Reply {
     }
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
+        f.debug_struct("Response")
             .field("head", &self.head)
             .field("progress", &self.progress)
             .field("body_bytes", &self.body_bytes)

@@ -1,22 +1,22 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::reply::Reply;
+use crate::response::Response;
 use crate::{Body, Input, StartResponse};
 
-/// Objects of the last request that the next one may have: to make and to free
-/// them is a good part of what a small request costs.
+/// The Python-facing objects of the last request, for the next one to reuse: to
+/// create and to free them is a good part of what a small request costs.
 ///
 /// An object is kept only if nobody else has a reference to it when its request
-/// is over. So what an application holds on to never meets another request. Each
-/// slot has its own. Default: none is there.
+/// is over, so that what an application holds on to never meets another request.
+/// One for each thread that serves requests. Default: empty.
 #[derive(Debug, Default)]
-pub struct Spares {
+pub struct ObjectCache {
     input: Option<Py<Input>>,
     start_response: Option<Py<StartResponse>>,
 }
 
-impl Spares {
+impl ObjectCache {
     /// Returns the `wsgi.input` of the next request.
     ///
     /// # Errors
@@ -35,19 +35,19 @@ impl Spares {
     pub(crate) fn start_response<'py>(
         &mut self,
         py: Python<'py>,
-        reply: Reply,
+        response: Response,
     ) -> PyResult<Bound<'py, StartResponse>> {
         match self.start_response.take() {
             Some(start_response) => {
-                start_response.get().reset(reply);
+                start_response.get().reset(response);
                 Ok(start_response.into_bound(py))
             }
-            None => StartResponse::new(py, reply),
+            None => StartResponse::new(py, response),
         }
     }
 
-    /// Keeps what the application has let go of. All of it has been cut off from
-    /// the request.
+    /// Keeps the objects that the application has no reference to. They have been
+    /// detached from the request.
     pub(crate) fn keep(
         &mut self,
         input: Bound<'_, Input>,

@@ -6,12 +6,12 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// A `bytes` object that is being filled, and that nobody else knows of until then.
+/// Writes a `bytes` object, which nobody else has a reference to until it is full.
 ///
 /// Its memory is the system's until something is written to it, so that the part
 /// which never arrives costs nothing.
 #[derive(Debug)]
-pub(super) struct Unseen {
+pub(super) struct BytesWriter {
     object: Py<PyBytes>,
     start: Buffer,
     size: usize,
@@ -28,7 +28,7 @@ struct Buffer(*mut u8);
 // SAFETY: it points into an object that its owner keeps, and is used through that owner alone.
 unsafe impl Send for Buffer {}
 
-impl Unseen {
+impl BytesWriter {
     /// Makes an object of `size` bytes, which is not 0, and allocates it without
     /// touching the memory.
     ///
@@ -98,14 +98,14 @@ impl Unseen {
         self.advance(count);
     }
 
-    /// Shows the object, which must be full.
+    /// Returns the object, which must be full.
     pub(super) fn into_bytes(self, py: Python<'_>) -> Bound<'_, PyBytes> {
         assert!(self.is_full(), "bytes that nobody wrote");
         self.object.into_bound(py)
     }
 }
 
-impl AsRef<[u8]> for Unseen {
+impl AsRef<[u8]> for BytesWriter {
     /// Returns the bytes that have been filled.
     fn as_ref(&self) -> &[u8] {
         #[expect(unsafe_code, reason = "this is what the type is for")]

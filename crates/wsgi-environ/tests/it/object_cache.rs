@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use pyo3::prelude::*;
-use wsgi_environ::{Body, Spares};
+use wsgi_environ::{Body, ObjectCache};
 
 use crate::harness::{Request, module};
 
@@ -28,11 +28,12 @@ def application(environ, start_response):
     return [input.read(), b'!']
 ",
         );
-        let mut spares = Spares::default();
+        let mut object_cache = ObjectCache::default();
         for text in ["first\n1", "second\n2", "third\n3"] {
-            let answer = Request::new()
-                .body(body(text))
-                .answer_with(py, &module, &mut spares);
+            let answer =
+                Request::new()
+                    .body(body(text))
+                    .answer_with(py, &module, &mut object_cache);
             answer.assert_wire(&format!("HTTP/1.1 200 OK\r\n\r\n{text}!"));
         }
     });
@@ -50,13 +51,13 @@ def application(environ, start_response):
     return [environ['wsgi.input'].read()]
 ",
         );
-        let mut spares = Spares::default();
-        let new = format!("{spares:?}");
+        let mut object_cache = ObjectCache::default();
+        let new = format!("{object_cache:?}");
         assert_eq!(new.matches("None").count(), 2, "{new}");
         Request::new()
             .body(body("body"))
-            .answer_with(py, &module, &mut spares);
-        let used = format!("{spares:?}");
+            .answer_with(py, &module, &mut object_cache);
+        let used = format!("{object_cache:?}");
         assert_eq!(used.matches("Some").count(), 2, "{used}");
     });
 }
@@ -103,11 +104,11 @@ def application(environ, start_response):
         );
         Python::attach(|py| {
             let module = module(py, &source);
-            let mut spares = Spares::default();
+            let mut object_cache = ObjectCache::default();
             let mut answer = |text| {
                 Request::new()
                     .body(body(text))
-                    .answer_with(py, &module, &mut spares)
+                    .answer_with(py, &module, &mut object_cache)
             };
             assert_eq!(answer("").body(), "first", "{name}");
             for text in ["second", "third"] {

@@ -128,7 +128,7 @@ def application(environ, start_response):
 }
 
 #[test]
-fn things_that_are_no_reply_are_a_500_that_says_what_is() {
+fn things_that_are_no_response_are_a_500_that_says_what_is() {
     let cases = [
         (
             "None",
@@ -142,27 +142,30 @@ fn things_that_are_no_reply_are_a_500_that_says_what_is() {
             "'text'",
             "the application returned str: a list of bytes is needed (encode the text)",
         ),
-        ("['text']", "item 0 of the reply is str, not bytes"),
+        ("['text']", "item 0 of the response is str, not bytes"),
         (
             "[b'fine', b'', 'text']",
-            "item 2 of the reply is str, not bytes",
+            "item 2 of the response is str, not bytes",
         ),
-        ("(b'fine', 7)", "item 1 of the reply is int, not bytes"),
-        ("[None]", "item 0 of the reply is NoneType, not bytes"),
+        ("(b'fine', 7)", "item 1 of the response is int, not bytes"),
+        ("[None]", "item 0 of the response is NoneType, not bytes"),
         (
             "[bytearray(b'x')]",
-            "item 0 of the reply is bytearray, not bytes",
+            "item 0 of the response is bytearray, not bytes",
         ),
         (
             "[memoryview(b'x')]",
-            "item 0 of the reply is memoryview, not bytes",
+            "item 0 of the response is memoryview, not bytes",
         ),
         (
             "(c for c in [b'', 'text'])",
-            "item 1 of the reply is str, not bytes",
+            "item 1 of the response is str, not bytes",
         ),
-        ("bytearray(b'x')", "item 0 of the reply is int, not bytes"),
-        ("{'a': 1}", "item 0 of the reply is str, not bytes"),
+        (
+            "bytearray(b'x')",
+            "item 0 of the response is int, not bytes",
+        ),
+        ("{'a': 1}", "item 0 of the response is str, not bytes"),
     ];
     for (result, message) in cases {
         println!("{result}");
@@ -179,7 +182,7 @@ def application(environ, start_response):
 }
 
 #[test]
-fn wrong_item_after_the_head_cuts_the_reply_short() {
+fn wrong_item_after_the_head_cuts_the_response_short() {
     let answer = Request::new().run(
         "
 def application(environ, start_response):
@@ -192,7 +195,7 @@ def application(environ, start_response):
     assert_eq!(answer.completed.end, End::CutShort);
     assert_eq!(
         answer.failures,
-        ["Violation application item 1 of the reply is str, not bytes"]
+        ["Violation application item 1 of the response is str, not bytes"]
     );
 }
 
