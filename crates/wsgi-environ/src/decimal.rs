@@ -20,18 +20,5 @@ pub(crate) fn parse(text: &[u8]) -> Result<u64, NotDecimal> {
         .ok_or(NotDecimal::TooLarge)
 }
 
-/// Appends the digits of a number.
-pub(crate) fn write(mut number: u64, out: &mut Vec<u8>) {
-    let start = out.len();
-    loop {
-        out.push(b'0' + (number % 10) as u8);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out[start..].reverse();
-}
-
 // What fits every language's signed file offset.
 const MAX: u64 = i64::MAX as u64;

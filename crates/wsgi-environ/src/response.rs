@@ -6,7 +6,6 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use crate::decimal;
 use crate::head::Head;
 use crate::sending::{Lost, Sending};
 use crate::{Method, Note, Rest, Transport};
@@ -264,7 +263,8 @@ impl Response {
             if let Some(size) = size.filter(|_| head.may_add_length()) {
                 head.content_length = Some(size);
                 self.out.extend_from_slice(b"Content-Length: ");
-                decimal::write(size, &mut self.out);
+                self.out
+                    .extend_from_slice(itoa::Buffer::new().format(size).as_bytes());
                 self.out.extend_from_slice(b"\r\n");
             }
             self.out.extend_from_slice(b"\r\n");
