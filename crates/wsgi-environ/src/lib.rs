@@ -90,7 +90,7 @@
 
 mod checkout;
 mod completed;
-mod conclusion;
+mod completion;
 mod decimal;
 mod environ;
 mod errors;
@@ -104,10 +104,10 @@ mod reason;
 mod request;
 mod respond;
 mod response;
-mod sending;
 mod start_response;
 mod text;
 mod transport;
+mod vectored_send;
 
 pub use crate::completed::{
     Cause, Completed, End, Failure, Fault, HeadState, Note, Rest, Stage, Tail, Violation,

@@ -1,12 +1,13 @@
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::conclusion::{conclude, without_response};
+use crate::completion::{complete, without_response};
 use crate::file_wrapper::FileRange;
-use crate::response::{Appetite, Response, SendError};
+use crate::response::{Response, SendError};
 use crate::text::type_name;
 use crate::{
     Cause, Completed, Errors, FileWrapper, Input, Method, ObjectCache, Rest, Stage, StartResponse,
@@ -101,7 +102,7 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
     object_cache.keep(input, start_response);
 
     match response {
-        Some(response) => conclude(response, outcome, closing, ended, method),
+        Some(response) => complete(response, outcome, closing, ended, method),
         None => without_response(outcome, closing, ended),
     }
 }
@@ -215,8 +216,8 @@ impl<'py> Driver<'_, 'py> {
                 _ => None,
             };
             match self.response(|response| response.send(self.py(), &part, size))? {
-                Some(Appetite::More) => {}
-                Some(Appetite::Enough) | None => return Ok(Rest::Nothing),
+                Some(ControlFlow::Continue(())) => {}
+                Some(ControlFlow::Break(())) | None => return Ok(Rest::Nothing),
             }
         }
         self.end(Response::end)?;
@@ -253,7 +254,7 @@ impl<'py> Driver<'_, 'py> {
         &self,
         work: impl FnOnce(&mut Response) -> Result<R, SendError>,
     ) -> Result<Option<R>, Cause> {
-        unless_lost(self.start_response.get().with_response(self.py(), work))
+        unless_disconnected(self.start_response.get().with_response(self.py(), work))
     }
 
     /// Works on the response for the last time: the application is done with it.
@@ -264,7 +265,7 @@ impl<'py> Driver<'_, 'py> {
         work: impl FnOnce(&mut Response) -> Result<R, SendError>,
     ) -> Result<Option<R>, Cause> {
         self.ended = self.start_response.get().finish(self.py());
-        unless_lost(self.ended.as_mut().map(work))
+        unless_disconnected(self.ended.as_mut().map(work))
     }
 
     /// Ends the response where that has not been done. `None` if a panic took it along.
@@ -274,11 +275,11 @@ impl<'py> Driver<'_, 'py> {
     }
 }
 
-fn unless_lost<R>(result: Option<Result<R, SendError>>) -> Result<Option<R>, Cause> {
+fn unless_disconnected<R>(result: Option<Result<R, SendError>>) -> Result<Option<R>, Cause> {
     match result {
         Some(Ok(result)) => Ok(Some(result)),
         Some(Err(SendError::NotStarted)) => Err(Cause::Violation(Violation::NoStartResponse)),
-        Some(Err(SendError::Lost(_))) | None => Ok(None),
+        Some(Err(SendError::Peer(_))) | None => Ok(None),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::mem;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -7,7 +8,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::head::Head;
-use crate::sending::{Lost, Sending};
+use crate::vectored_send::{PeerError, VectoredSend};
 use crate::{Method, Note, Rest, Transport};
 
 /// The response to one request as it stands: what `start_response`, `write` and
@@ -21,7 +22,7 @@ pub(crate) struct Response {
     out: Vec<u8>,
     body_bytes: u64,
     excess: u64,
-    lost: Option<Lost>,
+    peer_error: Option<PeerError>,
 }
 
 /// How far the head has come. It cannot be replaced once it is sealed.
@@ -32,18 +33,11 @@ enum Progress {
     Sent,
 }
 
-/// Whether there is any use for more of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Appetite {
-    More,
-    Enough,
-}
-
 /// Why a part of the body cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {
     NotStarted,
-    Lost(Lost),
+    Peer(PeerError),
 }
 
 impl Response {
@@ -58,7 +52,7 @@ impl Response {
             out,
             body_bytes: 0,
             excess: 0,
-            lost: None,
+            peer_error: None,
         }
     }
 
@@ -84,8 +78,8 @@ impl Response {
         !self.is_sealed() && self.head.as_ref().is_some_and(Head::may_add_length)
     }
 
-    pub(crate) fn lost(&self) -> Option<Lost> {
-        self.lost
+    pub(crate) fn peer_error(&self) -> Option<PeerError> {
+        self.peer_error
     }
 
     pub(crate) fn body_bytes(&self) -> u64 {
@@ -126,6 +120,7 @@ impl Response {
     }
 
     /// Sends a part of the body at once, behind the head if that has not left.
+    /// Breaks where no more of the body is to be sent.
     ///
     /// `size` is that of the whole body, where it is known.
     pub(crate) fn send(
@@ -133,23 +128,23 @@ impl Response {
         py: Python<'_>,
         part: &Bound<'_, PyBytes>,
         size: Option<u64>,
-    ) -> Result<Appetite, SendError> {
+    ) -> Result<ControlFlow<()>, SendError> {
         let part = part.as_bytes();
         // PEP 3333: headers must not be sent "until there is actual body data
         // available".
         if part.is_empty() {
-            return Ok(Appetite::More);
+            return Ok(ControlFlow::Continue(()));
         }
         let has_body = self.seal(size)?;
         let wanted = if has_body { self.admit(part) } else { &[] };
         if !has_body {
             self.excess = self.excess.saturating_add(part.len() as u64);
         }
-        self.transmit(py, wanted).map_err(SendError::Lost)?;
+        self.transmit(py, wanted).map_err(SendError::Peer)?;
         if self.excess == 0 {
-            Ok(Appetite::More)
+            Ok(ControlFlow::Continue(()))
         } else {
-            Ok(Appetite::Enough)
+            Ok(ControlFlow::Break(()))
         }
     }
 
@@ -254,8 +249,8 @@ impl Response {
     /// Finishes the head, adding the size of the body if it is known and may be
     /// added. Returns whether the response has a body.
     fn seal(&mut self, size: Option<u64>) -> Result<bool, SendError> {
-        if let Some(lost) = self.lost {
-            return Err(SendError::Lost(lost));
+        if let Some(peer_error) = self.peer_error {
+            return Err(SendError::Peer(peer_error));
         }
         let head = self.head.as_mut().ok_or(SendError::NotStarted)?;
         if self.progress == Progress::Open {
@@ -295,25 +290,25 @@ impl Response {
     }
 
     /// Sends what waits in `out` and then a part of the body.
-    fn transmit(&mut self, py: Python<'_>, part: &[u8]) -> Result<(), Lost> {
+    fn transmit(&mut self, py: Python<'_>, part: &[u8]) -> Result<(), PeerError> {
         self.progress = Progress::Sent;
-        let mut sending = Sending::new(&self.out, part);
+        let mut send = VectoredSend::new(&self.out, part);
         let transport = &*self.transport;
-        if sending.is_done() {
+        if send.is_done() {
             return Ok(());
         }
         let mut result = Ok(());
         // A small piece is gone sooner than another thread could be let run.
         if part.len() < DETACHED_SEND {
-            result = sending.try_once(transport);
+            result = send.try_once(transport);
         }
-        if result.is_ok() && !sending.is_done() {
-            result = py.detach(|| sending.finish(transport));
+        if result.is_ok() && !send.is_done() {
+            result = py.detach(|| send.finish(transport));
         }
-        let body = sending.sent().saturating_sub(self.out.len());
+        let body = send.sent().saturating_sub(self.out.len());
         self.body_bytes += body as u64;
         self.out.clear();
-        self.lost = result.err();
+        self.peer_error = result.err();
         result
     }
 }

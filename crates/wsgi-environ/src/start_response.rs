@@ -9,8 +9,8 @@ use pyo3::types::{PyBytes, PyTraceback, PyTuple};
 
 use crate::checkout::{Checkout, Unavailable};
 use crate::response::{Response, SendError};
-use crate::sending::Lost;
 use crate::text::type_name;
+use crate::vectored_send::PeerError;
 
 /// `start_response`: takes status and headers and returns `write`.
 ///
@@ -134,8 +134,10 @@ impl Write {
             .map_err(|reason| unavailable("write()", reason))?
             .map(drop)
             .map_err(|error| match error {
-                SendError::Lost(Lost::Gone) => PyBrokenPipeError::new_err("the client went away"),
-                SendError::Lost(Lost::Stalled) => {
+                SendError::Peer(PeerError::Gone) => {
+                    PyBrokenPipeError::new_err("the client went away")
+                }
+                SendError::Peer(PeerError::Stalled) => {
                     PyTimeoutError::new_err("the client did not take the response in time")
                 }
                 // There is no `write` before `start_response` was called.

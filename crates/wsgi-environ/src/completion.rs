@@ -1,21 +1,21 @@
 use crate::plain_response::write_plain_response;
 use crate::reason::reason_phrase;
 use crate::response::Response;
-use crate::sending::Lost;
+use crate::vectored_send::PeerError;
 use crate::{
     Cause, Completed, End, Failure, Fault, HeadState, InputEnd, InputFailure, Method, Rest, Tail,
     Violation,
 };
 
 /// Makes the answer to the request out of what became of it.
-pub(crate) fn conclude(
+pub(crate) fn complete(
     mut response: Response,
     outcome: Result<Rest, Cause>,
     closing: Option<Cause>,
     input: InputEnd,
     method: Method,
 ) -> Completed {
-    let lost = response.lost();
+    let peer_error = response.peer_error();
     let (rest, cause) = match outcome {
         Ok(rest) => (rest, None),
         Err(cause) => (Rest::Nothing, Some(cause)),
@@ -27,7 +27,7 @@ pub(crate) fn conclude(
     };
     let missed = response
         .missed_length()
-        .filter(|_| !failed && lost.is_none());
+        .filter(|_| !failed && peer_error.is_none());
     let sent = response.body_bytes();
 
     let fault = |peers: bool| {
@@ -40,7 +40,7 @@ pub(crate) fn conclude(
     let failures = [
         cause.map(|cause| Failure {
             cause,
-            fault: fault(lost.is_some() || refusal.is_some()),
+            fault: fault(peer_error.is_some() || refusal.is_some()),
         }),
         missed.map(|declared| Failure {
             cause: Cause::Violation(Violation::BodyTooShort { declared, sent }),
@@ -48,7 +48,7 @@ pub(crate) fn conclude(
         }),
         closing.map(|cause| Failure {
             cause,
-            fault: fault(lost.is_some()),
+            fault: fault(peer_error.is_some()),
         }),
     ]
     .into_iter()
@@ -59,9 +59,9 @@ pub(crate) fn conclude(
         let out = response.abandon_head();
         return error_response(refusal.unwrap_or(500), method, out, failures, input);
     }
-    let end = match lost {
-        Some(Lost::Gone) => End::PeerGone,
-        Some(Lost::Stalled) => End::PeerStalled,
+    let end = match peer_error {
+        Some(PeerError::Gone) => End::PeerGone,
+        Some(PeerError::Stalled) => End::PeerStalled,
         None if missed.is_some() => End::CutShort,
         None if failed && !response.is_complete() => End::CutShort,
         None => End::Complete,

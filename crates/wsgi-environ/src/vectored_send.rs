@@ -2,15 +2,15 @@ use std::io::{self, IoSlice};
 
 use crate::Transport;
 
-/// Two pieces on their way to the client, one behind the other.
+/// A send of two buffers, one behind the other, that may need several system calls.
 #[derive(Debug)]
-pub(crate) struct Sending<'a> {
+pub(crate) struct VectoredSend<'a> {
     head: &'a [u8],
     part: &'a [u8],
     sent: usize,
 }
 
-impl<'a> Sending<'a> {
+impl<'a> VectoredSend<'a> {
     pub(crate) fn new(head: &'a [u8], part: &'a [u8]) -> Self {
         Self {
             head,
@@ -28,7 +28,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Sends what the client takes at once, maybe nothing.
-    pub(crate) fn try_once(&mut self, transport: &dyn Transport) -> Result<(), Lost> {
+    pub(crate) fn try_once(&mut self, transport: &dyn Transport) -> Result<(), PeerError> {
         let head = self.head.get(self.sent..).unwrap_or_default();
         let part = &self.part[self.sent.saturating_sub(self.head.len())..];
         let pieces = [IoSlice::new(head), IoSlice::new(part)];
@@ -38,18 +38,18 @@ impl<'a> Sending<'a> {
             &pieces[..]
         };
         match transport.try_send(pieces) {
-            Ok(0) => Err(Lost::Gone),
+            Ok(0) => Err(PeerError::Gone),
             Ok(n) => {
                 let left = self.head.len() + self.part.len() - self.sent;
                 self.sent += n.min(left);
                 Ok(())
             }
-            Err(error) => Lost::from_error(&error),
+            Err(error) => PeerError::from_error(&error),
         }
     }
 
     /// Sends the rest, waiting for the client where it must.
-    pub(crate) fn finish(&mut self, transport: &dyn Transport) -> Result<(), Lost> {
+    pub(crate) fn finish(&mut self, transport: &dyn Transport) -> Result<(), PeerError> {
         loop {
             let before = self.sent;
             self.try_once(transport)?;
@@ -59,20 +59,20 @@ impl<'a> Sending<'a> {
             if self.sent == before {
                 transport
                     .wait_writable()
-                    .or_else(|error| Lost::from_error(&error))?;
+                    .or_else(|error| PeerError::from_error(&error))?;
             }
         }
     }
 }
 
-/// Why nothing can be sent any more.
+/// Why nothing more can be sent to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum PeerError {
     Gone,
     Stalled,
 }
 
-impl Lost {
+impl PeerError {
     /// Tells the end of a connection from a reason to try again.
     fn from_error(error: &io::Error) -> Result<(), Self> {
         match error.kind() {
