@@ -17,7 +17,6 @@ use super::clock::Clock;
 use super::destination::Destination;
 use super::format::{Process, Record, write_line};
 use super::identity::{self, Identity};
-use super::request_id::RequestId;
 use super::streams;
 use crate::config::{AccessLogFormat, AccessLogTo};
 use crate::request_head::RequestHead;
@@ -26,7 +25,6 @@ use crate::request_head::RequestHead;
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) head: Arc<RequestHead>,
-    pub(crate) request_id: RequestId,
     pub(crate) status: u16,
     /// Bytes behind the head.
     pub(crate) body_bytes: u64,
@@ -368,13 +366,11 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::request_id::RequestIds;
     use super::*;
 
     fn entry(uri: &str) -> Entry {
         let head = RequestHead::of([("REQUEST_URI", uri)]);
         Entry {
-            request_id: RequestIds::new().unwrap().of(&head.packet.vars, None),
             head: Arc::new(head),
             status: 200,
             body_bytes: 0,

@@ -1,4 +1,4 @@
-use uwsgi_codec::Var;
+use uwsgi_codec::{Var, Vars};
 
 use super::Param;
 
@@ -13,7 +13,7 @@ pub(super) struct Index {
 /// Where a value stands in its block, which is at most 65,535 bytes long; at 0, where no
 /// value can stand, if there is none.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
+struct Place {
     start: u16,
     len: u16,
 }
@@ -41,8 +41,10 @@ impl Index {
         self.params[param as usize] = Place::of(var);
     }
 
-    pub(super) fn param(&self, param: Param) -> Place {
-        self.params[param as usize]
+    /// A value among the variables that were noted, unless it is absent or empty.
+    pub(super) fn value<'a>(&self, param: Param, vars: &'a Vars) -> Option<&'a [u8]> {
+        let value = self.params[param as usize].of_block(vars.as_bytes());
+        (!value.is_empty()).then_some(value)
     }
 }
 
@@ -56,7 +58,7 @@ impl Place {
     }
 
     /// The value in its block.
-    pub(super) fn of_block(self, block: &[u8]) -> &[u8] {
+    fn of_block(self, block: &[u8]) -> &[u8] {
         let start = usize::from(self.start);
         &block[start..start + usize::from(self.len)]
     }

@@ -2,6 +2,7 @@
 
 mod index;
 mod missing_vars;
+mod request_id;
 mod request_start;
 
 use std::time::{Duration, SystemTime};
@@ -10,16 +11,18 @@ use bytes::BytesMut;
 use uwsgi_codec::{DecodeError, Limits, Packet, VarsRef};
 use wsgi_environ::{ContentLength, Method, RequestError};
 
-use self::index::{Index, Place};
+use self::index::Index;
 use self::request_start::time_since_epoch;
 use crate::scoreboard::Label;
 
 pub(crate) use self::missing_vars::MissingVars;
+pub(crate) use self::request_id::{RequestId, RequestIds};
 
 /// A decoded packet, and where its variables are.
 #[derive(Debug)]
 pub(crate) struct RequestHead {
     pub(crate) packet: Packet,
+    pub(crate) request_id: RequestId,
     index: Index,
     length: Result<u64, RequestError>,
 }
@@ -60,7 +63,8 @@ impl Param {
 }
 
 impl RequestHead {
-    /// Takes a packet from the front of `buffer`; `None` if it is not complete yet.
+    /// Takes a packet from the front of `buffer`; `None` if it is not complete yet. Where it has
+    /// no request id, `ids` makes one.
     ///
     /// # Errors
     ///
@@ -68,6 +72,7 @@ impl RequestHead {
     pub(crate) fn decode(
         buffer: &mut BytesMut,
         limits: &Limits,
+        ids: &RequestIds,
     ) -> Result<Option<Self>, DecodeError> {
         let mut index = Index::default();
         let mut length = Ok(ContentLength::default());
@@ -80,6 +85,7 @@ impl RequestHead {
             _ => index.note(var),
         })?;
         Ok(packet.map(|packet| Self {
+            request_id: ids.of(&packet.vars, index.value(Param::RequestId, &packet.vars)),
             packet,
             index,
             length: length.map(|length| length.get().unwrap_or(0)),
@@ -92,7 +98,7 @@ impl RequestHead {
 
     /// A variable, unless it is absent or empty.
     pub(crate) fn param(&self, param: Param) -> Option<&[u8]> {
-        Some(self.at(self.index.param(param))).filter(|value| !value.is_empty())
+        self.index.value(param, &self.packet.vars)
     }
 
     /// The length of the body, in bytes.
@@ -102,6 +108,16 @@ impl RequestHead {
     /// Those of `CONTENT_LENGTH`.
     pub(crate) fn content_length(&self) -> Result<u64, RequestError> {
         self.length.clone()
+    }
+
+    /// The method for the log.
+    pub(crate) fn method_text(&self) -> String {
+        text(self.param(Param::Method))
+    }
+
+    /// The URI for the log.
+    pub(crate) fn uri_text(&self) -> String {
+        text(self.uri())
     }
 
     /// What the method says about the response.
@@ -123,25 +139,26 @@ impl RequestHead {
     }
 
     /// The request as people know it.
-    pub(crate) fn label<'a>(&'a self, request_id: &'a [u8]) -> Label<'a> {
+    pub(crate) fn label(&self) -> Label<'_> {
         Label {
             method: self.param(Param::Method).unwrap_or_default(),
             uri: self.uri().unwrap_or_default(),
-            request_id,
+            request_id: self.request_id.as_bytes(),
         }
     }
 
-    /// How long ago the front end passed the request on, if it says so credibly: `HTTP_X_REQUEST_START`, as nginx-conf sends it.
+    /// How long ago the front end passed the request on, if it says so credibly:
+    /// `HTTP_X_REQUEST_START`, as nginx-conf sends it.
     pub(crate) fn front_end_age(&self) -> Option<Duration> {
         let request_start = time_since_epoch(self.param(Param::RequestStart)?)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let age = now.ok()?.checked_sub(request_start);
         age.filter(|age| *age <= MAX_AGE)
     }
+}
 
-    fn at(&self, place: Place) -> &[u8] {
-        place.of_block(self.packet.vars.as_bytes())
-    }
+fn text(value: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }
 
 /// Nobody waits longer: nginx gives up after `uwsgi_read_timeout`, 60 s unless set. What says
@@ -159,7 +176,7 @@ impl RequestHead {
         let mut packet = uwsgi_codec::PacketBuilder::new();
         packet.vars(vars).unwrap();
         let mut wire = BytesMut::from(&*packet.to_vec().unwrap());
-        Self::decode(&mut wire, &Limits::default())
+        Self::decode(&mut wire, &Limits::default(), &RequestIds::new().unwrap())
             .unwrap()
             .unwrap()
     }
@@ -199,6 +216,6 @@ mod tests {
             ("REQUEST_METHOD", "HEAD"),
         ]);
         assert_eq!(head.kind(), Method::Head);
-        assert_eq!(head.label(b"").uri, b"/path");
+        assert_eq!(head.label().uri, b"/path");
     }
 }

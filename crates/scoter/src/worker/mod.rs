@@ -34,10 +34,10 @@ use crate::file_limit;
 use crate::jitter::enlarge;
 use crate::line::FromWorker;
 use crate::listen::Listener;
-use crate::log::{AccessLog, RequestId, RequestIds};
+use crate::log::AccessLog;
 use crate::pool::Pool;
 use crate::process::DAMAGED;
-use crate::request_head::{MissingVars, Param, RequestHead};
+use crate::request_head::{MissingVars, RequestHead, RequestIds};
 use crate::scoreboard::{Phase, Scoreboard};
 use connection::ConnectionTimeouts;
 use reactor::late_body::LateBodies;
@@ -61,7 +61,6 @@ pub(crate) struct Shared {
     /// What every slot is doing.
     pub(crate) board: Arc<Scoreboard>,
     pub(crate) master: MasterLink,
-    request_ids: RequestIds,
     slow_request: Option<Duration>,
     serving: AtomicBool,
     missing_vars_known: AtomicBool,
@@ -116,7 +115,6 @@ impl Shared {
             stop: Stop::new()?,
             board,
             master,
-            request_ids: RequestIds::new()?,
             slow_request: options.slow_request.map(|time| time.0),
             serving: AtomicBool::new(false),
             missing_vars_known: AtomicBool::new(false),
@@ -126,6 +124,7 @@ impl Shared {
                 max_body: options.max_body.map_or(u64::MAX, |size| size.0 as u64),
                 body_buffer: options.body_buffer.0,
                 buffer_body: options.buffer_body,
+                request_ids: RequestIds::new()?,
             },
             admission: Admission::new(options.queue_timeout.map(|longest| longest.0)),
             overload: Overload::default(),
@@ -188,12 +187,6 @@ impl Shared {
     /// Says that the slots run from now on, so that a stop has to wait for them.
     pub(crate) fn begin_serving(&self) {
         self.serving.store(true, Ordering::Release);
-    }
-
-    /// Takes the id of a request from its variables, or makes one.
-    fn request_id(&self, head: &RequestHead) -> RequestId {
-        let vars = &head.packet.vars;
-        self.request_ids.of(vars, head.param(Param::RequestId))
     }
 
     /// Requests that the application is running now.

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::super::access::Entry;
 use super::super::clock::Moment;
-use super::super::request_id::RequestIds;
 use super::{Process, Record};
-use crate::request_head::{Param, RequestHead};
+use crate::request_head::RequestHead;
 
 /// A request with these vars.
 pub(super) fn entry<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Entry
@@ -16,9 +15,7 @@ where
     V: AsRef<[u8]>,
 {
     let head = RequestHead::of(vars);
-    let ids = RequestIds::new().unwrap();
     Entry {
-        request_id: ids.of(&head.packet.vars, head.param(Param::RequestId)),
         head: Arc::new(head),
         status: 200,
         body_bytes: 12,

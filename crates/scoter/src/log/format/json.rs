@@ -47,7 +47,7 @@ pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
         remote_user: text(Param::RemoteUser),
         referer: text(Param::Referer),
         user_agent: text(Param::UserAgent),
-        request_id: record.entry.request_id.as_str(),
+        request_id: head.request_id.as_str(),
         trace_id: trace.map(|trace| trace.trace_id),
         span_id: trace.map(|trace| trace.span_id),
         worker: record.process.worker,

@@ -235,7 +235,7 @@ fn write_known(line: &mut Vec<u8>, known: Known, record: &Record<'_>) {
     let _ = match known {
         Known::Request => return write_request(line, head),
         Known::RequestUri => return write_uri(line, head),
-        Known::RequestId => return escape(line, Some(entry.request_id.as_bytes())),
+        Known::RequestId => return escape(line, Some(head.request_id.as_bytes())),
         Known::TraceId => return escape(line, trace().map(|trace| trace.trace_id.as_bytes())),
         Known::SpanId => return escape(line, trace().map(|trace| trace.span_id.as_bytes())),
         Known::Status => write!(line, "{}", entry.status),

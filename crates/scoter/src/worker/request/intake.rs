@@ -9,8 +9,7 @@ use uwsgi_codec::{Limits, modifier};
 use wsgi_environ::Body;
 
 use crate::config::BufferBody;
-use crate::log::RequestId;
-use crate::request_head::RequestHead;
+use crate::request_head::{RequestHead, RequestIds};
 use crate::worker::connection::Connection;
 use crate::worker::response::refusal::Refusal;
 
@@ -20,7 +19,6 @@ use crate::worker::response::refusal::Refusal;
 pub(crate) struct Request {
     pub(crate) connection: Arc<Connection>,
     pub(crate) head: Arc<RequestHead>,
-    pub(crate) request_id: RequestId,
     pub(crate) body: Body,
     /// Whether the peer has sent more than its request, and may be sending still.
     pub(crate) overrun: bool,
@@ -52,6 +50,7 @@ pub(crate) struct Intake {
     pub(crate) max_body: u64,
     pub(crate) body_buffer: usize,
     pub(crate) buffer_body: BufferBody,
+    pub(crate) request_ids: RequestIds,
 }
 
 /// What the bytes received so far amount to.
@@ -70,7 +69,7 @@ pub(crate) enum Stage {
 impl Intake {
     /// Judges what has been received.
     pub(crate) fn examine(&self, buffer: &mut BytesMut) -> Result<Stage, Refusal> {
-        let Some(head) = RequestHead::decode(buffer, &self.limits)? else {
+        let Some(head) = RequestHead::decode(buffer, &self.limits, &self.request_ids)? else {
             return Ok(Stage::Packet);
         };
         match head.packet.header.modifier1 {
@@ -128,11 +127,10 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::time::SystemTime;
 
-    use uwsgi_codec::{PacketBuilder, Vars};
+    use uwsgi_codec::PacketBuilder;
 
     use super::*;
     use crate::listen::Family;
-    use crate::log::RequestIds;
     use crate::worker::connection::ConnectionTimeouts;
     use crate::worker::response::refusal::Answer;
 
@@ -154,7 +152,6 @@ mod tests {
                 since: connection.accepted() + Duration::from_secs(arriving),
                 connection: Arc::clone(&connection),
                 head: Arc::clone(&head),
-                request_id: RequestIds::new().unwrap().of(&Vars::default(), None),
                 body: Body::empty(),
                 overrun: false,
                 permit: None,
@@ -172,6 +169,7 @@ mod tests {
             max_body: 1_000,
             body_buffer,
             buffer_body,
+            request_ids: RequestIds::new().unwrap(),
         }
     }
 

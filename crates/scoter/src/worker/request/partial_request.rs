@@ -152,7 +152,6 @@ pub(crate) async fn conclude(
         Ok(Received::Request(head, body, overrun)) => {
             shared.ready.push(Request {
                 connection,
-                request_id: shared.request_id(&head),
                 head,
                 body,
                 overrun,

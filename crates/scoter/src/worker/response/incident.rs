@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tracing::{Level, debug, enabled, error, warn};
 
-use crate::log::{Entry, RequestId, say, say_soon};
+use crate::log::{Entry, say, say_soon};
 use crate::request_head::RequestHead;
-use crate::worker::response::report::{self, Subject};
+use crate::worker::response::report;
 use crate::worker::response::send_buffer::SendError;
 
 /// Data, because it may be a task of the reactor that finds out: standard error may be slow, and
@@ -23,7 +23,7 @@ pub(crate) enum Incident {
 /// A response that could not be sent whole.
 #[derive(Debug)]
 pub(crate) struct Loss {
-    request: Option<(Arc<RequestHead>, RequestId)>,
+    head: Option<Arc<RequestHead>>,
     kind: LossKind,
     error: SendError,
     unsent_bytes: u64,
@@ -62,9 +62,9 @@ impl Incident {
         if kind == LossKind::PeerGone && !enabled!(Level::DEBUG) {
             return None;
         }
-        let request = entry.map(|entry| (Arc::clone(&entry.head), entry.request_id.clone()));
+        let head = entry.map(|entry| Arc::clone(&entry.head));
         Some(Box::new(Self::Lost(Loss {
-            request,
+            head,
             kind,
             error,
             unsent_bytes,
@@ -96,16 +96,16 @@ impl Finder {
 
 impl Loss {
     fn log(&self) {
-        let subject = self.request.as_ref();
-        let subject = subject.map(|(head, request_id)| Subject { head, request_id });
-        let (method, uri) = (subject.map(Subject::method), subject.map(Subject::uri));
-        let request_id = subject.map(Subject::request_id);
+        let head = self.head.as_deref();
+        let method = head.map(RequestHead::method_text);
+        let uri = head.map(RequestHead::uri_text);
+        let request_id = head.map(|head| head.request_id.as_str());
         let (reason, unsent_bytes) = (&self.error, self.unsent_bytes);
         match self.kind {
             LossKind::PeerGone => {
                 debug!(request_id, %reason, unsent_bytes, "response not taken");
             }
-            LossKind::ConnectionLost => report::connection_lost(subject),
+            LossKind::ConnectionLost => report::connection_lost(head),
             LossKind::Stalled => {
                 warn!(method, uri, request_id, %reason, unsent_bytes, "response cut");
             }

@@ -96,7 +96,6 @@ impl PendingResponse {
         let mut response = Self::bytes(Arc::clone(&revoked.connection), bytes);
         response.entry = Some(Entry {
             head: Arc::clone(&revoked.head),
-            request_id: revoked.request_id.clone(),
             status,
             body_bytes,
             accepted: revoked.connection.accepted(),
@@ -468,7 +467,6 @@ mod tests {
         let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &arguments);
         let head = Arc::new(RequestHead::of([("PATH_INFO", "/")]));
         let entry = || Entry {
-            request_id: shared.request_id(&head),
             head: Arc::clone(&head),
             status: 200,
             body_bytes: 0,

@@ -15,44 +15,10 @@ use wsgi_environ::{
 
 use crate::fatal;
 use crate::interpreter::traceback;
-use crate::log::{self, Entry, RequestId};
-use crate::request_head::{Param, RequestHead};
+use crate::log::{self, Entry};
+use crate::request_head::RequestHead;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::one_thread;
-
-/// The request that a line is about.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    pub(crate) head: &'a RequestHead,
-    pub(crate) request_id: &'a RequestId,
-}
-
-impl<'a> From<&'a Entry> for Subject<'a> {
-    fn from(entry: &'a Entry) -> Self {
-        Self {
-            head: &entry.head,
-            request_id: &entry.request_id,
-        }
-    }
-}
-
-impl<'a> Subject<'a> {
-    pub(crate) fn method(self) -> String {
-        text(self.head.param(Param::Method))
-    }
-
-    pub(crate) fn uri(self) -> String {
-        text(self.head.uri())
-    }
-
-    pub(crate) fn request_id(self) -> &'a str {
-        self.request_id.as_str()
-    }
-}
-
-fn text(value: Option<&[u8]>) -> String {
-    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
-}
 
 /// Whether a request ended in its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,19 +92,19 @@ pub(crate) fn put_into_words(
 /// Other threads of Python go on meanwhile: standard error may be slow.
 pub(crate) fn completed(
     py: Python<'_>,
-    request: Subject<'_>,
+    head: &RequestHead,
     troubles: &[Trouble],
     completed: &Completed,
     timing: Timing,
 ) {
     for trouble in troubles {
         py.detach(|| match timing {
-            Timing::InTime => application_failed(request, trouble),
-            Timing::TimedOut => application_ended(request, trouble),
+            Timing::InTime => application_failed(head, trouble),
+            Timing::TimedOut => application_ended(head, trouble),
         });
     }
     for note in &completed.notes {
-        py.detach(|| contract_bent(request, note));
+        py.detach(|| contract_bent(head, note));
     }
     if timing == Timing::InTime {
         if let Some(InputFailure::TimedOut {
@@ -146,7 +112,7 @@ pub(crate) fn completed(
             expected,
         }) = completed.input.failed
         {
-            py.detach(|| body_never_began(request, expected));
+            py.detach(|| body_never_began(head, expected));
         }
     }
     match completed.end {
@@ -154,15 +120,15 @@ pub(crate) fn completed(
         End::Complete | End::CutShort => {}
         End::PeerGone => py.detach(|| {
             debug!(
-                request_id = request.request_id(),
+                request_id = head.request_id.as_str(),
                 "the peer went away before the response was complete"
             );
         }),
         End::PeerStalled => py.detach(|| {
             warn!(
-                method = request.method(),
-                uri = request.uri(),
-                request_id = request.request_id(),
+                method = head.method_text(),
+                uri = head.uri_text(),
+                request_id = head.request_id.as_str(),
                 "response cut: the peer took nothing for --write-timeout"
             );
         }),
@@ -171,11 +137,11 @@ pub(crate) fn completed(
 
 /// Logs an application that waited for a body in vain: of all reasons a subrequest is the most
 /// likely.
-fn body_never_began(request: Subject<'_>, content_length: u64) {
+fn body_never_began(head: &RequestHead, content_length: u64) {
     warn!(
-        method = request.method(),
-        uri = request.uri(),
-        request_id = request.request_id(),
+        method = head.method_text(),
+        uri = head.uri_text(),
+        request_id = head.request_id.as_str(),
         content_length,
         "no byte of the announced request body arrived: a location for nginx's auth_request or \
          mirror needs uwsgi_param CONTENT_LENGTH \"\" behind its include"
@@ -183,11 +149,11 @@ fn body_never_began(request: Subject<'_>, content_length: u64) {
 }
 
 /// Logs a request whose connection application code has closed, its own or another one's.
-pub(crate) fn connection_lost(request: Option<Subject<'_>>) {
+pub(crate) fn connection_lost(head: Option<&RequestHead>) {
     error!(
-        method = request.map(Subject::method),
-        uri = request.map(Subject::uri),
-        request_id = request.map(Subject::request_id),
+        method = head.map(RequestHead::method_text),
+        uri = head.map(RequestHead::uri_text),
+        request_id = head.map(|head| head.request_id.as_str()),
         "response lost: its connection was closed by application code, which closes descriptors \
          that are not its own"
     );
@@ -196,12 +162,12 @@ pub(crate) fn connection_lost(request: Option<Subject<'_>>) {
 
 /// Logs a response that took `--slow-request` or longer.
 pub(crate) fn slow(entry: &Entry, elapsed: Duration) {
-    let request = Subject::from(entry);
+    let head = &entry.head;
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     warn!(
-        method = request.method(),
-        uri = request.uri(),
-        request_id = request.request_id(),
+        method = head.method_text(),
+        uri = head.uri_text(),
+        request_id = head.request_id.as_str(),
         status = entry.status,
         duration_ms = millis(elapsed),
         queue_ms = entry.queued.map(millis),
@@ -227,9 +193,9 @@ pub(crate) fn internal_error(method: Method) -> Vec<u8> {
     response
 }
 
-fn application_failed(request: Subject<'_>, trouble: &Trouble) {
-    let (method, uri) = (request.method(), request.uri());
-    let request_id = request.request_id();
+fn application_failed(head: &RequestHead, trouble: &Trouble) {
+    let (method, uri) = (head.method_text(), head.uri_text());
+    let request_id = head.request_id.as_str();
     match &trouble.what {
         What::Violation(violation) => {
             error!(method, uri, request_id, %violation, "the application broke PEP 3333");
@@ -260,16 +226,16 @@ fn application_failed(request: Subject<'_>, trouble: &Trouble) {
     }
 }
 
-fn application_ended(request: Subject<'_>, trouble: &Trouble) {
+fn application_ended(head: &RequestHead, trouble: &Trouble) {
     let reason: &dyn Display = match &trouble.what {
         What::Violation(violation) => violation,
         What::Exception { traceback, .. } => traceback,
     };
-    let request_id = request.request_id();
+    let request_id = head.request_id.as_str();
     debug!(request_id, %reason, "the request that was timed out has ended");
 }
 
-fn contract_bent(request: Subject<'_>, note: &Note) {
+fn contract_bent(head: &RequestHead, note: &Note) {
     match note {
         Note::HeaderDropped { name } => {
             if first_time(name) {
@@ -282,8 +248,8 @@ fn contract_bent(request: Subject<'_>, note: &Note) {
         }
         Note::BodyCut { declared, excess } => {
             warn!(
-                uri = request.uri(),
-                request_id = request.request_id(),
+                uri = head.uri_text(),
+                request_id = head.request_id.as_str(),
                 declared,
                 excess,
                 "response cut to its Content-Length"

@@ -25,8 +25,8 @@ use crate::fatal;
 use crate::fork::{self, Own};
 use crate::interpreter::traceback;
 use crate::line::FromWorker;
-use crate::log::{Entry, RequestId};
-use crate::request_head::RequestHead;
+use crate::log::Entry;
+use crate::request_head::{RequestHead, RequestId};
 use crate::scoreboard::Cell;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
@@ -38,7 +38,7 @@ use crate::worker::request::partial_request::{Part, PartialRequest};
 use crate::worker::request::room::make_room;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::refusal::Refusal;
-use crate::worker::response::report::{self, Subject, Timing};
+use crate::worker::response::report::{self, Timing};
 use crate::worker::slot::admission::Decision;
 use crate::worker::slot::poller::{Poller, Wake};
 use crate::worker::slot::wake_policy::WakePolicy;
@@ -88,14 +88,6 @@ enum Next {
     FreeMemory,
     /// There will be no more requests.
     End,
-}
-
-/// A request whose application is about to run.
-#[derive(Clone, Copy)]
-struct Run<'a> {
-    head: &'a RequestHead,
-    request_id: &'a RequestId,
-    connection: &'a Arc<Connection>,
 }
 
 impl Slot {
@@ -209,7 +201,7 @@ impl Slot {
             }
             Decision::PeerGone => {
                 shared.peer_gone();
-                let request_id = request.request_id.as_str();
+                let request_id = request.head.request_id.as_str();
                 debug!(
                     request_id,
                     status = 499,
@@ -399,7 +391,6 @@ impl Slot {
         Some(Request {
             since: connection.accepted(),
             connection,
-            request_id: self.shared.request_id(&head),
             head,
             body,
             overrun: !self.receive_buffer.is_empty(),
@@ -466,7 +457,6 @@ impl Slot {
         let Request {
             connection,
             head,
-            request_id,
             body,
             overrun,
             since,
@@ -481,7 +471,7 @@ impl Slot {
             return None;
         }
         let queued = since.elapsed();
-        self.cell().begin(head.label(request_id.as_bytes()), queued);
+        self.cell().begin(head.label(), queued);
         if let Some(missing) = self.shared.first_missing_vars(&head) {
             py.detach(|| self.shared.report(missing));
         }
@@ -490,14 +480,9 @@ impl Slot {
             let reason = "max-requests".to_owned();
             self.shared.master.send(&FromWorker::Replace { reason });
         }
-        let run = Run {
-            head: &head,
-            request_id: &request_id,
-            connection: &connection,
-        };
         let mut troubles = Vec::new();
         let served = catch_unwind(AssertUnwindSafe(|| {
-            let mut responded = self.respond(py, run, body);
+            let mut responded = self.respond(py, &head, &connection, body);
             if let Ok(Completed { failures, .. }) = &mut responded {
                 if !failures.is_empty() {
                     let timing = Timing::from(connection.owner().revoked());
@@ -532,11 +517,7 @@ impl Slot {
             }
         };
         let timing = Timing::from(revoked);
-        let subject = Subject {
-            head: &head,
-            request_id: &request_id,
-        };
-        report::completed(py, subject, &troubles, &completed, timing);
+        report::completed(py, &head, &troubles, &completed, timing);
         if revoked == Some(Revoked::Whole) {
             // The reactor has answered, and ends the connection.
             self.head_buffer = completed.tail.out;
@@ -544,14 +525,13 @@ impl Slot {
         }
         if completed.end == End::PeerGone && timing == Timing::InTime {
             if connection.is_lost() {
-                report::connection_lost(Some(subject));
+                report::connection_lost(Some(&head));
             } else {
                 self.shared.peer_gone();
             }
         }
         let entry = Entry {
             head,
-            request_id,
             status: completed.status,
             body_bytes: completed.body_bytes,
             accepted: connection.accepted(),
@@ -566,9 +546,15 @@ impl Slot {
     /// # Errors
     ///
     /// The traceback, where there is no environ.
-    fn respond(&mut self, py: Python<'_>, run: Run<'_>, body: Body) -> Result<Completed, String> {
+    fn respond(
+        &mut self,
+        py: Python<'_>,
+        head: &RequestHead,
+        connection: &Arc<Connection>,
+        body: Body,
+    ) -> Result<Completed, String> {
         let (environ, input) = self
-            .arguments(py, run, body)
+            .arguments(py, head, body)
             .map_err(|error| traceback(py, &error))?;
         Ok(respond(
             self.application.bind(py),
@@ -576,8 +562,8 @@ impl Slot {
                 environ,
                 input,
                 errors: self.errors.bind(py).clone(),
-                transport: Arc::clone(run.connection) as _,
-                method: run.head.kind(),
+                transport: Arc::clone(connection) as _,
+                method: head.kind(),
                 on_return: fork::returned,
                 out: std::mem::take(&mut self.head_buffer),
                 object_cache: &mut self.object_cache,
@@ -589,17 +575,17 @@ impl Slot {
     fn arguments<'py>(
         &mut self,
         py: Python<'py>,
-        run: Run<'_>,
+        head: &RequestHead,
         body: Body,
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Input>)> {
         let input = self.object_cache.input(py, body)?;
-        let script_name = match run.head.packet.header.modifier1 {
+        let script_name = match head.packet.header.modifier1 {
             modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
             _ => ScriptName::AsSent,
         };
-        let vars = run.head.vars();
+        let vars = head.vars();
         let environ = self.environ.build(py, vars, script_name, &input)?;
-        set_request_id(&environ, run.request_id)?;
+        set_request_id(&environ, &head.request_id)?;
         Ok((environ, input))
     }
 
@@ -724,7 +710,6 @@ mod tests {
             let head = Arc::new(RequestHead::of([("PATH_INFO", path)]));
             shared.ready.push(Request {
                 since: connection.accepted(),
-                request_id: shared.request_id(&head),
                 connection,
                 head,
                 body: Body::empty(),

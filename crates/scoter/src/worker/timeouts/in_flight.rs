@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use crate::log::RequestId;
 use crate::request_head::RequestHead;
 use crate::scoreboard::{Cell, Phase};
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::request::intake::Request;
-use crate::worker::response::report::Subject;
 use crate::worker::timeouts::exception::PythonThread;
 
 /// A slot as the reactor sees it.
@@ -35,7 +33,6 @@ pub(crate) struct InFlightSlot {
 struct InFlight {
     connection: Arc<Connection>,
     head: Arc<RequestHead>,
-    request_id: RequestId,
     /// When it began to wait for a slot.
     since: Instant,
     timed_out: Option<TimedOut>,
@@ -59,7 +56,6 @@ pub(crate) struct RevokedRequest {
     pub(crate) slot: usize,
     pub(crate) connection: Arc<Connection>,
     pub(crate) head: Arc<RequestHead>,
-    pub(crate) request_id: RequestId,
     /// How long the application has run.
     pub(crate) age: Duration,
     /// How long the request had waited for that, if it has begun.
@@ -102,7 +98,6 @@ impl InFlightSlot {
         *self.lock() = Some(InFlight {
             connection: Arc::clone(&request.connection),
             head: Arc::clone(&request.head),
-            request_id: request.request_id.clone(),
             since: request.since,
             timed_out: None,
         });
@@ -220,14 +215,6 @@ impl RevokedRequest {
     pub(crate) fn age_ms(&self) -> u64 {
         u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX)
     }
-
-    /// What it is called in the log.
-    pub(crate) fn subject(&self) -> Subject<'_> {
-        Subject {
-            head: &self.head,
-            request_id: &self.request_id,
-        }
-    }
 }
 
 impl InFlight {
@@ -237,7 +224,6 @@ impl InFlight {
             slot,
             connection: Arc::clone(&self.connection),
             head: Arc::clone(&self.head),
-            request_id: self.request_id.clone(),
             age: age.unwrap_or_default(),
             queued: age.map(|age| self.since.elapsed().saturating_sub(age)),
             part: self.connection.owner().revoke(),

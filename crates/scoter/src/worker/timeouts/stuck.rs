@@ -30,7 +30,7 @@ use crate::worker::timeouts::timed_out::answer;
 
 /// Ends the worker because of a request that cannot be ended.
 pub(crate) fn end_worker(shared: &Arc<Shared>, revoked: RevokedRequest) {
-    let (method, uri) = (revoked.subject().method(), revoked.subject().uri());
+    let (method, uri) = (revoked.head.method_text(), revoked.head.uri_text());
     let seconds = revoked.age.as_secs();
     let reason = format!("request-timeout: {method:.16} {uri:.200} has run for {seconds} s");
     shared.master.send(&FromWorker::Stuck { reason });
@@ -61,11 +61,11 @@ fn report_stuck(shared: &Shared, revoked: &RevokedRequest) {
         },
         (false, None) => "not to be had while C code keeps the GIL".to_owned(),
     };
-    let request = revoked.subject();
+    let head = &revoked.head;
     error!(
-        method = request.method(),
-        uri = request.uri(),
-        request_id = request.request_id(),
+        method = head.method_text(),
+        uri = head.uri_text(),
+        request_id = head.request_id.as_str(),
         age_ms = revoked.age_ms(),
         slot = revoked.slot,
         %stacks,
@@ -166,11 +166,11 @@ fn cut_running(shared: &Shared) -> Vec<RevokedRequest> {
 }
 
 fn report_cut(revoked: &RevokedRequest) {
-    let request = revoked.subject();
+    let head = &revoked.head;
     warn!(
-        method = request.method(),
-        uri = request.uri(),
-        request_id = request.request_id(),
+        method = head.method_text(),
+        uri = head.uri_text(),
+        request_id = head.request_id.as_str(),
         age_ms = revoked.age_ms(),
         "request cut"
     );

@@ -50,11 +50,11 @@ fn examine(slot: &InFlightSlot, revoked: &RevokedRequest) {
         slot.raise_timeout(py, revoked);
         stacks
     });
-    let request = revoked.subject();
+    let head = &revoked.head;
     error!(
-        method = request.method(),
-        uri = request.uri(),
-        request_id = request.request_id(),
+        method = head.method_text(),
+        uri = head.uri_text(),
+        request_id = head.request_id.as_str(),
         age_ms = revoked.age_ms(),
         answered = match revoked.part {
             Revoked::Whole => "504",

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rustix::rand::{GetRandomFlags, getrandom};
 use uwsgi_codec::Vars;
 
-/// The id of one request: up to [`LONGEST`] visible ASCII characters, without quotes and
+/// The id of one request: up to [`MAX_LENGTH`] visible ASCII characters, without quotes and
 /// backslashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestId {
@@ -91,7 +91,7 @@ fn mix(start: u64, count: u64) -> u64 {
 
 fn is_usable(text: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
-    (1..=LONGEST).contains(&text.len())
+    (1..=MAX_LENGTH).contains(&text.len())
         // All of them, without an early end: a vector at a time.
         && text.iter().fold(true, |plain, byte| plain & is_plain(byte))
 }
@@ -104,7 +104,7 @@ fn random() -> io::Result<u64> {
 }
 
 /// Bytes of an id that is kept.
-const LONGEST: usize = 128;
+const MAX_LENGTH: usize = 128;
 
 #[cfg(test)]
 mod tests {
