@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 
 use crate::application::Loaded;
 use crate::config::{
-    Arguments, ConfigError, For, Options, Settings, Wish, client_command, control_path,
+    Action, Arguments, ConfigError, HelpLevel, Options, Settings, client_command, control_path,
     server_command,
 };
 use crate::control::{self, ClientCommand};
@@ -122,16 +122,16 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ConfigError> {
 
 fn parse_server(arguments: &[OsString]) -> Result<Command, ConfigError> {
     let given = Arguments::parse(arguments)?;
-    match given.wish {
-        Some(wish) => grant(wish, &given, server_command),
+    match given.action {
+        Some(action) => perform(action, &given, server_command),
         None => Ok(Command::Serve(Settings::with(&given)?)),
     }
 }
 
 fn parse_check(arguments: &[OsString]) -> Result<Command, ConfigError> {
-    let (given, matches) = Arguments::parse_as(check_command(For::Parsing), arguments)?;
-    if let Some(wish) = given.wish {
-        return grant(wish, &given, check_command);
+    let (given, matches) = Arguments::parse_as(check_command(HelpLevel::None), arguments)?;
+    if let Some(action) = given.action {
+        return perform(action, &given, check_command);
     }
     let extent = if matches.get_flag(CONFIGURATION_ONLY) {
         Extent::Configuration
@@ -141,15 +141,15 @@ fn parse_check(arguments: &[OsString]) -> Result<Command, ConfigError> {
     Ok(Command::Check(Settings::with(&given)?, extent))
 }
 
-fn grant(
-    wish: Wish,
+fn perform(
+    action: Action,
     given: &Arguments,
-    command: fn(For) -> clap::Command,
+    command: fn(HelpLevel) -> clap::Command,
 ) -> Result<Command, ConfigError> {
-    Ok(match wish {
-        Wish::ShortHelp => Command::Help(Box::new(command(For::ShortHelp))),
-        Wish::Help => Command::Help(Box::new(command(For::Help))),
-        Wish::PrintConfig => {
+    Ok(match action {
+        Action::ShortHelp => Command::Help(Box::new(command(HelpLevel::Short))),
+        Action::Help => Command::Help(Box::new(command(HelpLevel::Full))),
+        Action::PrintConfig => {
             let settings = Settings::with(given)?;
             settings.check_all_but_app()?;
             Command::PrintConfig(settings)
@@ -181,7 +181,7 @@ fn check(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
 
 /// Loads the application within `--start-timeout`, as a start does.
 fn load(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
-    log::init(options);
+    log::init(options.log_level, options.log_format);
     let _watch = StartWatch::post(py, options.start_timeout.0, |doing| {
         let failed = too_late(doing);
         let _ = writeln!(io::stderr(), "error: {}", failed.message);
@@ -195,8 +195,8 @@ fn said(written: io::Result<()>) -> u8 {
     u8::from(written.is_err())
 }
 
-fn check_command(purpose: For) -> clap::Command {
-    server_command(purpose)
+fn check_command(level: HelpLevel) -> clap::Command {
+    server_command(level)
         .name("scoter check")
         .about(
             "Loads the configuration and the application as a start with the same options would, \
@@ -291,8 +291,8 @@ mod tests {
         for command in [status(), reload(), stop(), scale(), top()] {
             client_command(command).debug_assert();
         }
-        check_command(For::Parsing).debug_assert();
-        check_command(For::Help).debug_assert();
+        check_command(HelpLevel::None).debug_assert();
+        check_command(HelpLevel::Full).debug_assert();
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) fn run(
 ) -> u8 {
     // Before anything has a number that depends on it.
     file_limit::raise(&options);
-    log::init(&options);
+    log::init(options.log_level, options.log_format);
     file_limit::warn_if_low(&options);
     let served = if options.no_master {
         serve_alone(py, &program, &settings, options).map(|never| match never {})

@@ -6,34 +6,25 @@
 //! its [`Origin`], and read as values afterwards, so that whatever is wrong can be named
 //! with the place it was written at.
 
-mod arguments;
-mod control;
-mod directory;
-mod environment;
 mod error;
-mod file;
-mod json;
-mod master;
+mod from_text;
+mod load;
 mod opt;
 mod origin;
-mod pipe;
 mod print;
-mod settings;
+mod sources;
 mod suggestion;
-mod surroundings;
 mod table;
-mod text;
 mod units;
 mod values;
 
-pub(crate) use arguments::{Arguments, For, Wish, client_command, server_command};
-pub(crate) use control::{Control, control_path};
-pub(crate) use directory::working_directory;
 pub(crate) use error::ConfigError;
+pub(crate) use load::control_path::control_path;
+pub(crate) use load::settings::Settings;
 pub(crate) use opt::Change;
-pub(crate) use settings::Settings;
+pub(crate) use sources::arguments::{Action, Arguments};
+pub(crate) use sources::command::{HelpLevel, client_command, server_command};
+pub(crate) use sources::working_directory::working_directory;
 pub(crate) use table::Options;
 pub(crate) use units::Percent;
-pub(crate) use values::{
-    AccessLogFormat, AccessLogTo, BufferBody, LogFormat, LogLevel, MaxRss, Workers,
-};
+pub(crate) use values::{BufferBody, MaxRss, Workers};

@@ -3,8 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use super::load::json::path;
+
 /// The source of an option's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Origin {
     /// Nobody gave one.
     Default,
@@ -17,9 +22,10 @@ pub(crate) enum Origin {
 }
 
 /// A position in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     /// The file, as the operator named it.
+    #[serde(with = "path")]
     pub(crate) file: PathBuf,
     /// Counted from 1.
     pub(crate) line: usize,

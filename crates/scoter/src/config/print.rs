@@ -3,9 +3,11 @@
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 
+use toml_writer::{TomlStringBuilder, WriteTomlValue};
+
+use super::load::settings::{Setting, Settings};
 use super::opt::Arity;
 use super::origin::Origin;
-use super::settings::{Setting, Settings};
 
 impl Settings {
     /// All options as a file for `--config`, which gives the same values again.
@@ -68,17 +70,8 @@ impl fmt::Display for Text<'_> {
         {
             return f.write_str(&text);
         }
-        // TOML, "Basic strings": quotation mark, backslash, and the control characters other
-        // than tab must be escaped.
-        f.write_char('"')?;
-        for letter in text.chars() {
-            match letter {
-                '"' | '\\' => write!(f, "\\{letter}")?,
-                letter if letter.is_ascii_control() => write!(f, "\\u{:04X}", u32::from(letter))?,
-                letter => f.write_char(letter)?,
-            }
-        }
-        f.write_char('"')
+        // In double quotes, on one line, whatever is in it.
+        TomlStringBuilder::new(&text).as_basic().write_toml_value(f)
     }
 }
 

@@ -10,18 +10,18 @@ pub(super) fn suggest(name: &str) -> Option<&'static Opt> {
     if let Some((_, ours)) = of_another {
         return TABLE.iter().find(|opt| opt.name == *ours);
     }
-    let likeness = |opt: &Opt| strsim::jaro(opt.name, &name);
+    let similarity = |opt: &Opt| strsim::jaro(opt.name, &name);
     TABLE
         .iter()
-        .map(|opt| (likeness(opt), opt))
-        .filter(|(likeness, _)| *likeness > LEAST_LIKENESS)
+        .map(|opt| (similarity(opt), opt))
+        .filter(|(similarity, _)| *similarity > MIN_SIMILARITY)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, opt)| opt)
 }
 
 /// A letter too few or too many leaves more than 0.9; what uWSGI and gunicorn have and scoter
 /// does not ("plugins", "buffer-size", "cheaper") stays below.
-const LEAST_LIKENESS: f64 = 0.8;
+const MIN_SIMILARITY: f64 = 0.8;
 
 /// Options of uWSGI and gunicorn that people bring along, by what they are called here.
 const OTHER_SERVERS: [(&str, &str); 26] = [

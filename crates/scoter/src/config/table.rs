@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::Settings;
-use super::control::Control;
 use super::error::Problem;
+use super::from_text::FromText;
+use super::load::read::{Reader, within};
+use super::load::settings::Settings;
 use super::opt::{Arity, Change, Opt, dashed, options};
-use super::text::{FromText, Reader, within};
 use super::units::{Percent, Size, Span};
-use super::values::{
-    AccessLogFormat, AccessLogTo, BufferBody, LogFormat, LogLevel, MaxRss, Mode, UriPath, Workers,
-};
+use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
 use crate::application::Target;
+use crate::control::ControlLocation;
 use crate::listen::Address;
+use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
 
 options! {
     "Sockets" {
@@ -62,7 +62,7 @@ options! {
             "Write the process ID of the master there";
         reload_on_touch: many PathBuf, "FILE", reload,
             "Reload when the time stamp of this file changes (repeatable)";
-        control: one Control = "auto", "PATH", restart,
+        control: one ControlLocation = "auto", "PATH", restart,
             "Socket for scoter status, reload, …; auto: the first Unix socket's + .control; or off";
     }
     "Requests" {

@@ -30,7 +30,7 @@ impl FromStr for Span {
         };
         let millis = number
             .checked_mul(millis_per_unit)
-            .filter(|&millis| millis <= LONGEST.as_millis() as u64)
+            .filter(|&millis| millis <= MAX_SPAN.as_millis() as u64)
             .ok_or(UnitError::TooLarge { limit: "30d" })?;
         if millis == 0 {
             return Err(UnitError::Zero);
@@ -124,7 +124,7 @@ pub(crate) enum UnitError {
     Zero,
 }
 
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
+const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 fn split(text: &str) -> Result<(u64, &str), UnitError> {
     let text = text.trim();

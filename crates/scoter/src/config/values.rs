@@ -1,67 +1,29 @@
 //! The values that options take.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::units::{Percent, Size};
-use crate::log::{Template, TemplateError};
 
-/// Makes an enum of words, each written as the text beside it.
-macro_rules! words {
-    (
-        $(#[$attribute:meta])*
-        $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ } or $expected:literal
-    ) => {
-        $(#[$attribute])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum $name {
-            $($(#[$doc])* $variant,)+
+/// What happens to a request body beyond `--body-buffer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BufferBody {
+    /// The application starts at once and reads it from the socket.
+    Auto,
+    /// It is completed in an unnamed temporary file first.
+    All,
+}
+
+impl FromStr for BufferBody {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "all" => Ok(Self::All),
+            _ => Err("expected auto or all"),
         }
-
-        impl FromStr for $name {
-            type Err = &'static str;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err($expected),
-                }
-            }
-        }
-    };
-}
-
-words! {
-    /// What happens to a request body beyond `--body-buffer`.
-    BufferBody {
-        /// The application starts at once and reads it from the socket.
-        Auto = "auto",
-        /// It is completed in an unnamed temporary file first.
-        All = "all",
-    } or "expected auto or all"
-}
-
-words! {
-    /// Severities, least first.
-    LogLevel {
-        Trace = "trace",
-        Debug = "debug",
-        Info = "info",
-        Warn = "warn",
-        Error = "error",
-    } or "expected trace, debug, info, warn or error"
-}
-
-words! {
-    /// How messages on standard error look.
-    LogFormat {
-        /// A line for people.
-        Text = "text",
-        /// A JSON object per line.
-        Json = "json",
-    } or "expected text or json"
+    }
 }
 
 /// How many workers there are.
@@ -168,53 +130,5 @@ impl FromStr for UriPath {
             return Ok(Self(text.to_owned()));
         }
         Err("expected a path of the application such as /health, percent-encoded, or off")
-    }
-}
-
-/// Where access log lines go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AccessLogTo {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// Nowhere; no line is made.
-    Off,
-    /// The end of a file.
-    File(PathBuf),
-}
-
-impl AccessLogTo {
-    /// What a word means that is not the name of a file.
-    pub(super) fn from_word(text: &OsStr) -> Option<Self> {
-        match text.to_str()? {
-            "on" | "stdout" => Some(Self::Stdout),
-            "stderr" => Some(Self::Stderr),
-            "off" => Some(Self::Off),
-            _ => None,
-        }
-    }
-}
-
-/// What an access log line looks like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AccessLogFormat {
-    /// nginx's combined format and the time taken.
-    Combined,
-    /// A JSON object.
-    Json,
-    /// A text with variables.
-    Template(Template),
-}
-
-impl FromStr for AccessLogFormat {
-    type Err = TemplateError;
-
-    fn from_str(text: &str) -> Result<Self, TemplateError> {
-        Ok(match text {
-            "combined" => Self::Combined,
-            "json" => Self::Json,
-            template => Self::Template(Template::parse(template)?),
-        })
     }
 }

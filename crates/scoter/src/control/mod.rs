@@ -6,10 +6,12 @@
 //! [`Order`]s and knows nothing of HTTP.
 
 mod client;
+mod location;
 mod protocol;
 mod server;
 
 pub(crate) use client::{ClientCommand, run};
+pub(crate) use location::ControlLocation;
 pub(crate) use protocol::{
     ListenerStatus, Order, Phase, ReloadError, ReloadStatus, Reloaded, Scaled, SlotStatus, Status,
     Totals, WorkerPhase, WorkerStatus, millis,

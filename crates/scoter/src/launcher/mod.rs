@@ -99,7 +99,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     if let Some(before) = configuration.file_limit {
         file_limit::inherit(before);
     }
-    log::init(&options);
+    log::init(options.log_level, options.log_format);
     configuration.path.apply(py).map_err(python)?;
     let mut prepared = Prepared {
         options,

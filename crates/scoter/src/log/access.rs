@@ -1,5 +1,6 @@
 //! The access log: a line per response, written off the slots.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
@@ -15,10 +16,9 @@ use tracing::{debug, error, warn};
 
 use super::clock::Clock;
 use super::destination::Destination;
-use super::format::{Process, Record, write_line};
+use super::format::{AccessLogFormat, Process, Record, write_line};
 use super::identity::{self, Identity};
 use super::streams;
-use crate::config::{AccessLogFormat, AccessLogTo};
 use crate::request_head::RequestHead;
 
 /// What a line tells about one request.
@@ -33,6 +33,31 @@ pub(crate) struct Entry {
     pub(crate) queued: Option<Duration>,
     /// The slot that served it, from 0.
     pub(crate) slot: usize,
+}
+
+/// Where access log lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AccessLogTo {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere; no line is made.
+    Off,
+    /// The end of a file.
+    File(PathBuf),
+}
+
+impl AccessLogTo {
+    /// What a word means that is not the name of a file.
+    pub(crate) fn from_word(text: &OsStr) -> Option<Self> {
+        match text.to_str()? {
+            "on" | "stdout" => Some(Self::Stdout),
+            "stderr" => Some(Self::Stderr),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
 }
 
 /// Takes lines from any thread; a thread of its own writes them in batches.

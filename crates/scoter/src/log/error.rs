@@ -18,21 +18,15 @@ use tracing_subscriber::{Registry, reload};
 use super::foreign_text;
 use super::identity::{self, Identity};
 use super::json_event::{Application, JsonEvent};
+use super::level::{LogFormat, LogLevel};
 use super::panic::log_panics;
 use super::standard_error;
 use super::streams;
-use crate::config::{LogFormat, LogLevel, Options};
 
-/// Starts logging, as `--log-level` and `--log-format` say. A later call changes both.
-pub(crate) fn init(options: &Options) {
-    let level = match options.log_level {
-        LogLevel::Trace => LevelFilter::TRACE,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Error => LevelFilter::ERROR,
-    };
-    AS_JSON.store(options.log_format == LogFormat::Json, Ordering::Relaxed);
+/// Starts logging from `level` on. A later call changes both.
+pub(crate) fn init(level: LogLevel, format: LogFormat) {
+    let level = LevelFilter::from(level);
+    AS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     if let Some(current) = LEVEL.get() {
         let _ = current.reload(level);
         return;

@@ -12,14 +12,16 @@ mod foreign_text;
 mod format;
 mod identity;
 mod json_event;
+mod level;
 mod panic;
 mod standard_error;
 mod streams;
 mod thread;
 mod turn;
 
-pub(crate) use access::{AccessLog, Entry, OpenError};
+pub(crate) use access::{AccessLog, AccessLogTo, Entry, OpenError};
 pub(crate) use error::{application_lines, init};
-pub(crate) use format::{Template, TemplateError};
+pub(crate) use format::AccessLogFormat;
 pub(crate) use identity::{Identity, identify};
+pub(crate) use level::{LogFormat, LogLevel};
 pub(crate) use thread::{say, say_soon, start_thread};

@@ -222,7 +222,7 @@ impl Supervisor {
 
     fn put_in_force(&mut self, settings: Settings, options: Options) {
         self.touched = Watch::begin(&options.reload_on_touch, &self.events);
-        log::init(&options);
+        log::init(options.log_level, options.log_format);
         self.settings = settings;
         self.options = options;
     }

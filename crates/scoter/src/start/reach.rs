@@ -11,8 +11,8 @@ use tracing::warn;
 
 use super::Start;
 use super::identity::Identity;
-use crate::config::AccessLogTo;
 use crate::failure::Failure;
+use crate::log::AccessLogTo;
 
 /// A path that the configuration names, and what the server does with it.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use tracing::warn;
 
 use super::Opened;
 use super::identity::Identity;
-use crate::config::{Control, Options};
-use crate::control::ControlListener;
+use crate::config::Options;
+use crate::control::{ControlListener, ControlLocation};
 use crate::failure::Failure;
 use crate::listen::{self, AllowList, BindError, LONGEST_PATH, Listener, Permissions};
 
@@ -69,7 +69,7 @@ pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), Failur
 
 /// Whether the path that nobody has chosen is too long for a socket.
 fn is_too_long(options: &Options, control: &Path) -> bool {
-    options.control == Control::Beside && control.as_os_str().len() > LONGEST_PATH
+    options.control == ControlLocation::Beside && control.as_os_str().len() > LONGEST_PATH
 }
 
 fn fill(
@@ -99,7 +99,7 @@ fn fill(
             );
         }
         Some(path) => opened.control = Some(ControlListener::bind(&path, user)?),
-        None if options.control == Control::Beside => {
+        None if options.control == ControlLocation::Beside => {
             warn!(
                 "no control socket: there is no Unix socket of --bind to put it beside (--control)"
             );

@@ -248,8 +248,9 @@ impl Shared {
     /// A worker that listens on a Unix socket at `socket`, with these arguments. Its reactor is
     /// not started.
     pub(super) fn of_test(socket: &std::path::Path, arguments: &[&str]) -> (Arc<Self>, Handoffs) {
-        use crate::config::{AccessLogTo, Arguments, Settings};
+        use crate::config::{Arguments, Settings};
         use crate::listen::{self, Address, AllowList, Permissions};
+        use crate::log::AccessLogTo;
 
         let arguments = ["scoter", "app"].iter().chain(arguments);
         let arguments: Vec<_> = arguments.map(std::ffi::OsString::from).collect();

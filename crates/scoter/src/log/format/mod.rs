@@ -7,13 +7,36 @@ mod request;
 mod template;
 mod trace;
 
+use std::str::FromStr;
 use std::time::Duration;
 
-pub(crate) use template::{Template, TemplateError};
+use template::{Template, TemplateError};
 
 use super::access::Entry;
 use super::clock::Moment;
-use crate::config::AccessLogFormat;
+
+/// What an access log line looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AccessLogFormat {
+    /// nginx's combined format and the time taken.
+    Combined,
+    /// A JSON object.
+    Json,
+    /// A text with variables.
+    Template(Template),
+}
+
+impl FromStr for AccessLogFormat {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        Ok(match text {
+            "combined" => Self::Combined,
+            "json" => Self::Json,
+            template => Self::Template(Template::parse(template)?),
+        })
+    }
+}
 
 /// Everything a line can tell.
 #[derive(Debug, Clone, Copy)]

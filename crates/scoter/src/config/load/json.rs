@@ -2,14 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::origin::{Origin, Place};
 use super::settings::{Setting, Settings};
-use super::table::TABLE;
+use crate::config::origin::Origin;
+use crate::config::table::TABLE;
 
 /// The text is not what [`Settings::to_json`] writes.
 #[derive(Debug, Error)]
@@ -19,11 +18,13 @@ pub(crate) struct NotSettings;
 impl Settings {
     /// One line of JSON, from which [`Settings::from_json`] makes the same settings.
     pub(crate) fn to_json(&self) -> String {
-        let settings = self.0.iter().map(|setting| {
-            let texts: Vec<_> = setting.texts.iter().map(|text| text_to(text)).collect();
-            json!([setting.opt.name, texts, origin_to(&setting.origin)])
+        let entries = self.0.iter().map(|setting| Entry {
+            name: setting.opt.name.to_owned(),
+            texts: setting.texts.iter().map(|text| Text::of(text)).collect(),
+            origin: setting.origin.clone(),
         });
-        Value::from_iter(settings).to_string()
+        let json = serde_json::to_string(&entries.collect::<Vec<_>>());
+        json.expect("strings and numbers, with strings as keys")
     }
 
     /// Reads what [`Settings::to_json`] wrote in another process of the same version.
@@ -32,64 +33,74 @@ impl Settings {
     ///
     /// [`NotSettings`] for anything else.
     pub(crate) fn from_json(json: &str) -> Result<Self, NotSettings> {
-        let settings: Vec<Value> = serde_json::from_str(json).map_err(|_| NotSettings)?;
-        if settings.len() != TABLE.len() {
+        let entries: Vec<Entry> = serde_json::from_str(json).map_err(|_| NotSettings)?;
+        if entries.len() != TABLE.len() {
             return Err(NotSettings);
         }
-        let settings = TABLE.iter().zip(&settings).map(|(opt, setting)| {
-            let texts = setting.get(1)?.as_array()?.iter().map(text_from);
-            (setting.get(0)? == opt.name).then_some(Setting {
+        let settings = TABLE.iter().zip(entries).map(|(opt, entry)| {
+            (entry.name == opt.name).then(|| Setting {
                 opt,
-                texts: texts.collect::<Option<_>>()?,
-                origin: origin_from(setting.get(2)?)?,
+                texts: entry.texts.into_iter().map(OsString::from).collect(),
+                origin: entry.origin,
             })
         });
         settings.collect::<Option<_>>().map(Self).ok_or(NotSettings)
     }
 }
 
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    name: String,
+    texts: Vec<Text>,
+    origin: Origin,
+}
+
 /// A string, or the bytes of what is not UTF-8.
-fn text_to(text: &OsStr) -> Value {
-    match text.to_str() {
-        Some(text) => text.into(),
-        None => text.as_bytes().into(),
-    }
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Utf8(String),
+    Bytes(Vec<u8>),
 }
 
-fn text_from(value: &Value) -> Option<OsString> {
-    if let Some(text) = value.as_str() {
-        return Some(text.into());
-    }
-    let bytes = value
-        .as_array()?
-        .iter()
-        .map(|byte| byte.as_u64()?.try_into().ok());
-    bytes.collect::<Option<_>>().map(OsString::from_vec)
-}
-
-fn origin_to(origin: &Origin) -> Value {
-    match origin {
-        Origin::Default => "default".into(),
-        Origin::Environment => "environment".into(),
-        Origin::CommandLine => "command line".into(),
-        Origin::File(place) => {
-            json!([text_to(place.file.as_os_str()), place.line, place.column])
+impl Text {
+    fn of(text: &OsStr) -> Self {
+        match text.to_str() {
+            Some(text) => Self::Utf8(text.to_owned()),
+            None => Self::Bytes(text.as_bytes().to_vec()),
         }
     }
 }
 
-fn origin_from(value: &Value) -> Option<Origin> {
-    Some(match value.as_str() {
-        Some("default") => Origin::Default,
-        Some("environment") => Origin::Environment,
-        Some("command line") => Origin::CommandLine,
-        Some(_) => return None,
-        None => Origin::File(Place {
-            file: PathBuf::from(text_from(value.get(0)?)?),
-            line: value.get(1)?.as_u64()?.try_into().ok()?,
-            column: value.get(2)?.as_u64()?.try_into().ok()?,
-        }),
-    })
+impl From<Text> for OsString {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::Utf8(text) => text.into(),
+            Text::Bytes(bytes) => Self::from_vec(bytes),
+        }
+    }
+}
+
+/// Paths, for serde: its own form of them is UTF-8 only.
+pub(in crate::config) mod path {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{OsString, Text};
+
+    pub(in crate::config) fn serialize<S: Serializer>(
+        path: &Path,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Text::of(path.as_os_str()).serialize(serializer)
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<PathBuf, D::Error> {
+        Text::deserialize(deserializer).map(|text| OsString::from(text).into())
+    }
 }
 
 #[cfg(test)]

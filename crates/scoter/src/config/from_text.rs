@@ -1,23 +1,17 @@
 //! From the texts of options to values.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Display;
 use std::net::IpAddr;
-use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use super::control::Control;
-use super::error::{APP, Problem, Written};
-use super::opt::OFF;
-use super::settings::{Setting, Settings};
 use super::units::{Percent, Size, Span};
-use super::values::{
-    AccessLogFormat, AccessLogTo, BufferBody, LogFormat, LogLevel, MaxRss, Mode, UriPath, Workers,
-};
+use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
 use crate::application::Target;
+use crate::control::ControlLocation;
 use crate::listen::Address;
+use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
 
 /// A value that an option's text stands for.
 pub(super) trait FromText: Sized {
@@ -115,7 +109,7 @@ impl FromText for AccessLogTo {
     }
 }
 
-impl FromText for Control {
+impl FromText for ControlLocation {
     fn from_text(text: &OsStr) -> Result<Self, String> {
         Self::from_word(text).map_or_else(|| PathBuf::from_text(text).map(Self::At), Ok)
     }
@@ -171,98 +165,6 @@ impl FromText for IpNet {
             .or_else(|_| text.parse::<IpAddr>().map(Self::from))
             .map_err(|_| "expected a network such as 10.0.0.0/8 or one address".to_owned())
     }
-}
-
-/// Reads options one by one, and keeps what is wrong with them.
-pub(super) struct Reader<'a> {
-    settings: &'a Settings,
-    problems: Vec<Problem>,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(settings: &'a Settings) -> Self {
-        Self {
-            settings,
-            problems: Vec::new(),
-        }
-    }
-
-    pub(super) fn problems(self) -> Vec<Problem> {
-        self.problems
-    }
-
-    pub(super) fn required<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<T> {
-        let value = self.maybe(name, check)?;
-        if value.is_none() {
-            debug_assert_eq!(name, APP);
-            self.problems.push(Problem::NoApplication);
-        }
-        value
-    }
-
-    pub(super) fn one<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<T> {
-        self.maybe(name, check)?
-    }
-
-    pub(super) fn flag<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<T> {
-        self.maybe(name, check)?
-    }
-
-    pub(super) fn maybe<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<Option<T>> {
-        let setting = self.settings.get(name);
-        match setting.texts.first() {
-            None => Some(None),
-            Some(text) => self.read(setting, text, check).map(Some),
-        }
-    }
-
-    pub(super) fn off<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<Option<T>> {
-        if self.settings.get(name).texts.iter().all(|text| text == OFF) {
-            return Some(None);
-        }
-        self.maybe(name, check)
-    }
-
-    pub(super) fn many<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<Vec<T>> {
-        let setting = self.settings.get(name);
-        let values: Vec<_> = setting
-            .texts
-            .iter()
-            .map(|text| self.read(setting, text, check))
-            .collect();
-        values.into_iter().collect()
-    }
-
-    fn read<T: FromText>(&mut self, setting: &Setting, text: &OsStr, check: Check<T>) -> Option<T> {
-        let value = T::from_text(text).and_then(|value| check(&value).map(|()| value));
-        value
-            .map_err(|reason| {
-                let written = Written::new(setting.opt, &text.to_string_lossy(), &setting.origin);
-                self.problems.push(Problem::Value { written, reason });
-            })
-            .ok()
-    }
-}
-
-/// Whether an option takes a value that its type has.
-pub(super) type Check<T> = fn(&T) -> Result<(), String>;
-
-/// Checks a value against the limits of its option.
-pub(super) fn within<T: PartialOrd + Display>(
-    range: &impl RangeBounds<T>,
-    value: &T,
-) -> Result<(), String> {
-    if range.contains(value) {
-        return Ok(());
-    }
-    Err(match (range.start_bound(), range.end_bound()) {
-        (Bound::Included(least), Bound::Included(most)) => {
-            format!("must be from {least} to {most}")
-        }
-        (Bound::Included(least), _) => format!("must be at least {least}"),
-        (_, Bound::Included(most)) => format!("must be at most {most}"),
-        _ => "out of range".to_owned(),
-    })
 }
 
 fn utf8(text: &OsStr) -> Result<&str, String> {

@@ -15,14 +15,14 @@ use rustix::io::Errno;
 /// # Errors
 ///
 /// `TimedOut` where nobody does so in time: a pipe that was read once has no writer any more.
-pub(super) fn read(path: &Path) -> io::Result<String> {
+pub(in crate::config) fn read(path: &Path) -> io::Result<String> {
     // Otherwise the open waits for a writer, without an end.
     let flags = OFlag::O_NONBLOCK.bits();
     let mut pipe = OpenOptions::new()
         .read(true)
         .custom_flags(flags)
         .open(path)?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WRITER_TIMEOUT;
     let mut bytes = Vec::new();
     loop {
         // A pipe that never had a writer is not at its end for poll(2), as it is for read(2).
@@ -43,7 +43,7 @@ fn wait(pipe: &File, deadline: Instant) -> io::Result<()> {
         let mut fds = [PollFd::new(pipe, PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {
             Ok(0) => {
-                let text = format!("nobody has written to the pipe for {PATIENCE:?}");
+                let text = format!("nobody has written to the pipe for {WRITER_TIMEOUT:?}");
                 return Err(io::Error::new(ErrorKind::TimedOut, text));
             }
             Err(Errno::INTR) => {}
@@ -54,7 +54,7 @@ fn wait(pipe: &File, deadline: Instant) -> io::Result<()> {
 }
 
 /// For a writer to come, write and go.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WRITER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,9 @@
 //! What `--no-master` rules out.
 
-use super::ConfigError;
-use super::error::{Problem, Written};
-use super::opt::OFF;
-use super::origin::Origin;
 use super::settings::Settings;
+use crate::config::error::{ConfigError, Problem, Written};
+use crate::config::opt::OFF;
+use crate::config::origin::Origin;
 
 /// Options that the master process carries out.
 const NEED_IT: [&str; 11] = [
@@ -23,7 +22,7 @@ const NEED_IT: [&str; 11] = [
 
 /// Refuses options that would silently do nothing. Saying no to one of them, or asking for
 /// one worker, is what `--no-master` does.
-pub(super) fn refuse_what_needs_it(settings: &Settings) -> Result<(), ConfigError> {
+pub(in crate::config) fn refuse_what_needs_it(settings: &Settings) -> Result<(), ConfigError> {
     let problems: Vec<_> = NEED_IT
         .into_iter()
         .map(|name| settings.get(name))

@@ -1,55 +1,16 @@
-//! Where a running server can be asked.
+//! Where the control socket of a running server is.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::arguments::Arguments;
-use super::error::{ConfigError, Problem};
 use super::settings::{Setting, Settings};
-use super::surroundings::Surroundings;
-use super::text::FromText;
-use super::{environment, file};
+use crate::config::error::{ConfigError, Problem};
+use crate::config::from_text::FromText;
+use crate::config::sources::arguments::Arguments;
+use crate::config::sources::process_env::ProcessEnv;
+use crate::config::sources::{environment, file};
+use crate::control::ControlLocation;
 use crate::listen::Address;
-
-/// Where the control socket is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Control {
-    /// Beside the first Unix socket that is served.
-    Beside,
-    /// There is none.
-    Off,
-    /// At this path.
-    At(PathBuf),
-}
-
-impl Control {
-    /// What a word means that is not a path.
-    pub(super) fn from_word(text: &OsStr) -> Option<Self> {
-        match text.to_str()? {
-            "auto" | "on" => Some(Self::Beside),
-            "off" => Some(Self::Off),
-            _ => None,
-        }
-    }
-
-    /// The path of the socket, where there is one, of a server of these addresses.
-    pub(crate) fn path(&self, bind: &[Address]) -> Option<PathBuf> {
-        match self {
-            Self::Off => None,
-            Self::At(path) => Some(path.clone()),
-            Self::Beside => bind.iter().find_map(|address| match address {
-                Address::Unix(path) => Some(beside(path)),
-                Address::Abstract(_) | Address::Tcp(_) | Address::Inherited(_) => None,
-            }),
-        }
-    }
-}
-
-fn beside(socket: &Path) -> PathBuf {
-    let mut path = socket.as_os_str().to_owned();
-    path.push(".control");
-    PathBuf::from(path)
-}
 
 /// Finds the control socket of the server that was started with the same configuration.
 ///
@@ -61,12 +22,12 @@ fn beside(socket: &Path) -> PathBuf {
 /// What is wrong with the file, or [`Problem::NoControl`] where the configuration leads to no
 /// path.
 pub(crate) fn control_path(arguments: &Arguments) -> Result<PathBuf, ConfigError> {
-    find(arguments, &Surroundings::of_process())
+    find(arguments, &ProcessEnv::of_process())
 }
 
-fn find(arguments: &Arguments, surroundings: &Surroundings) -> Result<PathBuf, ConfigError> {
+fn find(arguments: &Arguments, env: &ProcessEnv) -> Result<PathBuf, ConfigError> {
     // A variable that is misspelt is the server's business.
-    let in_environment = environment::read(surroundings, &mut Vec::new());
+    let in_environment = environment::read(env, &mut Vec::new());
     let mut problems = Vec::new();
     let in_file = if arguments
         .given
@@ -80,23 +41,25 @@ fn find(arguments: &Arguments, surroundings: &Surroundings) -> Result<PathBuf, C
     {
         Vec::new()
     } else {
-        file::read(arguments, surroundings, &mut problems)
+        file::read(arguments, env, &mut problems)
     };
     if !problems.is_empty() {
         return Err(ConfigError::Problems(problems));
     }
     let layers = [in_file, in_environment, arguments.given.clone()];
-    path_in(&Settings::layered(layers, &surroundings.directory))
+    path_in(&Settings::layered(layers, &env.directory))
 }
 
 fn names_path(setting: &Setting) -> bool {
-    let is_path = |text: &OsStr| Control::from_word(text).is_none();
+    let is_path = |text: &OsStr| ControlLocation::from_word(text).is_none();
     setting.opt.name == CONTROL && setting.texts.iter().any(|text| is_path(text))
 }
 
 fn path_in(settings: &Settings) -> Result<PathBuf, ConfigError> {
     let control = settings.get(CONTROL).texts.first();
-    let control = control.map_or(Ok(Control::Beside), |text| Control::from_text(text));
+    let control = control.map_or(Ok(ControlLocation::Beside), |text| {
+        ControlLocation::from_text(text)
+    });
     let control = control.map_err(|reason| settings.get(CONTROL).problem(reason))?;
     let bind = &settings.get("bind").texts;
     let sockets: Vec<_> = bind
@@ -106,7 +69,7 @@ fn path_in(settings: &Settings) -> Result<PathBuf, ConfigError> {
         .filter_map(|text| Address::from_text(text).ok())
         .collect();
     let reason = match control {
-        Control::Off => "control is off",
+        ControlLocation::Off => "control is off",
         _ => "the configuration binds no Unix socket that it would be beside",
     };
     let path = control.path(&sockets);
@@ -118,13 +81,14 @@ const CONTROL: &str = "control";
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
     fn find_with(arguments: &[&str], variables: &[(&str, &str)], folder: &Path) -> String {
         let arguments = ["scoter"].iter().chain(arguments).map(Into::into);
         let arguments = Arguments::parse(&arguments.collect::<Vec<_>>()).unwrap();
-        match find(&arguments, &Surroundings::of_test(folder, variables)) {
+        match find(&arguments, &ProcessEnv::of_test(folder, variables)) {
             Ok(path) => path.display().to_string(),
             Err(error) => error.to_string(),
         }

@@ -3,21 +3,21 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::error::Problem;
-use super::opt::{Arity, OFF, Opt};
-use super::origin::Origin;
-use super::settings::Setting;
-use super::suggestion::suggest;
-use super::surroundings::Surroundings;
-use super::table::TABLE;
+use crate::config::error::Problem;
+use crate::config::load::settings::Setting;
+use crate::config::opt::{Arity, OFF, Opt};
+use crate::config::origin::Origin;
+use crate::config::sources::process_env::ProcessEnv;
+use crate::config::suggestion::suggest;
+use crate::config::table::TABLE;
 
 /// Reads every variable that begins with `SCOTER_`.
 ///
 /// An empty one counts as not set: `docker compose` and unit files pass those on. The values
 /// of a repeatable option stand in one variable, separated by commas.
-pub(super) fn read(surroundings: &Surroundings, problems: &mut Vec<Problem>) -> Vec<Setting> {
+pub(in crate::config) fn read(env: &ProcessEnv, problems: &mut Vec<Problem>) -> Vec<Setting> {
     let mut settings = Vec::new();
-    for (name, value) in &surroundings.variables {
+    for (name, value) in &env.variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
             continue;
         };
@@ -97,8 +97,8 @@ fn switch(opt: &Opt, value: &OsStr) -> Option<&'static OsStr> {
 mod tests {
     use std::path::Path;
 
-    use super::super::Settings;
     use super::*;
+    use crate::config::Settings;
 
     #[test]
     fn switches_are_written_in_many_ways() {

@@ -10,30 +10,30 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::arguments::Arguments;
-use super::environment::CONFIG;
-use super::error::Problem;
-use super::opt::{Arity, Opt};
-use super::origin::{Origin, Place};
 use super::pipe;
-use super::settings::Setting;
-use super::suggestion::suggest;
-use super::surroundings::Surroundings;
-use super::table::TABLE;
+use crate::config::error::Problem;
+use crate::config::load::settings::Setting;
+use crate::config::opt::{Arity, Opt};
+use crate::config::origin::{Origin, Place};
+use crate::config::sources::arguments::Arguments;
+use crate::config::sources::environment::CONFIG;
+use crate::config::sources::process_env::ProcessEnv;
+use crate::config::suggestion::suggest;
+use crate::config::table::TABLE;
 
 /// The file that is read where nobody names one.
 const USUAL: &str = "scoter.toml";
 
 /// Reads the file that `--config` or `SCOTER_CONFIG` names, or, if there is one,
 /// `scoter.toml` in the working directory.
-pub(super) fn read(
+pub(in crate::config) fn read(
     arguments: &Arguments,
-    surroundings: &Surroundings,
+    env: &ProcessEnv,
     problems: &mut Vec<Problem>,
 ) -> Vec<Setting> {
-    let named = named(arguments, surroundings);
+    let named = named(arguments, env);
     let path = named.map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
-    let absolute = surroundings.directory.join(&path);
+    let absolute = env.directory.join(&path);
     match read_text(&absolute) {
         Ok(source) => {
             let folder = absolute.parent().unwrap_or_else(|| Path::new("/"));
@@ -61,19 +61,19 @@ fn read_text(path: &Path) -> io::Result<String> {
 }
 
 /// The file that is read, if it is there.
-pub(super) fn path(arguments: &Arguments, surroundings: &Surroundings) -> PathBuf {
-    let named = named(arguments, surroundings).map_or_else(|| Path::new(USUAL), Path::new);
-    surroundings.directory.join(named)
+pub(in crate::config) fn path(arguments: &Arguments, env: &ProcessEnv) -> PathBuf {
+    let named = named(arguments, env).map_or_else(|| Path::new(USUAL), Path::new);
+    env.directory.join(named)
 }
 
 /// Whether it is found wherever this process is.
-pub(super) fn is_named_absolutely(arguments: &Arguments, surroundings: &Surroundings) -> bool {
-    named(arguments, surroundings).is_some_and(|path| Path::new(path).is_absolute())
+pub(in crate::config) fn is_named_absolutely(arguments: &Arguments, env: &ProcessEnv) -> bool {
+    named(arguments, env).is_some_and(|path| Path::new(path).is_absolute())
 }
 
-fn named<'a>(arguments: &'a Arguments, surroundings: &'a Surroundings) -> Option<&'a OsString> {
+fn named<'a>(arguments: &'a Arguments, env: &'a ProcessEnv) -> Option<&'a OsString> {
     let given = arguments.config.as_ref();
-    given.or_else(|| surroundings.variable(CONFIG))
+    given.or_else(|| env.variable(CONFIG))
 }
 
 struct File<'a> {
@@ -186,7 +186,7 @@ impl File<'_> {
 mod tests {
     use std::path::Path;
 
-    use super::super::Settings;
+    use crate::config::Settings;
 
     /// Reads `source` as `scoter.toml`, and its values.
     fn errors(source: &str) -> String {

@@ -1,21 +1,21 @@
-//! The process as the configuration sees it: its environment and its directory.
+//! What the configuration reads of the process: its environment and its working directory.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::directory::working_directory;
+use crate::config::sources::working_directory::working_directory;
 
 /// What is read besides arguments and the file.
 #[derive(Debug)]
-pub(super) struct Surroundings {
-    pub(super) variables: Vec<(OsString, OsString)>,
+pub(in crate::config) struct ProcessEnv {
+    pub(in crate::config) variables: Vec<(OsString, OsString)>,
     /// Where relative paths start.
-    pub(super) directory: PathBuf,
+    pub(in crate::config) directory: PathBuf,
 }
 
-impl Surroundings {
+impl ProcessEnv {
     /// Those of this process, now.
-    pub(super) fn of_process() -> Self {
+    pub(in crate::config) fn of_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
             directory: working_directory().to_owned(),
@@ -23,7 +23,7 @@ impl Surroundings {
     }
 
     /// A variable that is set, and not to nothing.
-    pub(super) fn variable(&self, name: &str) -> Option<&OsString> {
+    pub(in crate::config) fn variable(&self, name: &str) -> Option<&OsString> {
         let values = self.variables.iter().filter(|(found, _)| found == name);
         values
             .map(|(_, value)| value)
@@ -33,8 +33,11 @@ impl Surroundings {
 }
 
 #[cfg(test)]
-impl Surroundings {
-    pub(super) fn of_test(directory: &std::path::Path, variables: &[(&str, &str)]) -> Self {
+impl ProcessEnv {
+    pub(in crate::config) fn of_test(
+        directory: &std::path::Path,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let variables = variables.iter();
         Self {
             variables: variables

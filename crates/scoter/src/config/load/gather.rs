@@ -1,0 +1,150 @@
+//! Reading all sources, and putting together what they say.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::settings::Settings;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::sources::arguments::Arguments;
+use crate::config::sources::process_env::ProcessEnv;
+use crate::config::sources::working_directory::{self, working_directory};
+use crate::config::sources::{environment, file};
+use crate::config::table::Options;
+
+impl Settings {
+    /// Reads all sources again, and goes to where the working directory's name leads now.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says what is wrong. That the working directory has gone is wrong only
+    /// where something is to be found in it.
+    pub(crate) fn read_again(arguments: &[OsString]) -> Result<(Self, Options), ConfigError> {
+        let entered = enter_directory();
+        let arguments = Arguments::parse(arguments)?;
+        let env = ProcessEnv::of_process();
+        let is_named = file::is_named_absolutely(&arguments, &env);
+        let entered = if is_named { entered } else { Ok(entered?) };
+        let settings = Self::gather(&arguments, &env)?;
+        let options = settings.options()?;
+        if options.chdir.is_none() {
+            entered?;
+        }
+        Ok((settings, options))
+    }
+
+    /// Goes to where the working directory's name leads now, for another process that reads
+    /// all sources.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Settings::read_again`], as far as `options` were those that will be read.
+    pub(crate) fn enter_directory(
+        arguments: &[OsString],
+        options: &Options,
+    ) -> Result<(), ConfigError> {
+        let entered = enter_directory();
+        let arguments = Arguments::parse(arguments)?;
+        let env = ProcessEnv::of_process();
+        let is_named = file::is_named_absolutely(&arguments, &env);
+        if is_named && options.chdir.is_some() {
+            return Ok(());
+        }
+        entered
+    }
+
+    /// The file that these arguments lead to, whether it is there or not.
+    pub(crate) fn source(arguments: &[OsString]) -> PathBuf {
+        match Arguments::parse(arguments) {
+            Ok(arguments) => file::path(&arguments, &ProcessEnv::of_process()),
+            Err(_) => PathBuf::new(),
+        }
+    }
+
+    /// Reads all sources.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says what is wrong, and in which place. Whether values are what their
+    /// options take is asked by [`Settings::options`].
+    pub(crate) fn with(arguments: &Arguments) -> Result<Self, ConfigError> {
+        Self::gather(arguments, &ProcessEnv::of_process())
+    }
+
+    pub(in crate::config) fn gather(
+        arguments: &Arguments,
+        env: &ProcessEnv,
+    ) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let in_file = file::read(arguments, env, &mut problems);
+        let in_environment = environment::read(env, &mut problems);
+        if !problems.is_empty() {
+            return Err(ConfigError::Problems(problems));
+        }
+        let layers = [in_file, in_environment, arguments.given.clone()];
+        Ok(Self::layered(layers, &env.directory))
+    }
+}
+
+fn enter_directory() -> Result<(), ConfigError> {
+    working_directory::enter_again().map_err(|error| {
+        let path = working_directory().to_owned();
+        Problem::Directory { path, error }.into()
+    })
+}
+
+#[cfg(test)]
+impl Settings {
+    /// What these arguments, without the program's name, and these variables make.
+    pub(in crate::config) fn of(
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        directory: &std::path::Path,
+    ) -> Result<Self, ConfigError> {
+        let arguments = ["scoter"].iter().chain(arguments);
+        let arguments: Vec<_> = arguments.map(OsString::from).collect();
+        let env = ProcessEnv::of_test(directory, variables);
+        Self::gather(&Arguments::parse(&arguments)?, &env)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_source_replaces_all_values_of_a_repeatable_option() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = "allow = [\"10.0.0.0/8\", \"10.1.0.0/16\"]\n";
+        fs::write(folder.path().join("scoter.toml"), file).unwrap();
+        for (variables, arguments, expected) in [
+            (&[][..], &[][..], &["10.0.0.0/8", "10.1.0.0/16"][..]),
+            (&[("SCOTER_ALLOW", "::1, ::2")], &[], &["::1", "::2"]),
+            (
+                &[("SCOTER_ALLOW", "::1,::2")],
+                &["--allow", "::3", "--allow", "::4"],
+                &["::3", "::4"],
+            ),
+        ] {
+            let settings = Settings::of(arguments, variables, folder.path()).unwrap();
+            assert_eq!(settings.get("allow").texts, expected);
+        }
+    }
+
+    #[test]
+    fn flags_can_be_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("scoter.toml"), "preload = true\n").unwrap();
+        for (variables, arguments, expected) in [
+            (&[][..], &["app"][..], true),
+            (&[("SCOTER_PRELOAD", "false")], &["app"], false),
+            (&[], &["app", "--preload=false"], false),
+            (&[("SCOTER_PRELOAD", "false")], &["--preload", "app"], true),
+        ] {
+            let settings = Settings::of(arguments, variables, folder.path()).unwrap();
+            let options = settings.options().unwrap();
+            assert_eq!(options.preload, expected, "{variables:?} {arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The text of every option, with its origin.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::no_master;
+use crate::config::error::{ConfigError, Problem, Written};
+use crate::config::opt::Opt;
+use crate::config::origin::Origin;
+use crate::config::table::Options;
+
+/// The texts of every option, each from the source that counts most: the command line, then
+/// the environment, then the file, then the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings(pub(in crate::config) Vec<Setting>);
+
+/// The texts of one option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) opt: &'static Opt,
+    /// None where the option has no value, several only where it is repeatable.
+    pub(crate) texts: Vec<OsString>,
+    pub(crate) origin: Origin,
+}
+
+impl Settings {
+    /// One option, by its name.
+    pub(crate) fn get(&self, name: &str) -> &Setting {
+        let setting = self.0.iter().find(|setting| setting.opt.name == name);
+        setting.expect("names come from the table, and every row has a setting")
+    }
+
+    /// The file that some of it is from, as the operator named it.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.0.iter().find_map(|setting| match &setting.origin {
+            Origin::File(place) => Some(&*place.file),
+            Origin::Default | Origin::Environment | Origin::CommandLine => None,
+        })
+    }
+
+    /// The values that the texts stand for.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Problems`] names every text that its option does not take, and every
+    /// contradiction.
+    pub(crate) fn options(&self) -> Result<Options, ConfigError> {
+        let options = Options::read(self).map_err(ConfigError::Problems)?;
+        if options.no_master {
+            no_master::refuse_what_needs_it(self)?;
+        }
+        Ok(options)
+    }
+
+    /// [`Settings::options`], where no application need be named.
+    pub(crate) fn check_all_but_app(&self) -> Result<(), ConfigError> {
+        match self.options() {
+            Err(ConfigError::Problems(mut problems)) => {
+                problems.retain(|problem| !matches!(problem, Problem::NoApplication));
+                if problems.is_empty() {
+                    return Ok(());
+                }
+                Err(ConfigError::Problems(problems))
+            }
+            checked => checked.map(drop),
+        }
+    }
+
+    /// The options whose values differ. Those of [`Change::Restart`](super::Change::Restart)
+    /// wait for one.
+    pub(crate) fn changed(old: &Self, new: &Self) -> Vec<&'static Opt> {
+        let pairs = old.0.iter().zip(&new.0);
+        pairs
+            .filter(|(old, new)| old.texts != new.texts)
+            .map(|(_, new)| new.opt)
+            .collect()
+    }
+}
+
+impl Setting {
+    /// What is wrong with its first text.
+    pub(in crate::config) fn problem(&self, reason: String) -> Problem {
+        let text = self.texts.first().map(|text| text.to_string_lossy());
+        let written = Written::new(self.opt, &text.unwrap_or_default(), &self.origin);
+        Problem::Value { written, reason }
+    }
+
+    pub(super) fn default_of(opt: &'static Opt) -> Self {
+        Self {
+            opt,
+            texts: opt.default_texts(),
+            origin: Origin::Default,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Change::{Reload, Restart};
+
+    #[test]
+    fn changes_are_named() {
+        let settings = |arguments: &[&str]| Settings::of(arguments, &[], Path::new("/")).unwrap();
+        let old = settings(&["app", "--threads=4", "--bind=unix:/a", "--allow=::1"]);
+        let new = settings(&["app", "--bind=unix:/b", "--preload", "--allow=::1"]);
+        let changed: Vec<_> = Settings::changed(&old, &new)
+            .into_iter()
+            .map(|opt| (opt.name, opt.change))
+            .collect();
+        assert_eq!(changed, [("bind", Restart), ("preload", Reload)]);
+    }
+
+    #[test]
+    fn missing_application_is_missed_only_where_it_is_needed() {
+        let settings = Settings::of(&["--threads=2"], &[], Path::new("/")).unwrap();
+        assert!(settings.options().unwrap_err().to_string().contains("APP"));
+        assert!(settings.check_all_but_app().is_ok());
+        let settings = Settings::of(&["--threads=0"], &[], Path::new("/")).unwrap();
+        assert!(settings.check_all_but_app().is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! Options from the command line.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, Command};
+
+use super::command::{CONFIG, HELP, HelpLevel, PRINT_CONFIG, SHORT_HELP, server_command};
+use crate::config::error::APP;
+use crate::config::load::settings::Setting;
+use crate::config::opt::Opt;
+use crate::config::origin::Origin;
+use crate::config::suggestion::suggest;
+use crate::config::table::TABLE;
+
+/// What the arguments say.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments {
+    /// The options that were given.
+    pub(in crate::config) given: Vec<Setting>,
+    /// `--config`.
+    pub(in crate::config) config: Option<OsString>,
+    /// What to do instead of serving.
+    pub(crate) action: Option<Action>,
+}
+
+/// What arguments can ask for instead of serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// `-h`: the options that most people need.
+    ShortHelp,
+    /// `--help`: all of them.
+    Help,
+    /// `--print-config`.
+    PrintConfig,
+}
+
+impl Arguments {
+    /// Reads arguments, the program's name first.
+    ///
+    /// # Errors
+    ///
+    /// clap's, which also carries the version.
+    pub(crate) fn parse(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        Self::parse_as(server_command(HelpLevel::None), arguments).map(|(this, _)| this)
+    }
+
+    /// Reads arguments of a command made by [`server_command`] or [`client_command`].
+    pub(crate) fn parse_as(
+        command: Command,
+        arguments: &[OsString],
+    ) -> Result<(Self, ArgMatches), clap::Error> {
+        let mut matches = command
+            .try_get_matches_from(arguments)
+            .map_err(with_suggestion)?;
+        let asks = |name| matches!(matches.try_get_one::<bool>(name), Ok(Some(true)));
+        let action = [
+            (SHORT_HELP, Action::ShortHelp),
+            (HELP, Action::Help),
+            (PRINT_CONFIG, Action::PrintConfig),
+        ]
+        .into_iter()
+        .find_map(|(name, action)| asks(name).then_some(action));
+        let this = Self {
+            given: TABLE
+                .iter()
+                .filter_map(|opt| given(&mut matches, opt))
+                .collect(),
+            config: matches.remove_one(CONFIG),
+            action,
+        };
+        Ok((this, matches))
+    }
+}
+
+/// clap knows the spelling of names, but not what they are called elsewhere.
+fn with_suggestion(mut error: clap::Error) -> clap::Error {
+    let (ErrorKind::UnknownArgument, Some(ContextValue::String(unknown))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return error;
+    };
+    if let Some(opt) = unknown.strip_prefix("--").and_then(suggest) {
+        let name = match opt.name {
+            APP => "APP".to_owned(),
+            name => format!("--{name}"),
+        };
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(name));
+    }
+    error
+}
+
+fn given(matches: &mut ArgMatches, opt: &'static Opt) -> Option<Setting> {
+    let texts = matches.try_remove_many::<OsString>(opt.name).ok()??;
+    Some(Setting {
+        opt,
+        texts: texts.collect(),
+        origin: Origin::CommandLine,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_options_are_suggested() {
+        for (argument, suggestion) in [
+            ("--thread", "'--threads'"),
+            ("--socket_mode=660", "'--socket-mode'"),
+            ("--harakiri=30", "'--request-timeout'"),
+            ("--processes", "'--workers'"),
+            ("--wsgi-file=app.py", "'APP'"),
+        ] {
+            let arguments = ["scoter", argument].map(OsString::from);
+            let error = Arguments::parse(&arguments).unwrap_err().to_string();
+            assert!(error.contains(suggestion), "{error}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! clap's command, made from the table, with the text of the help.
+
+use clap::builder::OsStringValueParser;
+use clap::{Arg, ArgAction, Command};
+
+use crate::config::error::APP;
+use crate::config::opt::{Arity, OFF, Opt};
+use crate::config::table::TABLE;
+
+/// How much help clap's command is to print. When it parses, a flag takes `=false`, and APP
+/// may be missing, since a file can have it; the help shows neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HelpLevel {
+    /// None: the command parses arguments.
+    None,
+    /// The options that most people need.
+    Short,
+    /// All options.
+    Full,
+}
+
+/// The command that serves.
+pub(crate) fn server_command(level: HelpLevel) -> Command {
+    let is_common = |name| level != HelpLevel::Short || COMMON.contains(&name);
+    let (after, help_flags) = match level {
+        HelpLevel::Short => (AFTER_SHORT_HELP.to_owned(), help_flags()),
+        HelpLevel::Full => (AFTER_HELP.to_owned(), help_flags()),
+        HelpLevel::None => (String::new(), parsed_help_flags()),
+    };
+    Command::new("scoter")
+        .version(env!("CARGO_PKG_VERSION"))
+        .max_term_width(WIDTH)
+        .about("Serves a Python WSGI application to nginx uwsgi_pass.")
+        .override_usage("scoter [OPTIONS] APP\n       scoter COMMAND --help")
+        .disable_help_flag(true)
+        .after_help(after)
+        .arg(config())
+        .arg(
+            Arg::new(PRINT_CONFIG)
+                .long(PRINT_CONFIG)
+                .action(ArgAction::SetTrue)
+                .hide(level == HelpLevel::Short)
+                .help("Print every value and where it came from, as a file for --config"),
+        )
+        .args(help_flags)
+        .args(
+            TABLE
+                .iter()
+                .map(|opt| arg(opt, level).hide(!is_common(opt.name))),
+        )
+}
+
+/// A command that asks a server which was started with the same configuration.
+pub(crate) fn client_command(command: Command) -> Command {
+    let known = |opt: &'static Opt| {
+        let help = match opt.name {
+            "control" => "The server's control socket [default: what the configuration says]",
+            "bind" => "The Unix socket that the server serves: its control socket is beside it",
+            _ => return None,
+        };
+        Some(arg(opt, HelpLevel::Full).help_heading(None).help(help))
+    };
+    command
+        .max_term_width(WIDTH)
+        .arg(config())
+        .args(TABLE.iter().filter_map(known))
+}
+
+fn config() -> Arg {
+    Arg::new(CONFIG)
+        .long(CONFIG)
+        .value_name("FILE")
+        .value_parser(OsStringValueParser::new())
+        .help("Read options from this file [default: scoter.toml, if there is one]")
+}
+
+/// Wider lines are hard to read.
+const WIDTH: usize = 110;
+
+pub(super) const CONFIG: &str = "config";
+pub(super) const PRINT_CONFIG: &str = "print-config";
+pub(super) const SHORT_HELP: &str = "short-help";
+pub(super) const HELP: &str = "help";
+
+/// What `-h` shows of the table.
+const COMMON: [&str; 12] = [
+    "bind",
+    "socket-group",
+    "app",
+    "chdir",
+    "preload",
+    "workers",
+    "threads",
+    "user",
+    "max-requests",
+    "request-timeout",
+    "graceful-timeout",
+    "access-log",
+];
+
+const AFTER_SHORT_HELP: &str = "\
+Example: scoter myproject.wsgi --bind unix:/run/myproject/scoter.sock
+All options and commands: scoter --help";
+
+const AFTER_HELP: &str = "\
+Commands, as the first argument:
+  check     Load the configuration and the application as a start would, and say what is wrong
+  status    Show workers and rates; --json for machines, --ready for probes
+  reload    Start new workers with new code, and retire the old ones when they are ready
+  stop      Finish running requests, and stop
+  scale N   Change the number of workers
+  top       Show running requests, again and again
+
+TIME is 500ms, 30s, 5m, 2h or 7d; a bare number is seconds. SIZE is bytes, or 64K, 1M, 2G (powers \
+of 1024). What has no default is off, or not set.
+
+An option may also stand in scoter.toml (request-timeout = \"30s\", paths relative to the file) or in \
+the environment (SCOTER_REQUEST_TIMEOUT=30s; commas between the values of a repeatable one). The \
+command line counts most, then the environment, then the file.
+
+Example: scoter myproject.wsgi --bind unix:/run/myproject/scoter.sock";
+
+/// `-h` and `--help` are told apart here, and not by clap, which would spread the longer
+/// help over a paragraph per option.
+fn parsed_help_flags() -> Vec<Arg> {
+    vec![
+        Arg::new(SHORT_HELP).short('h').action(ArgAction::SetTrue),
+        Arg::new(HELP).long(HELP).action(ArgAction::SetTrue),
+    ]
+}
+
+fn help_flags() -> Vec<Arg> {
+    vec![
+        Arg::new(HELP)
+            .short('h')
+            .long(HELP)
+            .action(ArgAction::SetTrue)
+            .help("Print help: -h the most used options, --help all"),
+    ]
+}
+
+/// An option of the table as an argument.
+fn arg(opt: &'static Opt, level: HelpLevel) -> Arg {
+    let arg = Arg::new(opt.name)
+        .help(help(opt))
+        .value_parser(OsStringValueParser::new());
+    if opt.name == APP {
+        return arg
+            .value_name(opt.value_name)
+            .required(level != HelpLevel::None);
+    }
+    let arg = arg.long(opt.name).help_heading(opt.section);
+    match opt.arity {
+        Arity::Flag if level == HelpLevel::None => arg
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        Arity::Flag => arg
+            .action(ArgAction::SetTrue)
+            .value_parser(clap::value_parser!(bool)),
+        Arity::Many => arg.action(ArgAction::Append).value_name(opt.value_name),
+        Arity::Required | Arity::One(_) | Arity::Off | Arity::Maybe => {
+            arg.action(ArgAction::Set).value_name(opt.value_name)
+        }
+    }
+}
+
+fn help(opt: &Opt) -> String {
+    let default = match opt.arity {
+        Arity::One(default) => default,
+        Arity::Off => OFF,
+        Arity::Required | Arity::Maybe | Arity::Many | Arity::Flag => return opt.help.to_owned(),
+    };
+    format!("{} [default: {default}]", opt.help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definition_is_consistent() {
+        for level in [HelpLevel::None, HelpLevel::Full, HelpLevel::Short] {
+            server_command(level).debug_assert();
+        }
+        for name in COMMON {
+            assert!(TABLE.iter().any(|opt| opt.name == name), "{name}");
+        }
+    }
+}

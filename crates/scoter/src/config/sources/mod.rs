@@ -1,0 +1,9 @@
+//! Where options are written: arguments, the environment, and a file.
+
+pub(super) mod arguments;
+pub(super) mod command;
+pub(super) mod environment;
+pub(super) mod file;
+mod pipe;
+pub(super) mod process_env;
+pub(super) mod working_directory;
