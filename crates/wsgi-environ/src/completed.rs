@@ -18,17 +18,17 @@ pub struct Completed {
     /// Whether the head has already left.
     pub head: HeadState,
     /// What is still to be sent.
-    pub tail: Tail,
+    pub tail: ResponseTail,
     /// Bytes of the body that were sent plus those in the tail.
     pub body_bytes: u64,
     /// How the connection must end once the tail is sent.
-    pub end: End,
+    pub end: ResponseEnd,
     /// What became of the request body.
     pub input: InputEnd,
     /// What went wrong in the application, in order. To be logged once each.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<ApplicationFailure>,
     /// What was put right silently. Worth a line, once.
-    pub notes: Vec<Note>,
+    pub corrections: Vec<Correction>,
 }
 
 /// Where the head of the response is.
@@ -36,13 +36,13 @@ pub struct Completed {
 pub enum HeadState {
     /// The client has it, or as much of it as it took before it went away.
     Sent,
-    /// It stands at the front of [`Tail::out`].
+    /// It stands at the front of [`ResponseTail::out`].
     InTail,
 }
 
-/// What is still to be sent: first `out`, then `rest`.
+/// What is still to be sent: first `out`, then `body`.
 #[derive(Debug)]
-pub struct Tail {
+pub struct ResponseTail {
     /// The head, if [`HeadState::InTail`], and body bytes small enough to be
     /// copied behind it. Often all there is, so that one `send` does.
     ///
@@ -50,12 +50,12 @@ pub struct Tail {
     /// used again; empty when nothing is left to send.
     pub out: Vec<u8>,
     /// What follows.
-    pub rest: Rest,
+    pub body: RemainingBody,
 }
 
 /// The part of a body that is not copied.
 #[derive(Debug)]
-pub enum Rest {
+pub enum RemainingBody {
     /// Nothing.
     Nothing,
     /// Bytes objects of the application, none of them empty. They are readable
@@ -76,7 +76,7 @@ pub enum Rest {
 
 /// How the connection must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ResponseEnd {
     /// The response is complete once the tail is sent.
     Complete,
     /// The response is not what its head promised: send the tail, then end the
@@ -92,20 +92,20 @@ pub enum End {
 /// Something to be logged as an error, or, where it is the peer's doing, for
 /// those who debug.
 #[derive(Debug)]
-pub struct Failure {
+pub struct ApplicationFailure {
     /// What happened.
-    pub cause: Cause,
+    pub cause: FailureCause,
     /// Who can do something about it.
-    pub fault: Fault,
+    pub origin: FailureOrigin,
 }
 
-/// What a [`Failure`] is about.
+/// What an [`ApplicationFailure`] is about.
 #[derive(Debug)]
-pub enum Cause {
+pub enum FailureCause {
     /// An exception came out of the application.
     Exception {
         /// Where.
-        stage: Stage,
+        stage: ApplicationStage,
         /// The exception, with its traceback.
         error: PyErr,
     },
@@ -113,9 +113,9 @@ pub enum Cause {
     Violation(Violation),
 }
 
-/// Who can do something about a [`Failure`].
+/// Who can do something about an [`ApplicationFailure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FailureOrigin {
     /// The application.
     Application,
     /// The client: the exception followed a body that did not arrive, or a
@@ -125,7 +125,7 @@ pub enum Fault {
 
 /// What the application was doing when an exception came out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum ApplicationStage {
     /// The call of the application object.
     Call,
     /// The iteration over what it returned.
@@ -173,7 +173,7 @@ pub enum Violation {
 /// Something that was put right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Note {
+pub enum Correction {
     /// A header that is not the application's to send was left out.
     HeaderDropped {
         /// The name, as the application spelled it.

@@ -3,26 +3,26 @@ use crate::reason::reason_phrase;
 use crate::response::Response;
 use crate::vectored_send::PeerError;
 use crate::{
-    Cause, Completed, End, Failure, Fault, HeadState, InputEnd, InputFailure, Method, Rest, Tail,
-    Violation,
+    ApplicationFailure, Completed, FailureCause, FailureOrigin, HeadState, InputEnd, InputFailure,
+    Method, RemainingBody, ResponseEnd, ResponseTail, Violation,
 };
 
 /// Makes the answer to the request out of what became of it.
 pub(crate) fn complete(
     mut response: Response,
-    outcome: Result<Rest, Cause>,
-    closing: Option<Cause>,
+    outcome: Result<RemainingBody, FailureCause>,
+    closing: Option<FailureCause>,
     input: InputEnd,
     method: Method,
 ) -> Completed {
     let peer_error = response.peer_error();
     let (rest, cause) = match outcome {
         Ok(rest) => (rest, None),
-        Err(cause) => (Rest::Nothing, Some(cause)),
+        Err(cause) => (RemainingBody::Nothing, Some(cause)),
     };
     let failed = cause.is_some();
     let refusal = match (&cause, &input.failed) {
-        (Some(Cause::Exception { .. }), Some(failure)) => status_for(failure),
+        (Some(FailureCause::Exception { .. }), Some(failure)) => status_for(failure),
         _ => None,
     };
     let missed = response
@@ -30,25 +30,25 @@ pub(crate) fn complete(
         .filter(|_| !failed && peer_error.is_none());
     let sent = response.body_bytes();
 
-    let fault = |peers: bool| {
+    let origin = |peers: bool| {
         if peers {
-            Fault::Peer
+            FailureOrigin::Peer
         } else {
-            Fault::Application
+            FailureOrigin::Application
         }
     };
     let failures = [
-        cause.map(|cause| Failure {
+        cause.map(|cause| ApplicationFailure {
             cause,
-            fault: fault(peer_error.is_some() || refusal.is_some()),
+            origin: origin(peer_error.is_some() || refusal.is_some()),
         }),
-        missed.map(|declared| Failure {
-            cause: Cause::Violation(Violation::BodyTooShort { declared, sent }),
-            fault: Fault::Application,
+        missed.map(|declared| ApplicationFailure {
+            cause: FailureCause::Violation(Violation::BodyTooShort { declared, sent }),
+            origin: FailureOrigin::Application,
         }),
-        closing.map(|cause| Failure {
+        closing.map(|cause| ApplicationFailure {
             cause,
-            fault: fault(peer_error.is_some()),
+            origin: origin(peer_error.is_some()),
         }),
     ]
     .into_iter()
@@ -60,11 +60,11 @@ pub(crate) fn complete(
         return error_response(refusal.unwrap_or(500), method, out, failures, input);
     }
     let end = match peer_error {
-        Some(PeerError::Gone) => End::PeerGone,
-        Some(PeerError::Stalled) => End::PeerStalled,
-        None if missed.is_some() => End::CutShort,
-        None if failed && !response.is_complete() => End::CutShort,
-        None => End::Complete,
+        Some(PeerError::Gone) => ResponseEnd::PeerGone,
+        Some(PeerError::Stalled) => ResponseEnd::PeerStalled,
+        None if missed.is_some() => ResponseEnd::CutShort,
+        None if failed && !response.is_complete() => ResponseEnd::CutShort,
+        None => ResponseEnd::Complete,
     };
     let head = if response.is_sent() {
         HeadState::Sent
@@ -72,44 +72,44 @@ pub(crate) fn complete(
         HeadState::InTail
     };
     let status = response.status();
-    let (out, notes) = response.into_parts();
+    let (out, corrections) = response.into_parts();
     Completed {
         status,
         head,
-        tail: Tail { out, rest },
+        tail: ResponseTail { out, body: rest },
         body_bytes: sent,
         end,
         input,
         failures,
-        notes,
+        corrections,
     }
 }
 
 /// Gives up on a request whose response is gone: there was no memory for the
 /// objects, or a panic of this crate went through the application.
 pub(crate) fn without_response(
-    outcome: Result<Rest, Cause>,
-    closing: Option<Cause>,
+    outcome: Result<RemainingBody, FailureCause>,
+    closing: Option<FailureCause>,
     input: InputEnd,
 ) -> Completed {
     let causes = [outcome.err(), closing].into_iter().flatten();
     Completed {
         status: 500,
         head: HeadState::Sent,
-        tail: Tail {
+        tail: ResponseTail {
             out: Vec::new(),
-            rest: Rest::Nothing,
+            body: RemainingBody::Nothing,
         },
         body_bytes: 0,
-        end: End::CutShort,
+        end: ResponseEnd::CutShort,
         input,
         failures: causes
-            .map(|cause| Failure {
+            .map(|cause| ApplicationFailure {
                 cause,
-                fault: Fault::Application,
+                origin: FailureOrigin::Application,
             })
             .collect(),
-        notes: Vec::new(),
+        corrections: Vec::new(),
     }
 }
 
@@ -118,7 +118,7 @@ fn error_response(
     status: u16,
     method: Method,
     mut out: Vec<u8>,
-    failures: Vec<Failure>,
+    failures: Vec<ApplicationFailure>,
     input: InputEnd,
 ) -> Completed {
     let text = format!("{}\n", reason_phrase(status));
@@ -126,18 +126,18 @@ fn error_response(
     Completed {
         status,
         head: HeadState::InTail,
-        tail: Tail {
+        tail: ResponseTail {
             out,
-            rest: Rest::Nothing,
+            body: RemainingBody::Nothing,
         },
         body_bytes: match method {
             Method::Head => 0,
             Method::Other => text.len() as u64,
         },
-        end: End::Complete,
+        end: ResponseEnd::Complete,
         input,
         failures,
-        notes: Vec::new(),
+        corrections: Vec::new(),
     }
 }
 

@@ -110,7 +110,8 @@ mod transport;
 mod vectored_send;
 
 pub use crate::completed::{
-    Cause, Completed, End, Failure, Fault, HeadState, Note, Rest, Stage, Tail, Violation,
+    ApplicationFailure, ApplicationStage, Completed, Correction, FailureCause, FailureOrigin,
+    HeadState, RemainingBody, ResponseEnd, ResponseTail, Violation,
 };
 pub use crate::environ::{EnvironBuilder, ForwardedProto, Repeated, ScriptName, ServerInfo};
 pub use crate::errors::Errors;

@@ -10,8 +10,8 @@ use crate::file_wrapper::FileRange;
 use crate::response::{Response, SendError};
 use crate::text::type_name;
 use crate::{
-    Cause, Completed, Errors, FileWrapper, Input, Method, ObjectCache, Rest, Stage, StartResponse,
-    Transport, Violation,
+    ApplicationStage, Completed, Errors, FailureCause, FileWrapper, Input, Method, ObjectCache,
+    RemainingBody, StartResponse, Transport, Violation,
 };
 
 /// What [`respond`] needs to know about one request.
@@ -32,7 +32,7 @@ pub struct Exchange<'a, 'py> {
     /// the request is no business of.
     pub on_return: fn(Python<'_>, Option<&PyErr>),
     /// A buffer to build the head in; what it holds is discarded. It comes back
-    /// as [`Tail::out`](crate::Tail::out), to be used again.
+    /// as [`ResponseTail::out`](crate::ResponseTail::out), to be used again.
     pub out: Vec<u8>,
     /// Objects of the last request, to be reused.
     pub object_cache: &'a mut ObjectCache,
@@ -76,7 +76,7 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         Ok(start_response) => start_response,
         Err(error) => {
             return without_response(
-                Err(exception(Stage::Call, error)),
+                Err(exception(ApplicationStage::Call, error)),
                 None,
                 input.get().finish(),
             );
@@ -93,7 +93,7 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
             let outcome = driver.send(&result);
             (Some(result), outcome)
         }
-        Err(error) => (None, Err(exception(Stage::Call, error))),
+        Err(error) => (None, Err(exception(ApplicationStage::Call, error))),
     };
     let response = driver.into_response();
     let closing = result.and_then(|result| close(returned, &result).err());
@@ -135,7 +135,7 @@ impl<'py> Driver<'_, 'py> {
     }
 
     /// Sends what comes in parts and returns what is left to send.
-    fn send(&mut self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
+    fn send(&mut self, result: &Bound<'py, PyAny>) -> Result<RemainingBody, FailureCause> {
         if let Ok(list) = result.cast_exact::<PyList>() {
             return self.send_all(list.iter());
         }
@@ -143,7 +143,7 @@ impl<'py> Driver<'_, 'py> {
             return self.send_all(tuple.iter());
         }
         if result.is_instance_of::<PyString>() {
-            return Err(Cause::Violation(Violation::TextReturned));
+            return Err(FailureCause::Violation(Violation::TextReturned));
         }
         // Iterating over it would give numbers. uWSGI sends it whole, and
         // applications rely on that.
@@ -154,7 +154,7 @@ impl<'py> Driver<'_, 'py> {
             let range = self
                 .returned
                 .checked(wrapper.get().file_range(self.py()))
-                .map_err(|error| exception(Stage::Iterate, error))?;
+                .map_err(|error| exception(ApplicationStage::Iterate, error))?;
             if let Some(range) = range {
                 return self.send_file(range);
             }
@@ -166,7 +166,7 @@ impl<'py> Driver<'_, 'py> {
     fn send_all(
         &mut self,
         mut items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
-    ) -> Result<Rest, Cause> {
+    ) -> Result<RemainingBody, FailureCause> {
         // Most responses are one part, which needs no list of ours.
         if items.len() == 1 {
             let part = items.next().map(|item| into_bytes(item, 0)).transpose()?;
@@ -179,16 +179,16 @@ impl<'py> Driver<'_, 'py> {
         self.queue(&parts)
     }
 
-    fn queue(&mut self, parts: &[Bound<'py, PyBytes>]) -> Result<Rest, Cause> {
+    fn queue(&mut self, parts: &[Bound<'py, PyBytes>]) -> Result<RemainingBody, FailureCause> {
         let py = self.py();
         let rest = self.end(|response| response.queue(py, parts))?;
-        Ok(rest.unwrap_or(Rest::Nothing))
+        Ok(rest.unwrap_or(RemainingBody::Nothing))
     }
 
-    fn send_file(&mut self, range: FileRange) -> Result<Rest, Cause> {
+    fn send_file(&mut self, range: FileRange) -> Result<RemainingBody, FailureCause> {
         match self.end(|response| response.queue_file(range.len))? {
-            None | Some(0) => Ok(Rest::Nothing),
-            Some(len) => Ok(Rest::File {
+            None | Some(0) => Ok(RemainingBody::Nothing),
+            Some(len) => Ok(RemainingBody::File {
                 file: range.file,
                 offset: range.offset,
                 len,
@@ -200,7 +200,7 @@ impl<'py> Driver<'_, 'py> {
     ///
     /// PEP 3333: "WSGI servers, gateways, and middleware must not delay the
     /// transmission of any block".
-    fn send_each(&mut self, result: &Bound<'py, PyAny>) -> Result<Rest, Cause> {
+    fn send_each(&mut self, result: &Bound<'py, PyAny>) -> Result<RemainingBody, FailureCause> {
         let items = self
             .returned
             .checked(result.try_iter())
@@ -209,7 +209,7 @@ impl<'py> Driver<'_, 'py> {
             let item = self
                 .returned
                 .checked(item)
-                .map_err(|error| exception(Stage::Iterate, error))?;
+                .map_err(|error| exception(ApplicationStage::Iterate, error))?;
             let part = into_bytes(item, index)?;
             let size = match index {
                 0 => self.size_if_only(result, &part),
@@ -217,11 +217,11 @@ impl<'py> Driver<'_, 'py> {
             };
             match self.response(|response| response.send(self.py(), &part, size))? {
                 Some(ControlFlow::Continue(())) => {}
-                Some(ControlFlow::Break(())) | None => return Ok(Rest::Nothing),
+                Some(ControlFlow::Break(())) | None => return Ok(RemainingBody::Nothing),
             }
         }
         self.end(Response::end)?;
-        Ok(Rest::Nothing)
+        Ok(RemainingBody::Nothing)
     }
 
     /// Returns the size of the first part if it is the only one and the
@@ -253,7 +253,7 @@ impl<'py> Driver<'_, 'py> {
     fn response<R>(
         &self,
         work: impl FnOnce(&mut Response) -> Result<R, SendError>,
-    ) -> Result<Option<R>, Cause> {
+    ) -> Result<Option<R>, FailureCause> {
         unless_disconnected(self.start_response.get().with_response(self.py(), work))
     }
 
@@ -263,7 +263,7 @@ impl<'py> Driver<'_, 'py> {
     fn end<R>(
         &mut self,
         work: impl FnOnce(&mut Response) -> Result<R, SendError>,
-    ) -> Result<Option<R>, Cause> {
+    ) -> Result<Option<R>, FailureCause> {
         self.ended = self.start_response.get().finish(self.py());
         unless_disconnected(self.ended.as_mut().map(work))
     }
@@ -275,10 +275,12 @@ impl<'py> Driver<'_, 'py> {
     }
 }
 
-fn unless_disconnected<R>(result: Option<Result<R, SendError>>) -> Result<Option<R>, Cause> {
+fn unless_disconnected<R>(result: Option<Result<R, SendError>>) -> Result<Option<R>, FailureCause> {
     match result {
         Some(Ok(result)) => Ok(Some(result)),
-        Some(Err(SendError::NotStarted)) => Err(Cause::Violation(Violation::NoStartResponse)),
+        Some(Err(SendError::NotStarted)) => {
+            Err(FailureCause::Violation(Violation::NoStartResponse))
+        }
         Some(Err(SendError::Peer(_))) | None => Ok(None),
     }
 }
@@ -288,7 +290,7 @@ fn unless_disconnected<R>(result: Option<Result<R, SendError>>) -> Result<Option
 /// PEP 3333: "the server or gateway must call that method upon completion of the
 /// current request, whether the request was completed normally, or terminated
 /// early".
-fn close(returned: Returned<'_>, result: &Bound<'_, PyAny>) -> Result<(), Cause> {
+fn close(returned: Returned<'_>, result: &Bound<'_, PyAny>) -> Result<(), FailureCause> {
     let plain = result.is_exact_instance_of::<PyList>()
         || result.is_exact_instance_of::<PyTuple>()
         || result.is_exact_instance_of::<PyBytes>();
@@ -300,29 +302,32 @@ fn close(returned: Returned<'_>, result: &Bound<'_, PyAny>) -> Result<(), Cause>
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     }
-    .map_err(|error| exception(Stage::Close, error))
+    .map_err(|error| exception(ApplicationStage::Close, error))
 }
 
-fn into_bytes<'py>(item: Bound<'py, PyAny>, index: u64) -> Result<Bound<'py, PyBytes>, Cause> {
+fn into_bytes<'py>(
+    item: Bound<'py, PyAny>,
+    index: u64,
+) -> Result<Bound<'py, PyBytes>, FailureCause> {
     item.cast_into().map_err(|error| {
-        Cause::Violation(Violation::ItemNotBytes {
+        FailureCause::Violation(Violation::ItemNotBytes {
             index,
             type_name: type_name(&error.into_inner()),
         })
     })
 }
 
-fn not_iterable(result: &Bound<'_, PyAny>, error: PyErr) -> Cause {
+fn not_iterable(result: &Bound<'_, PyAny>, error: PyErr) -> FailureCause {
     let py = result.py();
     let has = |name| matches!(result.getattr_opt(name), Ok(Some(_)) | Err(_));
     if has(intern!(py, "__iter__")) || has(intern!(py, "__getitem__")) {
-        return exception(Stage::Iterate, error);
+        return exception(ApplicationStage::Iterate, error);
     }
-    Cause::Violation(Violation::NotIterable {
+    FailureCause::Violation(Violation::NotIterable {
         type_name: type_name(result),
     })
 }
 
-fn exception(stage: Stage, error: PyErr) -> Cause {
-    Cause::Exception { stage, error }
+fn exception(stage: ApplicationStage, error: PyErr) -> FailureCause {
+    FailureCause::Exception { stage, error }
 }

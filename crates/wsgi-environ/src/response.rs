@@ -9,7 +9,7 @@ use pyo3::types::PyBytes;
 
 use crate::head::Head;
 use crate::vectored_send::{PeerError, VectoredSend};
-use crate::{Method, Note, Rest, Transport};
+use crate::{Correction, Method, RemainingBody, Transport};
 
 /// The response to one request as it stands: what `start_response`, `write` and
 /// the iteration over the result work on in turn.
@@ -154,12 +154,12 @@ impl Response {
         &mut self,
         py: Python<'py>,
         parts: &[Bound<'py, PyBytes>],
-    ) -> Result<Rest, SendError> {
+    ) -> Result<RemainingBody, SendError> {
         let size = parts.iter().map(|part| part.as_bytes().len() as u64).sum();
         let mut chunks = Vec::new();
         if !self.seal(self.known(size))? {
             self.excess = self.excess.saturating_add(size);
-            return Ok(Rest::Nothing);
+            return Ok(RemainingBody::Nothing);
         }
         for part in parts {
             let bytes = self.admit(part.as_bytes());
@@ -182,9 +182,9 @@ impl Response {
             }
         }
         if chunks.is_empty() {
-            Ok(Rest::Nothing)
+            Ok(RemainingBody::Nothing)
         } else {
-            Ok(Rest::Chunks(chunks))
+            Ok(RemainingBody::Chunks(chunks))
         }
     }
 
@@ -224,26 +224,28 @@ impl Response {
             .filter(|&length| head.has_body(self.method) && self.body_bytes < length)
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<Note>) {
-        let mut notes = Vec::new();
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<Correction>) {
+        let mut corrections = Vec::new();
         if let Some(head) = self.head {
-            notes.extend(
+            corrections.extend(
                 head.dropped
                     .iter()
-                    .map(|name| Note::HeaderDropped { name: name.clone() }),
+                    .map(|name| Correction::HeaderDropped { name: name.clone() }),
             );
             match (self.excess, head.content_length) {
                 (0, _) => {}
-                (_, _) if matches!(head.status, 204 | 205 | 304) => notes.push(Note::BodyDropped {
-                    status: head.status,
-                }),
+                (_, _) if matches!(head.status, 204 | 205 | 304) => {
+                    corrections.push(Correction::BodyDropped {
+                        status: head.status,
+                    })
+                }
                 (excess, Some(declared)) if self.method != Method::Head => {
-                    notes.push(Note::BodyCut { declared, excess });
+                    corrections.push(Correction::BodyCut { declared, excess });
                 }
                 _ => {}
             }
         }
-        (self.out, notes)
+        (self.out, corrections)
     }
 
     /// Finishes the head, adding the size of the body if it is known and may be

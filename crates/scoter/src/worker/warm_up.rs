@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use uwsgi_codec::PacketBuilder;
 use wsgi_environ::{
-    Body, Cause, Completed, EnvironBuilder, Errors, Exchange, Input, Method, ObjectCache,
+    Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, Input, Method, ObjectCache,
     ScriptName, Transport, reason_phrase, respond,
 };
 
@@ -27,8 +27,8 @@ pub(crate) fn warm_up(py: Python<'_>, service: &Service, path: &str) -> Result<(
     let mut failures = String::new();
     for failure in &completed.failures {
         match &failure.cause {
-            Cause::Exception { error, .. } => failures += &traceback(py, error),
-            Cause::Violation(violation) => failures += &format!("\n{violation}"),
+            FailureCause::Exception { error, .. } => failures += &traceback(py, error),
+            FailureCause::Violation(violation) => failures += &format!("\n{violation}"),
         }
     }
     let status = completed.status;

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use wsgi_environ::End;
+use wsgi_environ::ResponseEnd;
 
 use crate::harness::{Give, INTERNAL_SERVER_ERROR, Peer, Request, Take};
 
@@ -20,7 +20,7 @@ def application(environ, start_response):
         answer.wire,
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\npart"
     );
-    assert_eq!(answer.completed.end, End::CutShort);
+    assert_eq!(answer.completed.end, ResponseEnd::CutShort);
     assert_eq!(answer.completed.status, 200);
     assert_eq!(answer.completed.body_bytes, 4);
     assert_eq!(answer.failures, ["Iterate application KeyError('late')"]);
@@ -36,7 +36,7 @@ def application(environ, start_response):
     raise KeyError('late')
 ",
     );
-    assert_eq!(answer.completed.end, End::Complete);
+    assert_eq!(answer.completed.end, ResponseEnd::Complete);
     assert_eq!(answer.failures, ["Iterate application KeyError('late')"]);
 }
 
@@ -148,7 +148,7 @@ def application(environ, start_response):
 ",
     );
     assert_eq!(answer.seen, "[0, 1, 'finally']");
-    assert_eq!(answer.completed.end, End::PeerGone);
+    assert_eq!(answer.completed.end, ResponseEnd::PeerGone);
     assert_eq!(answer.failures, [""; 0]);
     assert_eq!(answer.completed.body_bytes, 5);
 }
@@ -164,7 +164,7 @@ def application(environ, start_response):
         yield b'chunk' * 10_000
 ",
     );
-    assert_eq!(answer.completed.end, End::PeerStalled);
+    assert_eq!(answer.completed.end, ResponseEnd::PeerStalled);
     assert_eq!(answer.completed.body_bytes, 0);
     assert_eq!(answer.failures, [""; 0]);
 }
@@ -173,7 +173,7 @@ def application(environ, start_response):
 fn exception_in_close_is_a_failure_of_its_own() {
     let answer = Request::new().run(&closable("raise StopIteration", "raise KeyError('close')"));
     assert_eq!(answer.wire, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(answer.completed.end, End::Complete);
+    assert_eq!(answer.completed.end, ResponseEnd::Complete);
     assert_eq!(answer.failures, ["Close application KeyError('close')"]);
 
     let answer = Request::new().run(&closable(

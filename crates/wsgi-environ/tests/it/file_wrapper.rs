@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use tempfile::NamedTempFile;
-use wsgi_environ::{End, Rest};
+use wsgi_environ::{RemainingBody, ResponseEnd};
 
 use crate::harness::{Answer, Request};
 
@@ -32,7 +32,7 @@ def application(environ, start_response):
 }
 
 fn is_sent_by_kernel(answer: &Answer) -> bool {
-    matches!(answer.completed.tail.rest, Rest::File { .. })
+    matches!(answer.completed.tail.body, RemainingBody::File { .. })
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn content_length_bounds_the_file() {
         "('Content-Length', '99')",
         "file = open(path, 'rb')",
     );
-    assert_eq!(answer.completed.end, End::CutShort);
+    assert_eq!(answer.completed.end, ResponseEnd::CutShort);
     assert_eq!(
         answer.failures,
         ["Violation application the response has 36 bytes, but its Content-Length is 99"]

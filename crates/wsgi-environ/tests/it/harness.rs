@@ -12,8 +12,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 use uwsgi_codec::{Packet, PacketBuilder};
 use wsgi_environ::{
-    Body, Cause, Completed, End, EnvironBuilder, Errors, Exchange, Fault, ForwardedProto,
-    HeadState, Method, ObjectCache, Rest, ScriptName, ServerInfo, Transport, respond,
+    Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, FailureOrigin, ForwardedProto,
+    HeadState, Method, ObjectCache, RemainingBody, ResponseEnd, ScriptName, ServerInfo, Transport,
+    respond,
 };
 
 /// A client that takes and gives what its script says.
@@ -238,7 +239,7 @@ pub(crate) struct Answer {
     pub(crate) log: String,
     /// `str()` of the module's `seen`, if it has one.
     pub(crate) seen: String,
-    /// The failures, each as `stage fault text`.
+    /// The failures, each as `stage origin text`.
     pub(crate) failures: Vec<String>,
 }
 
@@ -258,13 +259,13 @@ impl Answer {
             "the head is in one place: {completed:?}"
         );
         wire.extend_from_slice(&completed.tail.out);
-        match &completed.tail.rest {
-            Rest::Nothing => {}
-            Rest::Chunks(chunks) => {
+        match &completed.tail.body {
+            RemainingBody::Nothing => {}
+            RemainingBody::Chunks(chunks) => {
                 assert!(chunks.iter().all(|chunk| !chunk.is_empty()));
                 wire.extend(chunks.iter().flat_map(|chunk| chunk.iter()));
             }
-            Rest::File { file, offset, len } => {
+            RemainingBody::File { file, offset, len } => {
                 let file = std::fs::File::from(file.try_clone().unwrap());
                 let mut piece = vec![0; usize::try_from(*len).unwrap()];
                 file.read_exact_at(&mut piece, *offset).unwrap();
@@ -279,15 +280,15 @@ impl Answer {
             .failures
             .iter()
             .map(|failure| {
-                let fault = match failure.fault {
-                    Fault::Application => "application",
-                    Fault::Peer => "peer",
+                let origin = match failure.origin {
+                    FailureOrigin::Application => "application",
+                    FailureOrigin::Peer => "peer",
                 };
                 match &failure.cause {
-                    Cause::Exception { stage, error } => {
-                        format!("{stage:?} {fault} {}", error.value(py).repr().unwrap())
+                    FailureCause::Exception { stage, error } => {
+                        format!("{stage:?} {origin} {}", error.value(py).repr().unwrap())
                     }
-                    Cause::Violation(violation) => format!("Violation {fault} {violation}"),
+                    FailureCause::Violation(violation) => format!("Violation {origin} {violation}"),
                 }
             })
             .collect();
@@ -315,7 +316,7 @@ impl Answer {
     #[track_caller]
     pub(crate) fn assert_wire(&self, expected: &str) {
         assert_eq!(self.failures, [""; 0]);
-        assert_eq!(self.completed.end, End::Complete);
+        assert_eq!(self.completed.end, ResponseEnd::Complete);
         assert_eq!(self.wire, expected);
         assert_eq!(self.completed.body_bytes, self.body().len() as u64);
     }
@@ -326,7 +327,7 @@ impl Answer {
     pub(crate) fn assert_500(&self, failure: &str) {
         assert_eq!(self.wire, INTERNAL_SERVER_ERROR);
         assert_eq!(self.completed.status, 500);
-        assert_eq!(self.completed.end, End::Complete);
+        assert_eq!(self.completed.end, ResponseEnd::Complete);
         assert_eq!(self.failures.len(), 1, "{:?}", self.failures);
         assert!(self.failures[0].starts_with(failure), "{:?}", self.failures);
     }

@@ -1,6 +1,6 @@
 //! Content-Length, and responses that have no body.
 
-use wsgi_environ::End;
+use wsgi_environ::ResponseEnd;
 
 use crate::harness::{INTERNAL_SERVER_ERROR, Request};
 
@@ -29,7 +29,7 @@ def application(environ, start_response):
     let answer = Request::new().run(&source("b'one', b'more'", ""));
     answer.assert_wire("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none");
     assert_eq!(
-        format!("{:?}", answer.completed.notes),
+        format!("{:?}", answer.completed.corrections),
         "[BodyCut { declared: 3, excess: 4 }]"
     );
     // Only the first item may be the only one.
@@ -57,7 +57,7 @@ def application(environ, start_response):
         ));
         answer.assert_wire("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde");
         assert_eq!(
-            format!("{:?}", answer.completed.notes),
+            format!("{:?}", answer.completed.corrections),
             format!("[BodyCut {{ declared: 5, excess: {excess} }}]")
         );
     }
@@ -99,7 +99,7 @@ def application(environ, start_response):
             answer.wire,
             format!("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{body}")
         );
-        assert_eq!(answer.completed.end, End::CutShort);
+        assert_eq!(answer.completed.end, ResponseEnd::CutShort);
         let sent = body.len();
         assert_eq!(
             answer.failures,
@@ -140,7 +140,7 @@ def application(environ, start_response):
 "
         ));
         answer.assert_wire(&format!("HTTP/1.1 200 OK\r\n{expected}\r\n"));
-        assert_eq!(answer.completed.notes, []);
+        assert_eq!(answer.completed.corrections, []);
     }
     let answer = Request::head().run("def application(environ, start_response): 1 / 0");
     let (head, _) = INTERNAL_SERVER_ERROR.split_at(INTERNAL_SERVER_ERROR.len() - 22);
@@ -187,11 +187,11 @@ def application(environ, start_response):
 "
         ));
         answer.assert_wire(&format!("HTTP/1.1 {status}\r\n{expected}\r\n"));
-        let notes = if result.contains("'x'") {
+        let corrections = if result.contains("'x'") {
             format!("[BodyDropped {{ status: {} }}]", &status[..3])
         } else {
             "[]".to_owned()
         };
-        assert_eq!(format!("{:?}", answer.completed.notes), notes);
+        assert_eq!(format!("{:?}", answer.completed.corrections), corrections);
     }
 }

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyList};
 use wsgi_environ::{
-    Body, End, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ObjectCache, ScriptName,
-    ServerInfo, respond,
+    Body, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ObjectCache, ResponseEnd,
+    ScriptName, ServerInfo, respond,
 };
 
 use crate::harness::{Give, INTERNAL_SERVER_ERROR, Log, Peer, packet, server_info};
@@ -282,7 +282,7 @@ proptest! {
             let completed = respond(&application, exchange);
 
             let wire: String = completed.tail.out.iter().copied().map(char::from).collect();
-            if !completed.failures.is_empty() && completed.end == End::Complete {
+            if !completed.failures.is_empty() && completed.end == ResponseEnd::Complete {
                 prop_assert!(INTERNAL_SERVER_ERROR.starts_with(&wire), "{:?}", wire);
                 return Ok(());
             }

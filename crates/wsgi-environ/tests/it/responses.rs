@@ -1,6 +1,6 @@
 //! What an application may return, and what it may not.
 
-use wsgi_environ::{End, Rest};
+use wsgi_environ::{RemainingBody, ResponseEnd};
 
 use crate::harness::{Peer, Request};
 
@@ -46,7 +46,7 @@ def application(environ, start_response):
             "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
         ));
         assert_eq!(answer.sends.len(), 0);
-        assert!(matches!(answer.completed.tail.rest, Rest::Nothing));
+        assert!(matches!(answer.completed.tail.body, RemainingBody::Nothing));
     }
 }
 
@@ -71,8 +71,8 @@ def application(environ, start_response):
     answer.assert_wire(&format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
     ));
-    let Rest::Chunks(chunks) = &answer.completed.tail.rest else {
-        panic!("{:?}", answer.completed.tail.rest);
+    let RemainingBody::Chunks(chunks) = &answer.completed.tail.body else {
+        panic!("{:?}", answer.completed.tail.body);
     };
     let sizes: Vec<_> = chunks.iter().map(|chunk| chunk.len()).collect();
     assert_eq!(sizes, [16385, 1, 100_000]);
@@ -192,7 +192,7 @@ def application(environ, start_response):
 ",
     );
     assert_eq!(answer.wire, "HTTP/1.1 200 OK\r\n\r\npart");
-    assert_eq!(answer.completed.end, End::CutShort);
+    assert_eq!(answer.completed.end, ResponseEnd::CutShort);
     assert_eq!(
         answer.failures,
         ["Violation application item 1 of the response is str, not bytes"]

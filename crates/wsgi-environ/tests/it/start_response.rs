@@ -270,7 +270,7 @@ def application(environ, start_response):
     answer.assert_wire(
         "HTTP/1.1 200 OK\r\nA: 1\r\nDate: now\r\nServer: mine\r\nContent-Length: 1\r\n\r\nx",
     );
-    let notes = format!("{:?}", answer.completed.notes);
+    let corrections = format!("{:?}", answer.completed.corrections);
     for name in [
         "Connection",
         "keep-alive",
@@ -285,11 +285,11 @@ def application(environ, start_response):
         "Status",
     ] {
         assert!(
-            notes.contains(&format!("HeaderDropped {{ name: \"{name}\" }}")),
+            corrections.contains(&format!("HeaderDropped {{ name: \"{name}\" }}")),
             "{name}"
         );
     }
-    assert_eq!(answer.completed.notes.len(), 11);
+    assert_eq!(answer.completed.corrections.len(), 11);
 }
 
 #[test]
@@ -348,7 +348,7 @@ def application(environ, start_response):
     );
     answer.assert_wire("HTTP/1.1 503 Sorry\r\nC: d\r\nContent-Length: 5\r\n\r\nsorry");
     assert_eq!(answer.completed.status, 503);
-    assert_eq!(answer.completed.notes, []);
+    assert_eq!(answer.completed.corrections, []);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 use wsgi_environ::{
-    Body, Completed, End, Exchange, Input, Method, ObjectCache, Rest, ScriptName, Transport,
-    respond,
+    Body, Completed, Exchange, Input, Method, ObjectCache, RemainingBody, ResponseEnd, ScriptName,
+    Transport, respond,
 };
 
 use crate::harness::{Log, builder, module, packet};
@@ -215,10 +215,10 @@ def application(environ, start_response):
         "['write() called while another thread is sending', \
          'start_response() called while another thread is sending']"
     );
-    assert_eq!(completed.end, End::Complete);
+    assert_eq!(completed.end, ResponseEnd::Complete);
     assert_eq!(gate.lock().sent, b"HTTP/1.1 200 OK\r\n\r\nfrom a thread, ");
     assert_eq!(completed.tail.out, b"from the list");
-    assert!(matches!(completed.tail.rest, Rest::Nothing));
+    assert!(matches!(completed.tail.body, RemainingBody::Nothing));
 }
 
 #[test]
@@ -255,7 +255,7 @@ class Result(list):
 ",
     );
     assert_eq!(seen, "stopped");
-    assert_eq!(completed.end, End::Complete);
+    assert_eq!(completed.end, ResponseEnd::Complete);
     assert!(completed.failures.is_empty());
     let sent = String::from_utf8(gate.lock().sent.clone()).unwrap();
     let (_, body) = sent.split_once("\r\n\r\n").unwrap();
@@ -294,7 +294,7 @@ def application(environ, start_response):
 "
             ),
         );
-        assert_eq!(completed.end, End::Complete, "{result}");
+        assert_eq!(completed.end, ResponseEnd::Complete, "{result}");
         assert!(completed.failures.is_empty(), "{result}");
         let sent = gate.lock().sent.len();
         assert!(sent < 100_000_000, "{result}: {sent} bytes");
@@ -322,7 +322,7 @@ def application(environ, start_response):
 ",
     );
     assert_eq!(seen, "['ran']");
-    assert_eq!(completed.end, End::Complete);
+    assert_eq!(completed.end, ResponseEnd::Complete);
     assert_eq!(gate.lock().sent, b"HTTP/1.1 200 OK\r\n\r\nx");
 }
 

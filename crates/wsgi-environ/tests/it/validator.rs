@@ -1,7 +1,7 @@
 //! The first judge: `wsgiref.validate` around applications of every kind.
 
 use bytes::Bytes;
-use wsgi_environ::{Body, End};
+use wsgi_environ::{Body, ResponseEnd};
 
 use crate::harness::{Give, Request};
 
@@ -139,7 +139,7 @@ application = validator(application)
         ] {
             let answer = request.run(&source);
             assert_eq!(answer.failures, [""; 0], "{name}, {how}");
-            assert_eq!(answer.completed.end, End::Complete, "{name}, {how}");
+            assert_eq!(answer.completed.end, ResponseEnd::Complete, "{name}, {how}");
             assert_eq!(answer.body(), "body", "{name}, {how}");
             assert_eq!(answer.head()[0], "HTTP/1.1 200 OK", "{name}, {how}");
         }

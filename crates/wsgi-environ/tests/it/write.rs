@@ -1,6 +1,6 @@
 use std::io::ErrorKind;
 
-use wsgi_environ::{End, HeadState, Rest};
+use wsgi_environ::{HeadState, RemainingBody, ResponseEnd};
 
 use crate::harness::{Peer, Request, Take};
 
@@ -77,7 +77,7 @@ def application(environ, start_response):
     );
     answer.assert_wire("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde");
     assert_eq!(
-        format!("{:?}", answer.completed.notes),
+        format!("{:?}", answer.completed.corrections),
         "[BodyCut { declared: 5, excess: 9 }]"
     );
 }
@@ -103,7 +103,7 @@ def application(environ, start_response):
         answer.seen,
         "['the client went away', 'the client went away']"
     );
-    assert_eq!(answer.completed.end, End::PeerGone);
+    assert_eq!(answer.completed.end, ResponseEnd::PeerGone);
     assert_eq!(answer.completed.body_bytes, 3);
     assert_eq!(
         answer.failures,
@@ -132,10 +132,10 @@ def application(environ, start_response):
 "
         ));
         println!("{result}");
-        assert_eq!(answer.completed.end, End::PeerGone);
+        assert_eq!(answer.completed.end, ResponseEnd::PeerGone);
         assert_eq!(answer.completed.body_bytes, 3);
         assert_eq!(answer.completed.tail.out, b"");
-        assert!(matches!(answer.completed.tail.rest, Rest::Nothing));
+        assert!(matches!(answer.completed.tail.body, RemainingBody::Nothing));
         assert_eq!(answer.failures, [""; 0]);
     }
 }
@@ -150,7 +150,7 @@ def application(environ, start_response):
     return []
 ",
     );
-    assert_eq!(answer.completed.end, End::PeerStalled);
+    assert_eq!(answer.completed.end, ResponseEnd::PeerStalled);
     assert_eq!(
         answer.failures,
         ["Call peer TimeoutError('the client did not take the response in time')"]
@@ -209,5 +209,5 @@ def application(environ, start_response):
     );
     answer.assert_wire("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n");
     assert_eq!(answer.sends.len(), 1);
-    assert_eq!(answer.completed.notes, []);
+    assert_eq!(answer.completed.corrections, []);
 }

@@ -7,7 +7,7 @@ use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wsgi_environ::{
-    Completed, End, HeadState, Method, Transport, reason_phrase, write_plain_response,
+    Completed, HeadState, Method, ResponseEnd, Transport, reason_phrase, write_plain_response,
 };
 
 use crate::log::Entry;
@@ -57,11 +57,11 @@ impl PendingResponse {
         entry: Entry,
     ) -> Self {
         let ending = match completed.end {
-            End::PeerGone | End::PeerStalled => ConnectionEnd::Close,
-            End::CutShort => ConnectionEnd::Abort,
-            End::Complete if overrun || completed.input.unread > 0 => ConnectionEnd::Drain,
-            End::Complete if completed.head == HeadState::Sent => ConnectionEnd::Shutdown,
-            End::Complete => ConnectionEnd::Close,
+            ResponseEnd::PeerGone | ResponseEnd::PeerStalled => ConnectionEnd::Close,
+            ResponseEnd::CutShort => ConnectionEnd::Abort,
+            ResponseEnd::Complete if overrun || completed.input.unread > 0 => ConnectionEnd::Drain,
+            ResponseEnd::Complete if completed.head == HeadState::Sent => ConnectionEnd::Shutdown,
+            ResponseEnd::Complete => ConnectionEnd::Close,
         };
         Self {
             connection,
@@ -388,7 +388,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::sync::Mutex;
 
-    use wsgi_environ::{Rest, Tail};
+    use wsgi_environ::{RemainingBody, ResponseTail};
 
     use super::*;
     use crate::listen::Family;
@@ -475,9 +475,9 @@ mod tests {
             slot: 0,
         };
         let short = || {
-            SendBuffer::from(Tail {
+            SendBuffer::from(ResponseTail {
                 out: Vec::new(),
-                rest: Rest::File {
+                body: RemainingBody::File {
                     file: tempfile::tempfile().unwrap().into(),
                     offset: 0,
                     len: 1,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use tracing::{Level, debug, enabled, error, warn};
 use wsgi_environ::{
-    Cause, Completed, End, Failure, Fault, InputFailure, Method, Note, Stage, Violation,
-    write_plain_response,
+    ApplicationFailure, ApplicationStage, Completed, Correction, FailureCause, FailureOrigin,
+    InputFailure, Method, ResponseEnd, Violation, write_plain_response,
 };
 
 use crate::fatal;
@@ -48,13 +48,16 @@ impl From<Option<Revoked>> for Timing {
 #[derive(Debug)]
 pub(crate) struct Trouble {
     what: What,
-    fault: Fault,
+    origin: FailureOrigin,
 }
 
 #[derive(Debug)]
 enum What {
     Violation(Violation),
-    Exception { stage: Stage, traceback: String },
+    Exception {
+        stage: ApplicationStage,
+        traceback: String,
+    },
 }
 
 /// Puts into words what went wrong, as far as it will be logged, and lets go of the
@@ -65,24 +68,24 @@ enum What {
 /// while the request is still running.
 pub(crate) fn put_into_words(
     py: Python<'_>,
-    failures: &mut Vec<Failure>,
+    failures: &mut Vec<ApplicationFailure>,
     timing: Timing,
 ) -> Vec<Trouble> {
     failures
         .drain(..)
-        .filter_map(|Failure { cause, fault }| {
+        .filter_map(|ApplicationFailure { cause, origin }| {
             let is_logged = match timing {
-                Timing::InTime if fault == Fault::Application => enabled!(Level::ERROR),
+                Timing::InTime if origin == FailureOrigin::Application => enabled!(Level::ERROR),
                 Timing::InTime | Timing::TimedOut => enabled!(Level::DEBUG),
             };
             let what = match cause {
-                Cause::Violation(violation) => What::Violation(violation),
-                Cause::Exception { stage, error } => What::Exception {
+                FailureCause::Violation(violation) => What::Violation(violation),
+                FailureCause::Exception { stage, error } => What::Exception {
                     stage,
                     traceback: is_logged.then(|| traceback(py, &error))?,
                 },
             };
-            is_logged.then_some(Trouble { what, fault })
+            is_logged.then_some(Trouble { what, origin })
         })
         .collect()
 }
@@ -103,8 +106,8 @@ pub(crate) fn completed(
             Timing::TimedOut => application_ended(head, trouble),
         });
     }
-    for note in &completed.notes {
-        py.detach(|| contract_bent(head, note));
+    for correction in &completed.corrections {
+        py.detach(|| contract_bent(head, correction));
     }
     if timing == Timing::InTime {
         if let Some(InputFailure::TimedOut {
@@ -117,14 +120,14 @@ pub(crate) fn completed(
     }
     match completed.end {
         _ if timing == Timing::TimedOut => {}
-        End::Complete | End::CutShort => {}
-        End::PeerGone => py.detach(|| {
+        ResponseEnd::Complete | ResponseEnd::CutShort => {}
+        ResponseEnd::PeerGone => py.detach(|| {
             debug!(
                 request_id = head.request_id.as_str(),
                 "the peer went away before the response was complete"
             );
         }),
-        End::PeerStalled => py.detach(|| {
+        ResponseEnd::PeerStalled => py.detach(|| {
             warn!(
                 method = head.method_text(),
                 uri = head.uri_text(),
@@ -202,12 +205,12 @@ fn application_failed(head: &RequestHead, trouble: &Trouble) {
         }
         What::Exception { stage, traceback } => {
             let place = match stage {
-                Stage::Call => "call",
-                Stage::Iterate => "iteration",
-                Stage::Close => "close()",
+                ApplicationStage::Call => "call",
+                ApplicationStage::Iterate => "iteration",
+                ApplicationStage::Close => "close()",
             };
-            match trouble.fault {
-                Fault::Application => {
+            match trouble.origin {
+                FailureOrigin::Application => {
                     error!(
                         method,
                         uri,
@@ -218,7 +221,7 @@ fn application_failed(head: &RequestHead, trouble: &Trouble) {
                     );
                     one_thread::hint_at(traceback);
                 }
-                Fault::Peer => {
+                FailureOrigin::Peer => {
                     debug!(method, uri, request_id, place, %traceback, "the peer went away");
                 }
             }
@@ -235,9 +238,9 @@ fn application_ended(head: &RequestHead, trouble: &Trouble) {
     debug!(request_id, %reason, "the request that was timed out has ended");
 }
 
-fn contract_bent(head: &RequestHead, note: &Note) {
-    match note {
-        Note::HeaderDropped { name } => {
+fn contract_bent(head: &RequestHead, correction: &Correction) {
+    match correction {
+        Correction::HeaderDropped { name } => {
             if first_time(name) {
                 warn!(
                     name = name.as_str(),
@@ -246,7 +249,7 @@ fn contract_bent(head: &RequestHead, note: &Note) {
                 );
             }
         }
-        Note::BodyCut { declared, excess } => {
+        Correction::BodyCut { declared, excess } => {
             warn!(
                 uri = head.uri_text(),
                 request_id = head.request_id.as_str(),
@@ -255,13 +258,13 @@ fn contract_bent(head: &RequestHead, note: &Note) {
                 "response cut to its Content-Length"
             );
         }
-        Note::BodyDropped { status } => {
+        Correction::BodyDropped { status } => {
             debug!(
                 status,
                 "body left out: a response with this status has none"
             );
         }
-        note => debug!(?note, "response put right"),
+        correction => debug!(?correction, "response put right"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::fs::sendfile;
 use rustix::io::{Errno, pread};
 use thiserror::Error;
-use wsgi_environ::{Rest, Tail};
+use wsgi_environ::{RemainingBody, ResponseTail};
 
 use crate::descriptors::move_aside;
 use crate::pool::Panicked;
@@ -190,16 +190,16 @@ impl SendBuffer {
     }
 }
 
-impl From<Tail> for SendBuffer {
-    fn from(tail: Tail) -> Self {
+impl From<ResponseTail> for SendBuffer {
+    fn from(tail: ResponseTail) -> Self {
         let mut buffer = Self::bytes(tail.out);
-        match tail.rest {
-            Rest::Nothing => {}
-            Rest::Chunks(chunks) => {
+        match tail.body {
+            RemainingBody::Nothing => {}
+            RemainingBody::Chunks(chunks) => {
                 buffer.chunks = chunks.into();
                 buffer.bytes_left += buffer.chunks.bytes();
             }
-            Rest::File { file, offset, len } => {
+            RemainingBody::File { file, offset, len } => {
                 buffer.file = Some(FilePart {
                     file,
                     offset,

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use tracing::{debug, error};
 use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, Completed, End, EnvironBuilder, Errors, Exchange, Input, Method, ObjectCache, ScriptName,
-    ServerInfo, respond,
+    Body, Completed, EnvironBuilder, Errors, Exchange, Input, Method, ObjectCache, ResponseEnd,
+    ScriptName, ServerInfo, respond,
 };
 
 use crate::fatal;
@@ -523,7 +523,7 @@ impl Slot {
             self.head_buffer = completed.tail.out;
             return None;
         }
-        if completed.end == End::PeerGone && timing == Timing::InTime {
+        if completed.end == ResponseEnd::PeerGone && timing == Timing::InTime {
             if connection.is_lost() {
                 report::connection_lost(Some(&head));
             } else {
