@@ -1,7 +1,5 @@
 """Reports each request that it gets, by its query."""
 
-import time
-
 from probe import event, plain, wait_at
 
 
@@ -10,6 +8,4 @@ def application(environ, start_response):
     event("got " + query)
     if environ["PATH_INFO"] == "/waits":
         wait_at(query)
-    if environ["PATH_INFO"] == "/sleeps":
-        time.sleep(1)
     return plain(start_response, "got " + query + environ["wsgi.input"].read().decode())

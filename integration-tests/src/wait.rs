@@ -6,6 +6,13 @@ use std::time::{Duration, Instant};
 /// Only a test that is about to fail ever waits this long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Lets `time` pass, for a test that is about time itself: nothing happens then that could be waited for.
+///
+/// Everything else waits with [`until`], or at a [`Gate`](crate::Gate).
+pub fn elapse(time: Duration) {
+    thread::sleep(time);
+}
+
 /// Asks `probe` again and again until it has an answer, and returns it.
 ///
 /// # Panics

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use integration_tests::{Reply, Scoter, ScoterBuilder, Site, get, until, with};
+use integration_tests::{Reply, Scoter, ScoterBuilder, Site, elapse, get, until, with};
 use uwsgi_codec::PacketBuilder;
 
 fn serving(options: &[&str]) -> ScoterBuilder {
@@ -156,17 +156,20 @@ fn overload_does_not_flood_the_log() {
 
 #[test]
 fn wait_is_measured_from_accept_where_no_clock_is_sent() {
-    let scoter = serving(&["--queue-timeout", "100ms"]).start();
+    let scoter = serving(&["--queue-timeout", "300ms"]).start();
+    let gate = scoter.gate("first");
     let packet = with(get("/"), [("QUERY_STRING", "late")])
         .to_vec()
         .expect("fits");
-    // The slot hands it to the reactor before it takes the next one, for a second.
+    // The slot hands it to the reactor before it takes the next one.
     let mut half = scoter.connect();
     half.send(&packet[..10]);
     let mut first = scoter.connect();
-    first.packet(&with(get("/sleeps"), [("QUERY_STRING", "first")]));
+    first.packet(&with(get("/waits"), [("QUERY_STRING", "first")]));
     scoter.wait_for_event("got first");
     half.send(&packet[10..]);
+    elapse(Duration::from_millis(400));
+    gate.open();
     assert_eq!(first.reply().text(), "got first");
     assert_eq!(half.reply().status, 503);
     assert!(!got(&scoter, "late"));
@@ -191,13 +194,17 @@ fn request_whose_peer_has_gone_is_never_run() {
     assert_eq!(half_closed.reply().text(), "got half-closed");
 
     // Nobody's clock tells how long these have waited; a slot that was busy for long does.
+    let gate = scoter.gate("long");
     let mut long = scoter.connect();
-    long.packet(&with(get("/sleeps"), [("QUERY_STRING", "long")]));
+    long.packet(&with(get("/waits"), [("QUERY_STRING", "long")]));
     scoter.wait_for_event("got long");
     for _ in 0..3 {
         let packet = with(get("/"), [("QUERY_STRING", "gone")]);
         scoter.connect().packet(&packet);
     }
+    // A peer is looked at once its request may have waited for 50 ms.
+    elapse(Duration::from_millis(100));
+    gate.open();
     assert_eq!(long.reply().text(), "got long");
     assert_eq!(ask(&scoter, &get("/")).text(), "got ");
     assert!(!got(&scoter, "gone"));

@@ -1,10 +1,9 @@
 //! Standard output and error that nobody reads any more: a terminal that was closed, a pipe whose reader has ended.
 
 use std::fs;
-use std::thread;
 use std::time::Duration;
 
-use integration_tests::{Peer, Running, Scoter, get, until, with};
+use integration_tests::{Peer, Running, Scoter, elapse, get, until, with};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -85,8 +84,7 @@ fn server_whose_output_nobody_reads_any_more_serves_reloads_and_stops() {
             }
             // Nobody tries again and again.
             let before = ticks(server.pid());
-            // What is measured is a second's work.
-            thread::sleep(Duration::from_secs(1));
+            elapse(Duration::from_secs(1));
             let spent = ticks(server.pid()) - before;
             assert!(spent < 50, "{what}: {spent} ticks of 100");
             server.signal(Signal::SIGTERM);

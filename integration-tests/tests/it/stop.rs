@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use integration_tests::{
-    Crowd, DEADLINE, Gate, Peer, Scoter, Site, exchange, get, post, until, with,
+    Crowd, DEADLINE, Gate, Peer, Scoter, Site, elapse, exchange, get, post, until, with,
 };
 use nix::sys::signal::Signal;
 
@@ -252,8 +252,8 @@ fn connections_in_the_kernels_queue_are_answered_however_long_it_takes() {
         peer.packet(&get("/quick"));
     }
     scoter.begin_to_stop(Signal::SIGTERM);
-    // What is tested is time: the stop lasts longer than it waits for anybody else.
-    thread::sleep(Duration::from_millis(1_500));
+    // The stop lasts longer than it waits for anybody else.
+    elapse(Duration::from_millis(1_500));
     gate.open();
     assert_eq!(running.reply().text(), "waited at a");
     for peer in &mut queued {

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use integration_tests::{
-    Crowd, DEADLINE, Gate, Peer, Running, Scoter, ScoterBuilder, Site, Worker, get, until, with,
+    Crowd, DEADLINE, Gate, Peer, Running, Scoter, ScoterBuilder, Site, Worker, elapse, get, until,
+    with,
 };
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -114,8 +114,8 @@ fn death_of_the_master_is_one_error_line_of_a_worker() {
         scoter.signal(Signal::SIGKILL);
         scoter.wait();
         scoter.wait_for_log("the master is gone");
-        // What is tested is time: longer than a worker takes to look whether it is whole.
-        thread::sleep(Duration::from_millis(1_500));
+        // Longer than a worker takes to look whether it is whole.
+        elapse(Duration::from_millis(1_500));
         gate.open();
         assert_eq!(running.reply().text(), "waited at a", "{bind}");
         launcher.wait_until_gone();

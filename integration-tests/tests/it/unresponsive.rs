@@ -1,9 +1,8 @@
 //! Processes that do not respond: they are not relied upon, and replaced.
 
-use std::thread;
 use std::time::Duration;
 
-use integration_tests::{Scoter, ScoterBuilder, Worker, get, until};
+use integration_tests::{Scoter, ScoterBuilder, Worker, elapse, get, until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -131,7 +130,7 @@ fn server_that_was_frozen_as_a_whole_keeps_its_workers() {
     for process in &processes {
         process.signal(Signal::SIGSTOP);
     }
-    thread::sleep(FREEZE);
+    elapse(FREEZE);
     for process in &processes {
         process.signal(Signal::SIGCONT);
     }
