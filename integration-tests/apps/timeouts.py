@@ -2,11 +2,14 @@
 
 import ctypes
 import os
+import threading
 import time
 
 from probe import Closing, by_path, event, gate, plain, wait_at
 
 HEADERS = [("Content-Type", "text/plain"), ("X-Accel-Buffering", "no")]
+
+timed_pipe = os.pipe()
 
 
 def sleeps(environ, start_response):
@@ -86,6 +89,14 @@ def ends_in_c(environ, start_response):
     return map(os.read, [pipe], [1])
 
 
+def timed_in_c(environ, start_response):
+    """The same, but it ends by itself, as many milliseconds after it began as the query says."""
+    start_response("200 OK", HEADERS)
+    ours, theirs = timed_pipe
+    threading.Timer(float(environ["QUERY_STRING"]) / 1000, os.write, [theirs, b"."]).start()
+    return map(os.read, [ours], [1])
+
+
 def spins(environ, start_response):
     """Runs Python for as many milliseconds as the query says."""
     end = time.monotonic() + float(environ["QUERY_STRING"]) / 1000
@@ -114,5 +125,5 @@ def deep(environ, start_response, depth=300):
 
 
 application = by_path(
-    sleeps, loops, careless, stubborn, keeps_the_gil, streams, finishes, ends_in_c, spins, reads, waits, quick, deep
+    sleeps, loops, careless, stubborn, keeps_the_gil, streams, finishes, ends_in_c, timed_in_c, spins, reads, waits, quick, deep
 )

@@ -158,12 +158,8 @@ impl Running {
 
     /// Returns how many file descriptors it has open.
     pub fn open_files(&self) -> usize {
-        self.count("fd")
-    }
-
-    /// Returns how many threads it has.
-    pub fn threads(&self) -> usize {
-        self.count("task")
+        let path = format!("/proc/{}/fd", self.pid);
+        fs::read_dir(path).expect("the process runs").count()
     }
 
     fn status_kib(&self, field: &str) -> usize {
@@ -172,11 +168,6 @@ impl Running {
         line.and_then(|line| line.split_whitespace().nth(1))
             .and_then(|kib| kib.parse().ok())
             .unwrap_or_else(|| panic!("no {field} in {status}"))
-    }
-
-    fn count(&self, entries: &str) -> usize {
-        let path = format!("/proc/{}/{entries}", self.pid);
-        fs::read_dir(path).expect("the process runs").count()
     }
 
     /// Reads a file of `/proc/PID`; nothing of a process that has ended.

@@ -17,6 +17,22 @@ fn crowd(scoter: &Scoter, count: usize) -> Vec<Peer> {
     (0..count).map(|_| scoter.connect()).collect()
 }
 
+/// How many were turned away, as a few lines of the log say.
+#[track_caller]
+fn turned_away(scoter: &Scoter) -> usize {
+    let lines = scoter.log_lines("--max-pending");
+    assert!(lines.len() < 50, "{lines:?}");
+    let counts = lines.iter().map(|line| {
+        let count = line
+            .split_once("idle=")
+            .or_else(|| line.split_once("refused="));
+        let (_, count) = count.expect("a count");
+        let digits = count.split(' ').next().expect("not empty");
+        digits.parse::<usize>().expect("a number")
+    });
+    counts.sum()
+}
+
 #[test]
 fn thousands_of_silent_connections_delay_nobody() {
     let scoter = serving().start();
@@ -29,24 +45,11 @@ fn thousands_of_silent_connections_delay_nobody() {
     let elapsed = start.elapsed();
     assert!(elapsed < DEADLINE, "{elapsed:?}");
     assert!(scoter.worker().open_files() < 1_500);
-    // All that were turned away, in a few lines.
-    let closed = || {
-        let lines = scoter.log_lines("--max-pending");
-        assert!(lines.len() < 50, "{lines:?}");
-        let counts = lines.iter().map(|line| {
-            let count = line
-                .split_once("idle=")
-                .or_else(|| line.split_once("refused="));
-            let (_, count) = count.expect("a count");
-            let digits = count.split(' ').next().expect("not empty");
-            digits.parse::<usize>().expect("a number")
-        });
-        counts.sum::<usize>()
-    };
-    until("every closed connection is counted", || {
-        (closed() >= 5_000 - 1_024).then_some(())
+    // The default of --max-pending is 1024; each of those that are served may have been one too many for a moment.
+    let closed = until("every closed connection is counted", || {
+        Some(turned_away(&scoter)).filter(|closed| *closed >= 5_000 - 1_024)
     });
-    assert!(closed() < 5_000);
+    assert!(closed <= 5_100 - 1_024, "{closed}");
     drop(silent);
 }
 
@@ -57,7 +60,7 @@ fn oldest_silent_connection_makes_room() {
         .start();
     let mut silent = crowd(&scoter, 30);
     until("the others are closed", || {
-        (scoter.worker().open_files() > 0 && !scoter.log_lines("idle=").is_empty()).then_some(())
+        (turned_away(&scoter) == 22).then_some(())
     });
     for peer in &mut silent[..22] {
         assert!(matches!(peer.ending(), Ending::Closed(answer) if answer.is_empty()));
@@ -111,10 +114,10 @@ fn requests_refused_for_want_of_room_are_counted_in_a_line() {
             peer
         })
         .collect();
-    until("many of them are refused", || {
+    until("all are refused but two", || {
         let status = scoter.status();
         let refused = status["totals"]["refused"].as_u64().expect("a number");
-        (refused >= 20).then_some(())
+        (refused == 58).then_some(())
     });
     scoter.wait_for_log("requests refused: --max-pending");
     let lines = scoter.log_lines("--max-pending").len();

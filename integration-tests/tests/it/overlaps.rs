@@ -1,8 +1,9 @@
 //! What happens while something else is going on: a reload, a stop, a replacement.
 
+use std::fs;
 use std::thread;
 
-use integration_tests::{Crowd, Finished, Gate, Running, Scoter, Site, get, until};
+use integration_tests::{Crowd, Finished, Gate, Running, Scoter, Site, Worker, get, until};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -122,19 +123,31 @@ fn old_worker_that_is_killed_during_a_reload_is_replaced_by_old_code() {
 }
 
 #[test]
-fn many_hups_are_few_reloads_and_the_last_code_wins() {
-    let site = Site::of(serving_version_1().workers("2"));
+fn hups_during_a_reload_are_one_more_and_the_last_code_wins() {
+    // With --preload each generation has imported the code of one moment.
+    let site = Site::of(serving_version_1().args(["--preload"]).workers("2"));
     let scoter = site.scoter();
     let crowd = Crowd::asking(&site, "/version", 4);
-    for number in 2..=12 {
+    crowd.wait_for_text("1");
+    let (gate, _importing) = begin_reload(scoter);
+    for number in 3..=12 {
         scoter.put("changing.py", &version(number));
         scoter.signal(Signal::SIGHUP);
+        scoter.wait_for_log_lines(number - 2, "another reload follows");
     }
+    gate.open();
     crowd.wait_for_text("12");
-    assert!(crowd.leave().iter().all(|reply| reply.status == 200));
-    scoter.wait_for_workers(2);
-    let reloads = scoter.log_lines("reloading origin").len();
-    assert!((1..=11).contains(&reloads), "{reloads}");
+    scoter.wait_for_log("reloaded generation=3");
+    for reply in crowd.leave() {
+        assert_eq!(reply.status, 200);
+        assert!(["1", "2", "12"].contains(&&*reply.text()), "{reply:?}");
+    }
+    let status = scoter.status();
+    assert_eq!(
+        (&status["generation"], &status["phase"]),
+        (&3.into(), &"running".into())
+    );
+    assert_eq!(scoter.log_lines("reloading origin").len(), 2);
 }
 
 #[test]
@@ -185,8 +198,9 @@ fn worker_that_is_told_to_end_during_a_reload_is_not_kept() {
 }
 
 #[test]
-fn new_code_that_only_sometimes_starts_is_answered_for() {
+fn new_worker_of_a_failed_reload_serves_until_the_old_generation_is_complete() {
     let scoter = serving_version_1().workers("2").start();
+    let before = scoter.wait_for_workers(2);
     scoter.put(
         "changing.py",
         &format!(
@@ -204,10 +218,21 @@ fn new_code_that_only_sometimes_starts_is_answered_for() {
         "{}",
         said(&finished)
     );
-    for _ in 0..10 {
-        let served = ask(&scoter);
-        assert!(["1", "2"].contains(&&*served), "{served}");
-    }
+    scoter.wait_for_log("reload failed half-way");
+    let status = scoter.status();
+    assert_eq!(status["generation"], 1, "{status}");
+    // The old code cannot be imported any more: one worker still has it, and the only new one serves on.
+    let mut workers = scoter.workers();
+    workers.retain(Worker::is_ready);
+    workers.sort_by_key(|worker| worker.generation);
+    let generations: Vec<_> = workers.iter().map(|worker| worker.generation).collect();
+    assert_eq!(generations, [1, 2], "{workers:?}");
+    assert!(before.iter().any(|old| old.pid() == workers[0].pid()));
+    // Until the old generation is complete again.
+    fs::remove_file(scoter.folder().join("taken")).expect("it is taken");
+    scoter.wait_for_workers_that("the old generation", |workers| {
+        workers.len() == 2 && workers.iter().all(|worker| worker.generation == 1)
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use integration_tests::{Peer, Scoter, ScoterBuilder, get, until, with};
+use integration_tests::{Peer, Scoter, ScoterBuilder, elapse, get, until, with};
 use uwsgi_codec::PacketBuilder;
 
 const MB: usize = 1_000_000;
@@ -29,7 +29,7 @@ fn settled(what: &str, mut number: impl FnMut() -> usize) -> usize {
     let mut seen = Vec::new();
     until(what, || {
         seen.push(number());
-        std::thread::sleep(Duration::from_millis(20));
+        elapse(Duration::from_millis(20));
         let last = &seen[seen.len().saturating_sub(25)..];
         let (least, most) = (last.iter().min()?, last.iter().max()?);
         (last.len() == 25 && most - least < 1_000).then_some(*most)
@@ -83,7 +83,17 @@ fn slow_readers_beyond_the_memory_hold_a_thread_and_those_within_none() {
     let mut slow = readers(&scoter, 5, 8 * MB);
     let mut other = scoter.connect();
     other.packet(&asking(10));
-    // The thread waits with the fourth or the fifth; nothing is lost.
+    // Four fit into the memory, the thread waits with the fifth.
+    let run = settled("no further request is run", || {
+        let requests = &scoter.status()["workers"][0]["requests"];
+        requests
+            .as_u64()
+            .expect("a number")
+            .try_into()
+            .expect("few")
+    });
+    assert_eq!(run, 6 * 4 + 5);
+    // Nothing is lost.
     for peer in &mut slow {
         assert_eq!(peer.reply().body.len(), 8 * MB);
     }
