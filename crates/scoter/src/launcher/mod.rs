@@ -37,7 +37,7 @@ use crate::hooks::set_worker_id;
 use crate::interpreter::{self, traceback};
 use crate::line::{Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher};
 use crate::listen::{AllowList, BindError, Description, Listener, SocketFile};
-use crate::log::{self, Identity};
+use crate::log::{self, ProcessRole};
 use crate::process::{Disposition, exit_now, survive};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
@@ -412,7 +412,7 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiproc
     // The launcher's line must end with the launcher.
     drop(launcher.line);
     set_worker_id(newborn.worker);
-    log::identify(Identity::Worker { id: newborn.worker });
+    log::set_process_role(ProcessRole::Worker { id: newborn.worker });
     let name = CString::new(format!("scoter-w{}", newborn.worker)).unwrap_or_default();
     let _ = set_name(&name);
     if let Err(failure) = describe_crashes_in(py, newborn.crash) {

@@ -15,13 +15,13 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 
-use super::foreign_text;
-use super::identity::{self, Identity};
-use super::json_event::{Application, JsonEvent};
+use super::json::{Application, JsonEvent};
 use super::level::{LogFormat, LogLevel};
 use super::panic::log_panics;
 use super::standard_error;
-use super::streams;
+use super::untrusted_text;
+use crate::log::process_role::{self, ProcessRole};
+use crate::log::streams;
 
 /// Starts logging from `level` on. A later call changes both.
 pub(crate) fn init(level: LogLevel, format: LogFormat) {
@@ -34,7 +34,7 @@ pub(crate) fn init(level: LogLevel, format: LogFormat) {
     streams::keep();
     let (filter, handle) = reload::Layer::new(level);
     let lines = tracing_subscriber::fmt::layer()
-        .event_format(Look {
+        .event_format(LineFormat {
             text: Format::default().with_target(false),
         })
         .fmt_fields(Fields(DefaultFields::new()))
@@ -58,7 +58,7 @@ pub(crate) fn application_lines(lines: &str) {
     let written = if AS_JSON.load(Ordering::Relaxed) {
         writeln!(message, "{}", Application { lines })
     } else {
-        foreign_text::write_lines(&mut message, lines)
+        untrusted_text::write_lines(&mut message, lines)
     };
     match written {
         Ok(()) => standard_error::write_lines(message.0.as_bytes()),
@@ -82,11 +82,11 @@ impl fmt::Write for Message {
 }
 
 /// How an event becomes a line.
-struct Look {
+struct LineFormat {
     text: Format<Full>,
 }
 
-impl<S, N> FormatEvent<S, N> for Look
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -115,12 +115,12 @@ impl<'writer> FormatFields<'writer> for Fields {
         mut writer: Writer<'writer>,
         fields: R,
     ) -> fmt::Result {
-        if let Identity::Worker { id } = identity::current() {
+        if let ProcessRole::Worker { id } = process_role::current() {
             write!(writer, "worker={id} pid={} ", std::process::id())?;
         }
         let mut text = String::new();
         self.0.format_fields(Writer::new(&mut text), fields)?;
-        foreign_text::write_message(&mut writer, &text)
+        untrusted_text::write_message(&mut writer, &text)
     }
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use template::{Template, TemplateError};
 
-use super::access::Entry;
 use super::clock::Moment;
+use super::entry::Entry;
 
 /// What an access log line looks like.
 #[derive(Debug, Clone, PartialEq, Eq)]

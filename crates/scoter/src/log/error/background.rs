@@ -29,7 +29,7 @@ pub(crate) async fn say(log: impl FnOnce() + Send + 'static) {
         log();
         drop(sender);
     });
-    let _ = tokio::time::timeout(PATIENCE, said).await;
+    let _ = tokio::time::timeout(LOG_TIMEOUT, said).await;
 }
 
 /// The same, without waiting at all.
@@ -55,7 +55,7 @@ impl Thread {
 
     fn submit(&self, log: impl FnOnce() + Send + 'static) {
         let lost = Arc::clone(&self.lost);
-        let submitted = self.pool.try_submit(MOST_WAITING, move || {
+        let submitted = self.pool.try_submit(MAX_WAITING, move || {
             log();
             // Standard error is read again.
             let lost = lost.swap(0, Ordering::Relaxed);
@@ -75,11 +75,11 @@ impl Thread {
 static THREAD: OnceLock<Thread> = OnceLock::new();
 
 /// How long a task waits for its line to be taken.
-const PATIENCE: Duration = Duration::from_millis(200);
+const LOG_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Messages that wait for their turn; each is a few hundred bytes, seldom more. A standard error
 /// that is not read at all is given up before that, one that is read slowly never is.
-const MOST_WAITING: usize = 1_024;
+const MAX_WAITING: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -98,17 +98,17 @@ mod tests {
         });
         has_begun.recv().unwrap();
         let (sender, said) = mpsc::channel();
-        for number in 0..MOST_WAITING + 3 {
+        for number in 0..MAX_WAITING + 3 {
             let sender = sender.clone();
             thread.submit(move || sender.send(number).unwrap());
         }
         assert_eq!(thread.lost.load(Ordering::Relaxed), 3);
         drop(gate);
         let last = sender.clone();
-        assert!(said.iter().take(MOST_WAITING).eq(0..MOST_WAITING));
-        thread.submit(move || last.send(MOST_WAITING).unwrap());
+        assert!(said.iter().take(MAX_WAITING).eq(0..MAX_WAITING));
+        thread.submit(move || last.send(MAX_WAITING).unwrap());
         drop(sender);
-        assert!(said.iter().eq([MOST_WAITING]));
+        assert!(said.iter().eq([MAX_WAITING]));
         assert_eq!(thread.lost.load(Ordering::Relaxed), 0);
     }
 }

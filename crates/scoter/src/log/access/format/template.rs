@@ -101,7 +101,7 @@ pub(crate) enum TemplateError {
         text: String,
     },
     /// More than anybody can read.
-    #[error("more than {MOST_NAMES} request variables")]
+    #[error("more than {MAX_NAMES} request variables")]
     TooMany,
 }
 
@@ -172,7 +172,7 @@ impl Template {
         if let Some(index) = self.names.iter().position(is_name) {
             return Ok(index);
         }
-        if self.names.len() == MOST_NAMES {
+        if self.names.len() == MAX_NAMES {
             return Err(TemplateError::TooMany);
         }
         self.names.push(name.to_owned());
@@ -195,8 +195,8 @@ impl Template {
     }
 
     /// Finds the request variables in one pass. Repeated ones are what the application sees.
-    fn values<'a>(&self, vars: VarsRef<'a>) -> [Option<Found<'a>>; MOST_NAMES] {
-        let mut values = [const { None }; MOST_NAMES];
+    fn values<'a>(&self, vars: VarsRef<'a>) -> [Option<Found<'a>>; MAX_NAMES] {
+        let mut values = [const { None }; MAX_NAMES];
         if self.names.is_empty() {
             return values;
         }
@@ -282,7 +282,7 @@ fn split_name(text: &str, column: usize) -> Result<(&str, &str), TemplateError> 
 }
 
 /// Request variables in one template, all of nginx's stock ones three times over.
-const MOST_NAMES: usize = 64;
+const MAX_NAMES: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Whose turn it is to write, where several processes write to one pipe.
+//! A lock among all processes that write to one pipe.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,15 +21,15 @@ use crate::fork;
 /// kernel releases it when its holder dies. It is the process that holds it, not the thread
 /// (fcntl(2), "Advisory record locking"), hence the mutex.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub(super) struct WriteLock<'a> {
     fd: BorrowedFd<'a>,
     _thread: Option<MutexGuard<'a, ()>>,
 }
 
-impl<'a> Turn<'a> {
-    /// Waits for the turn, however long that takes. `threads` is what the threads of this
+impl<'a> WriteLock<'a> {
+    /// Waits for the lock, however long that takes. `threads` is what the threads of this
     /// process that write there have in common.
-    pub(super) fn wait(fd: BorrowedFd<'a>, threads: &'a Mutex<()>) -> Self {
+    pub(super) fn acquire(fd: BorrowedFd<'a>, threads: &'a Mutex<()>) -> Self {
         let thread = threads.lock().unwrap_or_else(PoisonError::into_inner);
         // Any other error: a line that may be torn is better than none.
         while fcntl_lock(fd, FlockOperation::LockExclusive) == Err(Errno::INTR) {}
@@ -39,8 +39,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Waits for the turn until `deadline`; `None` if it does not come.
-    pub(super) fn wait_until(
+    /// Waits for the lock until `deadline`; `None` if others have it until then.
+    pub(super) fn acquire_until(
         fd: BorrowedFd<'a>,
         threads: &'a Mutex<()>,
         deadline: Instant,
@@ -49,7 +49,7 @@ impl<'a> Turn<'a> {
             let thread = match threads.try_lock() {
                 Ok(thread) => Some(Some(thread)),
                 Err(TryLockError::Poisoned(poisoned)) => Some(Some(poisoned.into_inner())),
-                // Whoever had it when the application forked is not here to give it back.
+                // The thread that held it when the application forked does not exist here.
                 Err(TryLockError::WouldBlock) if fork::is_child() => Some(None),
                 Err(TryLockError::WouldBlock) => None,
             };
@@ -73,13 +73,13 @@ impl<'a> Turn<'a> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WriteLock<'_> {
     fn drop(&mut self) {
         let _ = fcntl_lock(self.fd, FlockOperation::Unlock);
     }
 }
 
-/// Whether writers have to take turns: the kernel takes a write to a file or a terminal
+/// Whether writers need a lock: the kernel takes a write to a file or a terminal
 /// whole, however long it is.
 pub(super) fn is_stream(fd: impl AsFd) -> bool {
     let kind = fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
@@ -120,5 +120,5 @@ pub(super) fn wait_writable(fd: impl AsFd, deadline: Option<Instant>) -> io::Res
 /// Linux: what one write(2) to a pipe never splits.
 pub(super) const PIPE_BUF: usize = 4_096;
 
-/// How soon a turn with a deadline is tried for again. Turns are short where anybody reads.
+/// Between attempts to get the lock before a deadline. It is held briefly where anybody reads.
 const RETRY: Duration = Duration::from_millis(1);

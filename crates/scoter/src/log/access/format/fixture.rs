@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::access::Entry;
 use super::super::clock::Moment;
+use super::super::entry::Entry;
 use super::{Process, Record};
 use crate::request_head::RequestHead;
 

@@ -25,7 +25,7 @@ use serde::{Serialize, Serializer};
 
 use super::trace::TraceContext;
 use super::{Record, millis};
-use crate::log::clock::Moment;
+use crate::log::access::clock::Moment;
 use crate::request_head::{Param, RequestHead};
 
 pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use super::identity::{self, Identity};
+use crate::log::process_role::{self, ProcessRole};
 
 /// Shows an event as JSON.
 pub(super) struct JsonEvent<'a>(pub(super) &'a Event<'a>);
@@ -102,7 +102,7 @@ impl<V: Serialize> Serialize for Object<'_, V> {
                 map.serialize_entry(name, value)?;
             }
         }
-        if let Identity::Worker { id } = identity::current() {
+        if let ProcessRole::Worker { id } = process_role::current() {
             if !has("worker") {
                 map.serialize_entry("worker", &id)?;
             }

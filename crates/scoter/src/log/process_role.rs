@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a process is to those who read its log.
+/// The role of a process, as those who read its log see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Identity {
+pub(crate) enum ProcessRole {
     /// The one that was started. Its lines carry nothing.
     Master,
     /// One of those that serve. Its lines carry its number and its process id.
@@ -14,20 +14,20 @@ pub(crate) enum Identity {
     },
 }
 
-/// Says what this process is; to be called after a fork, before anything is logged.
-pub(crate) fn identify(identity: Identity) {
-    let id = match identity {
-        Identity::Master => MASTER,
-        Identity::Worker { id } => u64::from(id),
+/// Sets the role of this process: to be called after a fork, before anything is logged.
+pub(crate) fn set_process_role(role: ProcessRole) {
+    let id = match role {
+        ProcessRole::Master => MASTER,
+        ProcessRole::Worker { id } => u64::from(id),
     };
     CURRENT.store(id, Ordering::Relaxed);
 }
 
-/// What this process was said to be.
-pub(super) fn current() -> Identity {
+/// The role of this process.
+pub(super) fn current() -> ProcessRole {
     match u32::try_from(CURRENT.load(Ordering::Relaxed)) {
-        Ok(id) => Identity::Worker { id },
-        Err(_) => Identity::Master,
+        Ok(id) => ProcessRole::Worker { id },
+        Err(_) => ProcessRole::Master,
     }
 }
 

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::{Errno, write};
 
-use super::access::AccessLog;
-use super::standard_error;
-use super::streams;
-use super::turn::{PIPE_BUF, Turn, is_same, is_stream, wait_writable};
+use super::access_log::AccessLog;
 use crate::descriptors::{Watch, move_up, watch};
 use crate::fork::Mark;
+use crate::log::error::standard_error;
+use crate::log::streams;
+use crate::log::write_lock::{PIPE_BUF, WriteLock, is_same, is_stream, wait_writable};
 
 /// A file, pipe or terminal that takes whole lines.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Destination {
     _mark: Mark,
     _watch: Watch,
     file: File,
-    /// Shared by the threads that write there; `None` where nobody has to take turns.
+    /// Shared by the threads that write there; `None` where no lock is needed.
     threads: Option<Arc<Mutex<()>>>,
     /// Whether the last write failed in the middle of a line.
     torn: bool,
@@ -59,10 +59,10 @@ impl Destination {
                 None => (lines, &[][..]),
                 Some(_) => split_piece(lines),
             };
-            let _turn = self
+            let _lock = self
                 .threads
                 .as_ref()
-                .map(|threads| Turn::wait(self.file.as_fd(), threads));
+                .map(|threads| WriteLock::acquire(self.file.as_fd(), threads));
             if self.torn {
                 write_all(&self.file, b"\n").map_err(|(error, _)| error)?;
                 self.torn = false;

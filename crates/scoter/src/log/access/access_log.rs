@@ -1,68 +1,21 @@
-//! The access log: a line per response, written off the slots.
+//! The access log as slots and the reactor use it.
 
-use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
-use nix::fcntl::OFlag;
-use rustix::io::Errno;
-use thiserror::Error;
-use tracing::{debug, error, warn};
-
-use super::clock::Clock;
 use super::destination::Destination;
+use super::entry::Entry;
 use super::format::{AccessLogFormat, Process, Record, write_line};
-use super::identity::{self, Identity};
-use super::streams;
-use crate::request_head::RequestHead;
-
-/// What a line tells about one request.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) head: Arc<RequestHead>,
-    pub(crate) status: u16,
-    /// Bytes behind the head.
-    pub(crate) body_bytes: u64,
-    pub(crate) accepted: Instant,
-    /// How long it waited for the application to begin, if that is known.
-    pub(crate) queued: Option<Duration>,
-    /// The slot that served it, from 0.
-    pub(crate) slot: usize,
-}
-
-/// Where access log lines go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AccessLogTo {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// Nowhere; no line is made.
-    Off,
-    /// The end of a file.
-    File(PathBuf),
-}
-
-impl AccessLogTo {
-    /// What a word means that is not the name of a file.
-    pub(crate) fn from_word(text: &OsStr) -> Option<Self> {
-        match text.to_str()? {
-            "on" | "stdout" => Some(Self::Stdout),
-            "stderr" => Some(Self::Stderr),
-            "off" => Some(Self::Off),
-            _ => None,
-        }
-    }
-}
+use super::target::{AccessLogTo, OpenError, append_to, duplicate};
+use super::writer::{BATCH_BYTES, Lines, Queue};
+use crate::log::process_role::{self, ProcessRole};
+use crate::log::streams;
 
 /// Takes lines from any thread; a thread of its own writes them in batches.
 ///
-/// A line appears within [`BATCH_DELAY`]. Lines are lost, and that is reported, only where
+/// A line appears within [`BATCH_DELAY`](super::writer::BATCH_DELAY). Lines are lost, and that is reported, only where
 /// the disk is full or the reader of a pipe stands still for a megabyte.
 #[derive(Debug)]
 pub(crate) struct AccessLog(Option<Arc<Queue>>);
@@ -78,17 +31,6 @@ struct Opened {
     /// Of a file, to open it again.
     path: Option<PathBuf>,
     format: AccessLogFormat,
-}
-
-/// Why the access log cannot be had.
-#[derive(Debug, Error)]
-pub(crate) enum OpenError {
-    /// The file cannot be opened.
-    #[error("cannot open the access log {}: {error}", path.display())]
-    File { path: PathBuf, error: io::Error },
-    /// Nor can standard output or error.
-    #[error("cannot write an access log: {0}")]
-    Stream(io::Error),
 }
 
 impl AccessLog {
@@ -134,7 +76,7 @@ impl AccessLog {
             return;
         };
         let mut lines = queue.lock();
-        if lines.bytes.len() >= MOST_PENDING {
+        if lines.bytes.len() >= MAX_PENDING {
             lines.lost += 1;
             return;
         }
@@ -165,7 +107,7 @@ impl AccessLog {
         }
     }
 
-    /// Writes what is pending, unless that takes longer than [`CLOSE_PATIENCE`]. Lines that
+    /// Writes what is pending, unless that takes longer than [`CLOSE_TIMEOUT`]. Lines that
     /// come later are lost.
     pub(crate) fn close(&self) {
         let Some(queue) = &self.0 else {
@@ -176,7 +118,7 @@ impl AccessLog {
         queue.changed.notify_all();
         let _ = queue
             .changed
-            .wait_timeout_while(lines, CLOSE_PATIENCE, |lines| !lines.closed);
+            .wait_timeout_while(lines, CLOSE_TIMEOUT, |lines| !lines.closed);
     }
 
     /// Whether nobody writes it any more, though nobody has closed it.
@@ -189,7 +131,7 @@ impl AccessLog {
 }
 
 impl OpenLog {
-    /// Starts the writer, in the process that serves, which knows its identity by now.
+    /// Starts the writer, in the process that serves, which knows its role by now.
     ///
     /// # Errors
     ///
@@ -209,9 +151,9 @@ impl OpenLog {
             format,
             process: Process {
                 pid: std::process::id(),
-                worker: match identity::current() {
-                    Identity::Worker { id } => Some(id),
-                    Identity::Master => None,
+                worker: match process_role::current() {
+                    ProcessRole::Worker { id } => Some(id),
+                    ProcessRole::Master => None,
                 },
             },
         });
@@ -225,173 +167,21 @@ impl OpenLog {
     }
 }
 
-/// Lines on their way to the writer.
-#[derive(Debug)]
-struct Queue {
-    lines: Mutex<Lines>,
-    changed: Condvar,
-    format: AccessLogFormat,
-    process: Process,
-}
-
-#[derive(Debug, Default)]
-struct Lines {
-    bytes: Vec<u8>,
-    lost: u64,
-    clock: Clock,
-    /// The writer is to open its file anew.
-    reopening: bool,
-    /// The writer is to write what there is, and end.
-    closing: bool,
-    /// It has.
-    closed: bool,
-}
-
-/// What the writer is to do next.
-enum Task {
-    Reopen,
-    /// Write a batch. So many lines were lost before it.
-    Write {
-        lost: u64,
-    },
-    End,
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for lines, then a moment for more of them.
-    fn next_task(&self, batch: &mut Vec<u8>) -> Task {
-        let mut lines = self
-            .changed
-            .wait_while(self.lock(), |lines| {
-                lines.bytes.is_empty() && !lines.closing && !lines.reopening
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        (lines, _) = self
-            .changed
-            .wait_timeout_while(lines, BATCH_DELAY, |lines| {
-                lines.bytes.len() < BATCH_BYTES && !lines.closing && !lines.reopening
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        if std::mem::take(&mut lines.reopening) {
-            return Task::Reopen;
-        }
-        if lines.bytes.is_empty() {
-            return Task::End;
-        }
-        std::mem::swap(&mut lines.bytes, batch);
-        let lost = std::mem::take(&mut lines.lost);
-        Task::Write { lost }
-    }
-
-    fn write_batches(&self, mut destination: Destination, path: Option<&Path>) {
-        let mut batch = Vec::with_capacity(2 * BATCH_BYTES);
-        let mut failing = false;
-        let _end = End(self);
-        loop {
-            let lost = match self.next_task(&mut batch) {
-                Task::Reopen => {
-                    if let Some(path) = path {
-                        reopen(&mut destination, path);
-                    }
-                    continue;
-                }
-                Task::Write { lost } => lost,
-                Task::End => break,
-            };
-            if lost > 0 {
-                warn!(
-                    lost,
-                    "access log lines were lost: the log is not taken fast enough"
-                );
-            }
-            match destination.write(&batch) {
-                Ok(()) => failing = false,
-                Err(error) if !failing => {
-                    error!(%error, "the access log cannot be written: its lines are lost");
-                    failing = true;
-                }
-                Err(_) => {}
-            }
-            batch.clear();
-        }
-    }
-}
-
-/// Says that the writer has ended, whatever it has ended for.
-struct End<'a>(&'a Queue);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.changed.notify_all();
-    }
-}
-
-fn reopen(destination: &mut Destination, path: &Path) {
-    match append_to(path) {
-        Ok(file) => {
-            *destination = Destination::new(file);
-            debug!(path = %path.display(), "access log reopened");
-        }
-        Err(error) => {
-            error!(
-                path = %path.display(),
-                %error,
-                "the access log cannot be reopened: the old file stays in use"
-            );
-        }
-    }
-}
-
-/// As root, a link that another user has made is not followed: it leads to whatever file that
-/// user would like to have written to.
-fn append_to(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o640);
-    if !rustix::process::geteuid().is_root() {
-        return options.open(path);
-    }
-    let flags = OFlag::O_NOFOLLOW.bits();
-    match options.clone().custom_flags(flags).open(path) {
-        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            if std::fs::symlink_metadata(path)?.uid() != 0 {
-                return Err(io::Error::other(
-                    "it is a link that belongs to another user, which is not followed as root",
-                ));
-            }
-            options.open(path)
-        }
-        opened => opened,
-    }
-}
-
-fn duplicate(stream: impl AsFd) -> Result<File, OpenError> {
-    let fd = stream.as_fd().try_clone_to_owned();
-    fd.map(File::from).map_err(OpenError::Stream)
-}
-
-/// How long lines are gathered before they are written.
-const BATCH_DELAY: Duration = Duration::from_millis(50);
-
 /// How long the end of the process waits for the last lines to be taken.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Bytes that are written without further delay.
-const BATCH_BYTES: usize = 32 * 1_024;
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes kept for a log that is not taken.
-const MOST_PENDING: usize = 1_024 * 1_024;
+const MAX_PENDING: usize = 1_024 * 1_024;
 
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::time::Instant;
 
     use super::*;
+    use crate::request_head::RequestHead;
 
     fn entry(uri: &str) -> Entry {
         let head = RequestHead::of([("REQUEST_URI", uri)]);
@@ -444,23 +234,6 @@ mod tests {
         start(&path).close();
         let mode = fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777 & !0o640, 0, "{mode:o}");
-    }
-
-    #[test]
-    fn link_of_another_user_is_not_followed_as_root() {
-        if !rustix::process::geteuid().is_root() {
-            return;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        append_to(&link).unwrap();
-        assert!(target.exists());
-        std::os::unix::fs::lchown(&link, Some(65_534), None).unwrap();
-        let error = append_to(&link).unwrap_err().to_string();
-        assert!(error.contains("another user"), "{error}");
-        // What it leads to may be opened by its own name.
-        append_to(&target).unwrap();
     }
 
     #[test]

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use rustix::io::{Errno, write};
 use tracing::warn;
 
-use super::streams;
-use super::turn::{PIPE_BUF, Turn, is_stream, wait_writable};
+use crate::log::streams;
+use crate::log::write_lock::{PIPE_BUF, WriteLock, is_stream, wait_writable};
 
 /// Writes whole lines in one piece, so that lines of other processes stay outside.
 ///
 /// They are with the kernel when this returns: whatever ends the process then, they are not
-/// lost. Where nobody takes them for [`PATIENCE`] they are dropped, and so are, without any
+/// lost. Where nobody takes them for [`WRITE_TIMEOUT`] they are dropped, and so are, without any
 /// wait, those that follow, until somebody reads again; then a line says how many.
 pub(super) fn write_lines(lines: &[u8]) {
-    if let Some(lost @ 1..) = OUTLET.write(streams::standard_error(), lines, PATIENCE) {
+    if let Some(lost @ 1..) = WRITER.write(streams::standard_error(), lines, WRITE_TIMEOUT) {
         warn!(
             lost,
             "messages were lost: nobody had read standard error for a while"
@@ -27,27 +27,27 @@ pub(super) fn write_lines(lines: &[u8]) {
 }
 
 /// What threads that write to standard error have in common.
-pub(super) fn threads() -> Arc<Mutex<()>> {
-    Arc::clone(&OUTLET.threads)
+pub(in crate::log) fn threads() -> Arc<Mutex<()>> {
+    Arc::clone(&WRITER.threads)
 }
 
-static OUTLET: LazyLock<Outlet> = LazyLock::new(Outlet::default);
+static WRITER: LazyLock<LossyWriter> = LazyLock::new(LossyWriter::default);
 
 #[derive(Debug, Default)]
-struct Outlet {
+struct LossyWriter {
     threads: Arc<Mutex<()>>,
     /// Writes that were given up since the last one that succeeded.
     lost: AtomicU64,
 }
 
-impl Outlet {
+impl LossyWriter {
     /// Returns how many writes had been lost before this one, which was not.
-    fn write(&self, fd: BorrowedFd<'_>, lines: &[u8], patience: Duration) -> Option<u64> {
-        let patience = match self.lost.load(Ordering::Relaxed) {
-            0 => patience,
+    fn write(&self, fd: BorrowedFd<'_>, lines: &[u8], timeout: Duration) -> Option<u64> {
+        let timeout = match self.lost.load(Ordering::Relaxed) {
+            0 => timeout,
             _ => Duration::ZERO,
         };
-        match self.try_write(fd, lines, patience) {
+        match self.try_write(fd, lines, timeout) {
             Ok(()) => Some(self.lost.swap(0, Ordering::Relaxed)),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 self.lost.fetch_add(1, Ordering::Relaxed);
@@ -58,12 +58,12 @@ impl Outlet {
         }
     }
 
-    fn try_write(&self, fd: BorrowedFd<'_>, lines: &[u8], patience: Duration) -> io::Result<()> {
+    fn try_write(&self, fd: BorrowedFd<'_>, lines: &[u8], timeout: Duration) -> io::Result<()> {
         // Looked at each time: in a child of the application it is what that has put there.
         let is_stream = is_stream(fd);
-        let _turn = if is_stream {
-            let turn = Turn::wait_until(fd, &self.threads, Instant::now() + patience);
-            Some(turn.ok_or(io::ErrorKind::TimedOut)?)
+        let _lock = if is_stream {
+            let lock = WriteLock::acquire_until(fd, &self.threads, Instant::now() + timeout);
+            Some(lock.ok_or(io::ErrorKind::TimedOut)?)
         } else {
             None
         };
@@ -71,7 +71,7 @@ impl Outlet {
         let mut rest = lines;
         while !rest.is_empty() {
             // Where poll(2) says that there is room, a pipe takes PIPE_BUF bytes at once.
-            wait_writable(fd, Some(Instant::now() + patience))?;
+            wait_writable(fd, Some(Instant::now() + timeout))?;
             match write(fd, &rest[..rest.len().min(longest)]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => rest = &rest[count..],
@@ -84,7 +84,7 @@ impl Outlet {
 }
 
 /// How long a thread waits for its lines to be taken.
-const PATIENCE: Duration = Duration::from_secs(1);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -109,8 +109,8 @@ mod tests {
     fn lines_that_nobody_reads_are_counted_and_told_of() {
         let (mut reader, writer) = io::pipe().unwrap();
         let writer = OwnedFd::from(writer);
-        let outlet = Outlet::default();
-        let write = |line: &[u8]| outlet.write(writer.as_fd(), line, SHORT);
+        let lossy = LossyWriter::default();
+        let write = |line: &[u8]| lossy.write(writer.as_fd(), line, SHORT);
         assert_eq!(write(b"taken\n"), Some(0));
         fill(&writer);
         assert_eq!(write(b"lost\n"), None);
@@ -133,9 +133,9 @@ mod tests {
             reader.read_to_end(&mut text).unwrap();
             text
         });
-        let patience = Duration::from_secs(60);
+        let timeout = Duration::from_secs(60);
         assert_eq!(
-            Outlet::default().write(writer.as_fd(), &line, patience),
+            LossyWriter::default().write(writer.as_fd(), &line, timeout),
             Some(0)
         );
         drop(writer);
@@ -146,9 +146,9 @@ mod tests {
     fn end_of_the_reader_is_no_reason_to_count() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let outlet = Outlet::default();
+        let lossy = LossyWriter::default();
         let writer = OwnedFd::from(writer);
-        assert_eq!(outlet.write(writer.as_fd(), b"x\n", SHORT), None);
-        assert_eq!(outlet.lost.into_inner(), 0);
+        assert_eq!(lossy.write(writer.as_fd(), b"x\n", SHORT), None);
+        assert_eq!(lossy.lost.into_inner(), 0);
     }
 }

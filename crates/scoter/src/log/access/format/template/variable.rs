@@ -51,7 +51,7 @@ pub(super) fn hint(name: &str) -> String {
     let closest = names
         .chain(PARAMS.iter().copied())
         .map(|known| (strsim::jaro_winkler(known, &lower), known))
-        .filter(|(likeness, _)| *likeness > LEAST_LIKENESS)
+        .filter(|(similarity, _)| *similarity > MIN_SIMILARITY)
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     match closest {
         Some((_, known)) => format!("did you mean ${known}?"),
@@ -65,7 +65,7 @@ pub(super) fn hint(name: &str) -> String {
 }
 
 /// Between "stats" and "status" it is 0.96, between unrelated names up to 0.8.
-const LEAST_LIKENESS: f64 = 0.85;
+const MIN_SIMILARITY: f64 = 0.85;
 
 const KNOWN: &[(&str, Known)] = &[
     ("body_bytes_sent", Known::BodyBytesSent),

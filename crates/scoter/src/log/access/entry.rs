@@ -1,0 +1,20 @@
+//! What the access log is told of a request.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::request_head::RequestHead;
+
+/// What a line tells about one request.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) head: Arc<RequestHead>,
+    pub(crate) status: u16,
+    /// Bytes behind the head.
+    pub(crate) body_bytes: u64,
+    pub(crate) accepted: Instant,
+    /// How long it waited for the application to begin, if that is known.
+    pub(crate) queued: Option<Duration>,
+    /// The slot that served it, from 0.
+    pub(crate) slot: usize,
+}

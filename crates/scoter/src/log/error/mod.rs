@@ -1,0 +1,13 @@
+//! The error log, on standard error.
+
+mod background;
+mod json;
+mod level;
+mod panic;
+pub(super) mod standard_error;
+mod subscriber;
+mod untrusted_text;
+
+pub(crate) use background::{say, say_soon, start_thread};
+pub(crate) use level::{LogFormat, LogLevel};
+pub(crate) use subscriber::{application_lines, init};
