@@ -54,7 +54,7 @@ impl Errors {
         partial.extend_from_slice(text);
         let complete = match memrchr(b'\n', &partial) {
             Some(newline) => newline + 1,
-            None if partial.len() >= PARTIAL_LIMIT => {
+            None if partial.len() >= MAX_PARTIAL_LINE => {
                 partial.push(b'\n');
                 partial.len()
             }
@@ -116,4 +116,4 @@ impl fmt::Debug for Errors {
 }
 
 /// How long a line may be before it is logged without its end.
-const PARTIAL_LIMIT: usize = 64 * 1024;
+const MAX_PARTIAL_LINE: usize = 64 * 1024;

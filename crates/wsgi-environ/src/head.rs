@@ -121,7 +121,7 @@ impl Head {
                     return Ok(());
                 }
             }
-            Kind::ServersOwn => {
+            Kind::ServerManaged => {
                 self.dropped.push(name_text.to_string_lossy().into_owned());
                 return Ok(());
             }
@@ -248,7 +248,7 @@ fn not_latin1(name: &Bound<'_, PyString>) -> PyErr {
 enum Kind {
     Ordinary,
     ContentLength,
-    ServersOwn,
+    ServerManaged,
 }
 
 impl Kind {
@@ -260,16 +260,16 @@ impl Kind {
             7 | 10 if status == 101 && (is("Upgrade") || is("Connection")) => Self::Ordinary,
             // PEP 3333, "Other HTTP Features": applications are forbidden from
             // using hop-by-hop headers. RFC 2616, 13.5.1 and RFC 9110, 7.6.1.
-            2 if is("TE") => Self::ServersOwn,
-            7 if is("Upgrade") || is("Trailer") => Self::ServersOwn,
-            8 if is("Trailers") => Self::ServersOwn,
-            10 if is("Connection") || is("Keep-Alive") => Self::ServersOwn,
-            16 if is("Proxy-Connection") => Self::ServersOwn,
-            17 if is("Transfer-Encoding") => Self::ServersOwn,
-            18 if is("Proxy-Authenticate") => Self::ServersOwn,
-            19 if is("Proxy-Authorization") => Self::ServersOwn,
+            2 if is("TE") => Self::ServerManaged,
+            7 if is("Upgrade") || is("Trailer") => Self::ServerManaged,
+            8 if is("Trailers") => Self::ServerManaged,
+            10 if is("Connection") || is("Keep-Alive") => Self::ServerManaged,
+            16 if is("Proxy-Connection") => Self::ServerManaged,
+            17 if is("Transfer-Encoding") => Self::ServerManaged,
+            18 if is("Proxy-Authenticate") => Self::ServerManaged,
+            19 if is("Proxy-Authorization") => Self::ServerManaged,
             // nginx forwards it; a CGI front end would believe it.
-            6 if is("Status") => Self::ServersOwn,
+            6 if is("Status") => Self::ServerManaged,
             _ => Self::Ordinary,
         }
     }

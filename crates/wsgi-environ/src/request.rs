@@ -137,8 +137,8 @@ fn parse_content_length(text: &[u8]) -> Result<Option<u64>, RequestError> {
 
 /// Keeps of a peer's text what a log line can bear.
 fn excerpt(text: &[u8]) -> String {
-    let kept = &text[..text.len().min(EXCERPT_BYTES)];
+    let kept = &text[..text.len().min(MAX_EXCERPT_BYTES)];
     String::from_utf8_lossy(kept).into_owned()
 }
 
-const EXCERPT_BYTES: usize = 32;
+const MAX_EXCERPT_BYTES: usize = 32;

@@ -70,7 +70,7 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         out,
         object_cache,
     } = exchange;
-    let returned = Returned { py, on_return };
+    let hook = ReturnHook { py, on_return };
     let response = Response::new(transport, method, out);
     let start_response = match object_cache.start_response(py, response) {
         Ok(start_response) => start_response,
@@ -84,11 +84,11 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
     };
 
     let mut driver = Driver {
-        returned,
+        hook,
         start_response: &start_response,
         ended: None,
     };
-    let (result, outcome) = match returned.checked(application.call1((environ, &start_response))) {
+    let (result, outcome) = match hook.checked(application.call1((environ, &start_response))) {
         Ok(result) => {
             let outcome = driver.send(&result);
             (Some(result), outcome)
@@ -96,7 +96,7 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         Err(error) => (None, Err(exception(ApplicationStage::Call, error))),
     };
     let response = driver.into_response();
-    let closing = result.and_then(|result| close(returned, &result).err());
+    let closing = result.and_then(|result| close(hook, &result).err());
     let ended = input.get().finish();
     errors.get().finish(py);
     object_cache.keep(input, start_response);
@@ -109,12 +109,12 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
 
 /// Lets the server know whenever code of the application has returned.
 #[derive(Clone, Copy)]
-struct Returned<'py> {
+struct ReturnHook<'py> {
     py: Python<'py>,
     on_return: fn(Python<'_>, Option<&PyErr>),
 }
 
-impl Returned<'_> {
+impl ReturnHook<'_> {
     fn checked<T>(self, result: PyResult<T>) -> PyResult<T> {
         (self.on_return)(self.py, result.as_ref().err());
         result
@@ -123,7 +123,7 @@ impl Returned<'_> {
 
 /// Gets the parts of the body out of what the application returned.
 struct Driver<'a, 'py> {
-    returned: Returned<'py>,
+    hook: ReturnHook<'py>,
     start_response: &'a Bound<'py, StartResponse>,
     /// The response, once the application is done with it.
     ended: Option<Response>,
@@ -131,7 +131,7 @@ struct Driver<'a, 'py> {
 
 impl<'py> Driver<'_, 'py> {
     fn py(&self) -> Python<'py> {
-        self.returned.py
+        self.hook.py
     }
 
     /// Sends what comes in parts and returns what is left to send.
@@ -152,7 +152,7 @@ impl<'py> Driver<'_, 'py> {
         }
         if let Ok(wrapper) = result.cast_exact::<FileWrapper>() {
             let range = self
-                .returned
+                .hook
                 .checked(wrapper.get().file_range(self.py()))
                 .map_err(|error| exception(ApplicationStage::Iterate, error))?;
             if let Some(range) = range {
@@ -202,12 +202,12 @@ impl<'py> Driver<'_, 'py> {
     /// transmission of any block".
     fn send_each(&mut self, result: &Bound<'py, PyAny>) -> Result<RemainingBody, FailureCause> {
         let items = self
-            .returned
+            .hook
             .checked(result.try_iter())
             .map_err(|error| not_iterable(result, error))?;
         for (index, item) in (0..).zip(items) {
             let item = self
-                .returned
+                .hook
                 .checked(item)
                 .map_err(|error| exception(ApplicationStage::Iterate, error))?;
             let part = into_bytes(item, index)?;
@@ -240,12 +240,7 @@ impl<'py> Driver<'_, 'py> {
                 .get()
                 .with_response(self.py(), lacks_length)?;
         // Whatever __len__ raises, it has none then.
-        (asked
-            && self
-                .returned
-                .checked(result.len())
-                .is_ok_and(|len| len == 1))
-        .then_some(size)
+        (asked && self.hook.checked(result.len()).is_ok_and(|len| len == 1)).then_some(size)
     }
 
     /// Works on the response. `None` if the client has gone: nothing is wrong then
@@ -290,15 +285,15 @@ fn unless_disconnected<R>(result: Option<Result<R, SendError>>) -> Result<Option
 /// PEP 3333: "the server or gateway must call that method upon completion of the
 /// current request, whether the request was completed normally, or terminated
 /// early".
-fn close(returned: Returned<'_>, result: &Bound<'_, PyAny>) -> Result<(), FailureCause> {
+fn close(hook: ReturnHook<'_>, result: &Bound<'_, PyAny>) -> Result<(), FailureCause> {
     let plain = result.is_exact_instance_of::<PyList>()
         || result.is_exact_instance_of::<PyTuple>()
         || result.is_exact_instance_of::<PyBytes>();
     if plain {
         return Ok(());
     }
-    match returned.checked(result.getattr_opt(intern!(result.py(), "close"))) {
-        Ok(Some(close)) => returned.checked(close.call0()).map(drop),
+    match hook.checked(result.getattr_opt(intern!(result.py(), "close"))) {
+        Ok(Some(close)) => hook.checked(close.call0()).map(drop),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     }

@@ -168,8 +168,8 @@ impl Response {
                 continue;
             }
             let copied = chunks.is_empty()
-                && bytes.len() <= COPIED_CHUNK
-                && self.out.len() + bytes.len() <= COPIED_TOTAL;
+                && bytes.len() <= MAX_COPIED_CHUNK
+                && self.out.len() + bytes.len() <= MAX_COPIED_TOTAL;
             if copied {
                 self.out.extend_from_slice(bytes);
             } else if bytes.len() == part.as_bytes().len() && part.is_exact_instance_of::<PyBytes>()
@@ -301,7 +301,7 @@ impl Response {
         }
         let mut result = Ok(());
         // A small piece is gone sooner than another thread could be let run.
-        if part.len() < DETACHED_SEND {
+        if part.len() < MIN_DETACHED_SEND {
             result = send.try_once(transport);
         }
         if result.is_ok() && !send.is_done() {
@@ -326,10 +326,10 @@ impl fmt::Debug for Response {
 }
 
 /// Parts up to this size are copied behind the head, so that one `send` does.
-const COPIED_CHUNK: usize = 16 * 1024;
+const MAX_COPIED_CHUNK: usize = 16 * 1024;
 
 /// What the buffer that holds the head may grow to by such copies.
-const COPIED_TOTAL: usize = 64 * 1024;
+const MAX_COPIED_TOTAL: usize = 64 * 1024;
 
 /// Parts from this size are sent detached from the interpreter.
-const DETACHED_SEND: usize = 16 * 1024;
+const MIN_DETACHED_SEND: usize = 16 * 1024;

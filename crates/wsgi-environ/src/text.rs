@@ -51,10 +51,10 @@ pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
 /// Quotes the beginning of a string for a message.
 pub(crate) fn quoted(text: &Bound<'_, PyString>) -> String {
     let text = text.to_string_lossy();
-    match text.char_indices().nth(QUOTED_CHARS) {
+    match text.char_indices().nth(MAX_QUOTED_CHARS) {
         None => format!("'{}'", text.escape_debug()),
         Some((end, _)) => format!("'{}...'", text[..end].escape_debug()),
     }
 }
 
-const QUOTED_CHARS: usize = 80;
+const MAX_QUOTED_CHARS: usize = 80;

@@ -1,14 +1,14 @@
 //! The environ: from the variables of a packet to the dict of PEP 3333.
 
 mod constants;
-mod names;
+mod derived_entries;
+mod interned_names;
 mod path;
 mod repeated;
-mod repetitions;
+mod repeated_vars;
 mod role;
 mod scheme;
-mod shape;
-mod sources;
+mod template;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,11 +16,11 @@ use pyo3::types::PyDict;
 use uwsgi_codec::VarsRef;
 
 use self::constants::Constants;
-use self::names::Names;
-use self::repetitions::Repetitions;
+use self::derived_entries::DerivedEntries;
+use self::interned_names::InternedNames;
+use self::repeated_vars::RepeatedVars;
 use self::role::Role;
-use self::shape::{Remembered, Shape, Shapes};
-use self::sources::Sources;
+use self::template::{Template, TemplateCache, TemplateVar};
 use crate::{Errors, Input};
 
 pub use self::repeated::Repeated;
@@ -71,8 +71,8 @@ pub enum ScriptName {
 #[derive(Debug)]
 pub struct EnvironBuilder {
     constants: Constants,
-    names: Names,
-    shapes: Shapes,
+    names: InternedNames,
+    templates: TemplateCache,
 }
 
 impl EnvironBuilder {
@@ -84,8 +84,8 @@ impl EnvironBuilder {
     pub fn new(py: Python<'_>, server: &ServerInfo, errors: Py<Errors>) -> PyResult<Self> {
         Ok(Self {
             constants: Constants::new(py, server, errors)?,
-            names: Names::new(py, server.forwarded_proto),
-            shapes: Shapes::default(),
+            names: InternedNames::new(py, server.forwarded_proto),
+            templates: TemplateCache::default(),
         })
     }
 
@@ -102,11 +102,11 @@ impl EnvironBuilder {
         script_name: ScriptName,
         input: &Bound<'py, Input>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let environ = match self.shapes.recall(vars, script_name) {
-            Some(shape) => {
-                let environ = shape.build(py, vars, &self.constants);
+        let environ = match self.templates.find(vars, script_name) {
+            Some(template) => {
+                let environ = template.build(py, vars, &self.constants);
                 if environ.is_err() {
-                    self.shapes.forget();
+                    self.templates.clear();
                 }
                 environ?
             }
@@ -116,8 +116,8 @@ impl EnvironBuilder {
         Ok(environ)
     }
 
-    /// Builds an environ without its input, and remembers it if it is fit for
-    /// that.
+    /// Builds an environ without its input, and keeps it as a template if it is fit
+    /// for that.
     fn build_anew<'py>(
         &mut self,
         py: Python<'py>,
@@ -125,17 +125,17 @@ impl EnvironBuilder {
         script_name: ScriptName,
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.constants.base(py)?;
-        let mut sources = Sources::default();
-        let mut repetitions = Repetitions::default();
-        let mut remembered: Option<Vec<Remembered>> =
-            (vars.as_bytes().len() <= REMEMBERED_BYTES).then(|| Vec::with_capacity(vars.len()));
+        let mut derived = DerivedEntries::default();
+        let mut repeated_vars = RepeatedVars::default();
+        let mut template_vars: Option<Vec<TemplateVar>> =
+            (vars.as_bytes().len() <= MAX_TEMPLATE_BYTES).then(|| Vec::with_capacity(vars.len()));
         let mut has_length = None;
 
         for pair @ (key, value) in vars {
             let (name, role) = match self.names.get(py, key)? {
                 (name, Role::TransferEncoding) => {
                     // The next packet with these variables may differ in that.
-                    remembered = None;
+                    template_vars = None;
                     let length = || vars.get("CONTENT_LENGTH").unwrap_or_default();
                     if *has_length.get_or_insert_with(|| !length().is_empty()) {
                         (name, Role::Ignored)
@@ -145,34 +145,34 @@ impl EnvironBuilder {
                 }
                 known => known,
             };
-            sources.note(role, key, value);
-            if role != Role::Ignored && !repetitions.will_join(key) {
+            derived.note(role, key, value);
+            if role != Role::Ignored && !repeated_vars.will_join(key) {
                 let entries = environ.len();
                 environ.set_item(&name, self.constants.value(py, role, value)?)?;
                 // A variable never has the name of an entry of the server's own,
                 // so that this one is repeated.
                 if environ.len() == entries {
-                    repetitions.note(key, &name);
+                    repeated_vars.note(key, &name);
                 }
             }
-            if let Some(remembered) = &mut remembered {
-                remembered.push(Remembered::new(vars, pair, role, &name));
+            if let Some(template_vars) = &mut template_vars {
+                template_vars.push(TemplateVar::new(vars, pair, role, &name));
             }
         }
-        repetitions.settle(vars, &environ, &mut remembered)?;
-        sources.set_scheme(&environ)?;
-        sources.set_paths(&environ, script_name)?;
+        repeated_vars.settle(vars, &environ, &mut template_vars)?;
+        derived.set_scheme(&environ)?;
+        derived.set_paths(&environ, script_name)?;
         self.constants.set_defaults(&environ)?;
 
-        if let Some(remembered) = remembered {
+        if let Some(template_vars) = template_vars {
             let template = environ.copy()?.unbind();
-            self.shapes
-                .add(Shape::new(script_name, vars, remembered, template));
+            self.templates
+                .add(Template::new(script_name, vars, template_vars, template));
         }
         Ok(environ)
     }
 }
 
-/// The largest block of variables that is remembered. What is larger has a cookie
+/// The largest block of variables that is kept as a template. What is larger has a cookie
 /// or a query that the next request will not have.
-const REMEMBERED_BYTES: usize = 16 * 1024;
+const MAX_TEMPLATE_BYTES: usize = 16 * 1024;

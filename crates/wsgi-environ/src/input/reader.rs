@@ -123,7 +123,7 @@ impl Reader {
             Some(len) => len,
             None => py
                 .detach(|| self.collect_line(want))
-                .map_err(Stopped::into_exception)?,
+                .map_err(CollectError::into_exception)?,
         };
         self.take_window(py, len)
     }
@@ -171,7 +171,7 @@ impl Reader {
     /// Fills `bytes` from the source, which has as many left.
     fn fill(&mut self, bytes: &mut BytesWriter) -> Result<(), InputFailure> {
         while !bytes.is_full() {
-            let count = self.receive(bytes.room(RECEIVED_BYTES))?;
+            let count = self.receive(bytes.room(MAX_RECEIVED_BYTES))?;
             bytes.advance(count);
         }
         Ok(())
@@ -179,15 +179,15 @@ impl Reader {
 
     /// Makes the window hold a line that is not all in it, or `want` bytes of that line, and
     /// returns how many those are. What had come before a failure is in the window, too.
-    fn collect_line(&mut self, want: u64) -> Result<usize, Stopped> {
+    fn collect_line(&mut self, want: u64) -> Result<usize, CollectError> {
         let mut line = Vec::new();
         line.try_reserve(self.window.len() + WINDOW_BYTES)
-            .map_err(|_| Stopped::OutOfMemory)?;
+            .map_err(|_| CollectError::OutOfMemory)?;
         line.extend_from_slice(&mem::take(&mut self.window));
         let collected = loop {
             let searched = line.len();
             if line.try_reserve(WINDOW_BYTES).is_err() {
-                break Err(Stopped::OutOfMemory);
+                break Err(CollectError::OutOfMemory);
             }
             line.resize(searched + WINDOW_BYTES, 0);
             let received = self.receive(&mut line[searched..]);
@@ -226,12 +226,12 @@ impl Reader {
 }
 
 /// Why bytes could not be collected.
-enum Stopped {
+enum CollectError {
     Input(InputFailure),
     OutOfMemory,
 }
 
-impl Stopped {
+impl CollectError {
     fn into_exception(self) -> PyErr {
         match self {
             Self::Input(failure) => failure.to_exception(),
@@ -240,7 +240,7 @@ impl Stopped {
     }
 }
 
-impl From<InputFailure> for Stopped {
+impl From<InputFailure> for CollectError {
     fn from(failure: InputFailure) -> Self {
         Self::Input(failure)
     }
@@ -274,7 +274,7 @@ fn trusted(arrived: usize) -> usize {
 }
 
 /// What a read receives at once, at most. A Unix socket holds no more than that by default.
-const RECEIVED_BYTES: usize = 256 * 1024;
+const MAX_RECEIVED_BYTES: usize = 256 * 1024;
 
 /// What `readline` receives at once.
 const WINDOW_BYTES: usize = 16 * 1024;

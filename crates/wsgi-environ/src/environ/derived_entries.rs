@@ -10,13 +10,13 @@ use crate::text::from_latin1;
 
 /// The variables that entries are computed from, instead of being one each.
 #[derive(Debug, Default)]
-pub(super) struct Sources<'a> {
+pub(super) struct DerivedEntries<'a> {
     script_name: &'a [u8],
     path_info: &'a [u8],
     scheme: SchemeVars<'a>,
 }
 
-impl<'a> Sources<'a> {
+impl<'a> DerivedEntries<'a> {
     /// Takes note of a variable, if it is one of them.
     pub(super) fn note(&mut self, role: Role, key: &[u8], value: &'a [u8]) {
         match role {

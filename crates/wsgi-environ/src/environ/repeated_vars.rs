@@ -5,7 +5,7 @@ use pyo3::types::{PyDict, PyString};
 use uwsgi_codec::VarsRef;
 
 use super::repeated::Repeated;
-use super::shape::Remembered;
+use super::template::TemplateVar;
 use crate::text::from_latin1;
 
 /// The variables that one packet has several times.
@@ -13,12 +13,12 @@ use crate::text::from_latin1;
 /// They are noted while the packet is walked, and settled in one walk more: it
 /// may be all of them.
 #[derive(Debug, Default)]
-pub(super) struct Repetitions<'a, 'py> {
-    by_key: HashMap<&'a [u8], Repetition<'py>>,
+pub(super) struct RepeatedVars<'a, 'py> {
+    by_key: HashMap<&'a [u8], RepeatedVar<'py>>,
 }
 
 #[derive(Debug)]
-enum Repetition<'py> {
+enum RepeatedVar<'py> {
     /// The last one wins; the place of the one before it.
     Last(Option<usize>),
     /// All of them are one entry.
@@ -29,14 +29,14 @@ enum Repetition<'py> {
     },
 }
 
-impl<'a, 'py> Repetitions<'a, 'py> {
+impl<'a, 'py> RepeatedVars<'a, 'py> {
     /// Takes note of a variable whose entry is there already.
     pub(super) fn note(&mut self, key: &'a [u8], name: &Bound<'py, PyString>) {
         self.by_key
             .entry(key)
             .or_insert_with(|| match Repeated::of(key) {
-                Repeated::Last => Repetition::Last(None),
-                Repeated::Joined(separator) => Repetition::Joined {
+                Repeated::Last => RepeatedVar::Last(None),
+                Repeated::Joined(separator) => RepeatedVar::Joined {
                     name: name.clone(),
                     separator,
                     value: None,
@@ -46,16 +46,16 @@ impl<'a, 'py> Repetitions<'a, 'py> {
 
     /// Says whether the entry of a variable is to be made in the end.
     pub(super) fn will_join(&self, key: &[u8]) -> bool {
-        matches!(self.by_key.get(key), Some(Repetition::Joined { .. }))
+        matches!(self.by_key.get(key), Some(RepeatedVar::Joined { .. }))
     }
 
     /// Makes the entries of those that are joined, and says which of the others
-    /// are of no account. What has joined entries is not remembered.
+    /// are of no account. What has joined entries is no template.
     pub(super) fn settle(
         mut self,
         vars: VarsRef<'_>,
         environ: &Bound<'py, PyDict>,
-        remembered: &mut Option<Vec<Remembered>>,
+        template_vars: &mut Option<Vec<TemplateVar>>,
     ) -> PyResult<()> {
         if self.by_key.is_empty() {
             return Ok(());
@@ -63,13 +63,15 @@ impl<'a, 'py> Repetitions<'a, 'py> {
         for (index, (key, value)) in vars.iter().enumerate() {
             match self.by_key.get_mut(key) {
                 None => {}
-                Some(Repetition::Last(before)) => {
+                Some(RepeatedVar::Last(before)) => {
                     let superseded = before.replace(index);
-                    if let (Some(superseded), Some(remembered)) = (superseded, &mut *remembered) {
-                        remembered[superseded].supersede();
+                    if let (Some(superseded), Some(template_vars)) =
+                        (superseded, &mut *template_vars)
+                    {
+                        template_vars[superseded].supersede();
                     }
                 }
-                Some(Repetition::Joined {
+                Some(RepeatedVar::Joined {
                     separator,
                     value: joined,
                     ..
@@ -83,10 +85,10 @@ impl<'a, 'py> Repetitions<'a, 'py> {
             }
         }
         let py = environ.py();
-        for repetition in self.by_key.into_values() {
-            if let Repetition::Joined { name, value, .. } = repetition {
+        for repeated_var in self.by_key.into_values() {
+            if let RepeatedVar::Joined { name, value, .. } = repeated_var {
                 environ.set_item(name, from_latin1(py, &value.unwrap_or_default())?)?;
-                *remembered = None;
+                *template_vars = None;
             }
         }
         Ok(())

@@ -7,44 +7,44 @@ use uwsgi_codec::VarsRef;
 
 use super::ScriptName;
 use super::constants::Constants;
+use super::derived_entries::DerivedEntries;
 use super::role::Role;
-use super::sources::Sources;
 
-/// The last few requests that differ in the variables they have.
+/// A template for each of the last few requests with different variables.
 #[derive(Debug, Default)]
-pub(super) struct Shapes {
-    /// The one used last comes first.
-    shapes: Vec<Shape>,
+pub(super) struct TemplateCache {
+    /// The most recently used one comes first.
+    templates: Vec<Template>,
 }
 
-impl Shapes {
-    /// Finds the shape of a packet and brings it to the front.
-    pub(super) fn recall(
+impl TemplateCache {
+    /// Finds the template of a packet and brings it to the front.
+    pub(super) fn find(
         &mut self,
         vars: VarsRef<'_>,
         script_name: ScriptName,
-    ) -> Option<&mut Shape> {
-        let fits = |shape: &mut Shape| shape.fits(vars, script_name);
+    ) -> Option<&mut Template> {
+        let fits = |template: &mut Template| template.fits(vars, script_name);
         // A client that comes back is worth a look without counting anything.
-        if !self.shapes.first_mut().is_some_and(fits) {
+        if !self.templates.first_mut().is_some_and(fits) {
             let sum = sum_of_keys(vars);
             let found = self
-                .shapes
+                .templates
                 .iter_mut()
-                .position(|shape| shape.sum == sum && fits(shape))?;
-            self.shapes[..=found].rotate_right(1);
+                .position(|template| template.sum == sum && fits(template))?;
+            self.templates[..=found].rotate_right(1);
         }
-        self.shapes.first_mut()
+        self.templates.first_mut()
     }
 
-    /// Adds a shape in the place of the one that was not used for longest.
-    pub(super) fn add(&mut self, shape: Shape) {
-        self.shapes.truncate(SHAPES - 1);
-        self.shapes.insert(0, shape);
+    /// Adds a template in place of the least recently used one.
+    pub(super) fn add(&mut self, template: Template) {
+        self.templates.truncate(MAX_TEMPLATES - 1);
+        self.templates.insert(0, template);
     }
 
-    pub(super) fn forget(&mut self) {
-        self.shapes.clear();
+    pub(super) fn clear(&mut self) {
+        self.templates.clear();
     }
 }
 
@@ -53,15 +53,15 @@ impl Shapes {
 ///
 /// The next environ is a copy of this one's after the values that differ were
 /// exchanged. Nothing else can be carried over, because all of the packet is
-/// compared with the one that the template was made of.
+/// compared with the block that the dict was made of.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(super) struct Template {
     script_name: ScriptName,
     sum: u64,
-    /// The variables that the template was made of.
+    /// The variables that the dict was made of.
     block: Vec<u8>,
-    vars: Vec<Remembered>,
-    template: Py<PyDict>,
+    vars: Vec<TemplateVar>,
+    dict: Py<PyDict>,
     /// What is different in the packet that was found to fit last.
     changes: Vec<Change>,
     /// What was different in the one before.
@@ -70,7 +70,7 @@ pub(super) struct Shape {
 
 /// A variable at its place in the packet.
 #[derive(Debug)]
-pub(super) struct Remembered {
+pub(super) struct TemplateVar {
     key_len: usize,
     /// Where the next one begins in the block.
     end: usize,
@@ -87,19 +87,19 @@ struct Change {
     value: Range<usize>,
 }
 
-impl Shape {
+impl Template {
     pub(super) fn new(
         script_name: ScriptName,
         vars: VarsRef<'_>,
-        remembered: Vec<Remembered>,
-        template: Py<PyDict>,
+        template_vars: Vec<TemplateVar>,
+        dict: Py<PyDict>,
     ) -> Self {
         Self {
             script_name,
             sum: sum_of_keys(vars),
             block: vars.as_bytes().to_vec(),
-            vars: remembered,
-            template,
+            vars: template_vars,
+            dict,
             changes: Vec::new(),
             expected: Vec::new(),
         }
@@ -144,7 +144,7 @@ impl Shape {
                 (likely, likely_end)
             } else {
                 let same_end = old_at + common_prefix(old_left, new_left);
-                let unchanged = |known: &Remembered| known.end <= same_end;
+                let unchanged = |known: &TemplateVar| known.end <= same_end;
                 let first = index + self.vars[index..].partition_point(unchanged);
                 (first, same_end)
             };
@@ -191,14 +191,14 @@ impl Shape {
 
     /// Builds the environ of the packet that was found to fit.
     ///
-    /// After an error the shape must not be used again.
+    /// After an error the template must not be used again.
     pub(super) fn build<'py>(
         &mut self,
         py: Python<'py>,
         vars: VarsRef<'_>,
         constants: &Constants,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let template = self.template.bind(py);
+        let dict = self.dict.bind(py);
         let (mut scheme_changed, mut paths_changed) = (false, false);
         for change in &self.changes {
             let known = &self.vars[change.index];
@@ -216,21 +216,21 @@ impl Shape {
                 Role::Scheme => scheme_changed = true,
                 Role::PathInfo | Role::Plain | Role::List | Role::Required(_) => {}
             }
-            template.set_item(&known.name, constants.value(py, known.role, value)?)?;
+            dict.set_item(&known.name, constants.value(py, known.role, value)?)?;
         }
         if scheme_changed || paths_changed {
-            let mut sources = Sources::default();
+            let mut derived = DerivedEntries::default();
             for (known, (key, value)) in self.vars.iter().zip(vars) {
-                sources.note(known.role, key, value);
+                derived.note(known.role, key, value);
             }
             if scheme_changed {
-                sources.set_scheme(template)?;
+                derived.set_scheme(dict)?;
             }
             if paths_changed {
-                sources.set_paths(template, self.script_name)?;
+                derived.set_paths(dict, self.script_name)?;
             }
         }
-        let environ = template.copy()?;
+        let environ = dict.copy()?;
         self.keep(vars.as_bytes());
         Ok(environ)
     }
@@ -256,8 +256,8 @@ impl Shape {
     }
 }
 
-impl Remembered {
-    /// Remembers a pair of `vars`.
+impl TemplateVar {
+    /// Takes a pair of `vars`.
     pub(super) fn new(
         vars: VarsRef<'_>,
         (key, value): (&[u8], &[u8]),
@@ -309,5 +309,5 @@ fn sum_of_keys(vars: VarsRef<'_>) -> u64 {
 /// Bytes that are compared at once.
 const CHUNK: usize = 32;
 
-/// How many shapes a slot remembers.
-const SHAPES: usize = 16;
+/// How many templates a builder keeps.
+const MAX_TEMPLATES: usize = 16;

@@ -13,20 +13,20 @@ use crate::text::from_latin1;
 /// Names are learned as they come, up to a bound: some versions of CPython never
 /// free an interned string, and clients choose the names of headers.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct InternedNames {
     known: HashMap<Box<[u8]>, (Py<PyString>, Role)>,
     bytes_left: usize,
     forwarded_proto: ForwardedProto,
 }
 
-impl Names {
+impl InternedNames {
     pub(super) fn new(py: Python<'_>, forwarded_proto: ForwardedProto) -> Self {
         let mut names = Self {
-            known: HashMap::with_capacity(USUAL.len() * 2),
-            bytes_left: LEARNED_BYTES,
+            known: HashMap::with_capacity(COMMON_NAMES.len() * 2),
+            bytes_left: MAX_NAME_BYTES,
             forwarded_proto,
         };
-        for name in USUAL {
+        for name in COMMON_NAMES {
             names.learn(py, name);
         }
         names
@@ -47,7 +47,7 @@ impl Names {
     }
 
     fn has_room_for(&self, name: &str) -> bool {
-        self.known.len() < LEARNED_NAMES && name.len() <= self.bytes_left
+        self.known.len() < MAX_NAMES && name.len() <= self.bytes_left
     }
 
     fn learn<'py>(&mut self, py: Python<'py>, name: &str) -> (Bound<'py, PyString>, Role) {
@@ -61,14 +61,14 @@ impl Names {
 }
 
 /// How many names are known at most, those below included.
-const LEARNED_NAMES: usize = 512;
+const MAX_NAMES: usize = 512;
 
 /// How many bytes they have at most.
-const LEARNED_BYTES: usize = 16 * 1024;
+const MAX_NAME_BYTES: usize = 16 * 1024;
 
 /// What every packet has, and what browsers send: known before a client can fill
 /// the table with names of its own.
-const USUAL: &[&str] = &[
+const COMMON_NAMES: &[&str] = &[
     "AUTH_TYPE",
     "CONTENT_LENGTH",
     "CONTENT_TYPE",
