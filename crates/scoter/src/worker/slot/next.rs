@@ -1,0 +1,298 @@
+//! What a slot does next: it looks for connections and for requests that are ready.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use tracing::debug;
+
+use crate::fatal;
+use crate::worker::Shared;
+use crate::worker::connection::Connection;
+use crate::worker::reactor::ready::Popped;
+use crate::worker::request::intake::Request;
+use crate::worker::response::refusal::Refusal;
+use crate::worker::slot::admission::Decision;
+use crate::worker::slot::poller::Wake;
+use crate::worker::slot::{Next, Slot, part, survive};
+use crate::worker::stop::Ending;
+
+impl Slot {
+    /// Takes a request in hand, unless nobody waits for it any more, or it has waited for too
+    /// long.
+    pub(super) fn admit(&mut self, mut request: Box<Request>) -> Option<Box<Request>> {
+        let shared = &self.shared;
+        let now = Instant::now();
+        match shared.admission.decide(&request, now, self.longest_run) {
+            Decision::Run(waited) => {
+                request.since = now.checked_sub(waited).unwrap_or(request.since);
+            }
+            Decision::PeerGone => {
+                shared.peer_gone();
+                let request_id = request.head.request_id.as_str();
+                debug!(
+                    request_id,
+                    status = 499,
+                    "the peer went away before its turn"
+                );
+                return None;
+            }
+            Decision::Late(waited) => {
+                let waited_ms = waited.as_millis();
+                let method = request.head.kind();
+                self.refuse(
+                    request.connection,
+                    &Refusal::QueueTimeout { waited_ms },
+                    method,
+                );
+                return None;
+            }
+        }
+        if let Some(slot) = shared.monitor.slot(self.index) {
+            slot.begin(&request);
+        }
+        Some(request)
+    }
+
+    pub(super) fn next(&mut self) -> Next {
+        let shared = Arc::clone(&self.shared);
+        let mut wake = None;
+        loop {
+            if let Some(next) = self.look(&shared, wake) {
+                return next;
+            }
+            let woken = self.wake_policy.sleep(|| self.poller.wait());
+            wake = Some(woken.unwrap_or_else(|errno| self.lose_poller(errno)));
+        }
+    }
+
+    /// Looks for something to do, after `wake` if the slot has slept. `None`: there is nothing.
+    fn look(&mut self, shared: &Shared, wake: Option<Wake>) -> Option<Next> {
+        match wake {
+            // First of all, even where the slot is to leave: the kernel wakes one sleeper for a
+            // connection (EPOLLEXCLUSIVE), and this was it. Nobody else comes for it until a
+            // slot is done or the next connection arrives. What is in the ready queue has woken
+            // another slot.
+            Some(Wake::Listener) => {
+                if let Some(connection) = self.accept() {
+                    if let Some(request) = survive(|| self.receive(connection).map(Box::new)) {
+                        return Some(Next::Serve(request));
+                    }
+                }
+            }
+            Some(Wake::Ready) => match shared.ready.pop() {
+                Popped::Request(request) => {
+                    self.wake_policy.request_taken();
+                    return Some(Next::Serve(request));
+                }
+                Popped::Empty => {}
+                Popped::Closed => return Some(Next::End),
+            },
+            Some(Wake::Unneeded) => {
+                shared.response_memory.consume_wakeup();
+                return Some(Next::FreeMemory);
+            }
+            Some(Wake::Signal) => return Some(Next::CheckSignals),
+            Some(Wake::Stop) | None => {}
+        }
+        loop {
+            if let Some(request) = shared.ready.try_pop() {
+                self.wake_policy.request_taken();
+                return Some(Next::Serve(request));
+            }
+            if !self.poller.is_accepting() {
+                return None;
+            }
+            let ending = shared.stop.ending();
+            if ending == Some(Ending::Retire) {
+                // What comes from now on is left to other workers.
+                self.stop_accepting();
+                return None;
+            }
+            if let Some(connection) = self.accept() {
+                // Boxed inside, so that only a pointer is handed on.
+                match survive(|| self.receive(connection).map(Box::new)) {
+                    Some(request) => return Some(Next::Serve(request)),
+                    None => continue,
+                }
+            }
+            self.longest_run = Duration::ZERO;
+            if std::mem::take(&mut self.frees_memory) {
+                return Some(Next::FreeMemory);
+            }
+            if ending == Some(Ending::Drain) {
+                // Nobody waits in the kernel's queue. What the reactor has still comes.
+                self.stop_accepting();
+            }
+            return None;
+        }
+    }
+
+    fn lose_poller(&self, errno: Errno) -> ! {
+        fatal::check_descriptors();
+        fatal::end_process(&part(self.index), &errno)
+    }
+
+    fn stop_accepting(&mut self) {
+        let shared = &self.shared;
+        self.poller.stop_accepting(&shared.listeners, &shared.stop);
+        shared.board.cells()[self.index].leave();
+        shared.reactor.slot_drained(self.index);
+    }
+
+    /// Takes the next connection, from each listener in turn.
+    fn accept(&mut self) -> Option<Connection> {
+        let listeners = &self.shared.listeners;
+        let open_sockets_over = self
+            .shared
+            .stop
+            .begun_for()
+            .is_some_and(|time| time > OPEN_SOCKET_TIMEOUT);
+        for turn in 0..listeners.len() {
+            let index = (self.next_listener + turn) % listeners.len();
+            let listener = &listeners[index];
+            if open_sockets_over && listener.stays_open() {
+                continue;
+            }
+            if let Some(fd) = listener.accept() {
+                self.next_listener = index + 1;
+                let timeouts = self.shared.connection_timeouts;
+                return Some(Connection::new(fd, listener.family(), timeouts));
+            }
+        }
+        None
+    }
+}
+
+/// For how long a stop takes what comes from a socket that stays open to newcomers.
+const OPEN_SOCKET_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use pyo3::prelude::*;
+    use tempfile::TempDir;
+    use uwsgi_codec::PacketBuilder;
+    use wsgi_environ::{Body, ForwardedProto, ServerInfo};
+
+    use super::*;
+    use crate::listen::Family;
+    use crate::request_head::RequestHead;
+    use crate::worker::slot::Service;
+
+    struct Bench {
+        folder: TempDir,
+        slot: Slot,
+    }
+
+    impl Bench {
+        fn new(py: Python<'_>) -> Self {
+            let folder = TempDir::new().unwrap();
+            let (shared, _) = Shared::of_test(&folder.path().join("socket"), &["--threads", "1"]);
+            let service = Service {
+                application: py.None(),
+                server: ServerInfo {
+                    multithread: false,
+                    multiprocess: false,
+                    server_name: String::new(),
+                    server_port: 0,
+                    forwarded_proto: ForwardedProto::Ignore,
+                },
+            };
+            let slot = Slot::new(py, 0, shared, &service, None).unwrap();
+            Self { folder, slot }
+        }
+
+        /// Sends a request to the listener.
+        fn connect(&self, path: &str) -> UnixStream {
+            let mut client = UnixStream::connect(self.folder.path().join("socket")).unwrap();
+            let mut packet = PacketBuilder::new();
+            packet.var("PATH_INFO", path).unwrap();
+            client.write_all(&packet.to_vec().unwrap()).unwrap();
+            client
+        }
+
+        /// Leaves a request in the ready queue, as the reactor does.
+        fn push(&self, path: &str) -> UnixStream {
+            let shared = &self.slot.shared;
+            let (ours, client) = UnixStream::pair().unwrap();
+            let ours = OwnedFd::from(ours);
+            let connection = Arc::new(Connection::new(
+                ours,
+                Family::Unix,
+                shared.connection_timeouts,
+            ));
+            let head = Arc::new(RequestHead::of([("PATH_INFO", path)]));
+            shared.ready.push(Request {
+                since: connection.accepted(),
+                connection,
+                head,
+                body: Body::empty(),
+                overrun: false,
+                permit: None,
+            });
+            client
+        }
+
+        /// Which request the slot finds after `wake`.
+        fn look(&mut self, wake: Option<Wake>) -> Option<String> {
+            let shared = Arc::clone(&self.slot.shared);
+            match self.slot.look(&shared, wake) {
+                Some(Next::Serve(request)) => {
+                    Some(String::from_utf8_lossy(request.head.uri()?).into_owned())
+                }
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn slot_woken_for_a_connection_takes_that_whatever_else_has_come() {
+        Python::initialize();
+        Python::attach(|py| {
+            for ending in [None, Some(Ending::Retire), Some(Ending::Drain)] {
+                let mut bench = Bench::new(py);
+                let _called = bench.connect("/connection");
+                let wake = bench.slot.poller.wait().unwrap();
+                assert_eq!(wake, Wake::Listener, "{ending:?}");
+                // Another slot was woken for this one.
+                let _pushed = bench.push("/pushed");
+                if let Some(ending) = ending {
+                    bench.slot.shared.stop.begin(ending);
+                }
+                let found = bench.look(Some(wake));
+                assert_eq!(found.as_deref(), Some("/connection"), "{ending:?}");
+                let next = bench.look(None);
+                assert_eq!(next.as_deref(), Some("/pushed"), "{ending:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn free_slot_takes_from_the_ready_queue_first() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut bench = Bench::new(py);
+            let _clients = (bench.connect("/connection"), bench.push("/pushed"));
+            assert_eq!(bench.look(None).as_deref(), Some("/pushed"));
+            assert_eq!(bench.look(None).as_deref(), Some("/connection"));
+            assert_eq!(bench.look(None), None);
+        });
+    }
+
+    #[test]
+    fn slot_woken_for_what_others_have_taken_looks_for_something_else() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut bench = Bench::new(py);
+            let _pushed = bench.push("/pushed");
+            assert_eq!(bench.look(Some(Wake::Listener)).as_deref(), Some("/pushed"));
+            let _called = bench.connect("/connection");
+            let found = bench.look(Some(Wake::Ready));
+            assert_eq!(found.as_deref(), Some("/connection"));
+        });
+    }
+}

@@ -1,0 +1,198 @@
+//! Running the application for one request.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tracing::error;
+use uwsgi_codec::modifier;
+use wsgi_environ::{Body, Completed, Exchange, Input, Method, ResponseEnd, ScriptName, respond};
+
+use crate::fork;
+use crate::interpreter::traceback;
+use crate::line::FromWorker;
+use crate::log::Entry;
+use crate::request_head::{RequestHead, RequestId};
+use crate::scoreboard::Cell;
+use crate::worker::connection::Connection;
+use crate::worker::connection::owner::Revoked;
+use crate::worker::recycling::Recycling;
+use crate::worker::request::intake::Request;
+use crate::worker::response::pending::PendingResponse;
+use crate::worker::response::report::{self, Timing};
+use crate::worker::slot::Slot;
+
+impl Slot {
+    /// Runs the application. A panic ends the request, not the slot.
+    pub(super) fn serve(&mut self, py: Python<'_>, request: Request) -> Option<PendingResponse> {
+        let Request {
+            connection,
+            head,
+            body,
+            overrun,
+            since,
+            permit,
+        } = request;
+        drop(permit);
+        // While this thread waited for the GIL, the worker may have come to its end.
+        if connection.owner().revoked().is_some() {
+            if let Some(slot) = self.shared.monitor.slot(self.index) {
+                slot.abandon();
+            }
+            return None;
+        }
+        let queued = since.elapsed();
+        self.cell().begin(head.label(), queued);
+        if let Some(missing) = self.shared.first_missing_vars(&head) {
+            py.detach(|| self.shared.report(missing));
+        }
+        let recycling = self.shared.recycling.as_ref();
+        if recycling.is_some_and(Recycling::reach) {
+            let reason = "max-requests".to_owned();
+            self.shared.master.send(&FromWorker::Replace { reason });
+        }
+        let mut troubles = Vec::new();
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            let mut responded = self.respond(py, &head, &connection, body);
+            if let Ok(Completed { failures, .. }) = &mut responded {
+                if !failures.is_empty() {
+                    let timing = Timing::from(connection.owner().revoked());
+                    troubles = report::put_into_words(py, failures, timing);
+                }
+            }
+            responded
+        }));
+        fork::returned(py, None);
+        let status = match &served {
+            Ok(Ok(completed)) => completed.status,
+            Ok(Err(_)) | Err(_) => 500,
+        };
+        // From here on nothing of the request is left that could run code of the application.
+        let time = match self.shared.monitor.slot(self.index) {
+            Some(slot) => slot.finish(py, self.cell(), status),
+            None => self.cell().end(status),
+        };
+        self.longest_run = self.longest_run.max(time);
+
+        let revoked = connection.owner().revoked();
+        let completed = match served {
+            Ok(Ok(completed)) => completed,
+            Ok(Err(traceback)) => {
+                report::environ_failed(py, &traceback);
+                return internal_error(connection, head.kind(), revoked);
+            }
+            Err(_) => {
+                // The panic hook has said where and why.
+                error!("a request was lost to a bug in scoter: please report it");
+                return internal_error(connection, head.kind(), revoked);
+            }
+        };
+        let timing = Timing::from(revoked);
+        report::completed(py, &head, &troubles, &completed, timing);
+        if revoked == Some(Revoked::Whole) {
+            // The reactor has answered, and ends the connection.
+            self.head_buffer = completed.tail.out;
+            return None;
+        }
+        if completed.end == ResponseEnd::PeerGone && timing == Timing::InTime {
+            if connection.is_lost() {
+                report::connection_lost(Some(&head));
+            } else {
+                self.shared.peer_gone();
+            }
+        }
+        let entry = Entry {
+            head,
+            status: completed.status,
+            body_bytes: completed.body_bytes,
+            accepted: connection.accepted(),
+            queued: Some(queued),
+            slot: self.index,
+        };
+        // The response that is next may need the room.
+        self.shared.response_memory.free_unneeded(py);
+        Some(PendingResponse::new(connection, completed, overrun, entry))
+    }
+
+    /// # Errors
+    ///
+    /// The traceback, where there is no environ.
+    fn respond(
+        &mut self,
+        py: Python<'_>,
+        head: &RequestHead,
+        connection: &Arc<Connection>,
+        body: Body,
+    ) -> Result<Completed, String> {
+        let (environ, input) = self
+            .arguments(py, head, body)
+            .map_err(|error| traceback(py, &error))?;
+        Ok(respond(
+            self.application.bind(py),
+            Exchange {
+                environ,
+                input,
+                errors: self.errors.bind(py).clone(),
+                transport: Arc::clone(connection) as _,
+                method: head.kind(),
+                on_return: fork::returned,
+                out: std::mem::take(&mut self.head_buffer),
+                object_cache: &mut self.object_cache,
+            },
+        ))
+    }
+
+    /// The environ, and the input that is in it.
+    fn arguments<'py>(
+        &mut self,
+        py: Python<'py>,
+        head: &RequestHead,
+        body: Body,
+    ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Input>)> {
+        let input = self.object_cache.input(py, body)?;
+        let script_name = match head.packet.header.modifier1 {
+            modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
+            _ => ScriptName::AsSent,
+        };
+        let vars = head.vars();
+        let environ = self.environ.build(py, vars, script_name, &input)?;
+        set_request_id(&environ, &head.request_id)?;
+        Ok((environ, input))
+    }
+
+    fn cell(&self) -> &Cell {
+        &self.shared.board.cells()[self.index]
+    }
+}
+
+/// Lets the application find the id that the logs have.
+fn set_request_id(environ: &Bound<'_, PyDict>, id: &RequestId) -> PyResult<()> {
+    let py = environ.py();
+    let sent = match id.was_sent() {
+        // Cheaper than to make the same string again.
+        true => environ.get_item(intern!(py, "HTTP_X_REQUEST_ID"))?,
+        false => None,
+    };
+    let name = intern!(py, "scoter.request_id");
+    match sent {
+        Some(sent) => environ.set_item(name, sent),
+        None => environ.set_item(name, id.as_str()),
+    }
+}
+
+/// The end of a request that was lost, unless it has been answered already.
+fn internal_error(
+    connection: Arc<Connection>,
+    method: Method,
+    revoked: Option<Revoked>,
+) -> Option<PendingResponse> {
+    match revoked {
+        None => Some(PendingResponse::bytes(
+            connection,
+            report::internal_error(method),
+        )),
+        Some(_) => None,
+    }
+}
