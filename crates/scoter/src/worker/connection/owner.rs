@@ -1,8 +1,12 @@
 //! Who may answer the request of a connection: the slot that runs the application, or the
 //! reactor in its place.
 
-use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+#[cfg(all(test, feature = "loom"))]
+use loom::sync::atomic::AtomicU8;
+#[cfg(not(all(test, feature = "loom")))]
+use std::sync::atomic::AtomicU8;
 
 /// The right to send the response, which is the slot's until the reactor revokes it.
 ///
@@ -61,6 +65,9 @@ const NOBODY: u8 = 0;
 const SLOT: u8 = 1;
 const REACTOR_WHOLE: u8 = 2;
 const REACTOR_REST: u8 = 3;
+
+#[cfg(all(test, feature = "loom"))]
+mod model;
 
 #[cfg(test)]
 mod tests {
