@@ -165,8 +165,9 @@ fn reload_of_broken_code_shows_the_traceback() {
             &["not reloaded, the old generation serves on"],
         );
         assert_eq!(finished.stdout, "");
-        let traceback = finished.stderr.matches("Traceback").count();
-        assert!(traceback <= 1, "{finished:?}");
+        let tracebacks = finished.stderr.matches("Traceback").count();
+        let expected = usize::from(words.contains(&"Traceback"));
+        assert_eq!(tracebacks, expected, "{finished:?}");
         assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
         let status = scoter.status();
         assert_eq!(status["last_reload"]["ok"], false, "{status}");
@@ -236,27 +237,6 @@ fn one_reload_at_a_time() {
     assert_done(&scoter.command(["status", "--ready"]));
     gate.open();
     scoter.wait_for_log("reloaded generation=2");
-}
-
-#[test]
-fn scale_sets_the_number_of_workers() {
-    let scoter = Scoter::serving("hello").start();
-    let finished = scoter.command(["scale", "3"]);
-    assert_done(&finished);
-    assert_eq!(finished.stdout, "workers: 1 -> 3\n");
-    scoter.wait_for_workers(3);
-    // Of those that are there, a reload keeps the number.
-    assert_done(&scoter.command(["reload"]));
-    scoter.wait_for_workers(3);
-    let finished = scoter.command(["scale", "1"]);
-    assert_done(&finished);
-    assert_eq!(finished.stdout, "workers: 3 -> 1\n");
-    scoter.wait_for_workers(1);
-    for words in ["0", "-1", "1025", "many", ""] {
-        let finished = scoter.command(["scale", words]);
-        assert_eq!(finished.code, Some(2), "{words}: {finished:?}");
-    }
-    assert_eq!(scoter.status()["workers_wanted"], 1);
 }
 
 #[test]
