@@ -24,7 +24,6 @@ mod launcher;
 mod line;
 mod listen;
 mod log;
-mod master;
 mod pool;
 mod process;
 mod program;
@@ -37,6 +36,7 @@ mod signals;
 mod start;
 mod start_watch;
 mod started;
+mod supervisor;
 mod variables;
 mod worker;
 

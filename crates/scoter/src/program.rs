@@ -193,7 +193,7 @@ pub(crate) const SUPERVISION: [&str; 7] = [
     "LISTEN_FDS",
     "LISTEN_PID",
     "LISTEN_FDNAMES",
-    super::master::RESUME,
+    super::supervisor::RESUME,
 ];
 
 #[cfg(test)]

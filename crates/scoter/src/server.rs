@@ -13,12 +13,12 @@ use crate::failure::Failure;
 use crate::file_limit;
 use crate::interpreter::{traceback, watch_forks};
 use crate::log;
-use crate::master;
 use crate::program::{Program, SUPERVISION};
 use crate::python_signals;
 use crate::scoreboard::Scoreboard;
 use crate::signals;
 use crate::start::Start;
+use crate::supervisor;
 use crate::variables;
 use crate::worker::{MasterLink, WorkerContext, serve};
 
@@ -39,7 +39,7 @@ pub(crate) fn run(
     } else if let Err(error) = python_signals::take(py) {
         Err(Failure::Python(traceback(py, &error)))
     } else {
-        py.detach(|| master::run(program, arguments.to_vec(), settings, options))
+        py.detach(|| supervisor::run(program, arguments.to_vec(), settings, options))
     };
     served.unwrap_or_else(|failure| {
         error!("{failure}");
