@@ -85,7 +85,7 @@ impl Configuration {
 }
 
 /// What a launcher tells the master.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FromLauncher {
     /// First of all.
     Hello {
@@ -125,7 +125,7 @@ pub(crate) enum ToWorker {
 }
 
 /// What a worker tells the master.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
     /// It serves.
     Ready {
@@ -138,6 +138,8 @@ pub(crate) enum FromWorker {
     Failed(Failed),
     /// A request came without what every request has.
     MissingVars { missing: MissingVars },
+    /// It has been told to end, and takes no more connections.
+    NotAccepting,
     /// It wants to be replaced, and serves until it is told to retire.
     Replace { reason: String },
     /// It serves no more: a request that cannot be ended keeps it.
@@ -145,7 +147,7 @@ pub(crate) enum FromWorker {
 }
 
 /// Why a launcher or a worker cannot serve.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failed {
     /// The exit code that the server ends with when it happens at its start.
     pub(crate) code: u8,

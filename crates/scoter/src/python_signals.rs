@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::Signal as Number;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -18,7 +18,7 @@ use tracing::error;
 use crate::fork;
 use crate::interpreter::{signals_of, traceback};
 use crate::process::Disposition;
-use crate::signals::{ACTED_ON, is_stop, name_of};
+use crate::signals::{ACTED_ON, Signal, name_of};
 
 /// Leaves the signals to scoter alone: what has been installed before, by `sitecustomize` for
 /// instance, is never run.
@@ -139,7 +139,7 @@ impl Sharing {
     }
 
     /// Whether Python runs something for a signal.
-    fn is_python(&self, py: Python<'_>, signal: Signal) -> PyResult<bool> {
+    fn is_python(&self, py: Python<'_>, signal: Number) -> PyResult<bool> {
         let handler = self.getsignal.call1(py, (signal as i32,))?;
         Ok(handler.bind(py).is_callable())
     }
@@ -230,11 +230,13 @@ fn run_handler(handlers: &Bound<'_, PyDict>, args: &Bound<'_, PyTuple>) -> PyRes
     if fork::is_child() {
         return Err(raised);
     }
-    let signal = number.extract().map_or("", name_of);
+    let number = number.extract().unwrap_or_default();
+    let is_stop = Signal::of_number(number).is_some_and(Signal::is_stop);
     let asks_for_an_end = raised.is_instance_of::<PySystemExit>(py)
         || raised.is_instance_of::<PyKeyboardInterrupt>(py);
     // Which has begun.
-    if !(is_stop(signal) && asks_for_an_end) {
+    if !(is_stop && asks_for_an_end) {
+        let signal = name_of(number);
         let traceback = traceback(py, &raised);
         py.detach(|| {
             error!(signal, %traceback, "a signal handler of the application raised an exception");

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::time::Duration;
 
 use nix::libc::{self, siginfo_t};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number};
 use rustix::net::{SendFlags, send};
 use rustix::process::getpid;
 use tokio::net::UnixStream;
@@ -20,11 +20,23 @@ use crate::process::Disposition;
 #[derive(Debug)]
 pub(crate) struct Signals(UnixStream);
 
+/// A signal that scoter acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Term,
+    Int,
+    Quit,
+    Hup,
+    Usr1,
+    Usr2,
+    Ttin,
+    Ttou,
+}
+
 /// A signal that has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arrived {
-    /// Its name without SIG.
-    pub(crate) name: &'static str,
+    pub(crate) signal: Signal,
     /// Whether this process has sent it to itself: a handler of the application does, to end
     /// the process once it has done its own part.
     pub(crate) is_own: bool,
@@ -42,7 +54,7 @@ impl Signals {
         receiver.set_nonblocking(true)?;
         let process = getpid();
         fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
-            for signal in ACTED_ON {
+            for signal in Signal::ALL {
                 let sender = sender.try_clone()?;
                 let note = move |info: &siginfo_t| {
                     // A child that was forked behind our back has the same socket.
@@ -60,7 +72,7 @@ impl Signals {
                 // SAFETY: getpid(2) and send(2) are async-signal-safe (signal-safety(7)), and
                 // nothing is allocated or locked.
                 unsafe {
-                    signal_hook_registry::register_sigaction(signal as i32, note)?
+                    signal_hook_registry::register_sigaction(signal.number() as i32, note)?
                 };
             }
             io::Result::Ok(())
@@ -80,10 +92,12 @@ impl Signals {
             match readable.and_then(|()| self.0.try_read(&mut byte)) {
                 Ok(1..) => {
                     let [byte] = byte;
-                    return Arrived {
-                        name: name_of(i32::from(byte & !OWN)),
-                        is_own: byte & OWN != 0,
-                    };
+                    if let Some(signal) = Signal::ALL.get(usize::from(byte & !OWN)) {
+                        return Arrived {
+                            signal: *signal,
+                            is_own: byte & OWN != 0,
+                        };
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Ok(0) | Err(_) => return std::future::pending().await,
@@ -129,12 +143,12 @@ impl Quiet {
     /// # Cancel safety
     ///
     /// It can be dropped and called again at any time.
-    pub(crate) async fn terminated(&mut self) -> &'static str {
+    pub(crate) async fn terminated(&mut self) -> Signal {
         loop {
-            let name = self.0.next().await.name;
+            let signal = self.0.next().await.signal;
             // INT is sent to the whole group by Ctrl-C, and to nobody else.
-            if is_stop(name) && name != "INT" {
-                return name;
+            if signal.is_stop() && signal != Signal::Int {
+                return signal;
             }
         }
     }
@@ -162,14 +176,51 @@ pub(crate) fn unblock() {
     let _ = SigSet::from_iter(ACTED_ON).thread_unblock();
 }
 
-/// Whether a signal of this name, without SIG, ends the server.
-pub(crate) fn is_stop(name: &str) -> bool {
-    ["TERM", "INT", "QUIT"].contains(&name)
+impl Signal {
+    const ALL: [Self; 8] = [
+        Self::Term,
+        Self::Int,
+        Self::Quit,
+        Self::Hup,
+        Self::Usr1,
+        Self::Usr2,
+        Self::Ttin,
+        Self::Ttou,
+    ];
+
+    /// The one of this number.
+    pub(crate) fn of_number(number: i32) -> Option<Self> {
+        let is_it = |signal: &Self| signal.number() as i32 == number;
+        Self::ALL.into_iter().find(is_it)
+    }
+
+    /// Its name without SIG.
+    pub(crate) fn name(self) -> &'static str {
+        name_of(self.number() as i32)
+    }
+
+    /// Whether it ends the server.
+    pub(crate) fn is_stop(self) -> bool {
+        matches!(self, Self::Term | Self::Int | Self::Quit)
+    }
+
+    fn number(self) -> Number {
+        match self {
+            Self::Term => Number::SIGTERM,
+            Self::Int => Number::SIGINT,
+            Self::Quit => Number::SIGQUIT,
+            Self::Hup => Number::SIGHUP,
+            Self::Usr1 => Number::SIGUSR1,
+            Self::Usr2 => Number::SIGUSR2,
+            Self::Ttin => Number::SIGTTIN,
+            Self::Ttou => Number::SIGTTOU,
+        }
+    }
 }
 
 /// The name of a signal without SIG.
 pub(crate) fn name_of(number: i32) -> &'static str {
-    let name = Signal::try_from(number).map_or("", Signal::as_str);
+    let name = Number::try_from(number).map_or("", Number::as_str);
     name.strip_prefix("SIG").unwrap_or(name)
 }
 
@@ -212,7 +263,7 @@ impl Dispositions {
 }
 
 fn report(number: i32) {
-    let signal = Signal::try_from(number).map_or("", Signal::as_str);
+    let signal = Number::try_from(number).map_or("", Number::as_str);
     warn!(
         signal,
         "the application replaced a signal handler that scoter needs: put back"
@@ -221,23 +272,23 @@ fn report(number: i32) {
 
 /// The signals of [`Signals`]. Their default would end or stop the process; in a launcher
 /// they are the master's to act on.
-pub(crate) const ACTED_ON: [Signal; 8] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGHUP,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGTTIN,
-    Signal::SIGTTOU,
+pub(crate) const ACTED_ON: [Number; 8] = [
+    Number::SIGTERM,
+    Number::SIGINT,
+    Number::SIGQUIT,
+    Number::SIGHUP,
+    Number::SIGUSR1,
+    Number::SIGUSR2,
+    Number::SIGTTIN,
+    Number::SIGTTOU,
 ];
 
-const NEEDED: [Signal; 5] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGHUP,
-    Signal::SIGPIPE,
+const NEEDED: [Number; 5] = [
+    Number::SIGTERM,
+    Number::SIGINT,
+    Number::SIGQUIT,
+    Number::SIGHUP,
+    Number::SIGPIPE,
 ];
 
 /// How long a handler of C code may be in the place of scoter's.

@@ -520,8 +520,9 @@ try:
         time.sleep(0.01)
 except FileNotFoundError:
     pass
-with open(path, 'w') as file:
+with open(f'{path}.{os.getpid()}', 'w') as file:
     file.write(str(os.getpid()))
+os.replace(file.name, path)
 @hooks.on_worker_start
 def end():
     threading.Timer(0.3, os._exit, [7]).start()

@@ -1,21 +1,17 @@
 //! The master: owns the sockets, watches over launchers and workers, and never imports the
 //! application.
 
-mod backoff;
 mod cgroup;
-mod event;
-mod exits;
-mod generation;
-mod liveness;
-mod obituary;
-mod reading;
-mod reconcile;
-mod recycling;
-mod reload;
-mod scaling;
+mod configuration;
+mod core;
+mod exit_reason;
+mod launcher;
+mod link;
+mod measure;
+mod notices;
+mod preflight;
+mod runtime;
 mod status;
-mod stopping;
-mod supervisor;
 mod systemd;
 mod touch;
 mod upgrade;
@@ -25,7 +21,7 @@ use std::ffi::OsString;
 
 use nix::sys::signal::SigSet;
 use rustix::thread::set_name;
-use tokio::runtime;
+use tokio::runtime::Builder;
 use tracing::info;
 
 use crate::config::{Options, Settings};
@@ -35,7 +31,8 @@ use crate::start::{PidFile, Start};
 
 pub(crate) use upgrade::RESUME;
 
-use supervisor::Supervisor;
+use configuration::Loaded;
+use runtime::Runtime;
 
 /// Runs a master until it is stopped. Returns the exit code.
 ///
@@ -68,13 +65,12 @@ pub(crate) fn run(
         PidFile::write(path).inspect_err(|_| opened.close())?
     };
     let _ = set_name(c"scoter-master");
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut supervisor = Supervisor::new(program, arguments, settings, options, opened);
-        let ended = supervisor.run(resumed).await;
-        supervisor.close();
+        let first = Loaded::here(settings, options);
+        let mut master = Runtime::new(program, arguments, first, opened);
+        let ended = master.run(resumed).await;
+        master.close();
         let code = ended?;
         if code == 0 {
             info!("stopped");

@@ -106,7 +106,7 @@ impl Systemd {
     }
 
     /// For how long workers may stand still before the watchdog goes hungry.
-    pub(super) fn patience(&self) -> Option<Duration> {
+    pub(super) fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
 }

@@ -10,8 +10,7 @@ use std::time::SystemTime;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
-use super::event::Event;
-use super::supervisor::TICK;
+use super::core::{Event, TICK};
 use crate::signals::kept_from;
 
 /// A watch, which ends when it is dropped.

@@ -16,7 +16,7 @@ mod warm_up;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 use uwsgi_codec::Limits;
@@ -38,7 +38,7 @@ use crate::log::AccessLog;
 use crate::pool::Pool;
 use crate::process::DAMAGED;
 use crate::request_head::{MissingVars, RequestHead, RequestIds};
-use crate::scoreboard::{Phase, Scoreboard};
+use crate::scoreboard::{Cell, Phase, Scoreboard};
 use connection::ConnectionTimeouts;
 use reactor::late_body::LateBodies;
 use reactor::ready::ReadyQueue;
@@ -64,6 +64,7 @@ pub(crate) struct Shared {
     slow_request: Option<Duration>,
     serving: AtomicBool,
     missing_vars_known: AtomicBool,
+    is_accepting: AtomicBool,
     graceful_timeout: Duration,
     intake: Intake,
     admission: Admission,
@@ -118,6 +119,7 @@ impl Shared {
             slow_request: options.slow_request.map(|time| time.0),
             serving: AtomicBool::new(false),
             missing_vars_known: AtomicBool::new(false),
+            is_accepting: AtomicBool::new(true),
             graceful_timeout: options.graceful_timeout.0,
             intake: Intake {
                 limits: Limits::default().with_max_vars(options.max_vars),
@@ -181,6 +183,19 @@ impl Shared {
         match &self.master {
             MasterLink::Channel(_) => self.master.send(&FromWorker::MissingVars { missing }),
             MasterLink::None => missing.warn(),
+        }
+    }
+
+    /// Tells the master, once a stop has begun, that no slot accepts another connection: each
+    /// of them has left, or will when its request has ended. To be called by a slot that has
+    /// just come to that.
+    fn report_not_accepting(&self) {
+        // Of two slots that come to it at the same moment one sees the other.
+        fence(Ordering::SeqCst);
+        if self.board.cells().iter().all(Cell::is_out)
+            && self.is_accepting.swap(false, Ordering::Relaxed)
+        {
+            self.master.send(&FromWorker::NotAccepting);
         }
     }
 

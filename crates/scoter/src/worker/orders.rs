@@ -17,7 +17,7 @@ use crate::listen::{Listener, SocketFile};
 use crate::log::say;
 use crate::process::exit_now;
 use crate::scoreboard::Snapshot;
-use crate::signals::{Arrived, Quiet, Signals, is_stop};
+use crate::signals::{Arrived, Quiet, Signal, Signals};
 use crate::worker::Ending;
 use crate::worker::MASTER_GONE;
 use crate::worker::MasterLink;
@@ -97,6 +97,8 @@ impl Orders {
         }
         let running = shared.running();
         shared.stop.begin(ending);
+        // All of them may be busy.
+        shared.report_not_accepting();
         match self {
             Self::Master { .. } => {
                 say(move || debug!(reason, running, "ending: running requests are finished")).await;
@@ -154,18 +156,19 @@ impl Orders {
                     },
                     // systemd and people signal processes one by one: the master replaces it.
                     signal = quiet.terminated() => shared.master.send(&FromWorker::Replace {
-                        reason: signal.to_owned(),
+                        reason: signal.name().to_owned(),
                     }),
                 }
             },
             Self::Signals(signals) => loop {
-                let Arrived { name, is_own } = signals.next().await;
-                match name {
+                let Arrived { signal, is_own } = signals.next().await;
+                match signal {
                     // A handler of the application wants the process to end, as it does.
-                    signal if is_stop(signal) && is_own && shared.stop.begun_for().is_some() => {}
-                    signal if is_stop(signal) => return Order::End(Ending::Drain, signal),
-                    "USR1" => shared.access_log.reopen(),
-                    signal => {
+                    _ if signal.is_stop() && is_own && shared.stop.begun_for().is_some() => {}
+                    _ if signal.is_stop() => return Order::End(Ending::Drain, signal.name()),
+                    Signal::Usr1 => shared.access_log.reopen(),
+                    _ => {
+                        let signal = signal.name();
                         let ignored = move || warn!(signal, "signal ignored: --no-master is set");
                         say(ignored).await;
                     }

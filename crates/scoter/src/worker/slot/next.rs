@@ -136,7 +136,8 @@ impl Slot {
     fn stop_accepting(&mut self) {
         let shared = &self.shared;
         self.poller.stop_accepting(&shared.listeners, &shared.stop);
-        shared.board.cells()[self.index].leave();
+        self.cell().leave();
+        shared.report_not_accepting();
         shared.reactor.slot_drained(self.index);
     }
 

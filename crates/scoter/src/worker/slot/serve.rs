@@ -45,6 +45,9 @@ impl Slot {
         }
         let queued = since.elapsed();
         self.cell().begin(head.label(), queued);
+        if self.shared.stop.ending().is_some() {
+            self.shared.report_not_accepting();
+        }
         if let Some(missing) = self.shared.first_missing_vars(&head) {
             py.detach(|| self.shared.report(missing));
         }
@@ -162,7 +165,7 @@ impl Slot {
         Ok((environ, input))
     }
 
-    fn cell(&self) -> &Cell {
+    pub(super) fn cell(&self) -> &Cell {
         &self.shared.board.cells()[self.index]
     }
 }

@@ -1,15 +1,15 @@
 //! Whether workers and launchers still respond, and what follows if they do not.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use tracing::error;
 
-use super::supervisor::{KILL_PATIENCE, Supervisor, TICK};
+use super::child::Child;
+use super::command::Command;
+use super::event::Process;
+use super::notice::Notice;
 use super::worker::{Phase, Worker};
+use super::{KILL_TIMEOUT, Supervisor, TICK};
 use crate::line::Failed;
 
 /// For how long a process has shown no sign of life, in time that the master has been running
@@ -44,13 +44,13 @@ impl Silence {
 
 /// How much of the time since the last look the master has been running: one that comes late
 /// was kept from it.
-pub(super) fn step(since: Duration) -> Duration {
+fn step(since: Duration) -> Duration {
     since.min(TICK)
 }
 
 /// What the signs of life of a process say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Liveness {
+pub(crate) enum Liveness {
     Responsive,
     /// It may come back, and is not relied upon.
     Unresponsive,
@@ -59,7 +59,7 @@ pub(super) enum Liveness {
 }
 
 impl Liveness {
-    /// Judges a worker. One whose channel has ended is ending, mostly, and the news of that is
+    /// Judges a worker. One whose channel is closed is ending, mostly, and the news of that is
     /// on its way.
     pub(super) fn of_worker(has_channel: bool, silence: Duration) -> Self {
         match has_channel {
@@ -73,8 +73,9 @@ impl Liveness {
 
 impl Supervisor {
     /// Replaces workers and launchers that do not respond.
-    pub(super) fn look_for_lost(&mut self) {
-        let step = step(std::mem::replace(&mut self.looked, Instant::now()).elapsed());
+    pub(super) fn look_for_lost(&mut self, now: Instant) {
+        let looked = std::mem::replace(&mut self.looked, now);
+        let step = step(now.saturating_duration_since(looked));
         for worker in &mut self.workers {
             worker.note_heartbeat(step);
         }
@@ -84,87 +85,88 @@ impl Supervisor {
             let is_watched = match worker.phase {
                 Phase::Ready => true,
                 // There is a deadline, but without a channel nobody would hear that it is ready.
-                Phase::Starting => worker.silent.is_some(),
+                Phase::Starting => !worker.child.has_channel(),
                 Phase::Retiring | Phase::Stuck => false,
             };
             let is_lost = is_watched && worker.liveness() == Liveness::Lost;
-            // Whoever is dead is buried elsewhere.
-            if is_lost && worker.exited.is_none() && !worker.pid.is_none_or(has_ended) {
-                self.kill_lost_worker(index);
+            // What has ended is dealt with elsewhere.
+            let is_there = worker.child.pid.is_some() && worker.process == Process::Running;
+            if is_lost && is_there && !worker.child.has_exited() {
+                self.kill_lost_worker(index, now);
             }
         }
     }
 
-    fn kill_lost_worker(&mut self, index: usize) {
+    fn kill_lost_worker(&mut self, index: usize, now: Instant) {
         let worker = &mut self.workers[index];
-        let reason = if worker.silent.is_some() {
-            "its channel to the master has ended: the application has closed descriptors that \
-             are not its own, most likely"
-        } else {
+        let reason = if worker.child.has_channel() {
             "its reactor has shown no sign of life for ten seconds: it is stopped, traced or \
              blocked"
+        } else {
+            "its channel to the master has ended: the application has closed descriptors that \
+             are not its own, most likely"
         };
-        worker.signal(Signal::SIGKILL);
         worker.kills = 1;
-        worker.deadline = Some(Instant::now() + KILL_PATIENCE);
+        worker.deadline = Some(now + KILL_TIMEOUT);
+        let (id, generation, pid) = (worker.id, worker.generation, worker.child.pid);
         if worker.phase == Phase::Starting {
             let message = format!("a worker was lost while it was starting: {reason}");
             worker.failed = Some(Failed::new(3, &message));
-            return;
+            return self.kill(pid);
         }
-        let (id, generation, service) = (worker.id, worker.generation, worker.service());
-        let pid = worker.pid.map(Pid::as_raw);
+        let service = worker.service(now);
         worker.phase = Phase::Stuck;
-        self.gone.replaced += 1;
-        error!(
-            worker = id,
-            pid, reason, "worker does not respond: killed, a new one is started"
-        );
-        self.lose_place(generation, id, service);
-        self.give_up_loop(generation, id, reason, 3);
+        self.kill(pid);
+        self.replaced += 1;
+        self.log(Notice::WorkerUnresponsive {
+            worker: id,
+            pid,
+            reason,
+        });
+        self.lose_place(generation, id, service, now);
+        self.give_up_loop(generation, id, reason, 3, now);
     }
 
     /// A launcher answers each order to fork, and tells of each end.
     fn look_for_lost_launchers(&mut self, step: Duration) {
+        let mut lost: Vec<(u32, Option<Pid>)> = Vec::new();
         for generation in &mut self.generations {
             let number = generation.number;
-            let Some(launcher) = generation.launcher.as_mut().filter(|one| one.prepared) else {
+            let launcher = generation.launcher.as_mut();
+            let Some(launcher) = launcher.filter(|launcher| launcher.is_prepared) else {
                 continue;
             };
             let owes_news = |worker: &Worker| {
-                let is_over = || worker.silent.is_some() && worker.pid.is_some_and(has_ended);
+                let Child { pid, .. } = &worker.child;
+                let is_over = !worker.child.has_channel() && worker.process != Process::Running;
                 worker.generation == number
-                    && worker.exited.is_none()
-                    && (worker.pid.is_none() || is_over())
+                    && !worker.child.has_exited()
+                    && (pid.is_none() || is_over)
             };
             if !self.workers.iter().any(owes_news) {
-                launcher.silence.restart();
+                launcher.child.silence.restart();
                 continue;
             }
-            launcher.silence.note(launcher.messages, step);
-            if launcher.silence.lasted() >= LOST {
-                launcher.silence.restart();
-                let pid = launcher.pid.as_raw();
-                error!(
-                    generation = number,
-                    pid, "launcher does not respond: killed, a new one is started"
-                );
-                launcher.signal(Signal::SIGKILL);
+            launcher.child.silence.note(launcher.messages, step);
+            if launcher.child.silence.lasted() >= LOST {
+                launcher.child.silence.restart();
+                lost.push((number, launcher.child.pid));
             }
         }
-    }
-}
-
-/// Whether a process has ended, though nobody may have taken note of it: the third field of
-/// `/proc/PID/stat` (proc(5)). The second one is in parentheses, and may contain any.
-pub(super) fn has_ended(pid: Pid) -> bool {
-    match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => {
-            let name_end = stat.iter().rposition(|byte| *byte == b')');
-            let state = name_end.and_then(|end| stat.get(end + 2));
-            matches!(state, Some(b'Z' | b'X'))
+        for (generation, pid) in lost {
+            self.log(Notice::LauncherUnresponsive { generation, pid });
+            self.kill(pid);
         }
-        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+
+    /// Kills a process, unless it has ended: the number may be another process's by now.
+    pub(super) fn kill(&mut self, pid: Option<Pid>) {
+        let mut children = self.children();
+        let has_exited = children.any(|child| child.pid == pid && child.has_exited());
+        drop(children);
+        if let Some(pid) = pid.filter(|_| !has_exited) {
+            self.command(Command::Kill(pid));
+        }
     }
 }
 
@@ -218,17 +220,5 @@ mod tests {
         }
         silence.restart();
         assert_eq!(silence.lasted(), Duration::ZERO);
-    }
-
-    #[test]
-    fn process_that_nobody_has_waited_for_has_ended() {
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = Pid::from_raw(child.id().cast_signed());
-        while !has_ended(pid) {
-            std::thread::yield_now();
-        }
-        child.wait().unwrap();
-        assert!(has_ended(pid));
-        assert!(!has_ended(Pid::this()));
     }
 }

@@ -10,12 +10,12 @@ use crate::process::DAMAGED;
 
 /// Tells a kill by the kernel for want of memory from others.
 #[derive(Debug)]
-pub(super) struct Coroner {
+pub(super) struct ExitReasons {
     cgroup: Option<Cgroup>,
     oom_kills: u64,
 }
 
-impl Coroner {
+impl ExitReasons {
     pub(super) fn new() -> Self {
         let cgroup = Cgroup::of_this_process();
         Self {
@@ -30,11 +30,9 @@ impl Coroner {
     }
 
     /// Describes an end, of a process that held `rss` bytes a moment before. The status is
-    /// that of wait(2), unknown where nobody was there to take it.
-    pub(super) fn describe(&mut self, status: Option<i32>, rss: u64) -> String {
-        let Some(status) = status.map(ExitStatus::from_raw) else {
-            return "it is gone, and its launcher too, which would know why".to_owned();
-        };
+    /// that of wait(2).
+    pub(super) fn describe(&mut self, status: i32, rss: u64) -> String {
+        let status = ExitStatus::from_raw(status);
         let Some(number) = status.signal() else {
             let code = status.code().unwrap_or_default();
             if code == i32::from(DAMAGED) {
@@ -95,36 +93,32 @@ mod tests {
 
     #[test]
     fn ends_are_told_apart() {
-        let mut coroner = Coroner {
+        let mut reasons = ExitReasons {
             cgroup: None,
             oom_kills: 0,
         };
         for (status, expected) in [
-            (Some(9), "it was killed by SIGKILL"),
+            (9, "it was killed by SIGKILL"),
             (
-                Some(11),
+                11,
                 "it was killed by SIGSEGV: a fault of an extension module, most likely",
             ),
             (
-                Some(11 | 0x80),
+                11 | 0x80,
                 "it was killed by SIGSEGV, core dumped: a fault of an extension module, most likely",
             ),
             (
-                Some(7 << 8),
+                7 << 8,
                 "it ended by itself with exit code 7: os._exit(), or a fatal error of an extension",
             ),
             (
-                Some(71 << 8),
+                71 << 8,
                 "it had lost a part of its own, which its last line names, unless it had \
                  nothing left to write to: application code closes descriptors that are not its \
                  own, most likely",
             ),
-            (
-                None,
-                "it is gone, and its launcher too, which would know why",
-            ),
         ] {
-            assert_eq!(coroner.describe(status, 0), expected);
+            assert_eq!(reasons.describe(status, 0), expected);
         }
     }
 }

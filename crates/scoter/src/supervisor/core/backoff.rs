@@ -36,18 +36,18 @@ impl Service {
 
 impl Backoff {
     /// Notes the end of a process.
-    pub(super) fn note(&mut self, service: Service) {
+    pub(super) fn note(&mut self, service: Service, now: Instant) {
         if service.has_served() {
             *self = Self::default();
         } else {
-            self.failures += 1;
-            self.failed = Some(Instant::now());
+            self.failures = self.failures.saturating_add(1);
+            self.failed = Some(now);
         }
     }
 
     /// Notes that there was no process to begin with.
-    pub(super) fn note_failed_start(&mut self) {
-        self.note(Service::default());
+    pub(super) fn note_failed_start(&mut self, now: Instant) {
+        self.note(Service::default(), now);
     }
 
     /// Whether so many have failed in a row that code which has not shown yet what it is good
@@ -62,9 +62,9 @@ impl Backoff {
     }
 
     /// When the place may be filled again, where that is still to come.
-    pub(super) fn until(&self, is_anybody_ready: bool) -> Option<Instant> {
+    pub(super) fn until(&self, is_anybody_ready: bool, now: Instant) -> Option<Instant> {
         let until = self.failed? + self.pause(is_anybody_ready);
-        (until > Instant::now()).then_some(until)
+        (until > now).then_some(until)
     }
 }
 
@@ -137,17 +137,19 @@ mod tests {
 
     #[test]
     fn process_that_served_is_no_part_of_a_loop() {
+        let now = Instant::now();
         let mut place = Backoff::default();
         for _ in 0..9 {
-            place.note_failed_start();
+            place.note_failed_start(now);
         }
-        assert!(place.until(true).is_some());
-        place.note(Service {
+        assert!(place.until(true, now).is_some());
+        let service = Service {
             ready_for: Some(Duration::ZERO),
             finished: 1,
-        });
-        assert_eq!(place.until(true), None);
-        place.note_failed_start();
+        };
+        place.note(service, now);
+        assert_eq!(place.until(true, now), None);
+        place.note_failed_start(now);
         assert_eq!(place.pause(true), Duration::ZERO);
     }
 }

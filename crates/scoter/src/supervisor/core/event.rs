@@ -1,0 +1,154 @@
+//! What the supervisor is told.
+
+use std::path::PathBuf;
+
+use super::plan::Plan;
+use crate::line::{FromLauncher, FromWorker};
+use crate::signals::Signal;
+
+/// Something that has happened.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// The server begins.
+    Start,
+    /// A launcher has sent a message.
+    Launcher(u64, FromLauncher),
+    /// A worker has sent a message.
+    Worker(u64, FromWorker),
+    /// The other end of a launcher's or a worker's channel is closed.
+    ChannelClosed(u64),
+    /// A process has ended, whoever noticed it first.
+    Exited(i32, Exit),
+    /// A launcher has been started, and is this process.
+    LauncherStarted(u64, i32),
+    /// A launcher could not be started.
+    LauncherNotStarted(u64, String),
+    /// A worker could not be ordered from its launcher.
+    WorkerNotForked(u64, String),
+    /// A signal that asks for something.
+    Signal(Signal),
+    /// An order of the control socket, which waits for its answer.
+    Order(OrderId, Order),
+    /// The working directory has been entered, and the configuration read for a reload, as
+    /// [`Command::ReadConfiguration`] asked; or what is wrong with them.
+    ///
+    /// [`Command::ReadConfiguration`]: super::Command::ReadConfiguration
+    Configuration(Result<Option<Configuration>, String>),
+    /// A file of `--reload-on-touch` was touched.
+    Touched(PathBuf),
+    /// The installed release has been asked whether it can take over: it can, or why not.
+    Preflight(Result<(), String>),
+    /// Everything has been handled that was received before [`Command::Flush`].
+    ///
+    /// [`Command::Flush`]: super::Command::Flush
+    Flushed,
+    /// The installed release could not be executed.
+    NotExecuted(String),
+    /// A second has passed, and this was measured.
+    Tick(Measurements),
+    /// A tenth of a second has passed: whether a connection waits that nobody has accepted.
+    Load { is_waiting: bool },
+}
+
+/// Numbers an order, so that its answer finds its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct OrderId(pub(crate) u64);
+
+/// What the control socket orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Reload,
+    Upgrade,
+    Stop,
+    Scale(u32),
+}
+
+/// What a reload has read.
+#[derive(Debug, Clone)]
+pub(crate) struct Configuration {
+    pub(crate) plan: Plan,
+    /// Options whose new value takes effect after a restart only.
+    pub(crate) needs_restart: Vec<String>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exit {
+    /// As wait(2) has it; none where nobody was there to take it.
+    pub(crate) status: Option<i32>,
+    /// In words.
+    pub(crate) reason: String,
+    /// The stack of a crash.
+    pub(crate) stack: Option<String>,
+}
+
+/// What is measured about once in a second.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Measurements {
+    pub(crate) workers: Vec<Measurement>,
+    /// The memory that the server may use, in bytes, where it is known.
+    pub(crate) memory: Option<u64>,
+}
+
+/// What is measured of a worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measurement {
+    pub(crate) serial: u64,
+    pub(crate) process: Process,
+    /// Resident memory in bytes.
+    pub(crate) rss: Option<u64>,
+}
+
+/// Whether a process is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Process {
+    Running,
+    /// It has ended, and its parent has not taken its status.
+    Zombie,
+    Gone,
+}
+
+/// What the scoreboard of a worker says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Activity {
+    /// Changes about twice in a second.
+    pub(crate) heartbeat: u64,
+    /// Requests begun.
+    pub(crate) requests: u64,
+    /// Slots that run a request.
+    pub(crate) running: usize,
+    pub(crate) slots: usize,
+}
+
+impl Activity {
+    pub(crate) fn is_idle(self) -> bool {
+        self.running == 0
+    }
+
+    /// Requests that have ended.
+    pub(crate) fn finished(self) -> u64 {
+        self.requests.saturating_sub(self.running as u64)
+    }
+}
+
+impl Exit {
+    /// The end of a process that nobody saw.
+    pub(crate) fn unseen() -> Self {
+        Self {
+            status: None,
+            reason: "it is gone, and its launcher too, which would know why".to_owned(),
+            stack: None,
+        }
+    }
+
+    /// Whether a signal has ended it, or nobody knows what.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.status.is_none_or(|status| status & 0x7f != 0)
+    }
+
+    /// The exit code of a process that ended by itself.
+    pub(crate) fn code(&self) -> Option<i32> {
+        let status = self.status.filter(|_| !self.is_killed())?;
+        Some(status >> 8 & 0xff)
+    }
+}

@@ -1,0 +1,174 @@
+//! What the server as a whole is doing.
+
+use std::time::{Duration, Instant};
+
+use super::command::Action;
+use super::event::OrderId;
+use super::origin::Origin;
+use super::scaling::Scale;
+
+/// What the server as a whole is doing: one thing at a time.
+#[derive(Debug)]
+pub(crate) enum Lifecycle {
+    /// Not all workers have been ready yet.
+    Starting {
+        /// What a signal asked for before there was anything to reload.
+        next: Option<Action>,
+    },
+    Serving,
+    /// The configuration is being read, for a reload or an upgrade.
+    Reading(Reading),
+    /// A reload: a new generation is on its way.
+    RollingOut(Rollout),
+    /// The installed release is asked whether it can take over, and does.
+    Upgrading(Upgrade),
+    Stopping(Stopping),
+    /// There is nothing left to supervise.
+    Over,
+}
+
+/// Who asked for a reload or an upgrade, and what follows it.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(super) origin: Origin,
+    /// Where the outcome goes.
+    pub(super) order: Option<OrderId>,
+    /// What a signal has asked for meanwhile: the code may have changed since.
+    pub(super) next: Option<Action>,
+}
+
+/// A reload or an upgrade that waits for the working directory, and a reload for its
+/// configuration.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(super) action: Action,
+    pub(super) request: Request,
+    /// Whether it is read for this request, not for an earlier one that was given up.
+    pub(super) has_begun: bool,
+    pub(super) deadline: Instant,
+}
+
+/// A new generation on its way.
+#[derive(Debug)]
+pub(crate) struct Rollout {
+    pub(super) generation: u32,
+    pub(super) begun: Instant,
+    /// A new number of workers until the new code has proven itself, the old one from then
+    /// on, if they differ.
+    pub(super) scale: Option<Scale>,
+    pub(super) needs_restart: Vec<String>,
+    pub(super) request: Request,
+}
+
+/// The installed release on its way.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    pub(super) request: Request,
+    pub(super) deadline: Instant,
+    /// Whether it has said that it can take over.
+    pub(super) is_accepted: bool,
+}
+
+/// A stop on its way.
+#[derive(Debug)]
+pub(crate) struct Stopping {
+    pub(super) stage: Stage,
+    /// Whether all workers had been ready once.
+    pub(super) was_started: bool,
+}
+
+/// How far a stop has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// `--drain-delay`: everything serves on, but whoever asks is told to go elsewhere.
+    Draining { until: Instant },
+    /// Requests are finished.
+    Finishing,
+    /// They are cut; who has not left by then is killed.
+    Leaving { until: Instant },
+    /// Everybody has been killed, and has until then to be gone.
+    Killed { until: Instant },
+}
+
+impl Stage {
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Draining { until } | Self::Leaving { until } | Self::Killed { until } => {
+                Some(until)
+            }
+            Self::Finishing => None,
+        }
+    }
+}
+
+impl Lifecycle {
+    /// Why there can be no reload now.
+    pub(super) fn busy(&self) -> Option<&'static str> {
+        match self {
+            Self::Serving => None,
+            Self::Starting { .. } => Some("the server has not started yet"),
+            Self::Reading(reading) if reading.action == Action::Reload => Some(RELOADING),
+            Self::RollingOut(_) => Some(RELOADING),
+            Self::Reading(_) | Self::Upgrading(_) => Some("an upgrade is running already"),
+            Self::Stopping(_) | Self::Over => Some(STOPPING),
+        }
+    }
+
+    /// Where what a signal asks for is kept until it can be done.
+    pub(super) fn next_action(&mut self) -> Option<&mut Option<Action>> {
+        match self {
+            Self::Starting { next } => Some(next),
+            Self::Reading(Reading { request, .. })
+            | Self::RollingOut(Rollout { request, .. })
+            | Self::Upgrading(Upgrade { request, .. }) => Some(&mut request.next),
+            Self::Serving | Self::Stopping(_) | Self::Over => None,
+        }
+    }
+
+    /// Whether all workers have been ready once.
+    pub(super) fn is_started(&self) -> bool {
+        match self {
+            Self::Starting { .. } => false,
+            Self::Stopping(stopping) => stopping.was_started,
+            _ => true,
+        }
+    }
+
+    /// Whether nothing new is begun any more.
+    pub(super) fn is_ending(&self) -> bool {
+        match self {
+            Self::Stopping(stopping) => !matches!(stopping.stage, Stage::Draining { .. }),
+            Self::Over => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        matches!(self, Self::Stopping(_) | Self::Over)
+    }
+
+    pub(super) fn rollout(&self) -> Option<&Rollout> {
+        match self {
+            Self::RollingOut(rollout) => Some(rollout),
+            _ => None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Reading(reading) => Some(reading.deadline),
+            Self::Upgrading(upgrade) => Some(upgrade.deadline),
+            Self::Stopping(stopping) => stopping.stage.deadline(),
+            _ => None,
+        }
+    }
+}
+
+pub(super) const STOPPING: &str = "the server stops";
+const RELOADING: &str = "a reload is running already";
+
+/// For the configuration to be read.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For the installed release to say whether it can take over.
+pub(super) const PREFLIGHT_TIMEOUT: Duration = Duration::from_secs(60);

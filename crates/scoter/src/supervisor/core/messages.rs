@@ -1,0 +1,244 @@
+//! What launchers and workers say.
+
+use std::time::Instant;
+
+use nix::unistd::Pid;
+
+use super::command::Notification;
+use super::lifecycle::{Lifecycle, PREFLIGHT_TIMEOUT};
+use super::notice::Notice;
+use super::origin::Origin;
+use super::worker::Phase;
+use super::{OVERTIME, Supervisor};
+use crate::line::{Failed, FromLauncher, FromWorker, ToWorker};
+
+impl Supervisor {
+    pub(super) fn on_launcher(&mut self, serial: u64, message: FromLauncher, now: Instant) {
+        let Some(generation) = self.generation_of(serial) else {
+            return;
+        };
+        let number = generation.number;
+        if let Some(launcher) = &mut generation.launcher {
+            launcher.messages += 1;
+            match message {
+                FromLauncher::Hello { .. } => launcher.said_hello = true,
+                FromLauncher::Prepared => launcher.is_prepared = true,
+                _ => {}
+            }
+        }
+        match message {
+            FromLauncher::Hello { version } => {
+                if version != env!("CARGO_PKG_VERSION") {
+                    self.meet_other_version(number, &version, now);
+                }
+            }
+            FromLauncher::Prepared => {}
+            FromLauncher::Failed(failed) => self.on_failed_start(number, &failed, now),
+            FromLauncher::Forked { serial, pid } => {
+                if let Some(worker) = self.worker_mut(serial) {
+                    worker.child.pid = Some(Pid::from_raw(pid));
+                }
+            }
+            FromLauncher::ForkFailed { serial, error } => {
+                if let Some(worker) = self.remove_worker(serial) {
+                    let service = worker.service(now);
+                    self.lose_place(worker.generation, worker.id, service, now);
+                    let message = format!("cannot fork a worker: {error}");
+                    self.on_failed_start(number, &Failed::new(1, &message), now);
+                }
+            }
+            // The runtime tells of it as it does of every other exit.
+            FromLauncher::Exited { .. } => {}
+        }
+    }
+
+    pub(super) fn on_launcher_started(&mut self, serial: u64, pid: i32) {
+        let generation = self.generation_of(serial);
+        if let Some(launcher) = generation.and_then(|it| it.launcher.as_mut()) {
+            launcher.child.pid = Some(Pid::from_raw(pid));
+        }
+    }
+
+    pub(super) fn on_launcher_not_started(&mut self, serial: u64, problem: &str, now: Instant) {
+        let Some(generation) = self.generation_of(serial) else {
+            return;
+        };
+        generation.launcher = None;
+        generation.backoff.note_failed_start(now);
+        let number = generation.number;
+        let message = format!("cannot start a launcher: {problem}");
+        self.on_failed_start(number, &Failed::new(1, &message), now);
+    }
+
+    pub(super) fn on_worker_not_forked(&mut self, serial: u64, problem: &str, now: Instant) {
+        let Some(worker) = self.remove_worker(serial) else {
+            return;
+        };
+        if let Some(generation) = self.generation_mut(worker.generation) {
+            generation.backoff.note_failed_start(now);
+        }
+        let message = format!("cannot start a worker: {problem}");
+        self.on_failed_start(worker.generation, &Failed::new(1, &message), now);
+    }
+
+    pub(super) fn on_channel_closed(&mut self, serial: u64, now: Instant) {
+        if let Some(worker) = self.worker_mut(serial) {
+            worker.child.note_channel_closed(now);
+        } else if let Some(generation) = self.generation_of(serial) {
+            if let Some(launcher) = &mut generation.launcher {
+                launcher.child.note_channel_closed(now);
+            }
+        }
+        self.judge_exits(now);
+    }
+
+    pub(super) fn on_worker(&mut self, serial: u64, message: FromWorker, now: Instant) {
+        let is_ending = self.lifecycle.is_ending();
+        let is_first = !self.lifecycle.is_started();
+        let Some(index) = self
+            .workers
+            .iter()
+            .position(|worker| worker.serial == serial)
+        else {
+            return;
+        };
+        let generation = self.workers[index].generation;
+        let plan = self.generation(generation).map(|it| it.plan.clone());
+        let worker = &mut self.workers[index];
+        let id = worker.id;
+        match message {
+            FromWorker::Ready {
+                pid,
+                application,
+                import_ms,
+            } => {
+                worker.child.pid = Some(Pid::from_raw(pid));
+                if is_ending {
+                    worker.phase = Phase::Retiring;
+                    return self.tell(serial, ToWorker::Drain);
+                }
+                // One that is to go may have been quicker than the word of it.
+                if worker.phase != Phase::Starting {
+                    return;
+                }
+                worker.phase = Phase::Ready;
+                worker.ready = Some(now);
+                worker.child.silence.restart();
+                worker.deadline = None;
+                let lifetime = plan.and_then(|plan| {
+                    let jitter = (self.random_part)(plan.recycle_jitter);
+                    plan.max_lifetime.map(|time| time.mul_f64(1.0 + jitter))
+                });
+                worker.expires = lifetime.map(|lifetime| now + lifetime);
+                let ready = now.saturating_duration_since(worker.started);
+                self.log(Notice::WorkerReady {
+                    worker: id,
+                    pid,
+                    generation,
+                    ready,
+                    is_first,
+                });
+                self.on_ready(generation, application, import_ms);
+            }
+            FromWorker::Failed(failed) => worker.failed = Some(failed),
+            FromWorker::MissingVars { missing } => {
+                if !std::mem::replace(&mut self.missing_vars_known, true) {
+                    self.log(Notice::VarsMissing(missing));
+                }
+            }
+            FromWorker::Replace { reason } => {
+                worker.replace.get_or_insert(reason);
+            }
+            FromWorker::NotAccepting => worker.is_accepting = false,
+            FromWorker::Stuck { reason } => {
+                worker.phase = Phase::Stuck;
+                let graceful = plan.map_or(OVERTIME, |plan| plan.graceful_timeout + OVERTIME);
+                worker.deadline = Some(now + graceful);
+                self.replaced += 1;
+                self.log(Notice::WorkerStuck { worker: id, reason });
+            }
+        }
+    }
+
+    fn on_ready(&mut self, number: u32, name: String, import_ms: u64) {
+        let Some(generation) = self.generation_mut(number) else {
+            return;
+        };
+        let was_proven = std::mem::replace(&mut generation.is_proven, true);
+        match &mut self.lifecycle {
+            _ if was_proven => {}
+            Lifecycle::RollingOut(rollout) if rollout.generation == number => {
+                if let Some(scale) = &mut rollout.scale {
+                    std::mem::swap(&mut self.scale, scale);
+                }
+                self.put_in_force(number);
+                self.log(Notice::NewCodeReady {
+                    generation: number,
+                    name,
+                    import_ms,
+                });
+            }
+            Lifecycle::Starting { .. } => {
+                self.log(Notice::ApplicationLoaded { name, import_ms });
+            }
+            _ => {}
+        }
+        self.extend_loading(number);
+    }
+
+    /// A start or a reload that waits for more workers may take as long again.
+    fn extend_loading(&mut self, generation: u32) {
+        let is_loading = !self.lifecycle.is_started() || self.lifecycle.rollout().is_some();
+        if is_loading && self.ready(Some(generation)) < self.scale.wanted() as usize {
+            self.extend_timeout(generation);
+        }
+    }
+
+    /// A launcher or a worker says why it cannot serve.
+    pub(super) fn on_failed_start(&mut self, generation: u32, failed: &Failed, now: Instant) {
+        if self.lifecycle.is_ending() {
+            return;
+        }
+        if !self.lifecycle.is_started() {
+            self.failure.get_or_insert_with(|| failed.clone());
+        } else if self.is_rolling_out(generation) {
+            self.fail_rollout(&failed.message, now);
+        } else {
+            let problem = failed.message.clone();
+            self.log(Notice::WorkerNotStarted {
+                generation,
+                problem,
+            });
+        }
+    }
+
+    /// A launcher comes from another release than this master: the package has been changed
+    /// under it.
+    fn meet_other_version(&mut self, generation: u32, version: &str, now: Instant) {
+        let just_resumed = self
+            .resumed
+            .is_some_and(|at| now.saturating_duration_since(at) < PREFLIGHT_TIMEOUT);
+        if just_resumed || !self.lifecycle.is_started() {
+            let ours = env!("CARGO_PKG_VERSION");
+            let message =
+                format!("the installation is inconsistent: releases {ours} and {version}");
+            return self.on_failed_start(generation, &Failed::new(1, &message), now);
+        }
+        self.log(Notice::OtherRelease(version.to_owned()));
+        // Channels only ever connect processes of one release.
+        self.dismiss_launcher(generation, now);
+        let (order, next) = match self.undo_rollout(now) {
+            Some(request) => (request.order, request.next),
+            None => (None, None),
+        };
+        self.upgrade(Origin::NewRelease, order, now);
+        if let (Some(next), Some(kept)) = (next, self.lifecycle.next_action()) {
+            kept.get_or_insert(next);
+        }
+    }
+
+    pub(super) fn notify_stopping(&mut self, time: std::time::Duration) {
+        self.notify(Notification::Stopping("finishing what runs"));
+        self.notify(Notification::ExtendTimeout(time));
+    }
+}

@@ -1,0 +1,37 @@
+//! Who asked for something.
+
+use std::fmt;
+
+use crate::signals::Signal;
+
+/// Who asked for a stop, a reload or an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Signal(Signal),
+    /// `--reload-on-touch`.
+    Touch,
+    ReloadOrder,
+    UpgradeOrder,
+    StopOrder,
+    /// A signal that came while something else was going on.
+    DeferredSignal,
+    /// An upgrade: the workers of the release before are replaced.
+    Upgrade,
+    /// A launcher of another release than the master.
+    NewRelease,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signal(signal) => signal.name(),
+            Self::Touch => "--reload-on-touch",
+            Self::ReloadOrder => "scoter reload",
+            Self::UpgradeOrder => "scoter reload --upgrade",
+            Self::StopOrder => "scoter stop",
+            Self::DeferredSignal => "a signal that was put off",
+            Self::Upgrade => "the upgrade",
+            Self::NewRelease => "a new release",
+        })
+    }
+}

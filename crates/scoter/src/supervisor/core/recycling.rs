@@ -1,0 +1,54 @@
+//! Workers that have served long enough, or grown too large: replaced one at a time, the
+//! replacement first.
+
+use std::time::Instant;
+
+use super::Supervisor;
+use super::notice::Notice;
+use super::worker::{Phase, Worker};
+
+impl Supervisor {
+    /// Finds workers whose time has come, by the limits of their own generation.
+    pub(super) fn look_for_recycling(&mut self, memory: Option<u64>, now: Instant) {
+        for index in 0..self.workers.len() {
+            let worker = &self.workers[index];
+            if worker.phase != Phase::Ready || worker.replace.is_some() {
+                continue;
+            }
+            let generation = self.generation(worker.generation);
+            let limit = generation.and_then(|generation| generation.plan.rss_limit(memory));
+            let worker = &mut self.workers[index];
+            if worker.expires.is_some_and(|expires| expires <= now) {
+                worker.replace = Some("max-lifetime".to_owned());
+            } else if limit.is_some_and(|limit| worker.rss > limit) {
+                worker.replace = Some(format!("max-rss: it holds {} MiB", worker.rss >> 20));
+            }
+        }
+    }
+
+    /// Begins to replace the next worker that is to be, unless one is being replaced.
+    pub(super) fn begin_recycling(&mut self) {
+        let is_serving = self.lifecycle.is_started() && !self.lifecycle.is_stopping();
+        if self.recycling.is_some() || self.lifecycle.rollout().is_some() || !is_serving {
+            return;
+        }
+        let is_due = |worker: &&Worker| worker.is_serving() && worker.replace.is_some();
+        if let Some(worker) = self.workers.iter().find(is_due) {
+            self.recycling = Some(worker.serial);
+            self.log(Notice::WorkerReplaced {
+                worker: worker.id,
+                reason: worker.replace.clone().unwrap_or_default(),
+                requests: worker.activity.requests,
+            });
+        }
+    }
+
+    /// Whether one worker more is needed, because one still serves that is being replaced.
+    pub(super) fn is_replacement_due(&self) -> bool {
+        let Some(serial) = self.recycling else {
+            return false;
+        };
+        let mut workers = self.workers.iter();
+        workers.any(|worker| worker.serial == serial && worker.counts())
+    }
+}

@@ -1,0 +1,331 @@
+//! Reload: a new generation is up and ready before anybody of the old one goes; one that
+//! does not get ready changes nothing.
+
+use std::time::Instant;
+
+use super::Supervisor;
+use super::command::{Action, Answer, Command, Notification};
+use super::event::{Configuration, OrderId};
+use super::lifecycle::{Lifecycle, READ_TIMEOUT, Reading, Request, Rollout, STOPPING};
+use super::notice::Notice;
+use super::origin::Origin;
+use super::scaling::Scale;
+use super::worker::{Phase, Worker};
+use crate::control::{ReloadError, Reloaded};
+
+impl Supervisor {
+    /// Has the configuration read again, to put a new generation in place of the one that
+    /// serves.
+    pub(super) fn reload(&mut self, origin: Origin, order: Option<OrderId>, now: Instant) {
+        self.begin_reading(Action::Reload, origin, order, now);
+    }
+
+    /// Has what is needed read, unless something else is going on.
+    pub(super) fn begin_reading(
+        &mut self,
+        action: Action,
+        origin: Origin,
+        order: Option<OrderId>,
+        now: Instant,
+    ) {
+        if let Some(busy) = self.lifecycle.busy() {
+            return self.defer(action, origin, order, busy);
+        }
+        self.lifecycle = Lifecycle::Reading(Reading {
+            action,
+            request: Request {
+                origin,
+                order,
+                next: None,
+            },
+            has_begun: false,
+            deadline: now + READ_TIMEOUT,
+        });
+        self.read_configuration();
+    }
+
+    /// Has it read, unless a reader still hangs for somebody who has given up. That may have
+    /// read before the last change, and another one follows it.
+    fn read_configuration(&mut self) {
+        if self.is_reader_busy {
+            return;
+        }
+        if let Lifecycle::Reading(reading) = &mut self.lifecycle {
+            reading.has_begun = true;
+            let action = reading.action;
+            self.is_reader_busy = true;
+            self.command(Command::ReadConfiguration(action));
+        }
+    }
+
+    /// What had to be read has been.
+    pub(super) fn on_configuration(
+        &mut self,
+        read: Result<Option<Configuration>, String>,
+        now: Instant,
+    ) {
+        self.is_reader_busy = false;
+        match &self.lifecycle {
+            Lifecycle::Reading(reading) if reading.has_begun => {}
+            _ => return self.read_configuration(),
+        }
+        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
+        let Lifecycle::Reading(Reading {
+            action, request, ..
+        }) = lifecycle
+        else {
+            return;
+        };
+        match (action, read) {
+            (Action::Upgrade, Ok(_)) => self.begin_preflight(request, now),
+            (Action::Reload, Ok(Some(configuration))) => {
+                self.roll_out(configuration, request, now);
+            }
+            (Action::Reload, Ok(None)) => {}
+            (_, Err(problem)) => self.refuse(action, request, problem, now),
+        }
+    }
+
+    /// Gives up what waits for a configuration that does not come.
+    pub(super) fn end_late_reading(&mut self, now: Instant) {
+        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
+        let Lifecycle::Reading(Reading {
+            action, request, ..
+        }) = lifecycle
+        else {
+            return;
+        };
+        let what = match action {
+            Action::Reload => {
+                let file = self.source.display();
+                format!("the configuration {file} could not be read")
+            }
+            Action::Upgrade => "the working directory could not be entered".to_owned(),
+        };
+        let seconds = READ_TIMEOUT.as_secs();
+        let problem =
+            format!("{what} within {seconds} seconds\nhint: a file system does not answer");
+        self.refuse(action, request, problem, now);
+    }
+
+    /// Begins to put a new generation in place.
+    fn roll_out(&mut self, configuration: Configuration, request: Request, now: Instant) {
+        let Configuration {
+            plan,
+            needs_restart,
+        } = configuration;
+        if !needs_restart.is_empty() {
+            self.log(Notice::NeedsRestart(needs_restart.clone()));
+        }
+        let current = self.generation(self.current);
+        let is_rescaled = current.is_none_or(|current| current.plan.workers != plan.workers);
+        let scale = is_rescaled.then(|| Scale::new(&plan));
+        let generation = self.add_generation(plan);
+        self.log(Notice::Reloading {
+            origin: request.origin,
+            generation,
+        });
+        self.notify(Notification::Reloading("loading new code"));
+        self.extend_timeout(generation);
+        self.lifecycle = Lifecycle::RollingOut(Rollout {
+            generation,
+            begun: now,
+            scale,
+            needs_restart,
+            request,
+        });
+    }
+
+    /// Keeps what cannot be done now: whoever waits for the answer can come again; a signal is
+    /// not forgotten.
+    fn defer(
+        &mut self,
+        action: Action,
+        origin: Origin,
+        order: Option<OrderId>,
+        busy: &'static str,
+    ) {
+        if let Some(order) = order {
+            let error = ReloadError::Busy(busy.to_owned());
+            return self.answer(order, Answer::Reload(Err(error)));
+        }
+        let follows = matches!(
+            self.lifecycle,
+            Lifecycle::RollingOut(_) | Lifecycle::Reading(_)
+        );
+        match self.lifecycle.next_action() {
+            Some(next) => {
+                if *next != Some(Action::Upgrade) {
+                    *next = Some(action);
+                }
+                self.log(if follows {
+                    Notice::ReloadFollows(origin)
+                } else {
+                    Notice::Deferred { origin, busy }
+                });
+            }
+            None => self.log(Notice::ReloadIgnored { origin, busy }),
+        }
+    }
+
+    /// Does what was deferred.
+    pub(super) fn follow(&mut self, next: Option<Action>, now: Instant) {
+        if let Some(action) = next {
+            self.begin_reading(action, Origin::DeferredSignal, None, now);
+        }
+    }
+
+    /// What was asked for is no good: nothing has changed.
+    pub(super) fn refuse(
+        &mut self,
+        action: Action,
+        request: Request,
+        problem: String,
+        now: Instant,
+    ) {
+        let origin = request.origin;
+        // A manager that has asked for the reload waits for both notifications.
+        let (notice, status) = match action {
+            Action::Reload => (
+                Notice::ReloadRefused {
+                    origin,
+                    problem: problem.clone(),
+                },
+                "reload refused",
+            ),
+            Action::Upgrade => (
+                Notice::UpgradeRefused {
+                    origin,
+                    problem: problem.clone(),
+                },
+                "upgrade refused",
+            ),
+        };
+        self.log(notice);
+        self.notify(Notification::Reloading(status));
+        self.end_request(request, self.next_generation, problem, now);
+    }
+
+    /// Nothing has changed, and whoever asked or watches is to know.
+    pub(super) fn end_request(
+        &mut self,
+        request: Request,
+        generation: u32,
+        problem: String,
+        now: Instant,
+    ) {
+        self.command(Command::NoteReload {
+            generation,
+            error: Some(problem.clone()),
+        });
+        self.notify(Notification::Ready(self.summary()));
+        if let Some(order) = request.order {
+            self.answer(order, Answer::Reload(Err(ReloadError::Broken(problem))));
+        }
+        self.follow(request.next, now);
+    }
+
+    /// Forgets a request: there is something else to do.
+    pub(super) fn cancel_request(&mut self, request: &Request) {
+        if let Some(order) = request.order {
+            let error = ReloadError::Busy(STOPPING.to_owned());
+            self.answer(order, Answer::Reload(Err(error)));
+        }
+    }
+
+    /// Whether it is the generation that a reload puts in place.
+    pub(super) fn is_rolling_out(&self, generation: u32) -> bool {
+        let rollout = self.lifecycle.rollout();
+        rollout.is_some_and(|rollout| rollout.generation == generation)
+    }
+
+    /// Goes back to the generation that serves. Whoever serves of the other one does so until
+    /// the first is complete again. Returns who asked for it.
+    pub(super) fn undo_rollout(&mut self, now: Instant) -> Option<Request> {
+        self.lifecycle.rollout()?;
+        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
+        let Lifecycle::RollingOut(rollout) = lifecycle else {
+            return None;
+        };
+        let number = rollout.generation;
+        if self.generation(number).is_some_and(|it| it.is_proven) {
+            if let Some(scale) = rollout.scale {
+                self.scale = scale;
+            }
+            self.put_in_force(self.current);
+        }
+        // One that is still to be forked finds the order in its channel; one that has become
+        // ready meanwhile finishes what it has accepted.
+        for index in 0..self.workers.len() {
+            let worker = &self.workers[index];
+            if worker.generation == number && worker.phase == Phase::Starting {
+                self.retire(index, now);
+            }
+        }
+        Some(rollout.request)
+    }
+
+    /// What concerns the server as a whole follows this generation from now on.
+    pub(super) fn put_in_force(&mut self, generation: u32) {
+        self.command(Command::PutInForce(generation));
+    }
+
+    /// The new code is no good: the old generation serves on.
+    pub(super) fn fail_rollout(&mut self, problem: &str, now: Instant) {
+        let generation = self.target();
+        let is_proven = self.generation(generation).is_some_and(|it| it.is_proven);
+        let Some(request) = self.undo_rollout(now) else {
+            return;
+        };
+        let problem = problem.to_owned();
+        self.log(if is_proven {
+            Notice::ReloadFailedHalfWay {
+                generation,
+                problem: problem.clone(),
+            }
+        } else {
+            Notice::ReloadFailed {
+                generation,
+                problem: problem.clone(),
+            }
+        });
+        self.end_request(request, generation, problem, now);
+    }
+
+    /// Notes that the new generation has taken over, once it has.
+    pub(super) fn finish_rollout(&mut self, now: Instant) {
+        let Some(rollout) = self.lifecycle.rollout() else {
+            return;
+        };
+        let generation = rollout.generation;
+        let is_complete = self.generation(generation).is_some_and(|it| it.is_proven)
+            && self.ready(Some(generation)) >= self.scale.wanted() as usize;
+        // Whoever hears of the end of the reload meets new code only.
+        let is_old = |worker: &Worker| worker.generation != generation && !worker.is_out();
+        if !is_complete || self.workers.iter().any(is_old) {
+            return;
+        }
+        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
+        let Lifecycle::RollingOut(rollout) = lifecycle else {
+            return;
+        };
+        self.current = generation;
+        let took = now.saturating_duration_since(rollout.begun);
+        self.log(Notice::Reloaded { generation, took });
+        self.command(Command::NoteReload {
+            generation,
+            error: None,
+        });
+        self.notify(Notification::Ready(self.summary()));
+        if let Some(order) = rollout.request.order {
+            let reloaded = Reloaded {
+                generation,
+                workers: self.scale.wanted(),
+                took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                needs_restart: rollout.needs_restart,
+            };
+            self.answer(order, Answer::Reload(Ok(reloaded)));
+        }
+        self.follow(rollout.request.next, now);
+    }
+}

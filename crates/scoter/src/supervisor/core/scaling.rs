@@ -1,0 +1,170 @@
+//! How many workers there are to be.
+
+use std::time::{Duration, Instant};
+
+use super::Supervisor;
+use super::lifecycle::{Lifecycle, STOPPING};
+use super::notice::Notice;
+use super::plan::Plan;
+use super::worker::Phase;
+use crate::config::Workers;
+use crate::control::Scaled;
+
+/// The number of workers, and who decides it.
+#[derive(Debug)]
+pub(crate) struct Scale {
+    wanted: u32,
+    range: Option<(u32, u32)>,
+    /// How often in a row somebody was found waiting while everybody was busy.
+    pressure: u32,
+    /// Since when one worker less would have done.
+    slack: Option<Instant>,
+}
+
+impl Scale {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let (wanted, range) = match plan.workers {
+            Workers::Auto => (plan.cpus.clamp(1, MAX_WORKERS), None),
+            Workers::Fixed(number) => (u32::from(number), None),
+            Workers::Range { min, max } => (u32::from(min), Some((u32::from(min), u32::from(max)))),
+        };
+        Self {
+            wanted,
+            range,
+            pressure: 0,
+            slack: None,
+        }
+    }
+
+    pub(super) fn wanted(&self) -> u32 {
+        self.wanted
+    }
+
+    /// Whether workers are meant to run beside each other. That one replaces another does
+    /// not count.
+    pub(super) fn is_multiprocess(&self) -> bool {
+        self.wanted > 1 || self.range.is_some()
+    }
+
+    pub(super) fn range(&self) -> Option<(u32, u32)> {
+        self.range
+    }
+
+    /// Takes over what `scoter scale` or the load have made of the same configuration.
+    pub(super) fn set(&mut self, wanted: u32) {
+        self.wanted = match self.range {
+            Some((min, max)) => wanted.clamp(min, max),
+            None => wanted.clamp(1, MAX_WORKERS),
+        };
+    }
+}
+
+impl Supervisor {
+    /// Whether the number of workers follows the load.
+    pub(crate) fn follows_load(&self) -> bool {
+        self.scale.range.is_some()
+    }
+
+    /// What a generation is to have, which a reload may change.
+    pub(super) fn scale_of(&self, number: u32) -> &Scale {
+        let is_proven = |number| self.generation(number).is_some_and(|it| it.is_proven);
+        let other = self.lifecycle.rollout().and_then(|rollout| {
+            let is_new = rollout.generation == number;
+            let scale = rollout.scale.as_ref();
+            scale.filter(|_| is_new != is_proven(rollout.generation))
+        });
+        other.unwrap_or(&self.scale)
+    }
+
+    /// Changes the number of workers for as long as this master runs.
+    pub(super) fn scale_to(&mut self, workers: u32) -> Result<Scaled, String> {
+        if let Some((min, max)) = self.scale.range {
+            return Err(format!(
+                "the number of workers follows the load: --workers {min}..{max}"
+            ));
+        }
+        if !(1..=MAX_WORKERS).contains(&workers) {
+            return Err(format!("expected a number from 1 to {MAX_WORKERS}"));
+        }
+        if self.lifecycle.is_stopping() {
+            return Err(STOPPING.to_owned());
+        }
+        let before = std::mem::replace(&mut self.scale.wanted, workers);
+        if before != workers {
+            self.log(Notice::Scaled { before, workers });
+            self.forget_places();
+        }
+        Ok(Scaled { workers, before })
+    }
+
+    /// Forgets the places that are not wanted any more: one that stays empty for a while would
+    /// count as one of those that are.
+    fn forget_places(&mut self) {
+        let wanted = self.scale.wanted;
+        self.places.retain(|(_, id), _| *id <= wanted);
+    }
+
+    /// TTIN and TTOU.
+    pub(super) fn step(&mut self, by: i32) {
+        let workers = self.scale.wanted.saturating_add_signed(by).max(1);
+        if let Err(reason) = self.scale_to(workers) {
+            self.log(Notice::SignalIgnored(reason));
+        }
+    }
+
+    /// Adds a worker when requests wait although nobody is idle; takes one away when all the
+    /// work has long fitted into one less, and one is idle.
+    pub(super) fn follow_load(&mut self, is_waiting: bool, now: Instant) {
+        let Some((min, max)) = self.scale.range else {
+            return;
+        };
+        let workers = self.workers.iter();
+        let ready: Vec<_> = workers
+            .filter(|worker| worker.phase == Phase::Ready)
+            .map(|worker| worker.activity)
+            .collect();
+        let is_busy = matches!(
+            self.lifecycle,
+            Lifecycle::RollingOut(_) | Lifecycle::Stopping(_) | Lifecycle::Over
+        );
+        if is_busy || ready.len() != self.scale.wanted as usize {
+            return;
+        }
+        let running: usize = ready.iter().map(|worker| worker.running).sum();
+        let slots: usize = ready.iter().map(|worker| worker.slots).sum();
+        let is_any_idle = ready.iter().any(|worker| worker.is_idle());
+        let is_full = running == slots && is_waiting;
+
+        let scale = &mut self.scale;
+        scale.pressure = if is_full { scale.pressure + 1 } else { 0 };
+        if scale.pressure >= PRESSURE && scale.wanted < max {
+            scale.pressure = 0;
+            scale.wanted += 1;
+            let workers = scale.wanted;
+            return self.log(Notice::WorkerAdded(workers));
+        }
+        // Of what one worker less could run at the same time, half.
+        let fits = running * 2 * ready.len() <= slots * (ready.len() - 1);
+        if !fits || !is_any_idle {
+            scale.slack = None;
+        } else if scale.wanted > min {
+            let since = *scale.slack.get_or_insert(now);
+            if now.saturating_duration_since(since) >= SLACK {
+                scale.slack = None;
+                scale.wanted -= 1;
+                let workers = scale.wanted;
+                self.forget_places();
+                self.log(Notice::WorkerRemoved(workers));
+            }
+        }
+    }
+}
+
+/// As many as `--workers` takes.
+const MAX_WORKERS: u32 = 1_024;
+
+/// Looks in a row, a tenth of a second apart.
+const PRESSURE: u32 = 3;
+
+/// How long there has to be too little to do.
+const SLACK: Duration = Duration::from_secs(10);

@@ -1,0 +1,156 @@
+//! What one release leaves to the next.
+
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::Supervisor;
+use super::child::Child;
+use super::event::Process;
+use super::generation::{Generation, Launcher};
+use super::lifecycle::Lifecycle;
+use super::notice::Notice;
+use super::origin::Origin;
+use super::plan::Plan;
+use super::worker::{Phase, Worker};
+
+/// What one release leaves to the next. Fields may come, with a default, but not go.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct State {
+    current: u32,
+    next_generation: u32,
+    next_serial: u64,
+    wanted: u32,
+    crashed: u64,
+    replaced: u64,
+    generations: Vec<GenerationState>,
+    workers: Vec<WorkerState>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct GenerationState {
+    number: u32,
+    launcher: Option<LauncherState>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct LauncherState {
+    serial: u64,
+    pid: i32,
+    is_prepared: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct WorkerState {
+    serial: u64,
+    id: u32,
+    generation: u32,
+    pid: Option<i32>,
+    phase: Phase,
+    is_accepting: bool,
+    age: Duration,
+    /// Until its deadline, and until `--max-lifetime` is over.
+    deadline: Option<Duration>,
+    expires: Option<Duration>,
+    replace: Option<String>,
+}
+
+impl Supervisor {
+    /// What the next release has to know.
+    pub(crate) fn state(&self, now: Instant) -> State {
+        let left = |at: Instant| at.saturating_duration_since(now);
+        let launcher = |launcher: &Launcher| {
+            Some(LauncherState {
+                serial: launcher.serial,
+                pid: launcher.child.pid?.as_raw(),
+                is_prepared: launcher.is_prepared,
+            })
+        };
+        State {
+            current: self.current,
+            next_generation: self.next_generation,
+            next_serial: self.next_serial,
+            wanted: self.scale.wanted(),
+            crashed: self.crashed,
+            replaced: self.replaced,
+            generations: self
+                .generations
+                .iter()
+                .map(|generation| GenerationState {
+                    number: generation.number,
+                    launcher: generation.launcher.as_ref().and_then(launcher),
+                })
+                .collect(),
+            workers: self
+                .workers
+                .iter()
+                .map(|worker| WorkerState {
+                    serial: worker.serial,
+                    id: worker.id,
+                    generation: worker.generation,
+                    pid: worker.child.pid.map(Pid::as_raw),
+                    phase: worker.phase,
+                    is_accepting: worker.is_accepting,
+                    age: now.saturating_duration_since(worker.started),
+                    deadline: worker.deadline.map(left),
+                    expires: worker.expires.map(left),
+                    replace: worker.replace.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Takes over from an earlier release, and replaces its workers. `plan_of` says what each
+    /// of its generations was started with.
+    pub(crate) fn resume(&mut self, state: State, plan_of: impl Fn(u32) -> Plan, now: Instant) {
+        self.commands.clear();
+        self.lifecycle = Lifecycle::Serving;
+        self.current = state.current;
+        self.next_generation = state.next_generation;
+        self.next_serial = state.next_serial;
+        self.scale.set(state.wanted);
+        self.crashed = state.crashed;
+        self.replaced = state.replaced;
+        self.resumed = Some(now);
+        let generations = state.generations.into_iter();
+        self.generations = generations
+            .map(|state| state.resume(&plan_of, now))
+            .collect();
+        let workers = state.workers.into_iter();
+        self.workers = workers.map(|state| state.resume(now)).collect();
+        self.log(Notice::TakenOver);
+        self.reload(Origin::Upgrade, None, now);
+    }
+}
+
+impl GenerationState {
+    fn resume(self, plan_of: impl Fn(u32) -> Plan, now: Instant) -> Generation {
+        let mut generation = Generation::new(self.number, plan_of(self.number));
+        generation.is_proven = true;
+        generation.launcher = self.launcher.map(|state| {
+            let mut launcher = Launcher::new(state.serial, now);
+            launcher.child = Child::new(Some(Pid::from_raw(state.pid)));
+            launcher.is_prepared = state.is_prepared;
+            launcher.said_hello = state.is_prepared;
+            launcher
+        });
+        generation
+    }
+}
+
+impl WorkerState {
+    fn resume(self, now: Instant) -> Worker {
+        let started = now.checked_sub(self.age).unwrap_or(now);
+        let mut worker = Worker::new(self.serial, self.id, self.generation, started);
+        worker.child = Child::new(self.pid.map(Pid::from_raw));
+        worker.process = Process::Running;
+        worker.phase = self.phase;
+        worker.is_accepting = self.is_accepting;
+        worker.ready = (self.phase != Phase::Starting).then_some(started);
+        worker.deadline = self.deadline.map(|left| now + left);
+        worker.expires = self.expires.map(|left| now + left);
+        worker.replace = self.replace;
+        worker
+    }
+}

@@ -1,0 +1,75 @@
+//! Upgrade: the master is replaced by the release that is installed now, in the same process,
+//! while the workers serve on; then it reloads.
+
+use std::time::Instant;
+
+use super::Supervisor;
+use super::command::{Action, Command};
+use super::event::OrderId;
+use super::lifecycle::{Lifecycle, PREFLIGHT_TIMEOUT, Request, Upgrade};
+use super::notice::Notice;
+use super::origin::Origin;
+
+impl Supervisor {
+    /// Asks the installed release whether it can take over, and lets it if so.
+    pub(super) fn upgrade(&mut self, origin: Origin, order: Option<OrderId>, now: Instant) {
+        self.begin_reading(Action::Upgrade, origin, order, now);
+    }
+
+    /// The working directory has been entered: what is there is what the new release finds.
+    pub(super) fn begin_preflight(&mut self, request: Request, now: Instant) {
+        self.log(Notice::Upgrading(request.origin));
+        self.command(Command::StartPreflight);
+        self.lifecycle = Lifecycle::Upgrading(Upgrade {
+            request,
+            deadline: now + PREFLIGHT_TIMEOUT,
+            is_accepted: false,
+        });
+    }
+
+    /// The installed release has answered.
+    pub(super) fn on_preflight(&mut self, outcome: Result<(), String>, now: Instant) {
+        let Lifecycle::Upgrading(upgrade) = &mut self.lifecycle else {
+            return;
+        };
+        match outcome {
+            Ok(()) => {
+                upgrade.is_accepted = true;
+                // What has been received would be lost with this program.
+                self.command(Command::Flush);
+            }
+            Err(problem) => self.refuse_upgrade(problem, now),
+        }
+    }
+
+    pub(super) fn on_flushed(&mut self) {
+        if matches!(&self.lifecycle, Lifecycle::Upgrading(upgrade) if upgrade.is_accepted) {
+            self.command(Command::ExecNewRelease);
+        }
+    }
+
+    pub(super) fn on_not_executed(&mut self, problem: &str, now: Instant) {
+        self.refuse_upgrade(problem.to_owned(), now);
+    }
+
+    /// Ends a look at the installed release that takes too long.
+    pub(super) fn end_late_preflight(&mut self, now: Instant) {
+        self.command(Command::KillPreflight);
+        let problem = format!(
+            "the installed release did not say within {} seconds whether it can take over",
+            PREFLIGHT_TIMEOUT.as_secs()
+        );
+        self.refuse_upgrade(problem, now);
+    }
+
+    fn refuse_upgrade(&mut self, problem: String, now: Instant) {
+        if !matches!(self.lifecycle, Lifecycle::Upgrading(_)) {
+            return;
+        }
+        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
+        let Lifecycle::Upgrading(Upgrade { request, .. }) = lifecycle else {
+            return;
+        };
+        self.refuse(Action::Upgrade, request, problem, now);
+    }
+}

@@ -1,0 +1,133 @@
+//! A launcher as the master's runtime has it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tracing::debug;
+
+use super::configuration::Loaded;
+use super::core::{Event, NewWorker};
+use super::link::{Events, Link};
+use crate::crash_report::CrashReport;
+use crate::file_limit;
+use crate::line::{Configuration, Line, ToLauncher};
+use crate::listen::{Listener, SocketFile};
+use crate::program::Program;
+
+/// The process that forks a generation's workers.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    link: Link,
+    /// What its crash leaves; nothing of one that another master has started.
+    crash: Option<CrashReport>,
+}
+
+/// What every launcher is given.
+#[derive(Debug)]
+pub(super) struct Sockets<'a> {
+    pub(super) listeners: &'a [Listener],
+    pub(super) control: Option<&'a SocketFile>,
+}
+
+impl Launcher {
+    /// Starts a launcher, and tells it what to launch. Returns its process id, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, with the path that they concern.
+    pub(super) fn start(
+        serial: u64,
+        generation: &Loaded,
+        program: &Program,
+        sockets: &Sockets<'_>,
+        events: Events,
+    ) -> io::Result<(Self, i32)> {
+        let (ours, theirs) = Line::pair()?;
+        let mut command: Command = program.launcher();
+        // The channel goes as standard input: no other descriptor survives the exec.
+        command.stdin(Stdio::from(OwnedFd::from(theirs)));
+        if let Some(directory) = generation.elsewhere() {
+            fs::metadata(directory).map_err(|error| {
+                let text = format!("the working directory {}: {error}", directory.display());
+                io::Error::new(error.kind(), text)
+            })?;
+            command.current_dir(directory);
+        }
+        // A stop with Ctrl-C is the master's to spread.
+        command.process_group(0);
+        // The master reaps whatever ends, strangers included.
+        let child = command.spawn().map_err(|error| {
+            let program = Path::new(command.get_program()).display();
+            io::Error::new(error.kind(), format!("{program}: {error}"))
+        })?;
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+        debug!(pid, "launcher started");
+        let configuration = Configuration {
+            settings: generation.settings.to_json(),
+            listeners: sockets.listeners.iter().map(Listener::describe).collect(),
+            control: sockets.control.cloned(),
+            path: program.search_path().clone(),
+            file_limit: Some(file_limit::before()),
+        };
+        // From here on the launcher learns that it is let go, if anything goes wrong.
+        let mut launcher = Self::adopt(serial, ours, events)?;
+        let memory = configuration.to_memory()?;
+        let crash = CrashReport::create()?;
+        let listeners = sockets.listeners.iter().map(AsFd::as_fd);
+        let fds = std::iter::once(memory.as_fd()).chain(listeners);
+        let fds: Vec<_> = fds.chain([crash.as_fd()]).collect();
+        launcher.link.send(&ToLauncher::Configure, &fds)?;
+        launcher.crash = Some(crash);
+        Ok((launcher, pid))
+    }
+
+    /// Takes over a launcher that runs already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Link::new`].
+    pub(super) fn adopt(serial: u64, line: Line, events: Events) -> io::Result<Self> {
+        Ok(Self {
+            link: Link::new(serial, line, events, Event::Launcher)?,
+            crash: None,
+        })
+    }
+
+    /// Has a worker forked.
+    ///
+    /// # Errors
+    ///
+    /// Those of sending the order.
+    pub(super) fn fork(&self, worker: NewWorker, fds: [BorrowedFd<'_>; 3]) -> io::Result<()> {
+        let order = ToLauncher::Fork {
+            worker: worker.id,
+            serial: worker.serial,
+            multiprocess: worker.is_multiprocess,
+        };
+        self.link.send(&order, &fds)
+    }
+
+    /// What `faulthandler` has said when it crashed.
+    pub(super) fn stack(&self) -> Option<String> {
+        self.crash.as_ref().and_then(CrashReport::read)
+    }
+}
+
+impl AsFd for Launcher {
+    /// Its channel.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.link.as_fd()
+    }
+}
+
+impl Drop for Launcher {
+    /// Lets the launcher end with its last worker. A channel that ends without a word means to
+    /// it that the whole server is gone.
+    fn drop(&mut self) {
+        let _ = self.link.send(&ToLauncher::End, &[]);
+    }
+}

@@ -1,0 +1,60 @@
+//! What the kernel says about processes.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use nix::unistd::Pid;
+
+use super::core::Process;
+
+/// Whether a process is there: the third field of `/proc/PID/stat` (proc(5)). The second one
+/// is in parentheses, and may contain any.
+pub(super) fn process(pid: Pid) -> Process {
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => {
+            let name_end = stat.iter().rposition(|byte| *byte == b')');
+            match name_end.and_then(|end| stat.get(end + 2)) {
+                Some(b'Z' | b'X') => Process::Zombie,
+                _ => Process::Running,
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Process::Gone,
+        Err(_) => Process::Running,
+    }
+}
+
+/// The resident memory of a process in bytes: the second number of `/proc/PID/statm`, in
+/// pages (proc(5)).
+pub(super) fn rss(pid: Pid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// The memory of the machine in bytes.
+pub(super) fn installed_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1_024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_that_nobody_has_waited_for_is_a_zombie() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed());
+        while process(pid) == Process::Running {
+            std::thread::yield_now();
+        }
+        assert_eq!(process(pid), Process::Zombie);
+        child.wait().unwrap();
+        assert_eq!(process(pid), Process::Gone);
+        assert_eq!(process(Pid::this()), Process::Running);
+    }
+}

@@ -1,0 +1,210 @@
+//! The words of what people are told.
+
+use nix::unistd::Pid;
+use tracing::field::display;
+use tracing::{debug, error, info, warn};
+
+use super::core::Notice;
+
+/// Writes a line of the error log.
+#[expect(clippy::too_many_lines, reason = "a table of messages")]
+pub(super) fn write(notice: Notice) {
+    match notice {
+        Notice::ApplicationLoaded { name, import_ms } => {
+            info!(name, import_ms, "application loaded");
+        }
+        Notice::WorkerReady {
+            worker,
+            pid,
+            generation,
+            ready,
+            is_first,
+        } => {
+            let ready_ms = ready.as_millis();
+            if is_first {
+                debug!(worker, pid, ready_ms, "worker ready");
+            } else {
+                info!(worker, pid, generation, ready_ms, "worker ready");
+            }
+        }
+        Notice::Ready { workers, threads } => info!(workers, threads, "ready"),
+        Notice::StartFailed(message) => error!("{message}"),
+        Notice::VarsMissing(missing) => missing.warn(),
+        Notice::LogsReopened(origin) => info!(signal = %origin, "logs are reopened"),
+
+        Notice::WorkerNotStarted {
+            generation,
+            problem,
+        } => error!(generation, "a worker could not start: {problem}"),
+        Notice::WorkerStuck { worker, reason } => {
+            warn!(worker, reason, "worker is stuck: it is replaced");
+        }
+        Notice::WorkerUnresponsive {
+            worker,
+            pid,
+            reason,
+        } => {
+            let pid = pid.map(Pid::as_raw);
+            error!(
+                worker,
+                pid, reason, "worker does not respond: killed, a new one is started"
+            );
+        }
+        Notice::WorkerDied {
+            worker,
+            pid,
+            reason,
+            stack,
+        } => {
+            let pid = pid.map(Pid::as_raw);
+            let stack = stack.as_ref().map(display);
+            error!(
+                worker,
+                pid, reason, stack, "worker died: a new one is started"
+            );
+        }
+        Notice::WorkerCrashedAtItsEnd { worker, pid, stack } => {
+            let pid = pid.map(Pid::as_raw);
+            error!(worker, pid, %stack, "a worker that was ending crashed");
+        }
+        Notice::WorkerLate(worker) => warn!(
+            worker,
+            "worker does not end within --graceful-timeout: killed"
+        ),
+        Notice::WorkerGivenUp(worker) => {
+            error!(worker, "nothing is heard of the worker any more: given up")
+        }
+        Notice::WorkerRetires { worker, generation } => {
+            debug!(worker, generation, "worker retires");
+        }
+        Notice::WorkerEnded { worker, pid } => {
+            let pid = pid.map(Pid::as_raw);
+            debug!(worker, pid, "worker ended");
+        }
+        Notice::PlaceStaysEmpty { worker, pause } => {
+            let pause_ms = pause.as_millis();
+            warn!(
+                worker,
+                pause_ms, "it keeps dying: its place stays empty for a while"
+            );
+        }
+        Notice::WorkerReplaced {
+            worker,
+            reason,
+            requests,
+        } => info!(worker, reason, requests, "worker is replaced"),
+
+        Notice::LauncherDied {
+            generation,
+            pid,
+            reason,
+            pause,
+            stack,
+        } => {
+            let pid = pid.map(Pid::as_raw);
+            let pause_ms = pause.as_millis();
+            let stack = stack.as_ref().map(display);
+            error!(
+                generation,
+                pid,
+                reason,
+                pause_ms,
+                stack,
+                "launcher died: its workers serve on, a new one is started"
+            );
+        }
+        Notice::LauncherSignalled { generation } => debug!(
+            generation,
+            "a signal met a launcher before it could survive it"
+        ),
+        Notice::LauncherSilent { worker, generation } => {
+            warn!(worker, generation, "launcher does not answer: killed");
+        }
+        Notice::LauncherUnresponsive { generation, pid } => {
+            let pid = pid.map(Pid::as_raw);
+            error!(
+                generation,
+                pid, "launcher does not respond: killed, a new one is started"
+            );
+        }
+        Notice::LauncherLate(pid) => {
+            warn!(pid = pid.as_raw(), "a launcher does not end: killed");
+        }
+
+        Notice::Touched(path) => info!(path = %path.display(), "touched"),
+        Notice::Reloading { origin, generation } => info!(%origin, generation, "reloading"),
+        Notice::NeedsRestart(options) => {
+            let options = options.join(", ");
+            warn!(options, "changed, but takes effect only after a restart");
+        }
+        Notice::NewCodeReady {
+            generation,
+            name,
+            import_ms,
+        } => info!(generation, name, import_ms, "new code is ready"),
+        Notice::Reloaded { generation, took } => {
+            let took_ms = took.as_millis();
+            info!(generation, took_ms, "reloaded");
+        }
+        Notice::ReloadRefused { origin, problem } => {
+            error!(%origin, "reload refused, nothing has changed: {problem}");
+        }
+        Notice::ReloadFailed {
+            generation,
+            problem,
+        } => error!(
+            generation,
+            "reload failed, the old code serves on: {problem}"
+        ),
+        Notice::ReloadFailedHalfWay {
+            generation,
+            problem,
+        } => error!(
+            generation,
+            "reload failed half-way, going back to the old generation: {problem}"
+        ),
+        Notice::ReloadFollows(origin) => info!(%origin, "another reload follows this one"),
+        Notice::Deferred { origin, busy } => info!(%origin, "put off: {busy}"),
+        Notice::ReloadIgnored { origin, busy } => warn!(%origin, "no reload: {busy}"),
+
+        Notice::Upgrading(origin) => {
+            info!(%origin, "upgrading: asking the installed release");
+        }
+        Notice::UpgradeRefused { origin, problem } => {
+            error!(%origin, "no upgrade, nothing has changed: {problem}");
+        }
+        Notice::OtherRelease(version) => info!(version, "another release is installed now"),
+        Notice::TakenOver => info!(
+            version = env!("CARGO_PKG_VERSION"),
+            "taken over from the release before"
+        ),
+
+        Notice::Scaled { before, workers } => info!(before, workers, "scaled"),
+        Notice::SignalIgnored(reason) => warn!(reason, "signal ignored"),
+        Notice::WorkerAdded(workers) => info!(workers, "requests wait: a worker more"),
+        Notice::WorkerRemoved(workers) => info!(workers, "little to do: a worker less"),
+
+        Notice::Draining {
+            origin,
+            running,
+            delay,
+        } => {
+            let delay_ms = delay.as_millis();
+            info!(
+                %origin,
+                running, delay_ms, "draining: not ready any more, but serving on"
+            );
+        }
+        Notice::Drained => info!("stopping: running requests are finished"),
+        Notice::Stopping { origin, running } => {
+            info!(%origin, running, "stopping: running requests are finished");
+        }
+        Notice::StoppingAtOnce(origin) => {
+            warn!(%origin, "stopping at once: a second signal came");
+        }
+        Notice::NobodyLeft => warn!("no worker is left to answer who has connected"),
+        Notice::LeftBehind(left) => {
+            error!(left, "processes were killed, and are not gone: left behind")
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The installed release, asked whether it understands the configuration.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::program::Program;
+
+/// A process of the installed release that only checks its configuration.
+#[derive(Debug)]
+pub(super) struct Preflight {
+    pub(super) pid: Pid,
+    /// What it has to say.
+    output: File,
+}
+
+impl Preflight {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub(super) fn start(program: &Program) -> io::Result<Self> {
+        let output = tempfile::tempfile()?;
+        let mut command = program.preflight();
+        command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?);
+        // The master reaps whatever ends, strangers included.
+        let child = command.spawn()?;
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+        Ok(Self {
+            pid: Pid::from_raw(pid),
+            output,
+        })
+    }
+
+    pub(super) fn kill(&self) {
+        let _ = kill(self.pid, Signal::SIGKILL);
+    }
+
+    /// What its end means: that the release can take over, or why not.
+    ///
+    /// # Errors
+    ///
+    /// What it has said.
+    pub(super) fn outcome(mut self, status: i32) -> Result<(), String> {
+        if status == 0 {
+            return Ok(());
+        }
+        let mut said = String::new();
+        let _ = self.output.rewind();
+        let _ = self.output.read_to_string(&mut said);
+        Err(match said.trim() {
+            "" => "the installed release cannot be started".to_owned(),
+            said => said.to_owned(),
+        })
+    }
+}
