@@ -318,7 +318,10 @@ impl Runtime {
 
     fn put_in_force(&mut self, generation: u32) {
         if let Some(loaded) = self.generations.get(&generation) {
-            self.touched = Watch::begin(&loaded.options.reload_on_touch, &self.events);
+            let paths = &loaded.options.reload_on_touch;
+            if !self.touched.is_of(paths) {
+                self.touched = Watch::begin(paths, &self.events);
+            }
             log::init(loaded.options.log_level, loaded.options.log_format);
         }
     }

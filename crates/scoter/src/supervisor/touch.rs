@@ -16,6 +16,7 @@ use crate::signals::kept_from;
 /// A watch, which ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Watch {
+    paths: Vec<PathBuf>,
     _end: Sender<()>,
 }
 
@@ -23,6 +24,7 @@ impl Watch {
     /// Reports from now on which of the files were touched.
     pub(super) fn begin(paths: &[PathBuf], events: &mpsc::Sender<Event>) -> Self {
         let (end, ended) = channel();
+        let watched = paths.to_owned();
         if !paths.is_empty() {
             let (paths, events) = (paths.to_owned(), events.clone());
             let thread = thread::Builder::new().name("scoter-touch".to_owned());
@@ -30,7 +32,16 @@ impl Watch {
                 error!(%error, "--reload-on-touch: the files are not watched");
             }
         }
-        Self { _end: end }
+        Self {
+            paths: watched,
+            _end: end,
+        }
+    }
+
+    /// Whether it reports of these files: another watch of them would miss what was touched
+    /// between its look and the last one of this.
+    pub(super) fn is_of(&self, paths: &[PathBuf]) -> bool {
+        self.paths == paths
     }
 }
 
