@@ -30,7 +30,7 @@ pub(super) fn write(notice: Notice) {
         Notice::Ready { workers, threads } => info!(workers, threads, "ready"),
         Notice::StartFailed(message) => error!("{message}"),
         Notice::VarsMissing(missing) => missing.warn(),
-        Notice::LogsReopened(origin) => info!(signal = %origin, "logs are reopened"),
+        Notice::LogsReopened(origin) => info!(signal = origin.as_str(), "logs are reopened"),
 
         Notice::WorkerNotStarted {
             generation,
@@ -132,7 +132,9 @@ pub(super) fn write(notice: Notice) {
         }
 
         Notice::Touched(path) => info!(path = %path.display(), "touched"),
-        Notice::Reloading { origin, generation } => info!(%origin, generation, "reloading"),
+        Notice::Reloading { origin, generation } => {
+            info!(origin = origin.as_str(), generation, "reloading")
+        }
         Notice::NeedsRestart(options) => {
             let options = options.join(", ");
             warn!(options, "changed, but takes effect only after a restart");
@@ -147,7 +149,10 @@ pub(super) fn write(notice: Notice) {
             info!(generation, took_ms, "reloaded");
         }
         Notice::ReloadRefused { origin, problem } => {
-            error!(%origin, "reload refused, nothing has changed: {problem}");
+            error!(
+                origin = origin.as_str(),
+                "reload refused, nothing has changed: {problem}"
+            );
         }
         Notice::ReloadFailed {
             generation,
@@ -163,15 +168,25 @@ pub(super) fn write(notice: Notice) {
             generation,
             "reload failed half-way, going back to the old generation: {problem}"
         ),
-        Notice::ReloadFollows(origin) => info!(%origin, "another reload follows this one"),
-        Notice::Deferred { origin, busy } => info!(%origin, "put off: {busy}"),
-        Notice::ReloadIgnored { origin, busy } => warn!(%origin, "no reload: {busy}"),
+        Notice::ReloadFollows(origin) => {
+            info!(origin = origin.as_str(), "another reload follows this one")
+        }
+        Notice::Deferred { origin, busy } => info!(origin = origin.as_str(), "put off: {busy}"),
+        Notice::ReloadIgnored { origin, busy } => {
+            warn!(origin = origin.as_str(), "no reload: {busy}")
+        }
 
         Notice::Upgrading(origin) => {
-            info!(%origin, "upgrading: asking the installed release");
+            info!(
+                origin = origin.as_str(),
+                "upgrading: asking the installed release"
+            );
         }
         Notice::UpgradeRefused { origin, problem } => {
-            error!(%origin, "no upgrade, nothing has changed: {problem}");
+            error!(
+                origin = origin.as_str(),
+                "no upgrade, nothing has changed: {problem}"
+            );
         }
         Notice::OtherRelease(version) => info!(version, "another release is installed now"),
         Notice::TakenOver => info!(
@@ -191,16 +206,22 @@ pub(super) fn write(notice: Notice) {
         } => {
             let delay_ms = delay.as_millis();
             info!(
-                %origin,
+                origin = origin.as_str(),
                 running, delay_ms, "draining: not ready any more, but serving on"
             );
         }
         Notice::Drained => info!("stopping: running requests are finished"),
         Notice::Stopping { origin, running } => {
-            info!(%origin, running, "stopping: running requests are finished");
+            info!(
+                origin = origin.as_str(),
+                running, "stopping: running requests are finished"
+            );
         }
         Notice::StoppingAtOnce(origin) => {
-            warn!(%origin, "stopping at once: a second signal came");
+            warn!(
+                origin = origin.as_str(),
+                "stopping at once: a second signal came"
+            );
         }
         Notice::NobodyLeft => warn!("no worker is left to answer who has connected"),
         Notice::LeftBehind(left) => {

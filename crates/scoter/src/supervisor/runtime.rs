@@ -1,7 +1,7 @@
 //! The master's loop: what happens is told to the supervisor, and what that decides is done.
 //! Nothing is decided here.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::future::pending;
 use std::io;
@@ -78,6 +78,8 @@ pub(super) struct Runtime {
     incoming: mpsc::Receiver<Event>,
     readers: mpsc::Sender<Read>,
     found: mpsc::Receiver<Read>,
+    /// Whether what has been received is handled before anything else.
+    is_flushing: bool,
     exit_code: Option<u8>,
 }
 
@@ -128,6 +130,7 @@ impl Runtime {
             incoming,
             readers,
             found,
+            is_flushing: false,
             exit_code: None,
         }
     }
@@ -220,8 +223,7 @@ impl Runtime {
     }
 
     fn handle(&mut self, event: Event) {
-        self.observe();
-        self.core.handle(event, Instant::now());
+        self.tell(event);
         self.perform_all();
     }
 
@@ -231,23 +233,40 @@ impl Runtime {
         }
     }
 
-    /// Performs what the supervisor has decided, and tells it what became of it before anything
-    /// else.
+    /// Performs what the supervisor has decided, and tells it at once what became of it.
     fn perform_all(&mut self) {
-        let mut outcomes = VecDeque::new();
         loop {
             while let Some(command) = self.core.next_command() {
-                self.perform(command, &mut outcomes);
+                if let Some(outcome) = self.perform(command) {
+                    self.tell(outcome);
+                }
             }
-            let Some(event) = outcomes.pop_front() else {
+            if !self.is_flushing {
                 return;
-            };
-            self.observe();
-            self.core.handle(event, Instant::now());
+            }
+            // Everything that has been received comes first, and what follows from it.
+            match self.incoming.try_recv() {
+                Ok(event) => {
+                    if let Some(exited) = self.exit_told_by(&event) {
+                        self.tell(exited);
+                    }
+                    self.tell(event);
+                }
+                Err(_) => {
+                    self.is_flushing = false;
+                    self.tell(Event::Flushed);
+                }
+            }
         }
     }
 
-    fn perform(&mut self, command: Command, outcomes: &mut VecDeque<Event>) {
+    fn tell(&mut self, event: Event) {
+        self.observe();
+        self.core.handle(event, Instant::now());
+    }
+
+    /// Performs a command. Returns what became of it, where that can be one thing or another.
+    fn perform(&mut self, command: Command) -> Option<Event> {
         match command {
             Command::AddGeneration(number) => {
                 if let Some(loaded) = self.read.take() {
@@ -257,9 +276,9 @@ impl Runtime {
             Command::DropGeneration(number) => drop(self.generations.remove(&number)),
             Command::PutInForce(number) => self.put_in_force(number),
             Command::StartLauncher { serial, generation } => {
-                outcomes.push_back(self.start_launcher(serial, generation));
+                return Some(self.start_launcher(serial, generation));
             }
-            Command::Fork(worker) => outcomes.extend(self.fork(worker)),
+            Command::Fork(worker) => return self.fork(worker),
             Command::Tell(serial, message) => {
                 if let Some(worker) = self.workers.get(&serial) {
                     worker.tell(message);
@@ -280,26 +299,20 @@ impl Runtime {
             Command::StopListening => {
                 self.listeners.iter().for_each(Listener::close_to_newcomers);
             }
-            Command::ReadConfiguration(action) => outcomes.extend(self.read(action)),
+            Command::ReadConfiguration(action) => return self.read(action),
             Command::StartPreflight => match Preflight::start(&self.program) {
                 Ok(preflight) => self.preflight = Some(preflight),
-                Err(error) => outcomes.push_back(Event::Preflight(Err(error.to_string()))),
+                Err(error) => return Some(Event::Preflight(Err(error.to_string()))),
             },
             Command::KillPreflight => {
                 if let Some(preflight) = self.preflight.take() {
                     preflight.kill();
                 }
             }
-            Command::Flush => {
-                while let Ok(event) = self.incoming.try_recv() {
-                    outcomes.extend(self.exit_told_by(&event));
-                    outcomes.push_back(event);
-                }
-                outcomes.push_back(Event::Flushed);
-            }
+            Command::Flush => self.is_flushing = true,
             Command::ExecNewRelease => {
                 let error = self.exec_new_release();
-                outcomes.push_back(Event::NotExecuted(error.to_string()));
+                return Some(Event::NotExecuted(error.to_string()));
             }
             Command::Notify(notification) => self.notify(&notification),
             Command::NoteReload { generation, error } => {
@@ -314,6 +327,7 @@ impl Runtime {
             Command::Log(notice) => notices::write(notice),
             Command::Exit(code) => self.exit_code = Some(code),
         }
+        None
     }
 
     fn put_in_force(&mut self, generation: u32) {
@@ -368,9 +382,11 @@ impl Runtime {
         let current = self.generations.get(&self.core.current());
         let options = current.map(|loaded| loaded.options.clone());
         let arguments = self.arguments.clone();
-        let begun = options.map_or(Ok(()), |options| {
-            configuration::read(action, arguments, options, self.readers.clone())
-        });
+        let Some(options) = options else {
+            let problem = "the generation that serves has no configuration".to_owned();
+            return Some(Event::Configuration(Err(problem)));
+        };
+        let begun = configuration::read(action, arguments, options, self.readers.clone());
         let error = begun.err()?;
         let problem = format!("cannot read the configuration: {error}");
         Some(Event::Configuration(Err(problem)))

@@ -185,7 +185,8 @@ impl Supervisor {
         };
         if let Some(launcher) = generation.launcher.take() {
             generation.backoff.note_failed_start(now);
-            let pid = launcher.child.pid;
+            // What has been reaped is nobody's any more.
+            let pid = launcher.child.pid.filter(|_| !launcher.child.has_exited());
             self.kill(pid);
             self.command(Command::Release(launcher.serial));
             self.departing

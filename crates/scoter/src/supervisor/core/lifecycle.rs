@@ -143,6 +143,15 @@ impl Lifecycle {
         }
     }
 
+    /// Whether another release may be about to take over.
+    pub(super) fn is_upgrading(&self) -> bool {
+        match self {
+            Self::Reading(reading) => reading.action == Action::Upgrade,
+            Self::Upgrading(_) => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         matches!(self, Self::Stopping(_) | Self::Over)
     }

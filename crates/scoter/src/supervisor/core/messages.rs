@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use nix::unistd::Pid;
 
-use super::command::Notification;
+use super::command::{Command, Notification};
 use super::lifecycle::{Lifecycle, PREFLIGHT_TIMEOUT};
 use super::notice::Notice;
 use super::origin::Origin;
-use super::worker::Phase;
+use super::worker::{Phase, Worker};
 use super::{OVERTIME, Supervisor};
 use crate::line::{Failed, FromLauncher, FromWorker, ToWorker};
 
@@ -74,11 +74,32 @@ impl Supervisor {
         let Some(worker) = self.remove_worker(serial) else {
             return;
         };
+        self.withdraw_forks(worker.generation);
         if let Some(generation) = self.generation_mut(worker.generation) {
             generation.backoff.note_failed_start(now);
         }
         let message = format!("cannot start a worker: {problem}");
         self.on_failed_start(worker.generation, &Failed::new(1, &message), now);
+    }
+
+    /// What one order met the next ones would meet, too: they are given again later.
+    fn withdraw_forks(&mut self, generation: u32) {
+        let mut withdrawn = Vec::new();
+        let workers = &self.workers;
+        self.commands.retain(|command| {
+            let Command::Fork(new) = command else {
+                return true;
+            };
+            let is_its = |worker: &Worker| worker.serial == new.serial;
+            let worker = workers.iter().find(|worker| is_its(worker));
+            let is_kept = worker.is_none_or(|worker| worker.generation != generation);
+            if !is_kept {
+                withdrawn.push(new.serial);
+            }
+            is_kept
+        });
+        self.workers
+            .retain(|worker| !withdrawn.contains(&worker.serial));
     }
 
     pub(super) fn on_channel_closed(&mut self, serial: u64, now: Instant) {
@@ -131,6 +152,10 @@ impl Supervisor {
                 });
                 worker.expires = lifetime.map(|lifetime| now + lifetime);
                 let ready = now.saturating_duration_since(worker.started);
+                // It was ready, and has ended: that proves nothing.
+                if worker.child.has_exited() {
+                    return;
+                }
                 self.log(Notice::WorkerReady {
                     worker: id,
                     pid,
@@ -215,6 +240,11 @@ impl Supervisor {
     /// A launcher comes from another release than this master: the package has been changed
     /// under it.
     fn meet_other_version(&mut self, generation: u32, version: &str, now: Instant) {
+        // Channels only ever connect processes of one release.
+        self.dismiss_launcher(generation, now);
+        if self.lifecycle.is_upgrading() {
+            return;
+        }
         let just_resumed = self
             .resumed
             .is_some_and(|at| now.saturating_duration_since(at) < PREFLIGHT_TIMEOUT);
@@ -225,8 +255,6 @@ impl Supervisor {
             return self.on_failed_start(generation, &Failed::new(1, &message), now);
         }
         self.log(Notice::OtherRelease(version.to_owned()));
-        // Channels only ever connect processes of one release.
-        self.dismiss_launcher(generation, now);
         let (order, next) = match self.undo_rollout(now) {
             Some(request) => (request.order, request.next),
             None => (None, None),

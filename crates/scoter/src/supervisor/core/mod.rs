@@ -144,8 +144,12 @@ impl Supervisor {
         if matches!(self.lifecycle, Lifecycle::Over) {
             return;
         }
+        // What is begun now would be lost with this program.
+        let is_flushed = matches!(event, Event::Flushed);
         self.note(event, now);
-        self.reconcile(now);
+        if !is_flushed {
+            self.reconcile(now);
+        }
     }
 
     /// Does what is due.

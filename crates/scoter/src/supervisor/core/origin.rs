@@ -1,7 +1,5 @@
 //! Who asked for something.
 
-use std::fmt;
-
 use crate::signals::Signal;
 
 /// Who asked for a stop, a reload or an upgrade.
@@ -21,9 +19,9 @@ pub(crate) enum Origin {
     NewRelease,
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Origin {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
             Self::Signal(signal) => signal.name(),
             Self::Touch => "--reload-on-touch",
             Self::ReloadOrder => "scoter reload",
@@ -32,6 +30,6 @@ impl fmt::Display for Origin {
             Self::DeferredSignal => "a signal that was put off",
             Self::Upgrade => "the upgrade",
             Self::NewRelease => "a new release",
-        })
+        }
     }
 }

@@ -77,6 +77,10 @@ impl Supervisor {
     }
 
     fn start_launchers(&mut self, now: Instant) {
+        // They would be of a release that may be about to take over.
+        if self.lifecycle.is_upgrading() {
+            return;
+        }
         let (current, target) = (self.current, self.target());
         let is_serving = self.is_anybody_ready();
         for index in 0..self.generations.len() {
@@ -128,13 +132,22 @@ impl Supervisor {
         // The one that shows what new code is good for waits for nobody.
         let is_surging = is_proven && self.workers.iter().any(is_other);
         for _ in 0..missing {
-            if is_surging && self.workers.len() >= self.max_processes() {
+            if is_surging && self.workers.len() >= self.max_processes() && self.is_complete() {
                 return;
             }
             if !self.start_worker(generation, now) {
                 return;
             }
         }
+    }
+
+    /// Whether as many workers of code that has proven itself serve, or will, as are wanted.
+    fn is_complete(&self) -> bool {
+        let counts = |worker: &&Worker| {
+            let generation = self.generation(worker.generation);
+            worker.counts() && generation.is_some_and(|it| it.is_proven)
+        };
+        self.workers.iter().filter(counts).count() >= self.scale.wanted() as usize
     }
 
     /// While one generation replaces another there are more processes than otherwise, but
@@ -152,7 +165,10 @@ impl Supervisor {
             return false;
         };
         let launcher = generation.launcher.as_ref();
-        let can_fork = |launcher: &&Launcher| launcher.is_prepared && !launcher.child.has_exited();
+        let can_fork = |launcher: &&Launcher| {
+            let child = &launcher.child;
+            launcher.is_prepared && child.has_channel() && !child.has_exited()
+        };
         let Some(launcher) = launcher
             .filter(can_fork)
             .filter(|_| generation.backoff.until(is_serving, now).is_none())

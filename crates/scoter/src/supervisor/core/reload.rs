@@ -81,7 +81,10 @@ impl Supervisor {
             (Action::Reload, Ok(Some(configuration))) => {
                 self.roll_out(configuration, request, now);
             }
-            (Action::Reload, Ok(None)) => {}
+            (Action::Reload, Ok(None)) => {
+                let problem = "no configuration was read".to_owned();
+                self.refuse(action, request, problem, now);
+            }
             (_, Err(problem)) => self.refuse(action, request, problem, now),
         }
     }
@@ -90,12 +93,18 @@ impl Supervisor {
     pub(super) fn end_late_reading(&mut self, now: Instant) {
         let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
         let Lifecycle::Reading(Reading {
-            action, request, ..
+            action,
+            request,
+            has_begun,
+            ..
         }) = lifecycle
         else {
             return;
         };
         let what = match action {
+            _ if !has_begun => {
+                "an earlier reload or upgrade still reads, and did not end".to_owned()
+            }
             Action::Reload => {
                 let file = self.source.display();
                 format!("the configuration {file} could not be read")

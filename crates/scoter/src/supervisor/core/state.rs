@@ -13,6 +13,7 @@ use super::lifecycle::Lifecycle;
 use super::notice::Notice;
 use super::origin::Origin;
 use super::plan::Plan;
+use super::scaling::Scale;
 use super::worker::{Phase, Worker};
 
 /// What one release leaves to the next. Fields may come, with a default, but not go.
@@ -109,6 +110,7 @@ impl Supervisor {
         self.current = state.current;
         self.next_generation = state.next_generation;
         self.next_serial = state.next_serial;
+        self.scale = Scale::new(&plan_of(state.current));
         self.scale.set(state.wanted);
         self.crashed = state.crashed;
         self.replaced = state.replaced;

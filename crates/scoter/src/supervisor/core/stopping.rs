@@ -21,7 +21,9 @@ impl Supervisor {
         if let Some(request) = self.undo_rollout(now) {
             self.cancel_request(&request);
         }
-        let graceful = self.graceful_timeout_of(self.current);
+        let workers = self.workers.iter();
+        let graceful = workers.map(|worker| self.graceful_timeout_of(worker.generation));
+        let graceful = graceful.max().unwrap_or_default();
         let delay = self.generation(self.current);
         let delay = delay.and_then(|generation| generation.plan.drain_delay);
         let stage = match delay {

@@ -111,12 +111,12 @@ impl Worker {
 
     /// Whether it can be relied on for the next request.
     pub(super) fn is_ready(&self) -> bool {
-        self.phase == Phase::Ready && self.liveness() == Liveness::Responsive
+        self.is_serving() && self.liveness() == Liveness::Responsive
     }
 
     /// Whether it serves, as far as is known. One whose channel is closed has ended, mostly.
     pub(super) fn is_serving(&self) -> bool {
-        self.phase == Phase::Ready && self.child.has_channel()
+        self.phase == Phase::Ready && self.child.has_channel() && !self.child.has_exited()
     }
 
     /// Whether it serves, or will.

@@ -39,7 +39,10 @@ pub(crate) fn end_worker(shared: &Arc<Shared>, revoked: RevokedRequest) {
     if shared.monitor.mark_stuck() {
         let code = exit_code(shared);
         match shared.master {
-            MasterLink::Channel(_) => shared.stop.begin(Ending::Retire),
+            MasterLink::Channel(_) => {
+                shared.stop.begin(Ending::Retire);
+                shared.report_not_accepting();
+            }
             MasterLink::None => {
                 shared.close_to_newcomers();
                 shared.stop.begin(Ending::Drain);

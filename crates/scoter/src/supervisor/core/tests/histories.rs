@@ -382,3 +382,34 @@ fn launcher_of_another_release_is_the_sign_of_an_upgrade() {
     world.version = env!("CARGO_PKG_VERSION");
     world.settle().expect("the old code serves on");
 }
+
+#[test]
+fn worker_of_the_old_code_is_replaced_while_new_code_takes_its_time() {
+    let mut world = World::serving(plan(1));
+    world.code = Code::Hangs;
+    world.order(Order::Reload);
+    world.run(SECOND);
+    world.code = Code::Good;
+    world.freeze(3);
+    let reason = "a request cannot be ended".to_owned();
+    world.say(0, FromWorker::Stuck { reason });
+    world.run(SECOND);
+    assert_eq!(
+        world.serving_generations(),
+        [1],
+        "beside the stuck one and the new one"
+    );
+}
+
+#[test]
+fn forks_that_cannot_be_ordered_are_one_failure() {
+    let mut world = World::serving(plan(2));
+    world.refuses_forks = true;
+    world.order(Order::Scale(9));
+    world.run(Duration::ZERO);
+    let failed = count(&world, |it| matches!(it, Notice::WorkerNotStarted { .. }));
+    assert!(failed <= 2, "{failed} failures");
+    world.refuses_forks = false;
+    world.run(SECOND);
+    assert_eq!(world.serving_generations().len(), 9);
+}

@@ -92,6 +92,8 @@ pub(super) struct World {
     pub(super) version: &'static str,
     /// Whether the configuration can be read.
     pub(super) is_readable: bool,
+    /// Whether a worker cannot be ordered: there are no descriptors, say.
+    pub(super) refuses_forks: bool,
     /// Whether fork(2) fails.
     pub(super) forks_fail: bool,
     /// Whether the installed release says that it can take over.
@@ -113,7 +115,7 @@ pub(super) struct World {
     recycled: Option<u32>,
     pub(super) exit_code: Option<u8>,
     pub(super) notices: Vec<Notice>,
-    is_listening: bool,
+    is_flushing: bool,
     violation: Option<String>,
 }
 
@@ -151,6 +153,7 @@ impl World {
             lifetime: None,
             version: env!("CARGO_PKG_VERSION"),
             is_readable: true,
+            refuses_forks: false,
             forks_fail: false,
             is_release_good: false,
             launchers: BTreeMap::new(),
@@ -166,7 +169,7 @@ impl World {
             recycled: None,
             exit_code: None,
             notices: Vec::new(),
-            is_listening: true,
+            is_flushing: false,
             violation: None,
         }
     }
@@ -724,22 +727,31 @@ impl World {
     }
 
     fn perform(&mut self) {
-        let mut outcomes = VecDeque::new();
         loop {
             while let Some(command) = self.supervisor.next_command() {
-                self.perform_one(command, &mut outcomes);
+                if let Some(event) = self.perform_one(command) {
+                    self.observe();
+                    self.supervisor.handle(event, self.now);
+                }
             }
-            let Some(event) = outcomes.pop_front() else {
+            if !self.is_flushing {
                 return;
-            };
-            self.observe();
+            }
+            let mut queues = self.channels.values_mut();
+            let event = queues.find_map(VecDeque::pop_front);
+            self.is_flushing = event.is_some();
+            if let Some(Event::Launcher(_, FromLauncher::Exited { pid, status })) = event {
+                self.supervisor.handle(exited(pid, status), self.now);
+            }
+            let event = event.unwrap_or(Event::Flushed);
             self.supervisor.handle(event, self.now);
         }
     }
 
-    fn perform_one(&mut self, command: Command, outcomes: &mut VecDeque<Event>) {
+    fn perform_one(&mut self, command: Command) -> Option<Event> {
         if self.exit_code.is_some() {
-            return self.violate(format!("{command:?} after the end"));
+            self.violate(format!("{command:?} after the end"));
+            return None;
         }
         match command {
             Command::StartLauncher { serial, generation } => {
@@ -757,16 +769,16 @@ impl World {
                     },
                 );
                 self.channels.insert(serial, VecDeque::new());
-                outcomes.push_back(Event::LauncherStarted(serial, pid));
+                return Some(Event::LauncherStarted(serial, pid));
             }
             Command::Fork(new) => {
                 let Some(launcher) = self.launchers.get_mut(&new.launcher) else {
                     let problem = "no launcher".to_owned();
-                    return outcomes.push_back(Event::WorkerNotForked(new.serial, problem));
+                    return Some(Event::WorkerNotForked(new.serial, problem));
                 };
-                if !launcher.is_alive {
+                if !launcher.is_alive || self.refuses_forks {
                     let problem = "broken pipe".to_owned();
-                    return outcomes.push_back(Event::WorkerNotForked(new.serial, problem));
+                    return Some(Event::WorkerNotForked(new.serial, problem));
                 }
                 launcher.orders.push_back(new.serial);
                 let generation = launcher.generation;
@@ -799,7 +811,6 @@ impl World {
                 }
                 self.tell_worker(serial, ToWorker::Leave);
             }
-            Command::StopListening => self.is_listening = false,
             Command::ReadConfiguration(action) => {
                 if self.reading.replace(action).is_some() {
                     self.violate("the configuration is read twice at once");
@@ -807,16 +818,9 @@ impl World {
             }
             Command::StartPreflight => self.preflight = true,
             Command::KillPreflight => self.preflight = false,
-            Command::Flush => {
-                let waiting = std::mem::take(&mut self.channels);
-                for (serial, queue) in waiting {
-                    outcomes.extend(queue);
-                    self.channels.insert(serial, VecDeque::new());
-                }
-                outcomes.push_back(Event::Flushed);
-            }
+            Command::Flush => self.is_flushing = true,
             Command::ExecNewRelease => {
-                outcomes.push_back(Event::NotExecuted("not in a test".to_owned()));
+                return Some(Event::NotExecuted("not in a test".to_owned()));
             }
             Command::Answer(order, answer) => {
                 self.answers.entry(order).or_default().push(answer);
@@ -837,10 +841,12 @@ impl World {
             }
             Command::AddGeneration(_)
             | Command::DropGeneration(_)
+            | Command::StopListening
             | Command::ReportLost(_)
             | Command::Notify(_)
             | Command::NoteReload { .. } => {}
         }
+        None
     }
 
     fn tell_worker(&mut self, serial: u64, message: ToWorker) {
@@ -931,8 +937,12 @@ impl World {
             self.violate(format!("{there} workers instead of {wanted}"));
         }
         let is_surge = ours.count() < all && self.served.contains(&generation);
-        // Beyond the surge there may be the one that shows what new code is good for.
-        if is_surge && all > wanted + wanted.div_ceil(2) + 1 {
+        let proven = view.workers.iter();
+        let proven = proven.filter(|it| counts(it.phase) && self.served.contains(&it.generation));
+        // Beyond the surge there may be the one that shows what new code is good for, and
+        // whatever replaces those that were lost and are still there.
+        let is_needed = proven.count() <= wanted;
+        if is_surge && !is_needed && all > wanted + wanted.div_ceil(2) + 1 {
             let workers = &view.workers;
             self.violate(format!(
                 "{all} processes where {wanted} are wanted: {workers:?}"
