@@ -7,7 +7,7 @@ use std::thread;
 ///
 /// # Panics
 ///
-/// When `SCOTER_TESTS_COMPLETE` is set: there, every test has to run.
+/// When `TESTS_COMPLETE` is set: there, every test has to run.
 #[track_caller]
 pub fn skip(reason: &str) {
     assert!(
@@ -21,4 +21,4 @@ pub fn skip(reason: &str) {
 }
 
 /// An environment variable under which a skipped test is a failed one.
-const COMPLETE: &str = "SCOTER_TESTS_COMPLETE";
+const COMPLETE: &str = "TESTS_COMPLETE";
