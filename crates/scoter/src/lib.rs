@@ -26,6 +26,7 @@ mod listen;
 mod log;
 mod pool;
 mod process;
+mod process_stat;
 mod program;
 mod python_signals;
 mod request_head;

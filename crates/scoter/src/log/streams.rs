@@ -7,10 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 
 use rustix::fs::fstat;
-use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{stderr, stdout};
 
-use crate::descriptors::{move_up, watch_for_ever};
+use crate::descriptors::{duplicate, move_up, watch_for_ever};
 use crate::fork::{self, Own};
 
 /// Keeps them as they are now: to be called before the application is loaded.
@@ -47,7 +46,7 @@ impl Kept {
     /// `None` where there is no descriptor to be had.
     fn of(stream: BorrowedFd<'_>) -> Option<Self> {
         let place = place(stream)?;
-        let fd = move_up(fcntl_dupfd_cloexec(stream, LAST_STREAM + 1).ok()?);
+        let fd = move_up(duplicate(stream).ok()?);
         Some(Self { fd, place })
     }
 
@@ -71,9 +70,6 @@ fn place(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
 static STDOUT: OnceLock<Option<Kept>> = OnceLock::new();
 
 static STDERR: OnceLock<Option<Kept>> = OnceLock::new();
-
-/// The number of standard error.
-const LAST_STREAM: i32 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use tracing::warn;
 
 use crate::failure::Failure;
+use crate::process_stat::ProcessStat;
 
 /// A file with the master's process ID, removed when the master ends.
 #[derive(Debug)]
@@ -140,13 +141,10 @@ fn find_living(pid: Pid) -> Option<String> {
         return None;
     }
     // Whose process it is may be nobody else's business (proc(5), hidepid).
-    let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else {
+    let Ok(stat) = ProcessStat::of(pid) else {
         return Some(String::new());
     };
-    let stat = String::from_utf8_lossy(&stat);
-    // The name may have parentheses itself (proc_pid_stat(5)).
-    let (name, fields) = stat.split_once('(')?.1.rsplit_once(") ")?;
-    (!fields.starts_with(['Z', 'X'])).then(|| name.to_owned())
+    (!stat.has_ended).then_some(stat.name)
 }
 
 fn in_the_way() -> io::Error {

@@ -6,18 +6,13 @@ use std::io::ErrorKind;
 use nix::unistd::Pid;
 
 use super::core::Process;
+use crate::process_stat::ProcessStat;
 
-/// Whether a process is there: the third field of `/proc/PID/stat` (proc(5)). The second one
-/// is in parentheses, and may contain any.
+/// Whether a process is there.
 pub(super) fn process(pid: Pid) -> Process {
-    match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => {
-            let name_end = stat.iter().rposition(|byte| *byte == b')');
-            match name_end.and_then(|end| stat.get(end + 2)) {
-                Some(b'Z' | b'X') => Process::Zombie,
-                _ => Process::Running,
-            }
-        }
+    match ProcessStat::of(pid) {
+        Ok(stat) if stat.has_ended => Process::Zombie,
+        Ok(_) => Process::Running,
         Err(error) if error.kind() == ErrorKind::NotFound => Process::Gone,
         Err(_) => Process::Running,
     }
