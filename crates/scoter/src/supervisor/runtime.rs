@@ -246,12 +246,7 @@ impl Runtime {
             }
             // Everything that has been received comes first, and what follows from it.
             match self.incoming.try_recv() {
-                Ok(event) => {
-                    if let Some(exited) = self.exit_told_by(&event) {
-                        self.tell(exited);
-                    }
-                    self.tell(event);
-                }
+                Ok(event) => self.receive(event),
                 Err(_) => {
                     self.is_flushing = false;
                     self.tell(Event::Flushed);
@@ -418,10 +413,15 @@ impl Runtime {
     }
 
     fn on_incoming(&mut self, event: Event) {
+        self.receive(event);
+        self.perform_all();
+    }
+
+    fn receive(&mut self, event: Event) {
         if let Some(exited) = self.exit_told_by(&event) {
-            self.handle(exited);
+            self.tell(exited);
         }
-        self.handle(event);
+        self.tell(event);
     }
 
     /// The exit that a launcher tells of.

@@ -13,7 +13,7 @@ use super::link::{Events, Link};
 use crate::control::Totals;
 use crate::crash_report::CrashReport;
 use crate::line::{Line, ToWorker};
-use crate::scoreboard::{Phase, Scoreboard, Snapshot};
+use crate::scoreboard::{Cell, Phase, Scoreboard, Snapshot};
 
 /// The master's ends of what it shares with a worker.
 #[derive(Debug)]
@@ -86,10 +86,10 @@ impl Worker {
     /// What its scoreboard says.
     pub(super) fn activity(&self) -> Activity {
         let cells = self.board.cells();
-        let is_busy = |cell: &&crate::scoreboard::Cell| cell.phase() != Phase::Idle;
+        let is_busy = |cell: &&Cell| cell.phase() != Phase::Idle;
         Activity {
             heartbeat: self.board.totals().heartbeat.load(Ordering::Relaxed),
-            requests: cells.iter().map(crate::scoreboard::Cell::requests).sum(),
+            requests: cells.iter().map(Cell::requests).sum(),
             running: cells.iter().filter(is_busy).count(),
             slots: cells.len(),
         }

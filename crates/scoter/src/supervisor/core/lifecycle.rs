@@ -156,6 +156,41 @@ impl Lifecycle {
         matches!(self, Self::Stopping(_) | Self::Over)
     }
 
+    /// Ends the reading, if that is what goes on.
+    pub(super) fn take_reading(&mut self) -> Option<Reading> {
+        self.take(|lifecycle| match lifecycle {
+            Self::Reading(reading) => Ok(reading),
+            other => Err(other),
+        })
+    }
+
+    /// Ends the rollout, if that is what goes on.
+    pub(super) fn take_rollout(&mut self) -> Option<Rollout> {
+        self.take(|lifecycle| match lifecycle {
+            Self::RollingOut(rollout) => Ok(rollout),
+            other => Err(other),
+        })
+    }
+
+    /// Ends the upgrade, if that is what goes on.
+    pub(super) fn take_upgrade(&mut self) -> Option<Upgrade> {
+        self.take(|lifecycle| match lifecycle {
+            Self::Upgrading(upgrade) => Ok(upgrade),
+            other => Err(other),
+        })
+    }
+
+    /// Goes back to serving where `which` finds what it is for.
+    fn take<T>(&mut self, which: impl FnOnce(Self) -> Result<T, Self>) -> Option<T> {
+        match which(std::mem::replace(self, Self::Serving)) {
+            Ok(taken) => Some(taken),
+            Err(other) => {
+                *self = other;
+                None
+            }
+        }
+    }
+
     pub(super) fn rollout(&self) -> Option<&Rollout> {
         match self {
             Self::RollingOut(rollout) => Some(rollout),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use nix::unistd::Pid;
 
-use super::command::{Command, Notification};
+use super::command::Command;
 use super::lifecycle::{Lifecycle, PREFLIGHT_TIMEOUT};
 use super::notice::Notice;
 use super::origin::Origin;
@@ -263,10 +263,5 @@ impl Supervisor {
         if let (Some(next), Some(kept)) = (next, self.lifecycle.next_action()) {
             kept.get_or_insert(next);
         }
-    }
-
-    pub(super) fn notify_stopping(&mut self, time: std::time::Duration) {
-        self.notify(Notification::Stopping("finishing what runs"));
-        self.notify(Notification::ExtendTimeout(time));
     }
 }

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::config::Percent;
-use crate::line::Failed;
+use crate::line::{Failed, ToWorker};
 use crate::signals::Signal;
 use backoff::Backoff;
 use child::Child;
@@ -207,7 +207,7 @@ impl Supervisor {
             Signal::Hup => self.reload(origin, None, now),
             Signal::Usr1 => {
                 self.log(Notice::LogsReopened(origin));
-                self.tell_all(crate::line::ToWorker::ReopenLogs);
+                self.tell_all(ToWorker::ReopenLogs);
             }
             Signal::Usr2 => self.upgrade(origin, None, now),
             Signal::Ttin => self.step(1),
@@ -356,11 +356,11 @@ impl Supervisor {
         self.command(Command::Answer(order, answer));
     }
 
-    fn tell(&mut self, worker: u64, message: crate::line::ToWorker) {
+    fn tell(&mut self, worker: u64, message: ToWorker) {
         self.command(Command::Tell(worker, message));
     }
 
-    fn tell_all(&mut self, message: crate::line::ToWorker) {
+    fn tell_all(&mut self, message: ToWorker) {
         let serials: Vec<_> = self.workers.iter().map(|worker| worker.serial).collect();
         for serial in serials {
             self.tell(serial, message);

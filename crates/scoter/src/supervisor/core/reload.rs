@@ -69,10 +69,9 @@ impl Supervisor {
             Lifecycle::Reading(reading) if reading.has_begun => {}
             _ => return self.read_configuration(),
         }
-        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
-        let Lifecycle::Reading(Reading {
+        let Some(Reading {
             action, request, ..
-        }) = lifecycle
+        }) = self.lifecycle.take_reading()
         else {
             return;
         };
@@ -91,13 +90,12 @@ impl Supervisor {
 
     /// Gives up what waits for a configuration that does not come.
     pub(super) fn end_late_reading(&mut self, now: Instant) {
-        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
-        let Lifecycle::Reading(Reading {
+        let Some(Reading {
             action,
             request,
             has_begun,
             ..
-        }) = lifecycle
+        }) = self.lifecycle.take_reading()
         else {
             return;
         };
@@ -251,11 +249,7 @@ impl Supervisor {
     /// Goes back to the generation that serves. Whoever serves of the other one does so until
     /// the first is complete again. Returns who asked for it.
     pub(super) fn undo_rollout(&mut self, now: Instant) -> Option<Request> {
-        self.lifecycle.rollout()?;
-        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
-        let Lifecycle::RollingOut(rollout) = lifecycle else {
-            return None;
-        };
+        let rollout = self.lifecycle.take_rollout()?;
         let number = rollout.generation;
         if self.generation(number).is_some_and(|it| it.is_proven) {
             if let Some(scale) = rollout.scale {
@@ -314,8 +308,7 @@ impl Supervisor {
         if !is_complete || self.workers.iter().any(is_old) {
             return;
         }
-        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
-        let Lifecycle::RollingOut(rollout) = lifecycle else {
+        let Some(rollout) = self.lifecycle.take_rollout() else {
             return;
         };
         self.current = generation;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::command::Command;
+use super::command::{Command, Notification};
 use super::lifecycle::{Lifecycle, Reading, Stage, Stopping, Upgrade};
 use super::notice::Notice;
 use super::origin::Origin;
@@ -39,7 +39,9 @@ impl Supervisor {
             }
             _ => {}
         }
-        self.notify_stopping(delay.unwrap_or_default() + graceful + OVERTIME);
+        let time = delay.unwrap_or_default() + graceful + OVERTIME;
+        self.notify(Notification::Stopping("finishing what runs"));
+        self.notify(Notification::ExtendTimeout(time));
         let workers = self.workers.iter();
         let running = workers.map(|worker| worker.activity.running).sum();
         match delay {

@@ -63,13 +63,8 @@ impl Supervisor {
     }
 
     fn refuse_upgrade(&mut self, problem: String, now: Instant) {
-        if !matches!(self.lifecycle, Lifecycle::Upgrading(_)) {
-            return;
+        if let Some(Upgrade { request, .. }) = self.lifecycle.take_upgrade() {
+            self.refuse(Action::Upgrade, request, problem, now);
         }
-        let lifecycle = std::mem::replace(&mut self.lifecycle, Lifecycle::Serving);
-        let Lifecycle::Upgrading(Upgrade { request, .. }) = lifecycle else {
-            return;
-        };
-        self.refuse(Action::Upgrade, request, problem, now);
     }
 }
