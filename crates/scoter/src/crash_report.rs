@@ -16,7 +16,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec};
 use rustix::stdio::stderr;
 
-use crate::descriptors::{Watch, move_up, watch};
+use crate::sys::descriptors::{Watch, move_up, watch};
 
 /// The memory of one process, empty unless that has crashed.
 #[derive(Debug)]

@@ -13,8 +13,9 @@ use std::process::ExitCode;
 use pyo3::{Python, ffi};
 use thiserror::Error;
 
+use crate::cli;
+use crate::launcher;
 use crate::program::{LAUNCHER, Program};
-use crate::{command, launcher};
 
 /// Runs the command with the process's arguments.
 #[expect(
@@ -32,7 +33,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(Python::attach(launcher::run));
     }
     match Program::embedded(&arguments) {
-        Ok(program) => ExitCode::from(Python::attach(|py| command::run(py, program, &arguments))),
+        Ok(program) => ExitCode::from(Python::attach(|py| cli::run(py, program, &arguments))),
         Err(error) => {
             eprintln!("scoter: its own file is not to be found: {error}");
             ExitCode::from(1)

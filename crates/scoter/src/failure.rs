@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::application::LoadError;
 use crate::control::ControlError;
-use crate::line::Failed;
-use crate::listen::BindError;
+use crate::ipc::channel::Failed;
 use crate::log::OpenError;
+use crate::net::BindError;
+use crate::python::application::LoadError;
 use crate::start::{IdentityError, OutOfReach};
 
 /// What ended a start. The exit code says whose turn it is.

@@ -5,40 +5,23 @@
 //! extension module (`scoter` or `python -m scoter` in the application's own venv), or as a
 //! program that embeds Python. `crates/README.md` describes how the parts work together.
 
-mod application;
-mod banner;
-mod command;
+mod cli;
 mod config;
 mod control;
 mod crash_report;
-mod descriptors;
 pub mod embed;
 mod failure;
-mod fatal;
-mod file_limit;
-mod fork;
-mod hooks;
-mod interpreter;
-mod jitter;
+mod ipc;
 mod launcher;
-mod line;
-mod listen;
 mod log;
-mod pool;
-mod process;
-mod process_stat;
+mod net;
 mod program;
-mod python_signals;
+mod python;
 mod request_head;
-mod scoreboard;
 mod search_path;
-mod server;
-mod signals;
 mod start;
-mod start_watch;
-mod started;
 mod supervisor;
-mod variables;
+mod sys;
 mod worker;
 
 /// The extension module behind the `scoter` package.
@@ -49,7 +32,7 @@ mod _scoter {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::worker::RequestTimeout;
+    use crate::python::exception::RequestTimeout;
 
     #[pymodule_export]
     use wsgi_environ::{Errors, FileWrapper, Input, StartResponse, Write};
@@ -61,7 +44,7 @@ mod _scoter {
     #[pyfunction]
     fn main(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
         let program = crate::program::Program::interpreter(py, &arguments)?;
-        Ok(crate::command::run(py, program, &arguments))
+        Ok(crate::cli::run(py, program, &arguments))
     }
 
     /// Runs a launcher, which a master has started, and returns the exit code.
@@ -73,6 +56,6 @@ mod _scoter {
     /// The number of this worker among those that serve now, from 1; `None` elsewhere.
     #[pyfunction]
     fn worker_id() -> Option<u32> {
-        crate::hooks::worker_id()
+        crate::python::hooks::worker_id()
     }
 }

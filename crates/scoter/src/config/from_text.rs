@@ -8,10 +8,10 @@ use ipnet::IpNet;
 
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
-use crate::application::Target;
 use crate::control::ControlLocation;
-use crate::listen::Address;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
+use crate::net::Address;
+use crate::python::application::Target;
 
 /// A value that an option's text stands for.
 pub(super) trait FromText: Sized {

@@ -11,10 +11,10 @@ use super::load::settings::Settings;
 use super::opt::{Arity, Change, Opt, dashed, options};
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
-use crate::application::Target;
 use crate::control::ControlLocation;
-use crate::listen::Address;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
+use crate::net::Address;
+use crate::python::application::Target;
 
 options! {
     "Sockets" {

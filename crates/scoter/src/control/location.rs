@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::listen::Address;
+use crate::net::Address;
 
 /// Where the control socket is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::{Errno, write};
 
 use super::Estate;
-use crate::descriptors::move_up;
-use crate::fork::Own;
-use crate::line::{Line, Received, ToLauncher};
-use crate::process::exit_now;
-use crate::started::terminate_children;
+use crate::ipc::channel::{Line, Received, ToLauncher};
+use crate::python::child_processes::terminate_children;
+use crate::sys::descriptors::move_up;
+use crate::sys::fork::Own;
+use crate::sys::process::exit_now;
 
 /// A thread on the look-out.
 #[derive(Debug)]

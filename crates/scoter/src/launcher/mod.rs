@@ -26,24 +26,26 @@ use tracing::{error, warn};
 
 use lookout::Lookout;
 
-use crate::application::Loaded;
 use crate::config::{Options, Settings};
 use crate::crash_report::describe_crashes_in;
-use crate::descriptors::{fill_standard_streams, move_up, watch_for_ever};
 use crate::failure::Failure;
-use crate::file_limit;
-use crate::fork::{self, Own};
-use crate::hooks::set_worker_id;
-use crate::interpreter::{self, traceback};
-use crate::line::{Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher};
-use crate::listen::{AllowList, BindError, Description, Listener, SocketFile};
+use crate::ipc::channel::{
+    Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher,
+};
+use crate::ipc::scoreboard::Scoreboard;
 use crate::log::{self, ProcessRole};
-use crate::process::{Disposition, exit_now, survive};
-use crate::python_signals;
-use crate::scoreboard::Scoreboard;
-use crate::signals::{ACTED_ON, Dispositions};
-use crate::start_watch::{StartWatch, too_late};
-use crate::started::{Deadline, terminate_children};
+use crate::net::{AllowList, BindError, Description, Listener, SocketFile};
+use crate::python::application::Loaded;
+use crate::python::child_processes::{Deadline, terminate_children};
+use crate::python::hooks::set_worker_id;
+use crate::python::interpreter::{self, traceback};
+use crate::python::signal_handlers;
+use crate::python::start_watch::{StartWatch, too_late};
+use crate::sys::descriptors::{fill_standard_streams, move_up, watch_for_ever};
+use crate::sys::file_limit;
+use crate::sys::fork::{self, Own};
+use crate::sys::process::{Disposition, exit_now, survive};
+use crate::sys::signals::{ACTED_ON, Dispositions};
 use crate::worker::{MASTER_GONE, MasterLink, WorkerContext, is_first_to_miss_master, serve};
 
 /// Runs a launcher, whose line to the master is its standard input. Returns the exit code
@@ -154,7 +156,7 @@ fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<Own
 fn preload(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
     let python = |error| Failure::Python(traceback(py, &error));
     // The workers run the handlers that the application installs.
-    python_signals::share(py).map_err(python)?;
+    signal_handlers::share(py).map_err(python)?;
     ACTED_ON.into_iter().for_each(survive);
     let dispositions = Dispositions::current();
     let loaded = Loaded::load(py, options)?;

@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use rustix::fs::fstat;
 use rustix::stdio::{stderr, stdout};
 
-use crate::descriptors::{duplicate, move_up, watch_for_ever};
-use crate::fork::{self, Own};
+use crate::sys::descriptors::{duplicate, move_up, watch_for_ever};
+use crate::sys::fork::{self, Own};
 
 /// Keeps them as they are now: to be called before the application is loaded.
 pub(super) fn keep() {

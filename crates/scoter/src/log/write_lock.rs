@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, FlockOperation, Stat, fcntl_lock, fstat};
 use rustix::io::Errno;
 
-use crate::fork;
+use crate::sys::fork;
 
 /// The right to write to a pipe or a socket: one thread of one process has it at a time.
 ///

@@ -13,7 +13,7 @@ use wsgi_environ::{ContentLength, Method, RequestError};
 
 use self::index::Index;
 use self::request_start::time_since_epoch;
-use crate::scoreboard::Label;
+use crate::ipc::scoreboard::Label;
 
 pub(crate) use self::missing_vars::MissingVars;
 pub(crate) use self::request_id::{RequestId, RequestIds};

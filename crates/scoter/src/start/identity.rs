@@ -16,7 +16,7 @@ use thiserror::Error;
 use tracing::warn;
 
 use crate::config::Options;
-use crate::variables;
+use crate::python::environment;
 
 /// Who the server is once its sockets are bound.
 #[derive(Debug)]
@@ -202,7 +202,7 @@ impl NewUser {
             ("USER", name),
             ("LOGNAME", name),
         ];
-        Python::attach(|py| variables::set(py, &variables))
+        Python::attach(|py| environment::set(py, &variables))
             .map_err(|error| IdentityError::Refused(io::Error::other(error)))
     }
 }

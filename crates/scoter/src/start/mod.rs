@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::config::{Options, Settings};
 use crate::control::ControlListener;
 use crate::failure::Failure;
-use crate::listen::Listener;
+use crate::net::Listener;
 use crate::program::Program;
 
 pub(crate) use identity::IdentityError;

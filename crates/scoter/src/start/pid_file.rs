@@ -13,7 +13,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use tracing::warn;
 
 use crate::failure::Failure;
-use crate::process_stat::ProcessStat;
+use crate::sys::process_stat::ProcessStat;
 
 /// A file with the master's process ID, removed when the master ends.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::identity::Identity;
 use crate::config::Options;
 use crate::control::{ControlListener, ControlLocation};
 use crate::failure::Failure;
-use crate::listen::{self, AllowList, BindError, LONGEST_PATH, Listener, Permissions};
+use crate::net::{self, AllowList, BindError, LONGEST_PATH, Listener, Permissions};
 
 /// Opens all of them, or none.
 ///
@@ -20,7 +20,7 @@ use crate::listen::{self, AllowList, BindError, LONGEST_PATH, Listener, Permissi
 /// [`Failure`] names the socket that could not be had.
 pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Failure> {
     let (user, group) = identity.owner();
-    let settings = listen::Settings {
+    let settings = net::Settings {
         permissions: permissions(options)?.or_owned_by(user, group),
         backlog: options.backlog,
         allow: AllowList::new(options.allow.clone()),
@@ -46,7 +46,7 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Fai
 /// As [`open`].
 pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), Failure> {
     let (user, group) = identity.owner();
-    let settings = listen::Settings {
+    let settings = net::Settings {
         permissions: permissions(options)?.or_owned_by(user, group),
         backlog: options.backlog,
         allow: AllowList::new(options.allow.clone()),
@@ -75,7 +75,7 @@ fn is_too_long(options: &Options, control: &Path) -> bool {
 fn fill(
     opened: &mut Opened,
     options: &Options,
-    settings: &listen::Settings,
+    settings: &net::Settings,
     user: Option<Uid>,
 ) -> Result<(), Failure> {
     let listeners = &mut opened.listeners;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::core::{Action, Plan};
 use crate::config::{Options, Settings};
-use crate::signals::kept_from;
+use crate::sys::signals::kept_from;
 
 /// What a generation is started with.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 
 use super::cgroup::Cgroup;
-use crate::process::DAMAGED;
+use crate::sys::process::DAMAGED;
 
 /// Tells a kill by the kernel for want of memory from others.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use super::configuration::Loaded;
 use super::core::{Event, NewWorker};
 use super::link::{Events, Link};
 use crate::crash_report::CrashReport;
-use crate::file_limit;
-use crate::line::{Configuration, Line, ToLauncher};
-use crate::listen::{Listener, SocketFile};
+use crate::ipc::channel::{Configuration, Line, ToLauncher};
+use crate::net::{Listener, SocketFile};
 use crate::program::Program;
+use crate::sys::file_limit;
 
 /// The process that forks a generation's workers.
 #[derive(Debug)]

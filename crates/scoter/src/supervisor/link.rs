@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use super::core::Event;
-use crate::line::{Line, Received};
+use crate::ipc::channel::{Line, Received};
 
 /// What is received, until the runtime handles it.
 pub(super) type Events = mpsc::Sender<Event>;

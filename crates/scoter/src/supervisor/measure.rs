@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use nix::unistd::Pid;
 
 use super::core::Process;
-use crate::process_stat::ProcessStat;
+use crate::sys::process_stat::ProcessStat;
 
 /// Whether a process is there.
 pub(super) fn process(pid: Pid) -> Process {

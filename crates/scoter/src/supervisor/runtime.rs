@@ -33,19 +33,19 @@ use super::touch::Watch;
 use super::upgrade::State;
 use super::worker::Worker;
 use super::{measure, notices};
-use crate::banner;
+use crate::cli::banner;
 use crate::config::{Change, Options, Settings};
 use crate::control::{
     self, ControlListener, Order as Ordered, ReloadError, ReloadStatus, Reloaded, Scaled, Totals,
 };
-use crate::file_limit;
-use crate::jitter;
-use crate::line::FromLauncher;
-use crate::listen::Listener;
+use crate::ipc::channel::FromLauncher;
 use crate::log;
+use crate::net::Listener;
 use crate::program::Program;
-use crate::signals::Signals;
 use crate::start::Opened;
+use crate::sys::file_limit;
+use crate::sys::jitter;
+use crate::sys::signals::Signals;
 
 /// What the master has open, and the supervisor that decides.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use super::core::{Event, TICK};
-use crate::signals::kept_from;
+use crate::sys::signals::kept_from;
 
 /// A watch, which ends when it is dropped.
 #[derive(Debug)]

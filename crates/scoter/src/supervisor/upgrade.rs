@@ -26,14 +26,14 @@ use super::worker::Worker;
 use crate::config::{Options, Settings};
 use crate::control::{ControlListener, ReloadStatus, Totals};
 use crate::failure::Failure;
-use crate::file_limit;
-use crate::line::Line;
-use crate::listen::{AllowList, BindError, Description, Listener};
-use crate::process::own;
+use crate::ipc::channel::Line;
+use crate::ipc::scoreboard::Scoreboard;
+use crate::net::{AllowList, BindError, Description, Listener};
 use crate::program::Program;
-use crate::scoreboard::Scoreboard;
 use crate::search_path::SearchPath;
 use crate::start::Opened;
+use crate::sys::file_limit;
+use crate::sys::process::own;
 
 /// The variable that names the descriptor with the [`State`].
 pub(crate) const RESUME: &str = "SCOTER_UPGRADE_FD";

@@ -12,8 +12,8 @@ use super::launcher::Launcher;
 use super::link::{Events, Link};
 use crate::control::Totals;
 use crate::crash_report::CrashReport;
-use crate::line::{Line, ToWorker};
-use crate::scoreboard::{Cell, Phase, Scoreboard, Snapshot};
+use crate::ipc::channel::{Line, ToWorker};
+use crate::ipc::scoreboard::{Cell, Phase, Scoreboard, Snapshot};
 
 /// The master's ends of what it shares with a worker.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use tracing::debug;
 
-use crate::descriptors::move_up;
-use crate::fatal;
-use crate::line::{FromWorker, Line};
-use crate::listen::Listener;
+use crate::ipc::channel::{FromWorker, Line};
+use crate::net::Listener;
+use crate::sys::descriptors::move_up;
+use crate::sys::fatal;
 
 /// The master, if there is one.
 #[derive(Debug)]

@@ -24,21 +24,19 @@ use uwsgi_codec::Limits;
 pub(crate) use master_link::{MASTER_GONE, MasterLink, is_first_to_miss_master};
 pub(crate) use process::{WorkerContext, serve};
 pub(crate) use stop::Ending;
-pub(crate) use timeouts::exception::{PythonThread, RequestTimeout};
-pub(crate) use timeouts::stacks::{LastResort, Place, answer_of, of_all_threads};
 
 use crate::config::Options;
-use crate::descriptors::watch_for_ever;
-use crate::fatal;
-use crate::file_limit;
-use crate::jitter::enlarge;
-use crate::line::FromWorker;
-use crate::listen::Listener;
+use crate::ipc::channel::FromWorker;
+use crate::ipc::scoreboard::{Cell, Phase, Scoreboard};
 use crate::log::AccessLog;
-use crate::pool::Pool;
-use crate::process::DAMAGED;
+use crate::net::Listener;
 use crate::request_head::{MissingVars, RequestHead, RequestIds};
-use crate::scoreboard::{Cell, Phase, Scoreboard};
+use crate::sys::descriptors::watch_for_ever;
+use crate::sys::fatal;
+use crate::sys::file_limit;
+use crate::sys::jitter::enlarge;
+use crate::sys::pool::Pool;
+use crate::sys::process::DAMAGED;
 use connection::ConnectionTimeouts;
 use reactor::late_body::LateBodies;
 use reactor::ready::ReadyQueue;
@@ -264,14 +262,14 @@ impl Shared {
     /// not started.
     pub(super) fn of_test(socket: &std::path::Path, arguments: &[&str]) -> (Arc<Self>, Handoffs) {
         use crate::config::{Arguments, Settings};
-        use crate::listen::{self, Address, AllowList, Permissions};
         use crate::log::AccessLogTo;
+        use crate::net::{self, Address, AllowList, Permissions};
 
         let arguments = ["scoter", "app"].iter().chain(arguments);
         let arguments: Vec<_> = arguments.map(std::ffi::OsString::from).collect();
         let settings = Settings::with(&Arguments::parse(&arguments).unwrap()).unwrap();
         let options = settings.options().unwrap();
-        let settings = listen::Settings {
+        let settings = net::Settings {
             permissions: Permissions::private(None),
             backlog: 100,
             allow: AllowList::new(Vec::new()),

@@ -8,9 +8,9 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, write};
 use tokio_util::sync::CancellationToken;
 
-use crate::descriptors::move_up;
-use crate::fatal;
-use crate::fork::Own;
+use crate::sys::descriptors::move_up;
+use crate::sys::fatal;
+use crate::sys::fork::Own;
 
 /// Seen by the slots through a descriptor that stays readable, by tasks through a token.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use wsgi_environ::{
     ScriptName, Transport, reason_phrase, respond,
 };
 
-use crate::fork;
-use crate::interpreter::traceback;
 use crate::log;
+use crate::python::interpreter::traceback;
+use crate::sys::fork;
 use crate::worker::slot::Service;
 
 /// Sends the application a GET for `path`, which is percent-encoded and may have a query.

@@ -10,7 +10,7 @@ use crate::config::sources::arguments::Arguments;
 use crate::config::sources::process_env::ProcessEnv;
 use crate::config::sources::{environment, file};
 use crate::control::ControlLocation;
-use crate::listen::Address;
+use crate::net::Address;
 
 /// Finds the control socket of the server that was started with the same configuration.
 ///

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::scoreboard::{self, Snapshot};
+use crate::ipc::scoreboard::{self, Snapshot};
 
 /// The server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -270,7 +270,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::scoreboard::{Label, Scoreboard};
+    use crate::ipc::scoreboard::{Label, Scoreboard};
 
     #[test]
     fn json_has_the_documented_keys_and_units() {

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::net::UnixListener;
 use tracing::warn;
 
-use crate::listen::{Permissions, SocketFile, UnixError, bind_path, check_path};
+use crate::net::{Permissions, SocketFile, UnixError, bind_path, check_path};
 
 /// A bound control socket. Its file stays until [`ControlListener::close`]: a server that
 /// puts another one in its place leaves it to that one.

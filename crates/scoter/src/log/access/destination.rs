@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use rustix::io::{Errno, write};
 
 use super::access_log::AccessLog;
-use crate::descriptors::{Watch, move_up, watch};
-use crate::fork::Mark;
 use crate::log::error::standard_error;
 use crate::log::streams;
 use crate::log::write_lock::{PIPE_BUF, WriteLock, is_same, is_stream, wait_writable};
+use crate::sys::descriptors::{Watch, move_up, watch};
+use crate::sys::fork::Mark;
 
 /// A file, pipe or terminal that takes whole lines.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::pool::Pool;
+use crate::sys::pool::Pool;
 
 /// Starts the thread that logs for tasks. It is there before it is needed: nothing that
 /// watches over others may depend on a thread that is still to be had.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::plan::Plan;
-use crate::line::{FromLauncher, FromWorker};
-use crate::signals::Signal;
+use crate::ipc::channel::{FromLauncher, FromWorker};
+use crate::sys::signals::Signal;
 
 /// Something that has happened.
 #[derive(Debug, Clone)]

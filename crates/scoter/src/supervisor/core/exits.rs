@@ -12,8 +12,8 @@ use super::generation::Launcher;
 use super::notice::Notice;
 use super::worker::{Phase, Worker};
 use super::{KILL_TIMEOUT, generation::Departing};
-use crate::line::Failed;
-use crate::signals::ACTED_ON;
+use crate::ipc::channel::Failed;
+use crate::sys::signals::ACTED_ON;
 
 impl Supervisor {
     pub(super) fn on_exit(&mut self, pid: i32, exit: Exit, now: Instant) {

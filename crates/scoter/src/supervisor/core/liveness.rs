@@ -10,7 +10,7 @@ use super::event::Process;
 use super::notice::Notice;
 use super::worker::{Phase, Worker};
 use super::{KILL_TIMEOUT, Supervisor, TICK};
-use crate::line::Failed;
+use crate::ipc::channel::Failed;
 
 /// For how long a process has shown no sign of life, in time that the master has been running
 /// itself: while the machine was suspended or the container frozen, nobody could show any.

@@ -36,8 +36,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::config::Percent;
-use crate::line::{Failed, ToWorker};
-use crate::signals::Signal;
+use crate::ipc::channel::{Failed, ToWorker};
+use crate::sys::signals::Signal;
 use backoff::Backoff;
 use child::Child;
 use generation::{Departing, Generation};

@@ -1,6 +1,6 @@
 //! Who asked for something.
 
-use crate::signals::Signal;
+use crate::sys::signals::Signal;
 
 /// Who asked for a stop, a reload or an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::lifecycle::Lifecycle;
 use super::notice::Notice;
 use super::worker::{Phase, Worker};
 use super::{OVERTIME, Supervisor};
-use crate::line::ToWorker;
+use crate::ipc::channel::ToWorker;
 
 impl Supervisor {
     /// Brings what is closer to what should be.

@@ -8,7 +8,7 @@ use super::notice::Notice;
 use super::origin::Origin;
 use super::worker::Phase;
 use super::{OVERTIME, Supervisor};
-use crate::line::ToWorker;
+use crate::ipc::channel::ToWorker;
 
 impl Supervisor {
     /// Begins a stop, or hurries one that has begun.

@@ -6,7 +6,7 @@ use super::backoff::Service;
 use super::child::Child;
 use super::event::{Activity, Process};
 use super::liveness::Liveness;
-use crate::line::Failed;
+use crate::ipc::channel::Failed;
 use serde::{Deserialize, Serialize};
 
 /// One worker process, from the order to fork it to its end.

@@ -17,9 +17,9 @@ use rustix::net::{
 };
 use wsgi_environ::Transport;
 
-use crate::descriptors::above_standard;
-use crate::fork::Own;
-use crate::listen::Family;
+use crate::net::Family;
+use crate::sys::descriptors::above_standard;
+use crate::sys::fork::Own;
 use crate::worker::connection::claim::Claim;
 use crate::worker::connection::owner::ResponseOwner;
 
@@ -336,7 +336,7 @@ mod tests {
         let first = connection(one, Family::Unix);
         let number = first.as_raw_fd();
         // As if the application had closed the number, and the kernel given it out again.
-        let mut number_taken = crate::process::own(number).unwrap();
+        let mut number_taken = crate::sys::process::own(number).unwrap();
         rustix::io::dup2(&other, &mut number_taken).unwrap();
         let second = connection(number_taken, Family::Unix);
         assert_eq!(second.as_raw_fd(), number);

@@ -205,7 +205,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::listen::Family;
+    use crate::net::Family;
 
     #[tokio::test]
     async fn request_whose_place_was_taken_as_it_came_is_answered_and_counted() {

@@ -91,7 +91,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::listen::Family;
+    use crate::net::Family;
     use crate::worker::connection::ConnectionTimeouts;
 
     #[test]

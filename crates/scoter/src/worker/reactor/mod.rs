@@ -16,10 +16,10 @@ use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use crate::descriptors::watch_opened;
-use crate::fatal;
-use crate::fork::mark_new;
-use crate::listen::Listener;
+use crate::net::Listener;
+use crate::sys::descriptors::watch_opened;
+use crate::sys::fatal;
+use crate::sys::fork::mark_new;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::reactor::idle::{Entered, IdleConnections};

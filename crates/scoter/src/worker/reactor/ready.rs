@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, write};
 
-use crate::descriptors::move_up;
-use crate::fatal;
-use crate::fork::Own;
+use crate::sys::descriptors::move_up;
+use crate::sys::fatal;
+use crate::sys::fork::Own;
 use crate::worker::request::intake::Request;
 
 /// Complete requests, first in, first out, and an eventfd that wakes one slot for each.

@@ -130,7 +130,7 @@ mod tests {
     use uwsgi_codec::PacketBuilder;
 
     use super::*;
-    use crate::listen::Family;
+    use crate::net::Family;
     use crate::worker::connection::ConnectionTimeouts;
     use crate::worker::response::refusal::Answer;
 

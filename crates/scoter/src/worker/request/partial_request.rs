@@ -11,9 +11,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wsgi_environ::{Body, Method};
 
-use crate::descriptors::move_aside;
 use crate::log::say;
 use crate::request_head::RequestHead;
+use crate::sys::descriptors::move_aside;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::reactor::async_connection::{AsyncConnection, Waited};

@@ -11,9 +11,9 @@ use pyo3::pybacked::PyBackedBytes;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, write};
 
-use crate::descriptors::move_up;
-use crate::fork::Own;
-use crate::process::trim_memory;
+use crate::sys::descriptors::move_up;
+use crate::sys::fork::Own;
+use crate::sys::process::trim_memory;
 
 /// What the log calls its descriptor.
 pub(crate) const NAME: &str = "wake-up for memory to free";

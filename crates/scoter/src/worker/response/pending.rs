@@ -391,7 +391,7 @@ mod tests {
     use wsgi_environ::{RemainingBody, ResponseTail};
 
     use super::*;
-    use crate::listen::Family;
+    use crate::net::Family;
     use crate::request_head::RequestHead;
 
     fn response(shared: &Shared, buffer: SendBuffer) -> (PendingResponse, UnixStream) {

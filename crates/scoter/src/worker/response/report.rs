@@ -13,10 +13,10 @@ use wsgi_environ::{
     InputFailure, Method, ResponseEnd, Violation, write_plain_response,
 };
 
-use crate::fatal;
-use crate::interpreter::traceback;
 use crate::log::{self, Entry};
+use crate::python::interpreter::traceback;
 use crate::request_head::RequestHead;
+use crate::sys::fatal;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::one_thread;
 

@@ -9,8 +9,8 @@ use rustix::io::{Errno, pread};
 use thiserror::Error;
 use wsgi_environ::{RemainingBody, ResponseTail};
 
-use crate::descriptors::move_aside;
-use crate::pool::Panicked;
+use crate::sys::descriptors::move_aside;
+use crate::sys::pool::Panicked;
 use crate::worker::connection::{Connection, MAX_PARTS};
 use crate::worker::response::memory::{Pieces, ResponseMemory};
 
@@ -308,7 +308,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::listen::Family;
+    use crate::net::Family;
     use crate::worker::connection::ConnectionTimeouts;
 
     #[test]

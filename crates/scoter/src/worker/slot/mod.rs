@@ -17,15 +17,15 @@ use bytes::BytesMut;
 use pyo3::prelude::*;
 use wsgi_environ::{EnvironBuilder, Errors, ObjectCache, ServerInfo};
 
-use crate::fatal;
-use crate::fork::{self, Own};
+use crate::python::exception::PythonThread;
+use crate::sys::fatal;
+use crate::sys::fork::{self, Own};
 use crate::worker::Shared;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::report;
 use crate::worker::slot::poller::Poller;
 use crate::worker::slot::wake_policy::WakePolicy;
-use crate::worker::timeouts::exception::PythonThread;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
 /// and a request that arrives whole costs no context switch.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use tracing::debug;
 
-use crate::fatal;
+use crate::sys::fatal;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::reactor::ready::Popped;
@@ -180,7 +180,7 @@ mod tests {
     use wsgi_environ::{Body, ForwardedProto, ServerInfo};
 
     use super::*;
-    use crate::listen::Family;
+    use crate::net::Family;
     use crate::request_head::RequestHead;
     use crate::worker::slot::Service;
 

@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, read};
 
-use crate::descriptors::{Watch, move_up, watch};
-use crate::fork::Own;
-use crate::listen::Listener;
+use crate::net::Listener;
+use crate::sys::descriptors::{Watch, move_up, watch};
+use crate::sys::fork::Own;
 use crate::worker::Shared;
 
 /// One slot's epoll instance.

@@ -10,12 +10,12 @@ use tracing::error;
 use uwsgi_codec::modifier;
 use wsgi_environ::{Body, Completed, Exchange, Input, Method, ResponseEnd, ScriptName, respond};
 
-use crate::fork;
-use crate::interpreter::traceback;
-use crate::line::FromWorker;
+use crate::ipc::channel::FromWorker;
+use crate::ipc::scoreboard::Cell;
 use crate::log::Entry;
+use crate::python::interpreter::traceback;
 use crate::request_head::{RequestHead, RequestId};
-use crate::scoreboard::Cell;
+use crate::sys::fork;
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::recycling::Recycling;

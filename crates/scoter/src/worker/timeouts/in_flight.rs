@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use crate::ipc::scoreboard::{Cell, Phase};
+use crate::python::exception::PythonThread;
 use crate::request_head::RequestHead;
-use crate::scoreboard::{Cell, Phase};
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::request::intake::Request;
-use crate::worker::timeouts::exception::PythonThread;
 
 /// A slot as the reactor sees it.
 ///

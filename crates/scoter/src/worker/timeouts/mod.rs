@@ -1,8 +1,6 @@
 //! Requests that run for too long.
 
-pub(super) mod exception;
 pub(super) mod in_flight;
 pub(super) mod monitor;
-pub(super) mod stacks;
 pub(super) mod stuck;
 pub(super) mod timed_out;

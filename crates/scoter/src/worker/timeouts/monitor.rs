@@ -9,13 +9,13 @@ use pyo3::prelude::*;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use crate::fatal;
-use crate::interpreter::traceback;
+use crate::ipc::scoreboard::now;
 use crate::log::{AccessLog, say};
-use crate::scoreboard::now;
+use crate::python::interpreter::traceback;
+use crate::python::stacks::LastResort;
+use crate::sys::fatal;
 use crate::worker::Shared;
 use crate::worker::timeouts::in_flight::InFlightSlot;
-use crate::worker::timeouts::stacks::LastResort;
 use crate::worker::timeouts::stuck;
 use crate::worker::timeouts::timed_out;
 

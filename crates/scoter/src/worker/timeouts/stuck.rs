@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use wsgi_environ::Method;
 
-use crate::hooks::{Event, run_hooks};
-use crate::interpreter::run_exit_handlers;
-use crate::line::FromWorker;
+use crate::ipc::channel::FromWorker;
 use crate::log::{say, say_soon};
-use crate::process::{STUCK, exit_now};
+use crate::python::hooks::{Event, run_hooks};
+use crate::python::interpreter::run_exit_handlers;
+use crate::sys::process::{STUCK, exit_now};
 use crate::worker::Ending;
 use crate::worker::MasterLink;
 use crate::worker::Shared;

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use pyo3::prelude::*;
 use tracing::error;
 
-use crate::interpreter::traceback;
+use crate::python::exception::PythonThread;
+use crate::python::interpreter::traceback;
+use crate::python::stacks;
 use crate::worker::Shared;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::response::pending::PendingResponse;
-use crate::worker::timeouts::exception::PythonThread;
 use crate::worker::timeouts::in_flight::{InFlightSlot, RevokedRequest};
-use crate::worker::timeouts::stacks;
 
 /// Ends a request whose response has been revoked.
 pub(crate) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {

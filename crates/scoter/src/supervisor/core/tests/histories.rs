@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::world::{Code, World, plan};
 use crate::control::{Phase, ReloadError};
-use crate::line::FromWorker;
-use crate::signals::Signal;
+use crate::ipc::channel::FromWorker;
 use crate::supervisor::core::{Answer, Event, Notice, Order, OrderId};
+use crate::sys::signals::Signal;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm};
 
 use super::world::{Checked, Code, World, plan};
-use crate::line::FromWorker;
-use crate::signals::Signal;
+use crate::ipc::channel::FromWorker;
 use crate::supervisor::core::{Event, Order};
+use crate::sys::signals::Signal;
 
 /// Something that happens.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::config::{Percent, Workers};
 use crate::control::{Phase, WorkerPhase};
-use crate::line::{Failed, FromLauncher, FromWorker, ToWorker};
+use crate::ipc::channel::{Failed, FromLauncher, FromWorker, ToWorker};
 use crate::supervisor::core::{
     Action, Activity, Answer, Command, Configuration, Event, Exit, Measurement, Measurements,
     Notice, Order, OrderId, Plan, Process, Supervisor, TICK,
@@ -226,7 +226,7 @@ impl World {
         id
     }
 
-    pub(super) fn signal(&mut self, signal: crate::signals::Signal) {
+    pub(super) fn signal(&mut self, signal: crate::sys::signals::Signal) {
         if signal.is_stop() {
             self.stopped_at.get_or_insert(self.now);
         }

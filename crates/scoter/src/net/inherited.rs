@@ -10,7 +10,7 @@ use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getsockname, sockopt};
 
 use super::{Address, Family, TcpError, reason};
-use crate::fork::Mark;
+use crate::sys::fork::Mark;
 
 /// Why a socket that was passed cannot be served.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use tracing::info;
 
-use crate::listen::Listener;
+use crate::net::Listener;
 
 /// Introduces the server: version, Python, addresses.
 pub(crate) fn announce(listeners: &[Listener]) {

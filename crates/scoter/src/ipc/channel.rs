@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::fork::{self, Own};
-use crate::listen::{Description, SocketFile};
+use crate::net::{Description, SocketFile};
 use crate::request_head::MissingVars;
 use crate::search_path::SearchPath;
+use crate::sys::fork::{self, Own};
 
 /// What the master tells a launcher.
 #[derive(Debug, Serialize, Deserialize)]

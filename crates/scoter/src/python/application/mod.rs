@@ -16,8 +16,8 @@ use thiserror::Error;
 
 use crate::config::{Options, working_directory};
 use crate::failure::Failure;
-use crate::fork;
-use crate::interpreter::traceback;
+use crate::python::interpreter::traceback;
+use crate::sys::fork;
 use interface::{Interface, Misfit, judge};
 use source::Source;
 

@@ -8,23 +8,23 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use pyo3::prelude::*;
 
-use crate::application::Loaded;
+use crate::cli::serve;
 use crate::config::{
     Action, Arguments, ConfigError, HelpLevel, Options, Settings, client_command, control_path,
     server_command,
 };
 use crate::control::{self, ClientCommand};
-use crate::descriptors::fill_standard_streams;
 use crate::failure::Failure;
-use crate::fork;
-use crate::interpreter::run_exit_handlers;
 use crate::log;
-use crate::process::exit_now;
 use crate::program::Program;
-use crate::python_signals;
-use crate::server;
+use crate::python::application::Loaded;
+use crate::python::interpreter::run_exit_handlers;
+use crate::python::signal_handlers;
+use crate::python::start_watch::{StartWatch, too_late};
 use crate::start::Start;
-use crate::start_watch::{StartWatch, too_late};
+use crate::sys::descriptors::fill_standard_streams;
+use crate::sys::fork;
+use crate::sys::process::exit_now;
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
         Command::PrintConfig(settings) => Ok(said(write!(io::stdout(), "{}", settings.print()))),
         Command::Serve(settings) => {
             let options = settings.options()?;
-            Ok(server::run(py, program, arguments, settings, options))
+            Ok(serve::run(py, program, arguments, settings, options))
         }
         Command::Check(settings, extent) => {
             let options = settings.options()?;
@@ -79,7 +79,7 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
         }
         Command::Client(command, path) => {
             // Python's own handler for INT would have the last word.
-            let ours = python_signals::take(py);
+            let ours = signal_handlers::take(py);
             ours.unwrap_or_else(|error| error.print(py));
             Ok(py.detach(|| control::run(command, &path)))
         }

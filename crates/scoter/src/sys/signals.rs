@@ -12,9 +12,9 @@ use tokio::net::UnixStream;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use crate::fork;
 use crate::log::say;
-use crate::process::Disposition;
+use crate::sys::fork;
+use crate::sys::process::Disposition;
 
 /// What the process at the top acts on, in the order in which it arrives.
 #[derive(Debug)]

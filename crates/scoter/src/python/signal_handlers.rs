@@ -15,10 +15,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use tracing::error;
 
-use crate::fork;
-use crate::interpreter::{signals_of, traceback};
-use crate::process::Disposition;
-use crate::signals::{ACTED_ON, Signal, name_of};
+use crate::python::interpreter::{signals_of, traceback};
+use crate::sys::fork;
+use crate::sys::process::Disposition;
+use crate::sys::signals::{ACTED_ON, Signal, name_of};
 
 /// Leaves the signals to scoter alone: what has been installed before, by `sitecustomize` for
 /// instance, is never run.

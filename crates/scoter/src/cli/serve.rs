@@ -10,16 +10,16 @@ use tracing::{error, warn};
 use crate::config::{Options, Settings};
 use crate::crash_report::describe_crashes_in;
 use crate::failure::Failure;
-use crate::file_limit;
-use crate::interpreter::{traceback, watch_forks};
+use crate::ipc::scoreboard::Scoreboard;
 use crate::log;
 use crate::program::{Program, SUPERVISION};
-use crate::python_signals;
-use crate::scoreboard::Scoreboard;
-use crate::signals;
+use crate::python::environment;
+use crate::python::interpreter::{traceback, watch_forks};
+use crate::python::signal_handlers;
 use crate::start::Start;
 use crate::supervisor;
-use crate::variables;
+use crate::sys::file_limit;
+use crate::sys::signals;
 use crate::worker::{MasterLink, WorkerContext, serve};
 
 /// Serves until it is stopped, and returns the exit code. What keeps it from serving is said.
@@ -36,7 +36,7 @@ pub(crate) fn run(
     file_limit::warn_if_low(&options);
     let served = if options.no_master {
         serve_alone(py, &program, &settings, options).map(|never| match never {})
-    } else if let Err(error) = python_signals::take(py) {
+    } else if let Err(error) = signal_handlers::take(py) {
         Err(Failure::Python(traceback(py, &error)))
     } else {
         py.detach(|| supervisor::run(program, arguments.to_vec(), settings, options))
@@ -69,7 +69,8 @@ fn serve_alone(
              ExecReload="
         );
     }
-    variables::remove(py, &SUPERVISION).map_err(|error| Failure::Python(traceback(py, &error)))?;
+    environment::remove(py, &SUPERVISION)
+        .map_err(|error| Failure::Python(traceback(py, &error)))?;
     let context = WorkerContext {
         board: Scoreboard::create(usize::from(options.threads))?,
         listeners: opened.listeners,

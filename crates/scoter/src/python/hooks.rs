@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use tracing::error;
 
 use crate::failure::Failure;
-use crate::fork;
-use crate::interpreter::traceback;
+use crate::python::interpreter::traceback;
+use crate::sys::fork;
 
 /// When hooks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

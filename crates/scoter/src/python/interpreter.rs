@@ -11,11 +11,11 @@ use pyo3::types::{PyCFunction, PyDict, PyList, PyString};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tracing::{error, warn};
 
-use crate::descriptors::{Watch, move_up, watch};
-use crate::fork::{self, Own};
-use crate::python_signals;
-use crate::signals::ACTED_ON;
-use crate::started;
+use crate::python::child_processes;
+use crate::python::signal_handlers;
+use crate::sys::descriptors::{Watch, move_up, watch};
+use crate::sys::fork::{self, Own};
+use crate::sys::signals::ACTED_ON;
 
 /// Formats an exception as Python itself would print it, causes included, on lines of its own.
 pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
@@ -64,10 +64,10 @@ pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
             ("after_in_child", |py| {
                 if fork::is_child() {
                     signals_of(py)?.call_method1("set_wakeup_fd", (-1,))?;
-                    python_signals::give_back(py)?;
+                    signal_handlers::give_back(py)?;
                 }
                 restore_mask();
-                started::forget(py)
+                child_processes::forget(py)
             }),
         ],
     )

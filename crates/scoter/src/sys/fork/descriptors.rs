@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64};
 use nix::libc;
 use rustix::fs::{Dir, Mode, OFlags, fstat, open};
 
-use crate::descriptors::{duplicate, move_up};
+use crate::sys::descriptors::{duplicate, move_up};
 
 /// A descriptor of the server's own.
 ///

@@ -13,10 +13,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use crate::descriptors::{move_up, watch_for_ever};
-use crate::fork::{self, Mark};
-use crate::process::{highest_signal, raise_here};
-use crate::worker::timeouts::exception::PythonThread;
+use crate::python::exception::PythonThread;
+use crate::sys::descriptors::{move_up, watch_for_ever};
+use crate::sys::fork::{self, Mark};
+use crate::sys::process::{highest_signal, raise_here};
 
 /// The stacks of all threads with their source lines, each with the most recent call last;
 /// `marked` comes first, and is said to be `whose`.

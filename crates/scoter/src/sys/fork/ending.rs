@@ -7,8 +7,8 @@ use nix::sys::signal::Signal;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 
-use crate::interpreter::run_exit_handlers;
-use crate::process::{exit_now, raise_here, reset};
+use crate::python::interpreter::run_exit_handlers;
+use crate::sys::process::{exit_now, raise_here, reset};
 
 /// Ends the process after code that has raised `error`, or nothing.
 pub(super) fn end(py: Python<'_>, error: Option<&PyErr>) -> ! {

@@ -15,7 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::fork::Own;
+use crate::sys::fork::Own;
 
 /// A worker's scoreboard.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{LoadError, environments, prepend_to_path};
-use crate::fork;
-use crate::interpreter::traceback;
+use crate::python::interpreter::traceback;
+use crate::sys::fork;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use tracing::{debug, warn};
 
-use crate::interpreter::traceback;
-use crate::line::Failed;
-use crate::worker::{LastResort, Place, PythonThread, answer_of, of_all_threads};
+use crate::ipc::channel::Failed;
+use crate::python::exception::PythonThread;
+use crate::python::interpreter::traceback;
+use crate::python::stacks::{LastResort, Place, answer_of, of_all_threads};
 
 /// What a start is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,9 +22,9 @@ use rustix::net::{Shutdown, SocketFlags, accept_with, acceptfrom_with, shutdown}
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
-use crate::descriptors::{move_up, watch_for_ever};
-use crate::fatal;
-use crate::fork::{self, Own};
+use crate::sys::descriptors::{move_up, watch_for_ever};
+use crate::sys::fatal;
+use crate::sys::fork::{self, Own};
 
 pub(crate) use address::{Address, LONGEST_PATH};
 pub(crate) use allow::AllowList;

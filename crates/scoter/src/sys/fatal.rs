@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::io::Errno;
 use tracing::error;
 
-use crate::descriptors::{Loss, find_loss};
-use crate::fork;
-use crate::process::exit_now;
+use crate::sys::descriptors::{Loss, find_loss};
+use crate::sys::fork;
+use crate::sys::process::exit_now;
 
 /// What has to be done before the process ends, given the name of what it has lost. It returns
 /// the exit code.

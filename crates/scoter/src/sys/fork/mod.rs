@@ -21,7 +21,7 @@ use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use pyo3::prelude::*;
 
-use crate::file_limit;
+use crate::sys::file_limit;
 
 pub(crate) use descriptors::{Mark, Own, mark_new};
 pub(crate) use dispositions::replace;

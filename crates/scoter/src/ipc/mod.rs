@@ -1,0 +1,4 @@
+//! How the processes of a server tell each other what happens.
+
+pub(crate) mod channel;
+pub(crate) mod scoreboard;

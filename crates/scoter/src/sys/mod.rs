@@ -1,0 +1,11 @@
+//! What the standard library lacks of the operating system.
+
+pub(crate) mod descriptors;
+pub(crate) mod fatal;
+pub(crate) mod file_limit;
+pub(crate) mod fork;
+pub(crate) mod jitter;
+pub(crate) mod pool;
+pub(crate) mod process;
+pub(crate) mod process_stat;
+pub(crate) mod signals;
