@@ -1,4 +1,4 @@
-//! From arguments to the exit code: what `scoter` is asked to do, and who does it.
+//! Parses the arguments, runs the command that they name, and returns its exit code.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -35,9 +35,9 @@ pub(crate) enum Command {
     PrintConfig(Settings),
     /// Serve.
     Serve(Settings),
-    /// Say whether it could be served.
+    /// Report whether a start would succeed.
     Check(Settings, Extent),
-    /// Have a running server do something, by its control socket.
+    /// Send a command to a running server's control socket.
     Client(ClientCommand, PathBuf),
 }
 
@@ -50,14 +50,13 @@ pub(crate) enum Extent {
     Everything,
 }
 
-/// Runs the command, and returns its exit code where there was nothing to serve, or it could
-/// not be served.
+/// Runs the command, and returns its exit code.
 ///
 /// | code | meaning |
 /// |---|---|
 /// | 0 | stopped, or done |
-/// | 1 | a failure of the system, or a running server refused |
-/// | 2 | arguments, a configuration or a socket that are wrong, or nobody answers |
+/// | 1 | a system failure, or a running server refused |
+/// | 2 | wrong arguments, configuration or socket, or no server answers |
 /// | 3 | the application could not be loaded |
 pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u8 {
     fill_standard_streams();
@@ -92,13 +91,13 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
 
 /// Reads arguments, the program's name first.
 ///
-/// `check`, `status`, … are commands as the first argument only. A module of such a name is
-/// served behind an option, or by its file.
+/// `check`, `status`, … are commands as the first argument only. To serve a module of such a
+/// name, put an option before it, or name its file.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] with all that is wrong. It also carries the text of `--version`, and the
-/// help of client commands.
+/// [`ConfigError`] with everything that is wrong. It also carries the text of `--version` and
+/// the help of client commands.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ConfigError> {
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("check") => parse_check(&arguments[1..]),
@@ -157,7 +156,7 @@ fn perform(
     })
 }
 
-/// Does what a start does before it serves, but for binding sockets, which a running server may
+/// Does what a start does before it serves, except binding sockets, which a running server may
 /// hold. Ends the process: the application may have started threads that never end.
 fn check(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
     let checked = match extent {
@@ -190,7 +189,7 @@ fn load(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
     Loaded::load(py, options)
 }
 
-/// The exit code of a command that had to write something.
+/// The exit code of a command that writes to standard output.
 fn said(written: io::Result<()>) -> u8 {
     u8::from(written.is_err())
 }
@@ -200,11 +199,11 @@ fn check_command(level: HelpLevel) -> clap::Command {
         .name("scoter check")
         .about(
             "Loads the configuration and the application as a start with the same options would, \
-             and says what is wrong.",
+             and reports what is wrong.",
         )
         .override_usage("scoter check [OPTIONS] [APP]")
         .after_help("Exit codes: 0 fine, 2 the configuration is wrong, 3 the application is.")
-        .arg(flag(CONFIGURATION_ONLY, "Leave the application alone").hide(true))
+        .arg(flag(CONFIGURATION_ONLY, "Do not load the application").hide(true))
 }
 
 fn parse_client(
@@ -218,12 +217,12 @@ fn parse_client(
 
 fn status() -> clap::Command {
     client("scoter status")
-        .about("Shows the workers of a running server, what they do, and their rates.")
-        .arg(flag("json", "Print it as JSON"))
+        .about("Shows a running server's workers, their requests and their rates.")
+        .arg(flag("json", "Print JSON"))
         .arg(
             flag(
                 "ready",
-                "Exit code 0 if it is ready; if not, 1 and why on stderr",
+                "Exit with 0 if the server is ready, else with 1 and the reason on stderr",
             )
             .conflicts_with("json"),
         )
@@ -232,17 +231,17 @@ fn status() -> clap::Command {
 fn reload() -> clap::Command {
     client("scoter reload")
         .about(
-            "Starts new workers with the code and the configuration of now, and retires the old \
-             ones once the new are ready. If the new code fails, the old goes on serving.",
+            "Starts workers with the current code and configuration, and retires the old ones \
+             once these are ready. If the new code fails, the old workers continue to serve.",
         )
         .arg(flag(
             "upgrade",
-            "Replace the program of the server too, by the one installed now",
+            "Also replace scoter itself with the installed release",
         ))
 }
 
 fn stop() -> clap::Command {
-    client("scoter stop").about("Has a server finish what runs and stop, and waits.")
+    client("scoter stop").about("Stops a server gracefully, and waits until it has stopped.")
 }
 
 fn scale() -> clap::Command {
@@ -252,12 +251,12 @@ fn scale() -> clap::Command {
             Arg::new("N")
                 .required(true)
                 .value_parser(value_parser!(u32).range(1..=1024))
-                .help("Workers, from 1 to 1024"),
+                .help("Number of workers, from 1 to 1024"),
         )
 }
 
 fn top() -> clap::Command {
-    client("scoter top").about("Shows workers and running requests until interrupted.")
+    client("scoter top").about("Shows workers and running requests, live, until interrupted.")
 }
 
 /// clap takes the name in its messages from the first argument, unless told.

@@ -19,17 +19,17 @@ use crate::python::application::Target;
 options! {
     "Sockets" {
         bind: many Address, "ADDRESS", restart,
-            "Where to listen: unix:/path, unix:@abstract, host:port or fd://N (repeatable)";
+            "Listen on unix:/path, unix:@abstract, host:port or fd://N (repeatable)";
         socket_mode: one Mode = "660", "MODE", restart,
-            "Permissions of a Unix socket, octal";
+            "Unix socket permissions, octal";
         socket_owner: maybe String, "USER", restart,
-            "Owner of a Unix socket, name or number; without it, who starts scoter";
+            "Unix socket owner, name or number; default: the user scoter starts as";
         socket_group: maybe String, "GROUP", restart,
-            "Group of a Unix socket, name or number; without it, that of who starts scoter";
+            "Unix socket group, name or number; default: the group scoter starts as";
         backlog: one u32 [1..=i32::MAX.unsigned_abs()] = "1024", "N", restart,
-            "Connections that may wait in the kernel, at most net.core.somaxconn";
+            "Maximum connections waiting in the kernel, capped by net.core.somaxconn";
         allow: many IpNet, "CIDR", reload,
-            "Network that may connect over TCP besides this machine (repeatable)";
+            "Network allowed to connect over TCP, besides this machine (repeatable)";
     }
     "Application" {
         app: required Target, "APP", reload,
@@ -37,91 +37,91 @@ options! {
         factory: flag bool, "", reload,
             "Call the callable once, without arguments, to get the application";
         chdir: maybe PathBuf, "DIR", reload,
-            "Change to this directory before the application is imported";
+            "Change to this directory before importing the application";
         pythonpath: many PathBuf, "DIR", reload,
-            "Put this directory in front of sys.path (repeatable)";
+            "Prepend this directory to sys.path (repeatable)";
         preload: flag bool, "", reload,
-            "Import the application once, before workers are forked, not in each of them";
+            "Import the application once before forking workers, instead of in each worker";
         warm_up: off UriPath, "PATH", reload,
-            "A GET for this path must be answered below 500 before a worker counts as ready";
+            "Path that must answer a GET with a status below 500 before a worker is ready";
     }
     "Processes" {
         workers: one Workers = "auto", "N", reload,
-            "Processes: a number, MIN..MAX by load, or auto: one per CPU allowed (affinity, cgroup)";
+            "Number of processes: N, MIN..MAX by load, or auto: one per CPU allowed (affinity, cgroup)";
         threads: one u16 [1..=1024] = "4", "N", reload,
-            "Requests that run at the same time in each worker";
+            "Threads per worker; each runs one request at a time";
         no_master: flag bool, "", restart,
-            "Serve in this one process: no reload, no replacement, no limits on workers";
+            "Serve in a single process: no reload, no worker replacement, no worker limits";
         user: maybe String, "USER", restart,
             "Run as this user, name or number, once the sockets are bound";
         group: maybe String, "GROUP", restart,
-            "Run as this group, name or number; without it, the group of --user";
+            "Run as this group, name or number; default: the group of --user";
         umask: maybe Mode, "OCTAL", restart,
-            "Permissions that new files do not get; without it, as inherited";
+            "Umask, octal; default: inherited";
         pid_file: maybe PathBuf, "FILE", restart,
-            "Write the process ID of the master there";
+            "Write the master's process ID to this file";
         reload_on_touch: many PathBuf, "FILE", reload,
-            "Reload when the time stamp of this file changes (repeatable)";
+            "Reload when this file's modification time changes (repeatable)";
         control: one ControlLocation = "auto", "PATH", restart,
-            "Socket for scoter status, reload, …; auto: the first Unix socket's + .control; or off";
+            "Socket for scoter status, reload, …; auto: the first Unix socket's path + .control; or off";
     }
     "Requests" {
         body_buffer: one Size = "1M", "SIZE", reload,
-            "Request body that is complete in memory before the application starts";
+            "Request bodies up to this size are received before the application starts";
         buffer_body: one BufferBody = "auto", "WHEN", reload,
-            "A larger body: auto reads it while the application runs, all spools it to disk first";
+            "Larger bodies: auto reads them while the application runs, all spools them to disk first";
         max_body: off Size [Size(1)..], "SIZE", reload,
-            "Longest request body; a longer one is answered 413";
+            "Largest request body; larger ones are answered 413";
         max_vars: one usize [1..=65_535] = "1000", "N", reload,
-            "Most variables in a request; more are answered 400";
+            "Maximum variables in a request; more are answered 400";
         max_pending: one u32 [1..=65_536] = "1024", "N", reload,
-            "Requests that may wait for their rest, and responses for slow readers, per worker";
+            "Maximum incomplete requests, and responses waiting for slow readers, per worker";
         response_buffer: one Size = "64M", "SIZE", reload,
-            "Memory for responses that wait for slow readers, per worker; a thread waits with more";
+            "Memory for responses waiting for slow readers, per worker; beyond it, threads wait";
         trust_forwarded_proto: flag bool, "", reload,
-            "Take the scheme from X-Forwarded-Proto; only where a proxy of yours sets it";
+            "Take the scheme from X-Forwarded-Proto; only behind a proxy of yours that sets it";
     }
     "Recycling" {
         max_requests: off u64 [1..], "N", reload,
-            "Replace a worker after so many requests";
+            "Replace a worker after this many requests";
         max_lifetime: off Span, "TIME", reload,
-            "Replace a worker of this age";
+            "Replace a worker at this age";
         max_rss: off MaxRss, "SIZE", reload,
-            "Replace a worker that holds more memory: SIZE, or % of the cgroup's limit";
+            "Replace a worker that uses more memory: SIZE, or % of the cgroup's limit";
         recycle_jitter: one Percent = "10%", "PERCENT", reload,
-            "Lengthen max-requests and max-lifetime of each worker by up to so much, at random";
+            "Lengthen each worker's max-requests and max-lifetime at random, by up to this much";
     }
     "Timeouts" {
         header_timeout: one Span = "10s", "TIME", reload,
-            "For the whole var block to arrive, from accept";
+            "Time from accept until all request variables have arrived";
         body_timeout: one Span = "60s", "TIME", reload,
-            "Longest wait for the next bytes of a request body";
+            "Longest wait for more of a request body";
         write_timeout: one Span = "60s", "TIME", reload,
-            "Longest wait for the peer to take more of a response";
+            "Longest wait for the peer to accept more of a response";
         request_timeout: off Span, "TIME", reload,
-            "For the application to answer; then 504, stacks in the log, the request is ended";
+            "Longest run of a request; then 504, stacks in the log, and the request is ended";
         request_grace: one Span = "10s", "TIME", reload,
-            "For a request to end after --request-timeout before its worker is replaced";
+            "Time for a request to end after --request-timeout, before its worker is replaced";
         queue_timeout: off Span, "TIME", reload,
-            "A request that has waited longer for a thread is answered 503";
+            "Longest wait for a thread; then the request is answered 503";
         start_timeout: one Span = "2m", "TIME", reload,
-            "For a worker to become ready: import and --warm-up";
+            "Time for a worker to become ready: import and --warm-up";
         graceful_timeout: one Span = "30s", "TIME", reload,
-            "For running requests to end when a worker stops or is replaced";
+            "Time for running requests to finish when a worker stops or is replaced";
         drain_delay: off Span, "TIME", reload,
-            "Go on accepting for this long after TERM, INT or QUIT, while status says not ready";
+            "Keep accepting for this long after TERM, INT or QUIT, while status says not ready";
     }
     "Logging" {
         access_log: one AccessLogTo = "on", "WHERE", reload,
-            "One line per request to: on (stdout), off, stdout, stderr, or a file to append to";
+            "One line per request: on (stdout), off, stdout, stderr, or a file to append to";
         access_log_format: one AccessLogFormat = "combined", "FORMAT", reload,
             "combined (with the time taken), json, or a template";
         slow_request: off Span, "TIME", reload,
-            "Log a warning for a request that took longer";
+            "Log a warning for requests that take longer";
         log_level: one LogLevel = "info", "LEVEL", reload,
-            "Least severe message on stderr: trace, debug, info, warn or error";
+            "Least severe level logged to stderr: trace, debug, info, warn or error";
         log_format: one LogFormat = "text", "FORMAT", reload,
-            "Of those messages: text or json";
+            "Format of messages on stderr: text or json";
     }
 }
 

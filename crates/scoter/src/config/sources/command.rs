@@ -7,13 +7,13 @@ use crate::config::error::APP;
 use crate::config::opt::{Arity, OFF, Opt};
 use crate::config::table::TABLE;
 
-/// How much help clap's command is to print. When it parses, a flag takes `=false`, and APP
-/// may be missing, since a file can have it; the help shows neither.
+/// How much help clap's command prints. When it parses, a flag takes `=false`, and APP may be
+/// missing, since the file can set it; the help shows neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HelpLevel {
     /// None: the command parses arguments.
     None,
-    /// The options that most people need.
+    /// The most used options.
     Short,
     /// All options.
     Full,
@@ -40,7 +40,7 @@ pub(crate) fn server_command(level: HelpLevel) -> Command {
                 .long(PRINT_CONFIG)
                 .action(ArgAction::SetTrue)
                 .hide(level == HelpLevel::Short)
-                .help("Print every value and where it came from, as a file for --config"),
+                .help("Print every value and its source, as a file for --config"),
         )
         .args(help_flags)
         .args(
@@ -54,8 +54,8 @@ pub(crate) fn server_command(level: HelpLevel) -> Command {
 pub(crate) fn client_command(command: Command) -> Command {
     let known = |opt: &'static Opt| {
         let help = match opt.name {
-            "control" => "The server's control socket [default: what the configuration says]",
-            "bind" => "The Unix socket that the server serves: its control socket is beside it",
+            "control" => "The server's control socket [default: from the configuration]",
+            "bind" => "The server's Unix socket; its control socket is next to it",
             _ => return None,
         };
         Some(arg(opt, HelpLevel::Full).help_heading(None).help(help))
@@ -71,7 +71,7 @@ fn config() -> Arg {
         .long(CONFIG)
         .value_name("FILE")
         .value_parser(OsStringValueParser::new())
-        .help("Read options from this file [default: scoter.toml, if there is one]")
+        .help("Read options from this file [default: scoter.toml, if it exists]")
 }
 
 /// Wider lines are hard to read.
@@ -104,19 +104,19 @@ All options and commands: scoter --help";
 
 const AFTER_HELP: &str = "\
 Commands, as the first argument:
-  check     Load the configuration and the application as a start would, and say what is wrong
-  status    Show workers and rates; --json for machines, --ready for probes
-  reload    Start new workers with new code, and retire the old ones when they are ready
-  stop      Finish running requests, and stop
+  check     Load the configuration and the application as a start would, and report what is wrong
+  status    Show workers and rates; --json for programs, --ready for probes
+  reload    Start workers with the new code, and retire the old ones once these are ready
+  stop      Stop gracefully: running requests finish first
   scale N   Change the number of workers
-  top       Show running requests, again and again
+  top       Show running requests, live
 
 TIME is 500ms, 30s, 5m, 2h or 7d; a bare number is seconds. SIZE is bytes, or 64K, 1M, 2G (powers \
-of 1024). What has no default is off, or not set.
+of 1024). An option without a default is off or unset.
 
-An option may also stand in scoter.toml (request-timeout = \"30s\", paths relative to the file) or in \
-the environment (SCOTER_REQUEST_TIMEOUT=30s; commas between the values of a repeatable one). The \
-command line counts most, then the environment, then the file.
+Options can also be set in scoter.toml (request-timeout = \"30s\", paths relative to the file) or in \
+the environment (SCOTER_REQUEST_TIMEOUT=30s; separate several values with commas). The command line \
+overrides the environment, which overrides the file.
 
 Example: scoter myproject.wsgi --bind unix:/run/myproject/scoter.sock";
 
