@@ -1,0 +1,186 @@
+//! What must hold at all times, and what must hold in the end.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::processes::State;
+use super::{Code, World};
+use crate::control::{Phase, WorkerPhase};
+use crate::supervisor::core::Notice;
+
+/// What a step found that must not be.
+pub(crate) type Checked = Result<(), String>;
+
+impl World {
+    /// What must not be, if it has come to it.
+    pub(crate) fn check(&self) -> Checked {
+        if let Some(violation) = &self.violation {
+            return Err(violation.clone());
+        }
+        for (order, answers) in &self.answers {
+            if answers.len() > 1 {
+                return Err(format!("order {order:?} was answered twice: {answers:?}"));
+            }
+        }
+        if let (Some(at), None) = (self.stopped_at, self.exit_code) {
+            if self.now.duration_since(at) > LONGEST_STOP {
+                return Err("a stop does not end".to_owned());
+            }
+        }
+        if self.exit_code.is_some() && self.alive() > 0 {
+            return Err(format!("{} processes are left running", self.alive()));
+        }
+        Ok(())
+    }
+
+    /// Lets everything become well: good code, nothing frozen, every message delivered. Then
+    /// as many workers serve as are wanted, of one generation, and every order is answered.
+    pub(crate) fn settle(&mut self) -> Checked {
+        self.code = Code::Good;
+        self.is_readable = true;
+        self.is_release_good = false;
+        self.forks_fail = false;
+        for worker in self.workers.values_mut() {
+            worker.is_frozen = false;
+        }
+        for launcher in self.launchers.values_mut() {
+            launcher.is_frozen = false;
+        }
+        let until = self.now + LONGEST_RECOVERY;
+        while self.exit_code.is_none() && self.now < until && self.complaint().is_some() {
+            self.run(Duration::from_secs(1));
+            self.check()?;
+        }
+        self.complaint().map_or(Ok(()), Err)
+    }
+
+    /// What is not well.
+    fn complaint(&self) -> Option<String> {
+        for (order, answers) in &self.answers {
+            if answers.len() != 1 && !(answers.is_empty() && self.exit_code.is_some()) {
+                return Some(format!("order {order:?} was answered {answers:?}"));
+            }
+        }
+        if self.exit_code.is_some() {
+            return None;
+        }
+        if self.stopped_at.is_some() {
+            return Some("the server does not stop".to_owned());
+        }
+        let view = self.supervisor.view(self.now);
+        let serving = self.serving_generations();
+        let wanted = view.wanted as usize;
+        let is_well = serving.len() == wanted
+            && serving.iter().all(|it| *it == view.generation)
+            && view.phase == Phase::Running
+            && self.alive() == wanted + 1;
+        (!is_well).then(|| {
+            format!(
+                "not well again after {} s: {:?}, {} alive, {serving:?} serve; wanted: {wanted} of \
+                 {}",
+                self.now.duration_since(self.begun).as_secs(),
+                view.phase,
+                self.alive(),
+                view.generation,
+            )
+        })
+    }
+
+    pub(super) fn violate(&mut self, violation: impl Into<String>) {
+        self.violation.get_or_insert_with(|| violation.into());
+    }
+
+    /// Never does the supervisor itself take the number of workers that serve below the one
+    /// that is wanted.
+    pub(super) fn check_service(&mut self) {
+        let view = self.supervisor.view(self.now);
+        let ready = view.workers.iter();
+        let is_ready = |phase| phase == WorkerPhase::Ready;
+        let ready = ready.filter(|worker| is_ready(worker.phase)).count();
+        if ready < view.wanted as usize {
+            self.violate(format!(
+                "a worker is retired although only {ready} of {} are left",
+                view.wanted
+            ));
+        }
+    }
+
+    /// Never are two workers recycled at once.
+    pub(super) fn check_recycling(&mut self, notice: &Notice) {
+        match notice {
+            Notice::WorkerReplaced { worker, .. } => {
+                if let Some(other) = self.recycled.replace(*worker) {
+                    self.violate(format!("workers {other} and {worker} are recycled at once"));
+                }
+            }
+            Notice::WorkerDied { worker, .. } | Notice::WorkerEnded { worker, .. } => {
+                self.recycled.take_if(|recycled| recycled == worker);
+            }
+            _ => {}
+        }
+    }
+
+    /// Never are there more processes than a reload may need.
+    pub(super) fn check_numbers(&mut self, generation: u32) {
+        let view = self.supervisor.view(self.now);
+        let wanted = view.wanted.max(self.configured.into()) as usize;
+        let counts = |phase| matches!(phase, WorkerPhase::Starting | WorkerPhase::Ready);
+        let ours = view.workers.iter().filter(|it| it.generation == generation);
+        let there = ours.clone().filter(|it| counts(it.phase)).count();
+        let all = view.workers.len();
+        if there > wanted + 1 {
+            self.violate(format!("{there} workers instead of {wanted}"));
+        }
+        let is_surge = ours.count() < all && self.served.contains(&generation);
+        let proven = view.workers.iter();
+        let proven = proven.filter(|it| counts(it.phase) && self.served.contains(&it.generation));
+        // Beyond the surge there may be the one that shows what new code is good for, and
+        // whatever replaces those that were lost and are still there.
+        let is_needed = proven.count() <= wanted;
+        if is_surge && !is_needed && all > wanted + wanted.div_ceil(2) + 1 {
+            let workers = &view.workers;
+            self.violate(format!(
+                "{all} processes where {wanted} are wanted: {workers:?}"
+            ));
+        }
+    }
+
+    pub(super) fn kill(&mut self, pid: i32) {
+        let launcher = self.launchers.iter().find(|(_, it)| it.pid == pid);
+        if let Some((serial, _)) = launcher {
+            let serial = *serial;
+            return self.end_launcher(serial, 9);
+        }
+        let worker = self.workers.iter().find(|(_, it)| it.pid == Some(pid));
+        let Some((serial, worker)) = worker else {
+            return;
+        };
+        let (serial, id) = (*serial, worker.id);
+        let is_healthy = worker.state == State::Serving && worker.is_blameless;
+        let view = self.supervisor.view(self.now);
+        let is_stopping = matches!(view.phase, Phase::Draining | Phase::Stopping);
+        // One whose message is on its way is not known to be well.
+        let is_heard = self.channels.get(&serial).is_none_or(VecDeque::is_empty);
+        let has_launcher = self
+            .launchers
+            .get(&worker.launcher)
+            .is_some_and(|it| it.is_alive && !it.is_frozen);
+        if is_healthy && is_heard && has_launcher && !is_stopping && self.exit_code.is_none() {
+            let is_known = view
+                .workers
+                .iter()
+                .any(|it| it.serial == serial && it.phase == WorkerPhase::Ready);
+            if is_known {
+                self.violate(format!("worker {id} is killed although it is well"));
+            }
+        }
+        self.end_worker(serial, 9);
+    }
+}
+
+/// Within this time a server that everything goes well for is well again: the longest pause of
+/// a place, and a start after it.
+const LONGEST_RECOVERY: Duration = Duration::from_secs(70);
+
+/// `--graceful-timeout`, what a worker gets beyond it, three kills, and what a launcher gets.
+const LONGEST_STOP: Duration = Duration::from_secs(3 + 5 + 4 * 2 + 3 + 2 + 3);

@@ -1,0 +1,342 @@
+//! A world for the supervisor: processes, channels and a clock, all of them simulated.
+//!
+//! After each step the world checks what must hold at all times. What must hold in the end is
+//! checked by [`World::settle`].
+
+mod checks;
+mod commands;
+mod processes;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+
+use crate::config::{Percent, Workers};
+use crate::control::Phase;
+use crate::ipc::channel::FromLauncher;
+use crate::supervisor::core::{
+    Action, Answer, Configuration, Event, Exit, Measurement, Measurements, Notice, Order, OrderId,
+    Plan, Process, Supervisor, TICK,
+};
+use crate::sys::signals::Signal;
+
+pub(super) use checks::Checked;
+pub(super) use processes::Code;
+use processes::{Launcher, State, Worker};
+
+/// The world.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) supervisor: Supervisor,
+    begun: Instant,
+    pub(super) now: Instant,
+    next_tick: Instant,
+    next_pid: i32,
+    pub(super) code: Code,
+    /// What the configuration says about the number of workers.
+    pub(super) configured: u16,
+    /// What it says about `--max-lifetime`.
+    pub(super) lifetime: Option<Duration>,
+    /// The release that is installed.
+    pub(super) version: &'static str,
+    /// Whether the configuration can be read.
+    pub(super) is_readable: bool,
+    /// Whether a worker cannot be ordered: there are no descriptors, say.
+    pub(super) refuses_forks: bool,
+    /// Whether fork(2) fails.
+    pub(super) forks_fail: bool,
+    /// Whether the installed release says that it can take over.
+    pub(super) is_release_good: bool,
+    launchers: BTreeMap<u64, Launcher>,
+    workers: BTreeMap<u64, Worker>,
+    /// What has been sent to the master and not been received, in the order of each channel.
+    channels: BTreeMap<u64, VecDeque<Event>>,
+    /// Children of the master that wait to be reaped.
+    unreaped: VecDeque<(i32, i32)>,
+    reading: Option<Action>,
+    preflight: bool,
+    next_order: u64,
+    answers: HashMap<OrderId, Vec<Answer>>,
+    stopped_at: Option<Instant>,
+    /// Generations that have had a worker that was ready.
+    served: BTreeSet<u32>,
+    /// The worker that is being replaced.
+    recycled: Option<u32>,
+    pub(super) exit_code: Option<u8>,
+    pub(super) notices: Vec<Notice>,
+    is_flushing: bool,
+    violation: Option<String>,
+}
+
+/// The plan of every generation: short times, so that histories are short.
+pub(super) fn plan(workers: u16) -> Plan {
+    Plan {
+        workers: Workers::Fixed(workers),
+        cpus: 2,
+        slots: 2,
+        preload: false,
+        start_timeout: Duration::from_secs(5),
+        graceful_timeout: Duration::from_secs(3),
+        drain_delay: None,
+        max_lifetime: None,
+        recycle_jitter: Percent(0),
+        max_rss: None,
+    }
+}
+
+impl World {
+    pub(super) fn new(plan: Plan) -> Self {
+        let now = Instant::now();
+        let configured = match plan.workers {
+            Workers::Fixed(number) => number,
+            _ => 2,
+        };
+        Self {
+            supervisor: Supervisor::new(plan, None, |_| 0.0, PathBuf::new(), now),
+            begun: now,
+            now,
+            next_tick: now + TICK,
+            next_pid: 100,
+            code: Code::Good,
+            configured,
+            lifetime: None,
+            version: env!("CARGO_PKG_VERSION"),
+            is_readable: true,
+            refuses_forks: false,
+            forks_fail: false,
+            is_release_good: false,
+            launchers: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            unreaped: VecDeque::new(),
+            reading: None,
+            preflight: false,
+            next_order: 0,
+            answers: HashMap::new(),
+            stopped_at: None,
+            served: BTreeSet::new(),
+            recycled: None,
+            exit_code: None,
+            notices: Vec::new(),
+            is_flushing: false,
+            violation: None,
+        }
+    }
+
+    /// A world whose server has started.
+    pub(super) fn serving(plan: Plan) -> Self {
+        let mut world = Self::new(plan);
+        world.tell(Event::Start);
+        world.run(Duration::from_secs(1));
+        assert_eq!(world.phase(), Phase::Running);
+        world
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.supervisor.view(self.now).phase
+    }
+
+    pub(super) fn answers(&self, order: OrderId) -> &[Answer] {
+        self.answers.get(&order).map_or(&[], Vec::as_slice)
+    }
+
+    /// Gives an order.
+    pub(super) fn order(&mut self, order: Order) -> OrderId {
+        let id = OrderId(self.next_order);
+        self.next_order += 1;
+        self.answers.insert(id, Vec::new());
+        if order == Order::Stop {
+            self.stopped_at.get_or_insert(self.now);
+        }
+        self.tell(Event::Order(id, order));
+        id
+    }
+
+    pub(super) fn signal(&mut self, signal: Signal) {
+        if signal.is_stop() {
+            self.stopped_at.get_or_insert(self.now);
+        }
+        self.tell(Event::Signal(signal));
+    }
+
+    /// Tells the supervisor what has happened, and does what it wants done.
+    pub(super) fn tell(&mut self, event: Event) {
+        self.observe();
+        self.supervisor.handle(event, self.now);
+        self.perform();
+    }
+
+    /// Lets time pass: timeouts and ticks come when they are due, nothing else happens.
+    pub(super) fn advance(&mut self, time: Duration) {
+        let until = self.now + time;
+        // What was sent long ago has been received: the runtime looks at its channels first.
+        while time > LONGEST_DELIVERY && self.deliver(0) {}
+        let mut steps = 0;
+        while self.exit_code.is_none() {
+            let timeout = self.supervisor.next_timeout(self.now);
+            let next = timeout.map_or(self.next_tick, |at| at.min(self.next_tick));
+            if next > until {
+                break;
+            }
+            steps += 1;
+            if steps > 10_000 {
+                return self.violate("timeouts come without end");
+            }
+            self.now = self.now.max(next);
+            if self.now >= self.next_tick {
+                self.next_tick = self.now + TICK;
+                self.tick();
+            } else {
+                self.observe();
+                self.supervisor.handle_timeout(self.now);
+                self.perform();
+            }
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Lets time pass in which every process that can does what it has to.
+    pub(super) fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.exit_code.is_none() {
+            for _ in 0..1_000 {
+                if !self.progress_all() || self.exit_code.is_some() {
+                    break;
+                }
+            }
+            if self.now >= until {
+                return;
+            }
+            self.advance(Duration::from_millis(500));
+        }
+    }
+
+    fn progress_all(&mut self) -> bool {
+        let mut has_moved = false;
+        while self.deliver(0) {
+            has_moved = true;
+        }
+        for index in 0..self.processes().len() {
+            has_moved |= self.progress(index);
+        }
+        has_moved |= self.finish_reading() | self.finish_preflight();
+        has_moved
+    }
+
+    /// Delivers the next message of a channel, or the news of a dead child. Returns whether
+    /// there was any.
+    pub(super) fn deliver(&mut self, index: usize) -> bool {
+        let waiting = self.channels.iter().filter(|(_, queue)| !queue.is_empty());
+        let mut waiting: Vec<_> = waiting.map(|(key, _)| Some(*key)).collect();
+        if !self.unreaped.is_empty() {
+            waiting.push(None);
+        }
+        if waiting.is_empty() {
+            return false;
+        }
+        match waiting[index % waiting.len()] {
+            Some(serial) => {
+                let event = self.channels.get_mut(&serial).and_then(VecDeque::pop_front);
+                if let Some(event) = event {
+                    if let Event::Launcher(_, FromLauncher::Exited { pid, status }) = event {
+                        self.tell(exited(pid, status));
+                    }
+                    self.tell(event);
+                }
+            }
+            None => {
+                if let Some((pid, status)) = self.unreaped.pop_front() {
+                    self.tell(exited(pid, status));
+                }
+            }
+        }
+        true
+    }
+
+    /// The reader of the configuration comes to its end.
+    pub(super) fn finish_reading(&mut self) -> bool {
+        let Some(action) = self.reading.take() else {
+            return false;
+        };
+        let read = match action {
+            _ if !self.is_readable => Err("unreadable".to_owned()),
+            Action::Upgrade => Ok(None),
+            Action::Reload => Ok(Some(Configuration {
+                plan: Plan {
+                    max_lifetime: self.lifetime,
+                    ..plan(self.configured)
+                },
+                needs_restart: Vec::new(),
+            })),
+        };
+        self.tell(Event::Configuration(read));
+        true
+    }
+
+    /// The installed release comes to its answer.
+    pub(super) fn finish_preflight(&mut self) -> bool {
+        if !std::mem::take(&mut self.preflight) {
+            return false;
+        }
+        let outcome = if self.is_release_good {
+            Ok(())
+        } else {
+            Err("no".to_owned())
+        };
+        self.tell(Event::Preflight(outcome));
+        true
+    }
+
+    fn observe(&mut self) {
+        for (serial, worker) in &self.workers {
+            self.supervisor.observe(*serial, worker.activity);
+        }
+    }
+
+    fn tick(&mut self) {
+        for worker in self.workers.values_mut() {
+            if !worker.is_frozen && matches!(worker.state, State::Serving | State::Ending) {
+                worker.activity.heartbeat += 1;
+            }
+        }
+        let of_pid = |pid: Pid| {
+            let mut workers = self.workers.values();
+            let worker = workers.find(|it| it.pid == Some(pid.as_raw()));
+            match worker.map(|it| it.state) {
+                None | Some(State::Gone) if self.is_unreaped(pid) => Process::Zombie,
+                None | Some(State::Gone) => Process::Gone,
+                Some(State::Zombie(_)) => Process::Zombie,
+                Some(_) => Process::Running,
+            }
+        };
+        let workers = self.supervisor.processes();
+        let workers = workers.map(|(serial, pid)| Measurement {
+            serial,
+            process: of_pid(pid),
+            rss: None,
+        });
+        let measurements = Measurements {
+            workers: workers.collect(),
+            memory: None,
+        };
+        self.tell(Event::Tick(measurements));
+    }
+
+    fn is_unreaped(&self, pid: Pid) -> bool {
+        self.unreaped.iter().any(|(it, _)| *it == pid.as_raw())
+    }
+}
+
+fn exited(pid: i32, status: i32) -> Event {
+    let exit = Exit {
+        status: Some(status),
+        reason: "it ended".to_owned(),
+        stack: None,
+    };
+    Event::Exited(pid, exit)
+}
+
+/// For how long a message may be on its way.
+const LONGEST_DELIVERY: Duration = Duration::from_millis(100);
