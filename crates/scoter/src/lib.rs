@@ -8,7 +8,6 @@
 mod cli;
 mod config;
 mod control;
-mod crash_report;
 pub mod embed;
 mod failure;
 mod ipc;
@@ -18,7 +17,6 @@ mod net;
 mod program;
 mod python;
 mod request_head;
-mod search_path;
 mod start;
 mod supervisor;
 mod sys;
@@ -43,7 +41,7 @@ mod _scoter {
     /// Runs the command line `arguments`, the program's name first, and returns the exit code.
     #[pyfunction]
     fn main(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
-        let program = crate::program::Program::interpreter(py, &arguments)?;
+        let program = crate::python::program::interpreter(py, &arguments)?;
         Ok(crate::cli::run(py, program, &arguments))
     }
 

@@ -8,12 +8,12 @@ use pyo3::prelude::*;
 use tracing::{error, warn};
 
 use crate::config::{Options, Settings};
-use crate::crash_report::describe_crashes_in;
 use crate::failure::Failure;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log;
 use crate::program::{Program, SUPERVISION};
 use crate::python::environment;
+use crate::python::faulthandler::describe_crashes_in;
 use crate::python::interpreter::{traceback, watch_forks};
 use crate::python::signal_handlers;
 use crate::start::Start;
@@ -31,9 +31,9 @@ pub(crate) fn run(
     options: Options,
 ) -> u8 {
     // Before anything has a number that depends on it.
-    file_limit::raise(&options);
+    file_limit::raise(options.threads, options.max_pending);
     log::init(options.log_level, options.log_format);
-    file_limit::warn_if_low(&options);
+    file_limit::warn_if_low(options.threads, options.max_pending);
     let served = if options.no_master {
         serve_alone(py, &program, &settings, options).map(|never| match never {})
     } else if let Err(error) = signal_handlers::take(py) {

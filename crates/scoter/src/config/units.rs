@@ -81,6 +81,13 @@ impl fmt::Display for Size {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Percent(pub(crate) u8);
 
+impl Percent {
+    /// The share from 0 to 1.
+    pub(crate) fn fraction(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
+
 impl FromStr for Percent {
     type Err = UnitError;
 

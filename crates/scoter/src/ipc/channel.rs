@@ -21,8 +21,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::net::{Description, SocketFile};
+use crate::program::SearchPath;
 use crate::request_head::MissingVars;
-use crate::search_path::SearchPath;
 use crate::sys::fork::{self, Own};
 
 /// What the master tells a launcher.

@@ -27,7 +27,6 @@ use tracing::{error, warn};
 use lookout::Lookout;
 
 use crate::config::{Options, Settings};
-use crate::crash_report::describe_crashes_in;
 use crate::failure::Failure;
 use crate::ipc::channel::{
     Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher,
@@ -37,16 +36,20 @@ use crate::log::{self, ProcessRole};
 use crate::net::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::python::application::Loaded;
 use crate::python::child_processes::{Deadline, terminate_children};
+use crate::python::faulthandler::describe_crashes_in;
 use crate::python::hooks::set_worker_id;
 use crate::python::interpreter::{self, traceback};
+use crate::python::search_path;
 use crate::python::signal_handlers;
 use crate::python::start_watch::{StartWatch, too_late};
 use crate::sys::descriptors::{fill_standard_streams, move_up, watch_for_ever};
 use crate::sys::file_limit;
 use crate::sys::fork::{self, Own};
 use crate::sys::process::{Disposition, exit_now, survive};
-use crate::sys::signals::{ACTED_ON, Dispositions};
-use crate::worker::{MASTER_GONE, MasterLink, WorkerContext, is_first_to_miss_master, serve};
+use crate::sys::signals::ACTED_ON;
+use crate::worker::{
+    Dispositions, MASTER_GONE, MasterLink, WorkerContext, is_first_to_miss_master, serve,
+};
 
 /// Runs a launcher, whose line to the master is its standard input. Returns the exit code
 /// where it never came to fork.
@@ -102,7 +105,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         file_limit::inherit(before);
     }
     log::init(options.log_level, options.log_format);
-    configuration.path.apply(py).map_err(python)?;
+    search_path::apply(configuration.path, py).map_err(python)?;
     let mut prepared = Prepared {
         options,
         listeners: configuration

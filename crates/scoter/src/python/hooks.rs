@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use tracing::error;
 
 use crate::failure::Failure;
+use crate::python::forked_child;
 use crate::python::interpreter::traceback;
-use crate::sys::fork;
 
 /// When hooks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) fn run_hooks(py: Python<'_>, event: Event) -> Result<(), Failure> {
         traceback: traceback(py, &error),
     };
     for hook in registered(py, event).map_err(failed)? {
-        match fork::checked(py, hook.call0()).map_err(failed) {
+        match forked_child::checked(py, hook.call0()).map_err(failed) {
             Err(failure) if event == Event::WorkerExit => error!("{failure}"),
             outcome => drop(outcome?),
         }

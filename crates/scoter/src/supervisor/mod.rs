@@ -29,8 +29,6 @@ use crate::failure::Failure;
 use crate::program::Program;
 use crate::start::{PidFile, Start};
 
-pub(crate) use upgrade::RESUME;
-
 use configuration::Loaded;
 use runtime::Runtime;
 

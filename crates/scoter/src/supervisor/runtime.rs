@@ -44,7 +44,7 @@ use crate::net::Listener;
 use crate::program::Program;
 use crate::start::Opened;
 use crate::sys::file_limit;
-use crate::sys::jitter;
+use crate::sys::random;
 use crate::sys::signals::Signals;
 
 /// What the master has open, and the supervisor that decides.
@@ -106,7 +106,7 @@ impl Runtime {
         let now = Instant::now();
         let watchdog = systemd.watchdog();
         Self {
-            core: Supervisor::new(plan.clone(), watchdog, jitter::share, source, now),
+            core: Supervisor::new(plan.clone(), watchdog, random::fraction, source, now),
             program,
             arguments,
             at_start: first.settings.clone(),
@@ -407,8 +407,8 @@ impl Runtime {
     fn raise_file_limit(&self, options: &Options) {
         let current = self.generations.get(&self.core.current());
         if current.is_some_and(|current| options.max_pending > current.options.max_pending) {
-            file_limit::raise(options);
-            file_limit::warn_if_low(options);
+            file_limit::raise(options.threads, options.max_pending);
+            file_limit::warn_if_low(options.threads, options.max_pending);
         }
     }
 

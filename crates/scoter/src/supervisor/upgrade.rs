@@ -29,14 +29,11 @@ use crate::failure::Failure;
 use crate::ipc::channel::Line;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::net::{AllowList, BindError, Description, Listener};
-use crate::program::Program;
-use crate::search_path::SearchPath;
+use crate::program::SearchPath;
+use crate::program::{Program, RESUME};
 use crate::start::Opened;
 use crate::sys::file_limit;
 use crate::sys::process::own;
-
-/// The variable that names the descriptor with the [`State`].
-pub(crate) const RESUME: &str = "SCOTER_UPGRADE_FD";
 
 /// What one release leaves to the next. Fields may come, with a default, but not go.
 #[derive(Debug, Serialize, Deserialize)]

@@ -11,8 +11,8 @@ use super::core::{Activity, Event, NewWorker};
 use super::launcher::Launcher;
 use super::link::{Events, Link};
 use crate::control::Totals;
-use crate::crash_report::CrashReport;
 use crate::ipc::channel::{Line, ToWorker};
+use crate::ipc::crash_report::CrashReport;
 use crate::ipc::scoreboard::{Cell, Phase, Scoreboard, Snapshot};
 
 /// The master's ends of what it shares with a worker.

@@ -7,17 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
-use crate::config::Options;
-
-/// Raises the soft limit to what `options` need, as far as the hard limit allows. It is never
+/// Raises the soft limit to what so many threads and waiting connections of a worker need, as far as the hard limit allows. It is never
 /// lowered. What it was is noted, the first time.
-pub(crate) fn raise(options: &Options) {
+pub(crate) fn raise(threads: u16, max_pending: u32) {
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.current.unwrap_or(UNLIMITED);
     if before() == UNKNOWN {
         BEFORE.store(soft, Relaxed);
     }
-    let raised = wanted(options).min(limit.maximum.unwrap_or(UNLIMITED));
+    let raised = wanted(threads, max_pending).min(limit.maximum.unwrap_or(UNLIMITED));
     if raised > soft {
         let limit = Rlimit {
             current: Some(raised),
@@ -56,15 +54,15 @@ pub(crate) fn give_back() {
 }
 
 /// Says that the limit is too low for `--max-pending`, if it is.
-pub(crate) fn warn_if_low(options: &Options) {
+pub(crate) fn warn_if_low(threads: u16, max_pending: u32) {
     let limit = soft_limit();
-    let places = places(limit, usize::from(options.threads));
-    if places < options.max_pending as usize {
+    let places = places(limit, usize::from(threads));
+    if places < max_pending as usize {
         warn!(
             limit,
             places,
-            max_pending = options.max_pending,
-            needed = wanted(options),
+            max_pending,
+            needed = wanted(threads, max_pending),
             "the limit of open files is too low for --max-pending, so fewer connections can wait \
              in each worker: raise it (LimitNOFILE= in the systemd unit, or ulimit -n)"
         );
@@ -106,9 +104,9 @@ fn soft_limit() -> u64 {
 
 /// What lets as many connections wait as the options say, and own descriptors have their high
 /// numbers.
-fn wanted(options: &Options) -> u64 {
-    let waiting = KINDS * u64::from(options.max_pending);
-    BASE + 2 * u64::from(options.threads) + waiting
+fn wanted(threads: u16, max_pending: u32) -> u64 {
+    let waiting = KINDS * u64::from(max_pending);
+    BASE + 2 * u64::from(threads) + waiting
 }
 
 /// Half of a low limit is kept for the threads, the application and the worker itself.

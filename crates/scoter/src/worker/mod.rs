@@ -1,6 +1,7 @@
 //! A worker: slots that run the application, and a reactor that waits on their behalf.
 
 mod connection;
+mod dispositions;
 mod master_link;
 mod one_thread;
 mod orders;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use uwsgi_codec::Limits;
 
+pub(crate) use dispositions::Dispositions;
 pub(crate) use master_link::{MASTER_GONE, MasterLink, is_first_to_miss_master};
 pub(crate) use process::{WorkerContext, serve};
 pub(crate) use stop::Ending;
@@ -34,9 +36,9 @@ use crate::request_head::{MissingVars, RequestHead, RequestIds};
 use crate::sys::descriptors::watch_for_ever;
 use crate::sys::fatal;
 use crate::sys::file_limit;
-use crate::sys::jitter::enlarge;
 use crate::sys::pool::Pool;
 use crate::sys::process::DAMAGED;
+use crate::sys::random;
 use connection::ConnectionTimeouts;
 use reactor::late_body::LateBodies;
 use reactor::ready::ReadyQueue;
@@ -105,9 +107,12 @@ impl Shared {
             request: request.0,
             grace: options.request_grace.0,
         });
-        let recycling = options
-            .max_requests
-            .map(|number| Recycling::new(enlarge(number, options.recycle_jitter)));
+        let recycling = options.max_requests.map(|number| {
+            Recycling::new(
+                number,
+                options.recycle_jitter.fraction() * random::fraction(),
+            )
+        });
         let shared = Self {
             listeners,
             access_log,

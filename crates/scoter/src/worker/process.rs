@@ -13,6 +13,7 @@ use pyo3::types::{PyCFunction, PyDict};
 use tracing::{error, info};
 use wsgi_environ::{ForwardedProto, ServerInfo};
 
+use super::dispositions::Dispositions;
 use crate::cli::banner;
 use crate::config::Options;
 use crate::failure::Failure;
@@ -28,7 +29,7 @@ use crate::python::signal_handlers;
 use crate::python::start_watch::{StartWatch, Step, too_late};
 use crate::sys::file_limit;
 use crate::sys::process::exit_now;
-use crate::sys::signals::{self, Dispositions};
+use crate::sys::signals;
 use crate::worker::MasterLink;
 use crate::worker::Shared;
 use crate::worker::one_thread;

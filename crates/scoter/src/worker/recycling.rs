@@ -10,9 +10,10 @@ pub(crate) struct Recycling {
 }
 
 impl Recycling {
-    pub(crate) fn new(limit: u64) -> Self {
+    /// Counts to `limit`, and a part of it more: workers are not to be replaced all at once.
+    pub(crate) fn new(limit: u64, jitter: f64) -> Self {
         Self {
-            limit,
+            limit: limit + (limit as f64 * jitter) as u64,
             begun: AtomicU64::new(0),
         }
     }
@@ -29,8 +30,15 @@ mod tests {
 
     #[test]
     fn limit_is_reached_once() {
-        let recycling = Recycling::new(3);
+        let recycling = Recycling::new(3, 0.0);
         let reached: Vec<_> = (0..5).map(|_| recycling.reach()).collect();
         assert_eq!(reached, [false, false, true, false, false]);
+    }
+
+    #[test]
+    fn jitter_only_adds_to_the_limit() {
+        for (jitter, expected) in [(0.0, 1_000), (0.05, 1_050), (1.0, 2_000)] {
+            assert_eq!(Recycling::new(1_000, jitter).limit, expected);
+        }
     }
 }

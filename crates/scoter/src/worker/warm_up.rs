@@ -11,8 +11,8 @@ use wsgi_environ::{
 };
 
 use crate::log;
+use crate::python::forked_child;
 use crate::python::interpreter::traceback;
-use crate::sys::fork;
 use crate::worker::slot::Service;
 
 /// Sends the application a GET for `path`, which is percent-encoded and may have a query.
@@ -75,7 +75,7 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
             errors,
             transport: Arc::new(Nowhere),
             method: Method::Other,
-            on_return: fork::returned,
+            on_return: forked_child::returned,
             out: Vec::new(),
             object_cache: &mut ObjectCache::default(),
         },

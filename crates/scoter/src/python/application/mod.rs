@@ -16,8 +16,8 @@ use thiserror::Error;
 
 use crate::config::{Options, working_directory};
 use crate::failure::Failure;
+use crate::python::forked_child;
 use crate::python::interpreter::traceback;
-use crate::sys::fork;
 use interface::{Interface, Misfit, judge};
 use source::Source;
 
@@ -223,11 +223,12 @@ impl Target {
         let application = match kind {
             Kind::Application => callable,
             Kind::Factory => {
-                let made =
-                    fork::checked(py, callable.call0()).map_err(|error| LoadError::Factory {
+                let made = forked_child::checked(py, callable.call0()).map_err(|error| {
+                    LoadError::Factory {
                         name: name.clone(),
                         traceback: traceback(py, &error),
-                    })?;
+                    }
+                })?;
                 let what = format!("what {name} returned");
                 if !made.is_callable() {
                     return Err(LoadError::NotCallable {
@@ -289,7 +290,7 @@ impl Target {
                 .try_fold(module.clone().into_any(), |object, part| {
                     object.getattr(part)
                 });
-            let found = fork::checked(py, found);
+            let found = forked_child::checked(py, found);
             match found {
                 Ok(object) if object.is_callable() => return Ok(((*name).to_owned(), object)),
                 Ok(object) => {

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{LoadError, environments, prepend_to_path};
+use crate::python::forked_child;
 use crate::python::interpreter::traceback;
-use crate::sys::fork;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
@@ -62,7 +62,7 @@ impl Source {
 }
 
 fn import_module<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyModule>, LoadError> {
-    let error = match fork::checked(py, py.import(name)) {
+    let error = match forked_child::checked(py, py.import(name)) {
         Ok(module) => return Ok(module),
         Err(error) => error,
     };
@@ -180,7 +180,7 @@ fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModu
                 .call_method1("exec", (code, module.dict()))
         }
     };
-    fork::checked(py, execute()).inspect_err(|_| drop(modules.del_item(&name)))?;
+    forked_child::checked(py, execute()).inspect_err(|_| drop(modules.del_item(&name)))?;
     Ok(module)
 }
 

@@ -147,7 +147,7 @@ impl Supervisor {
                 worker.child.silence.restart();
                 worker.deadline = None;
                 let lifetime = plan.and_then(|plan| {
-                    let jitter = (self.random_part)(plan.recycle_jitter);
+                    let jitter = plan.recycle_jitter.fraction() * (self.random)();
                     plan.max_lifetime.map(|time| time.mul_f64(1.0 + jitter))
                 });
                 worker.expires = lifetime.map(|lifetime| now + lifetime);

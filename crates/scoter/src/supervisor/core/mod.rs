@@ -35,7 +35,6 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::config::Percent;
 use crate::ipc::channel::{Failed, ToWorker};
 use crate::sys::signals::Signal;
 use backoff::Backoff;
@@ -88,8 +87,8 @@ pub(crate) struct Supervisor {
     next_serial: u64,
     /// For how long workers may stand still before the watchdog is told nothing any more.
     watchdog: Option<Duration>,
-    /// A random part of a percentage, as a fraction.
-    random_part: fn(Percent) -> f64,
+    /// A random number from 0 to 1.
+    random: fn() -> f64,
     /// The file of the configuration, for messages.
     source: PathBuf,
     commands: VecDeque<Command>,
@@ -100,7 +99,7 @@ impl Supervisor {
     pub(crate) fn new(
         plan: Plan,
         watchdog: Option<Duration>,
-        random_part: fn(Percent) -> f64,
+        random: fn() -> f64,
         source: PathBuf,
         now: Instant,
     ) -> Self {
@@ -124,7 +123,7 @@ impl Supervisor {
             next_generation: 1,
             next_serial: 1,
             watchdog,
-            random_part,
+            random,
             source,
             commands: VecDeque::new(),
         };

@@ -10,7 +10,6 @@
 
 mod descriptors;
 mod dispositions;
-mod ending;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -19,7 +18,6 @@ use std::sync::{Once, PoisonError, RwLock, RwLockWriteGuard};
 
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use pyo3::prelude::*;
 
 use crate::sys::file_limit;
 
@@ -85,20 +83,6 @@ pub(crate) fn held_off<R>(work: impl FnOnce() -> R) -> R {
 /// Whether this process is a child that the application has forked.
 pub(crate) fn is_child() -> bool {
     IS_CHILD.load(Ordering::Relaxed)
-}
-
-/// To be asked whenever code of the application has returned, before anything else is done:
-/// in a child it does not return. `error` is what the code has raised.
-pub(crate) fn returned(py: Python<'_>, error: Option<&PyErr>) {
-    if is_child() {
-        ending::end(py, error);
-    }
-}
-
-/// As [`returned`], with what the code came to.
-pub(crate) fn checked<T>(py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
-    returned(py, result.as_ref().err());
-    result
 }
 
 static IS_CHILD: AtomicBool = AtomicBool::new(false);

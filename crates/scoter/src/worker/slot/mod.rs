@@ -18,8 +18,9 @@ use pyo3::prelude::*;
 use wsgi_environ::{EnvironBuilder, Errors, ObjectCache, ServerInfo};
 
 use crate::python::exception::PythonThread;
+use crate::python::forked_child;
 use crate::sys::fatal;
-use crate::sys::fork::{self, Own};
+use crate::sys::fork::Own;
 use crate::worker::Shared;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
@@ -125,10 +126,10 @@ impl Slot {
                 Next::Serve(request) => {
                     response = self.serve(py, *request);
                     // Of what `serve` drops and logs something may be code, too.
-                    fork::returned(py, None);
+                    forked_child::returned(py, None);
                 }
                 Next::CheckSignals => {
-                    if let Err(error) = fork::checked(py, py.check_signals()) {
+                    if let Err(error) = forked_child::checked(py, py.check_signals()) {
                         report::signal_handler_failed(py, &error);
                     }
                 }

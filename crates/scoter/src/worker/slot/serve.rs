@@ -13,9 +13,9 @@ use wsgi_environ::{Body, Completed, Exchange, Input, Method, ResponseEnd, Script
 use crate::ipc::channel::FromWorker;
 use crate::ipc::scoreboard::Cell;
 use crate::log::Entry;
+use crate::python::forked_child;
 use crate::python::interpreter::traceback;
 use crate::request_head::{RequestHead, RequestId};
-use crate::sys::fork;
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::recycling::Recycling;
@@ -67,7 +67,7 @@ impl Slot {
             }
             responded
         }));
-        fork::returned(py, None);
+        forked_child::returned(py, None);
         let status = match &served {
             Ok(Ok(completed)) => completed.status,
             Ok(Err(_)) | Err(_) => 500,
@@ -140,7 +140,7 @@ impl Slot {
                 errors: self.errors.bind(py).clone(),
                 transport: Arc::clone(connection) as _,
                 method: head.kind(),
-                on_return: fork::returned,
+                on_return: forked_child::returned,
                 out: std::mem::take(&mut self.head_buffer),
                 object_cache: &mut self.object_cache,
             },

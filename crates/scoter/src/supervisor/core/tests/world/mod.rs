@@ -94,7 +94,7 @@ impl World {
             _ => 2,
         };
         Self {
-            supervisor: Supervisor::new(plan, None, |_| 0.0, PathBuf::new(), now),
+            supervisor: Supervisor::new(plan, None, || 0.0, PathBuf::new(), now),
             begun: now,
             now,
             next_tick: now + TICK,

@@ -3,55 +3,19 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString};
 use serde::{Deserialize, Serialize};
 
 /// The entries of `sys.path`, in their order. Scripts extend it before they call scoter:
 /// those of zc.buildout, shiv and pex, and zip archives are on it themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SearchPath {
-    entries: Vec<OsString>,
+    pub(crate) entries: Vec<OsString>,
     /// The folder of the standard library of the Python that had them: another Python has
     /// another one, with its version in its name.
-    library: Option<PathBuf>,
+    pub(crate) library: Option<PathBuf>,
 }
 
 impl SearchPath {
-    /// What this interpreter has there, but for the folder of the command `scoter`, which
-    /// holds nothing to import.
-    ///
-    /// # Errors
-    ///
-    /// Those of Python, where `sys.path` is no list.
-    pub(crate) fn of_interpreter(py: Python<'_>) -> PyResult<Self> {
-        let mut path = Self::now(py)?;
-        let arguments = py.import("sys")?.getattr("argv")?;
-        let script: Option<PathBuf> = arguments.get_item(0).and_then(|it| it.extract()).ok();
-        let script = script.filter(|path| path.file_name().is_some_and(|name| name == COMMAND));
-        // Python looks for the file behind a link.
-        let script = script.and_then(|path| path.canonicalize().ok());
-        if let Some(folder) = script.as_deref().and_then(Path::parent) {
-            if path.entries.first().is_some_and(|first| first == folder) {
-                path.entries.remove(0);
-            }
-        }
-        Ok(path)
-    }
-
-    /// Puts it in place of what this interpreter has found, which follows: what has been
-    /// installed meanwhile is found, too.
-    ///
-    /// # Errors
-    ///
-    /// Those of Python, where `sys.path` is no list.
-    pub(crate) fn apply(self, py: Python<'_>) -> PyResult<()> {
-        let path = self.followed_by(Self::now(py)?);
-        let list = list(py)?;
-        list.del_slice(0, list.len())?;
-        path.entries.iter().try_for_each(|entry| list.append(entry))
-    }
-
     /// This one, and behind it what only `later` has. Where that is another Python's, what
     /// belonged to the one before is left out: it must not find that one's standard library.
     pub(crate) fn followed_by(self, later: Self) -> Self {
@@ -79,20 +43,6 @@ impl SearchPath {
             library: later.library,
         }
     }
-
-    fn now(py: Python<'_>) -> PyResult<Self> {
-        // Python skips what is no text, too.
-        let entries = list(py)?.iter();
-        let texts = entries.filter(|entry| entry.is_instance_of::<PyString>());
-        let entries = texts.map(|entry| entry.extract());
-        // Only a library that is in an archive or in the program itself has no file.
-        let file = py.import("os")?.getattr_opt("__file__")?;
-        let file = file.and_then(|file| file.extract::<PathBuf>().ok());
-        Ok(Self {
-            entries: entries.collect::<PyResult<_>>()?,
-            library: file.as_deref().and_then(Path::parent).map(Path::to_owned),
-        })
-    }
 }
 
 /// Whether an entry is a part of the standard library, or what is installed in its folder.
@@ -112,13 +62,6 @@ fn names_version(library: &Path, entry: &Path) -> bool {
             .components()
             .any(|part| part.as_os_str() == version || part.as_os_str() == archive.as_str())
 }
-
-fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
-    Ok(py.import("sys")?.getattr("path")?.cast_into()?)
-}
-
-/// The name of the script that the package installs.
-const COMMAND: &str = "scoter";
 
 #[cfg(test)]
 mod tests {

@@ -7,11 +7,26 @@ use nix::sys::signal::Signal;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 
-use crate::python::interpreter::run_exit_handlers;
+use super::interpreter::run_exit_handlers;
+use crate::sys::fork;
 use crate::sys::process::{exit_now, raise_here, reset};
 
+/// To be asked whenever code of the application has returned, before anything else is done:
+/// in a child it does not return. `error` is what the code has raised.
+pub(crate) fn returned(py: Python<'_>, error: Option<&PyErr>) {
+    if fork::is_child() {
+        end(py, error);
+    }
+}
+
+/// As [`returned`], with what the code came to.
+pub(crate) fn checked<T>(py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
+    returned(py, result.as_ref().err());
+    result
+}
+
 /// Ends the process after code that has raised `error`, or nothing.
-pub(super) fn end(py: Python<'_>, error: Option<&PyErr>) -> ! {
+fn end(py: Python<'_>, error: Option<&PyErr>) -> ! {
     let code = error.map_or(0, |error| report(py, error));
     run_exit_handlers(py, THREADS_TIME);
     if error.is_some_and(|error| error.is_instance_of::<PyKeyboardInterrupt>(py)) {

@@ -1,52 +1,15 @@
-//! What `faulthandler` has to say when a process of the server crashes.
-//!
-//! It writes while the process dies, in many small pieces. In the log they would be torn by
-//! the lines of others; so a worker and a launcher write into memory that the master has, too,
-//! and that says it all at once.
+//! `faulthandler` of Python, which says where a process of the server crashes.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec};
 use rustix::stdio::stderr;
 
 use crate::sys::descriptors::{Watch, move_up, watch};
-
-/// The memory of one process, empty unless that has crashed.
-#[derive(Debug)]
-pub(crate) struct CrashReport(File);
-
-impl CrashReport {
-    /// Makes one.
-    ///
-    /// # Errors
-    ///
-    /// Those of the system, when it has no descriptors to give.
-    pub(crate) fn create() -> io::Result<Self> {
-        let memory = memfd_create("scoter-crash", MemfdFlags::CLOEXEC)?;
-        Ok(Self(memory.into()))
-    }
-
-    /// Reads it, on lines of its own; nothing where there is nothing.
-    pub(crate) fn read(&self) -> Option<String> {
-        let mut bytes = vec![0; LONGEST];
-        let length = self.0.read_at(&mut bytes, 0).ok()?;
-        let text = String::from_utf8_lossy(&bytes[..length]);
-        (!text.trim().is_empty()).then(|| format!("\n{}", text.trim_end()))
-    }
-}
-
-impl AsFd for CrashReport {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
 
 /// Has a crash of this process described in `target`, unless the operator or the application
 /// has it described elsewhere: `PYTHONFAULTHANDLER`, `faulthandler.enable()`.
@@ -111,7 +74,7 @@ impl Output {
     }
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Option<Output>> {
+fn lock() -> MutexGuard<'static, Option<Output>> {
     OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -119,6 +82,3 @@ static OUTPUT: Mutex<Option<Output>> = Mutex::new(None);
 
 /// What the log calls the descriptor.
 const NAME: &str = "report of crashes";
-
-/// Bytes of a report that are told: some hundred calls.
-const LONGEST: usize = 12 * 1_024;

@@ -1,0 +1,45 @@
+//! What `faulthandler` has to say when a process of the server crashes.
+//!
+//! It writes while the process dies, in many small pieces. In the log they would be torn by
+//! the lines of others; so a worker and a launcher write into memory that the master has, too,
+//! and that says it all at once.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+/// The memory of one process, empty unless that has crashed.
+#[derive(Debug)]
+pub(crate) struct CrashReport(File);
+
+impl CrashReport {
+    /// Makes one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when it has no descriptors to give.
+    pub(crate) fn create() -> io::Result<Self> {
+        let memory = memfd_create("scoter-crash", MemfdFlags::CLOEXEC)?;
+        Ok(Self(memory.into()))
+    }
+
+    /// Reads it, on lines of its own; nothing where there is nothing.
+    pub(crate) fn read(&self) -> Option<String> {
+        let mut bytes = vec![0; LONGEST];
+        let length = self.0.read_at(&mut bytes, 0).ok()?;
+        let text = String::from_utf8_lossy(&bytes[..length]);
+        (!text.trim().is_empty()).then(|| format!("\n{}", text.trim_end()))
+    }
+}
+
+impl AsFd for CrashReport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Bytes of a report that are told: some hundred calls.
+const LONGEST: usize = 12 * 1_024;

@@ -1,0 +1,112 @@
+//! How this program is started again: as a launcher, or as itself after an upgrade.
+
+mod search_path;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub(crate) use search_path::SearchPath;
+
+/// The program and what leads to its entry points.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) executable: PathBuf,
+    /// What comes before scoter's own arguments.
+    pub(crate) leading: Vec<OsString>,
+    pub(crate) launcher: OsString,
+    /// scoter's own, without the program's name.
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) path: SearchPath,
+}
+
+impl Program {
+    /// The program that embeds Python.
+    ///
+    /// # Errors
+    ///
+    /// Those of finding its file.
+    pub(crate) fn embedded(arguments: &[OsString]) -> io::Result<Self> {
+        Ok(Self {
+            executable: std::env::current_exe()?,
+            leading: Vec::new(),
+            launcher: LAUNCHER.into(),
+            arguments: arguments[1..].to_vec(),
+            path: SearchPath::default(),
+        })
+    }
+
+    /// The file that is executed.
+    pub(crate) fn executable(&self) -> &Path {
+        &self.executable
+    }
+
+    /// The file that Python reads to become a launcher; an embedding program has none.
+    pub(crate) fn launcher_file(&self) -> Option<&Path> {
+        let file = Path::new(&self.launcher);
+        (self.launcher != LAUNCHER).then_some(file)
+    }
+
+    /// What launchers have on `sys.path`.
+    pub(crate) fn search_path(&self) -> &SearchPath {
+        &self.path
+    }
+
+    /// Keeps what an earlier release had on `sys.path`.
+    pub(crate) fn keep_search_path(&mut self, earlier: SearchPath) {
+        self.path = earlier.followed_by(std::mem::take(&mut self.path));
+    }
+
+    /// A launcher, with no trace of who watches over the master.
+    pub(crate) fn launcher(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        if let Some((_, flags)) = self.leading.split_last() {
+            command.args(flags);
+        }
+        command.arg(&self.launcher);
+        unsupervised(command)
+    }
+
+    /// The command as it was given.
+    pub(crate) fn again(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        command.args(&self.leading).args(&self.arguments);
+        command
+    }
+
+    /// The same, but only to find out whether it would start.
+    pub(crate) fn preflight(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        command
+            .args(&self.leading)
+            .args(["check", "--configuration-only"])
+            .args(&self.arguments);
+        unsupervised(command)
+    }
+}
+
+fn unsupervised(mut command: Command) -> Command {
+    for name in SUPERVISION {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The only argument of an embedding program that is to be a launcher.
+pub(crate) const LAUNCHER: &str = "--launcher";
+
+/// Where a master that an upgrade has executed finds the state of the one before: the number
+/// of a descriptor.
+pub(crate) const RESUME: &str = "SCOTER_UPGRADE_FD";
+
+/// What systemd tells a service, and nobody behind it.
+pub(crate) const SUPERVISION: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    RESUME,
+];

@@ -1,0 +1,63 @@
+//! `sys.path`, read from the Python that starts the server and put into those it starts.
+
+use std::path::{Path, PathBuf};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
+
+use crate::program::SearchPath;
+
+/// What this interpreter has there, but for the folder of the command `scoter`, which
+/// holds nothing to import.
+///
+/// # Errors
+///
+/// Those of Python, where `sys.path` is no list.
+pub(crate) fn of_interpreter(py: Python<'_>) -> PyResult<SearchPath> {
+    let mut path = now(py)?;
+    let arguments = py.import("sys")?.getattr("argv")?;
+    let script: Option<PathBuf> = arguments.get_item(0).and_then(|it| it.extract()).ok();
+    let script = script.filter(|path| path.file_name().is_some_and(|name| name == COMMAND));
+    // Python looks for the file behind a link.
+    let script = script.and_then(|path| path.canonicalize().ok());
+    if let Some(folder) = script.as_deref().and_then(Path::parent) {
+        if path.entries.first().is_some_and(|first| first == folder) {
+            path.entries.remove(0);
+        }
+    }
+    Ok(path)
+}
+
+/// Puts it in place of what this interpreter has found, which follows: what has been
+/// installed meanwhile is found, too.
+///
+/// # Errors
+///
+/// Those of Python, where `sys.path` is no list.
+pub(crate) fn apply(path: SearchPath, py: Python<'_>) -> PyResult<()> {
+    let path = path.followed_by(now(py)?);
+    let list = list(py)?;
+    list.del_slice(0, list.len())?;
+    path.entries.iter().try_for_each(|entry| list.append(entry))
+}
+
+fn now(py: Python<'_>) -> PyResult<SearchPath> {
+    // Python skips what is no text, too.
+    let entries = list(py)?.iter();
+    let texts = entries.filter(|entry| entry.is_instance_of::<PyString>());
+    let entries = texts.map(|entry| entry.extract());
+    // Only a library that is in an archive or in the program itself has no file.
+    let file = py.import("os")?.getattr_opt("__file__")?;
+    let file = file.and_then(|file| file.extract::<PathBuf>().ok());
+    Ok(SearchPath {
+        entries: entries.collect::<PyResult<_>>()?,
+        library: file.as_deref().and_then(Path::parent).map(Path::to_owned),
+    })
+}
+
+fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    Ok(py.import("sys")?.getattr("path")?.cast_into()?)
+}
+
+/// The name of the script that the package installs.
+const COMMAND: &str = "scoter";
