@@ -1,4 +1,4 @@
-# GNU make; `make help` lists what there is to call.
+# GNU make; `make help` lists the targets.
 
 .NOTPARALLEL:
 
@@ -10,25 +10,25 @@ SERVER := .venv/bin/scoter
 SOURCES = Cargo.toml Cargo.lock $(shell find crates \( -name target -o -name fuzz \) -prune \
 	-o -type f \( -name '*.rs' -o -name '*.toml' \) -print)
 
-# The tests embed the Python that .venv was made from. Its real path, not the link in .venv: a
-# remade .venv has the same link, and Cargo would not notice that pyo3 has to be built again.
+# The tests embed the Python that .venv was created from. This is its real path, not the link in
+# .venv: a new .venv has the same link, and Cargo would not notice that pyo3 must be rebuilt.
 CARGO = PYO3_PYTHON="$$(realpath .venv/bin/python)" cargo
 
 .PHONY: help
 help:
-	@echo 'make demo    nginx and scoter serve a Django and a Flask application until Ctrl-C'
+	@echo 'make demo    serve a Django and a Flask application with nginx and scoter until Ctrl-C'
 	@echo '             (ONCE=1: one request to each, then stop)'
-	@echo 'make build   $(SERVER); PYTHON=... chooses the Python (3.9 or newer)'
-	@echo 'make test    every check there is'
-	@echo 'make lint    the quick ones: formatting, clippy, type stubs'
-	@echo 'make models  loom: every interleaving of threads that share something without a lock'
+	@echo 'make build   build $(SERVER); PYTHON=... selects the Python (3.9 or newer)'
+	@echo 'make test    run every check'
+	@echo 'make lint    run the quick checks: formatting, clippy, type stubs'
+	@echo 'make models  run the loom models: every interleaving of threads that share state without a lock'
 	@echo 'make fmt     format the Rust code'
 	@echo 'make bench   measure scoter, uWSGI, gunicorn and granian; report in benchmarks/report'
-	@echo '             (ROUNDS=5 rounds; ONLY=hello,nginx for some groups)'
-	@echo 'make fuzz    every fuzz target for SECONDS_EACH=60 (nightly Rust, cargo-fuzz)'
-	@echo 'make clean   remove everything that was built'
+	@echo '             (ROUNDS=5 sets the rounds; ONLY=hello,nginx selects groups)'
+	@echo 'make fuzz    run every fuzz target for SECONDS_EACH=60 (nightly Rust, cargo-fuzz)'
+	@echo 'make clean   remove all build output'
 
-# Make looks at the server's age only after .venv is known to work: hence the second make.
+# The second make checks the server's age once .venv is known to work.
 .PHONY: build
 build: venv
 	@$(MAKE) --no-print-directory $(SERVER)
@@ -86,7 +86,7 @@ fuzz:
 clean:
 	rm -rf target .venv benchmarks/.venv dist crates/scoter/python/scoter/*.so
 
-# What the targets above need; where it is there already, nothing happens.
+# Prerequisites of the targets above; each does nothing if it is already there.
 
 .PHONY: venv
 venv:
