@@ -1,16 +1,17 @@
 //! Why scoter does not serve.
 
 use std::io;
-use std::path::PathBuf;
 
+use pyo3::prelude::*;
 use thiserror::Error;
 
-use crate::control::ControlError;
 use crate::ipc::channel::Failed;
 use crate::log::OpenError;
 use crate::net::BindError;
-use crate::python::application::LoadError;
-use crate::start::{IdentityError, OutOfReach};
+use crate::python::application::ApplicationError;
+use crate::python::hooks::HookError;
+use crate::python::interpreter::traceback;
+use crate::start::StartError;
 
 /// What ended a start. The exit code says whose turn it is.
 ///
@@ -21,51 +22,21 @@ use crate::start::{IdentityError, OutOfReach};
 /// | 3 | the application could not be loaded |
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
-    /// A socket.
+    /// Before there was anything to serve with.
     #[error(transparent)]
-    Bind(#[from] BindError),
-    /// There is nothing to listen on.
-    #[error("there is no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
-    NoAddress,
-    /// The second one finds the first one in its way.
-    #[error("cannot listen on {0} twice\nhint: name it once")]
-    Repeated(String),
-    /// The admin socket.
-    #[error(transparent)]
-    Control(#[from] ControlError),
-    /// `--user` and `--group`.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// A path that `--user` does not get at.
-    #[error(transparent)]
-    OutOfReach(#[from] OutOfReach),
-    /// `--pid-file`.
-    #[error("cannot write --pid-file {}: {error}", path.display())]
-    PidFile { path: PathBuf, error: io::Error },
-    /// `--chdir`.
-    #[error("cannot change to {}: {error}\nhint: --chdir names a directory", path.display())]
-    Chdir { path: PathBuf, error: io::Error },
-    /// The working directory.
-    #[error(
-        "the working directory {} cannot be used: {error}\nhint: it has been deleted, perhaps; \
-         --chdir names another", path.display()
-    )]
-    Directory { path: PathBuf, error: io::Error },
+    Start(#[from] StartError),
     /// `--access-log`.
     #[error(transparent)]
     AccessLog(#[from] OpenError),
     /// The application.
-    #[error("cannot load the application: {0}")]
-    Load(#[from] LoadError),
+    #[error(transparent)]
+    Application(#[from] ApplicationError),
     /// `--warm-up`.
     #[error("the application is loaded, but --warm-up failed: {0}")]
     WarmUp(String),
     /// A hook of the application.
-    #[error("a hook of the application failed: {event}{traceback}")]
-    Hook {
-        event: &'static str,
-        traceback: String,
-    },
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// The system.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -75,25 +46,29 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// That of Python itself.
+    pub(crate) fn python(py: Python<'_>) -> impl Fn(PyErr) -> Self {
+        move |error| Self::Python(traceback(py, &error))
+    }
+
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::System(_) | Self::Python(_) => 1,
-            Self::OutOfReach(obstacle) => obstacle.exit_code(),
-            Self::Bind(_)
-            | Self::NoAddress
-            | Self::Repeated(_)
-            | Self::Control(_)
-            | Self::Identity(_)
-            | Self::PidFile { .. }
-            | Self::Chdir { .. }
-            | Self::Directory { .. }
-            | Self::AccessLog(_) => 2,
-            Self::Load(_) | Self::WarmUp(_) | Self::Hook { .. } => 3,
+            Self::Start(error) => error.exit_code(),
+            Self::AccessLog(_) => 2,
+            Self::Application(error) => error.exit_code(),
+            Self::WarmUp(_) | Self::Hook(_) => 3,
         }
     }
 
     /// What another process of ours is told.
     pub(crate) fn report(&self) -> Failed {
         Failed::new(self.exit_code(), &self.to_string())
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        Self::Start(error.into())
     }
 }

@@ -6,16 +6,13 @@ use tracing::info;
 use crate::net::Listener;
 
 /// Introduces the server: version, Python, addresses.
-pub(crate) fn announce(listeners: &[Listener]) {
-    let (python, gil) = Python::attach(|py| {
-        let gil = py
-            .import("sys")
-            .and_then(|sys| sys.call_method0("_is_gil_enabled"))
-            .and_then(|enabled| enabled.extract())
-            .unwrap_or(true);
-        let version = Python::version_str().split(' ').next();
-        (version.unwrap_or_default(), gil)
-    });
+pub(crate) fn announce(py: Python<'_>, listeners: &[Listener]) {
+    let gil = py
+        .import("sys")
+        .and_then(|sys| sys.call_method0("_is_gil_enabled"))
+        .and_then(|enabled| enabled.extract())
+        .unwrap_or(true);
+    let python = Python::version_str().split(' ').next().unwrap_or_default();
     info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),

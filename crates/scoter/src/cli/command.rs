@@ -3,28 +3,21 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use pyo3::prelude::*;
 
-use crate::cli::serve;
+use super::check::{self, Extent};
+use super::serve;
 use crate::config::{
-    Action, Arguments, ConfigError, HelpLevel, Options, Settings, client_command, control_path,
+    Action, Arguments, ConfigError, HelpLevel, Settings, client_command, control_path,
     server_command,
 };
 use crate::control::{self, ClientCommand};
-use crate::failure::Failure;
-use crate::log;
 use crate::program::Program;
-use crate::python::application::Loaded;
-use crate::python::interpreter::run_exit_handlers;
 use crate::python::signal_handlers;
-use crate::python::start_watch::{StartWatch, too_late};
 use crate::start::Start;
 use crate::sys::descriptors::fill_standard_streams;
-use crate::sys::fork;
-use crate::sys::process::exit_now;
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -39,15 +32,6 @@ pub(crate) enum Command {
     Check(Settings, Extent),
     /// Send a command to a running server's control socket.
     Client(ClientCommand, PathBuf),
-}
-
-/// What `scoter check` looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
-    /// The options only.
-    Configuration,
-    /// The options and the application.
-    Everything,
 }
 
 /// Runs the command, and returns its exit code.
@@ -74,7 +58,7 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
                 settings: &settings,
                 options: &options,
             };
-            check(py, &start, extent)
+            check::run(py, &start, extent)
         }
         Command::Client(command, path) => {
             // Python's own handler for INT would have the last word.
@@ -154,39 +138,6 @@ fn perform(
             Command::PrintConfig(settings)
         }
     })
-}
-
-/// Does what a start does before it serves, except binding sockets, which a running server may
-/// hold. Ends the process: the application may have started threads that never end.
-fn check(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
-    let checked = match extent {
-        Extent::Configuration => start.check_takeover().map(|()| "the configuration is fine"),
-        Extent::Everything => start
-            .check()
-            .and_then(|()| Ok(fork::watch()?))
-            .and_then(|()| load(py, start.options))
-            .map(|_| "configuration and application are fine"),
-    };
-    let code = match checked {
-        Ok(message) => said(writeln!(io::stdout(), "{message}")),
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            error.exit_code()
-        }
-    };
-    run_exit_handlers(py, THREADS_TIME);
-    exit_now(code)
-}
-
-/// Loads the application within `--start-timeout`, as a start does.
-fn load(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
-    log::init(options.log_level, options.log_format);
-    let _watch = StartWatch::post(py, options.start_timeout.0, |doing| {
-        let failed = too_late(doing);
-        let _ = writeln!(io::stderr(), "error: {}", failed.message);
-        exit_now(failed.code)
-    });
-    Loaded::load(py, options)
 }
 
 /// The exit code of a command that writes to standard output.
@@ -270,9 +221,6 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
         .action(ArgAction::SetTrue)
         .help(help)
 }
-
-/// How long a check waits for threads of the application to end.
-const THREADS_TIME: Duration = Duration::from_secs(1);
 
 const CONFIGURATION_ONLY: &str = "configuration-only";
 

@@ -1,6 +1,7 @@
 //! The command line: what `scoter` is asked to do, and who does it.
 
-pub(crate) mod banner;
+mod banner;
+mod check;
 mod command;
 mod serve;
 

@@ -4,9 +4,11 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
 
+use nix::sys::signal::SigSet;
 use pyo3::prelude::*;
 use tracing::{error, warn};
 
+use super::banner;
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
 use crate::ipc::scoreboard::Scoreboard;
@@ -14,9 +16,9 @@ use crate::log;
 use crate::program::{Program, SUPERVISION};
 use crate::python::environment;
 use crate::python::faulthandler::describe_crashes_in;
-use crate::python::interpreter::{traceback, watch_forks};
+use crate::python::interpreter::watch_forks;
 use crate::python::signal_handlers;
-use crate::start::Start;
+use crate::start::{Opened, PidFile, Start};
 use crate::supervisor;
 use crate::sys::file_limit;
 use crate::sys::signals;
@@ -36,15 +38,44 @@ pub(crate) fn run(
     file_limit::warn_if_low(options.threads, options.max_pending);
     let served = if options.no_master {
         serve_alone(py, &program, &settings, options).map(|never| match never {})
-    } else if let Err(error) = signal_handlers::take(py) {
-        Err(Failure::Python(traceback(py, &error)))
     } else {
-        py.detach(|| supervisor::run(program, arguments.to_vec(), settings, options))
+        supervise(py, program, arguments, settings, options)
     };
     served.unwrap_or_else(|failure| {
         error!("{failure}");
         failure.exit_code()
     })
+}
+
+fn supervise(
+    py: Python<'_>,
+    program: Program,
+    arguments: &[OsString],
+    settings: Settings,
+    options: Options,
+) -> Result<u8, Failure> {
+    signal_handlers::take(py).map_err(Failure::python(py))?;
+    // Until there are handlers a signal waits: its default would end the process, with
+    // sockets left behind.
+    let _ = SigSet::all().thread_block();
+    let mut resumed = supervisor::resumed()?;
+    let opened = match &mut resumed {
+        Some(state) => state.opened(&options)?,
+        None => open(py, &program, &settings, &options)?,
+    };
+    let path = options.pid_file.as_deref();
+    let _pid_file = if resumed.is_some() {
+        PidFile::keep(path)
+    } else {
+        PidFile::write(path).inspect_err(|_| opened.close())?
+    };
+    if resumed.is_none() {
+        banner::announce(py, &opened.listeners);
+    }
+    let arguments = arguments.to_vec();
+    let ended =
+        py.detach(|| supervisor::run(program, arguments, settings, options, opened, resumed));
+    Ok(ended?)
 }
 
 fn serve_alone(
@@ -54,23 +85,17 @@ fn serve_alone(
     options: Options,
 ) -> Result<Infallible, Failure> {
     signals::block();
-    watch_forks(py).map_err(|error| Failure::Python(traceback(py, &error)))?;
-    let start = Start {
-        program,
-        settings,
-        options: &options,
-    };
-    let opened = start.open()?;
-    describe_crashes_in(py, io::stderr())
-        .map_err(|error| Failure::Python(traceback(py, &error)))?;
+    watch_forks(py).map_err(Failure::python(py))?;
+    let opened = open(py, program, settings, &options)?;
+    describe_crashes_in(py, io::stderr()).map_err(Failure::python(py))?;
+    banner::announce(py, &opened.listeners);
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(
             "systemd is told nothing with --no-master: use Type=exec, and no WatchdogSec= or \
              ExecReload="
         );
     }
-    environment::remove(py, &SUPERVISION)
-        .map_err(|error| Failure::Python(traceback(py, &error)))?;
+    environment::remove(py, &SUPERVISION).map_err(Failure::python(py))?;
     let context = WorkerContext {
         board: Scoreboard::create(usize::from(options.threads))?,
         listeners: opened.listeners,
@@ -81,4 +106,23 @@ fn serve_alone(
         options,
     };
     serve(py, context)
+}
+
+/// Binds the sockets and becomes `--user`.
+fn open(
+    py: Python<'_>,
+    program: &Program,
+    settings: &Settings,
+    options: &Options,
+) -> Result<Opened, Failure> {
+    let start = Start {
+        program,
+        settings,
+        options,
+    };
+    let opened = py.detach(|| start.open())?;
+    environment::set(py, &opened.variables)
+        .map_err(Failure::python(py))
+        .inspect_err(|_| opened.close())?;
+    Ok(opened)
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use super::target::Target;
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
 use crate::control::ControlLocation;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
 use crate::net::Address;
-use crate::python::application::Target;
 
 /// A value that an option's text stands for.
 pub(super) trait FromText: Sized {

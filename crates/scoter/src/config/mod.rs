@@ -15,6 +15,7 @@ mod print;
 mod sources;
 mod suggestion;
 mod table;
+mod target;
 mod units;
 mod values;
 
@@ -26,5 +27,6 @@ pub(crate) use sources::arguments::{Action, Arguments};
 pub(crate) use sources::command::{HelpLevel, client_command, server_command};
 pub(crate) use sources::working_directory::working_directory;
 pub(crate) use table::Options;
+pub(crate) use target::{Source, Target};
 pub(crate) use units::Percent;
 pub(crate) use values::{BufferBody, MaxRss, Workers};

@@ -9,12 +9,12 @@ use super::from_text::FromText;
 use super::load::read::{Reader, within};
 use super::load::settings::Settings;
 use super::opt::{Arity, Change, Opt, dashed, options};
+use super::target::Target;
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
 use crate::control::ControlLocation;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
 use crate::net::Address;
-use crate::python::application::Target;
 
 options! {
     "Sockets" {

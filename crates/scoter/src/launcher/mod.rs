@@ -80,7 +80,7 @@ fn take_line() -> io::Result<Line> {
 /// Learns what to launch, and loads it if it is to be shared. `None`: the master has gone.
 fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     let _ = set_name(c"scoter-launcher");
-    interpreter::watch_forks(py).map_err(|error| Failure::Python(traceback(py, &error)))?;
+    interpreter::watch_forks(py).map_err(Failure::python(py))?;
     fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
         ACTED_ON.into_iter().for_each(survive);
     });
@@ -93,9 +93,9 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     let Some((configuration, mut fds)) = py.detach(|| await_configuration(line))? else {
         return Ok(None);
     };
-    let python = |error| Failure::Python(traceback(py, &error));
+    let python = Failure::python(py);
     if let Some(crash) = fds.pop() {
-        describe_crashes_in(py, crash).map_err(python)?;
+        describe_crashes_in(py, crash).map_err(&python)?;
     }
     let options = Settings::from_json(&configuration.settings)
         .map_err(|error| error.to_string())
@@ -105,7 +105,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         file_limit::inherit(before);
     }
     log::init(options.log_level, options.log_format);
-    search_path::apply(configuration.path, py).map_err(python)?;
+    search_path::apply(configuration.path, py).map_err(&python)?;
     let mut prepared = Prepared {
         options,
         listeners: configuration
@@ -117,7 +117,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         preloaded: None,
     };
     // For the slots of every worker: imported once, in pages that they share.
-    py.import("threading").map_err(python)?;
+    py.import("threading").map_err(&python)?;
     if prepared.options.preload {
         let lookout = Lookout::post(line, prepared.estate()?)?;
         let answer = line.try_clone()?;
@@ -133,7 +133,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         lookout.relieve();
         prepared.preloaded = Some(loaded?);
     }
-    interpreter::watch_hooks_of_forks(py).map_err(python)?;
+    interpreter::watch_hooks_of_forks(py).map_err(&python)?;
     Ok(Some(prepared))
 }
 
@@ -157,14 +157,14 @@ fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<Own
 }
 
 fn preload(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
-    let python = |error| Failure::Python(traceback(py, &error));
+    let python = Failure::python(py);
     // The workers run the handlers that the application installs.
-    signal_handlers::share(py).map_err(python)?;
+    signal_handlers::share(py).map_err(&python)?;
     ACTED_ON.into_iter().for_each(survive);
     let dispositions = Dispositions::current();
     let loaded = Loaded::load(py, options)?;
     dispositions.restore();
-    freeze(py).map_err(python)?;
+    freeze(py).map_err(&python)?;
     Ok(loaded)
 }
 

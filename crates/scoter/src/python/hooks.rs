@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::prelude::*;
+use thiserror::Error;
 use tracing::error;
 
-use crate::failure::Failure;
 use crate::python::forked_child;
 use crate::python::interpreter::traceback;
 
@@ -31,14 +31,22 @@ impl Event {
     }
 }
 
+/// A hook that has raised an exception.
+#[derive(Debug, Error)]
+#[error("a hook of the application failed: {event}{traceback}")]
+pub(crate) struct HookError {
+    event: &'static str,
+    traceback: String,
+}
+
 /// Runs the hooks of an event, in the order they were registered.
 ///
 /// # Errors
 ///
-/// [`Failure::Hook`] for the first exception; hooks behind it do not run. At a worker's exit
+/// [`HookError`] for the first exception; hooks behind it do not run. At a worker's exit
 /// all of them do, and exceptions are only logged.
-pub(crate) fn run_hooks(py: Python<'_>, event: Event) -> Result<(), Failure> {
-    let failed = |error: PyErr| Failure::Hook {
+pub(crate) fn run_hooks(py: Python<'_>, event: Event) -> Result<(), HookError> {
+    let failed = |error: PyErr| HookError {
         event: event.name(),
         traceback: traceback(py, &error),
     };

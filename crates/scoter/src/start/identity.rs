@@ -1,6 +1,6 @@
 //! `--user` and `--group`: from root to somebody who may do less, for good.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -10,13 +10,14 @@ use nix::unistd::{
     Gid, Group, Uid, User, getgrouplist, getgroups, getresgid, getresuid, initgroups, setgroups,
     setresgid, setresuid, setuid,
 };
-use pyo3::Python;
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use thiserror::Error;
 use tracing::warn;
 
 use crate::config::Options;
-use crate::python::environment;
+
+/// Environment variables to be set.
+pub(crate) type Variables = Vec<(&'static str, OsString)>;
 
 /// Who the server is once its sockets are bound.
 #[derive(Debug)]
@@ -159,15 +160,15 @@ impl Identity {
         Ok(())
     }
 
-    /// Becomes it, for good.
+    /// Becomes it, for good. Returns the environment variables that belong to it.
     ///
     /// # Errors
     ///
     /// [`IdentityError`] for every step that did not do what it should.
-    pub(super) fn assume(&self) -> Result<(), IdentityError> {
+    pub(super) fn assume(&self) -> Result<Variables, IdentityError> {
         let refused = |errno: nix::Error| IdentityError::Refused(errno.into());
         if !Uid::effective().is_root() {
-            return Ok(());
+            return Ok(Variables::new());
         }
         if let Some(gid) = self.group {
             match &self.user {
@@ -183,27 +184,25 @@ impl Identity {
                 "running as root: whoever breaks into the application is root too (--user NAME \
                  gives privileges up once the sockets are bound)"
             );
-            return Ok(());
+            return Ok(Variables::new());
         };
         let uid = user.uid;
         setresuid(uid, uid, uid).map_err(refused)?;
         verify(uid, self.group)?;
-        user.enter_environment()
+        Ok(user.environment())
     }
 }
 
 impl NewUser {
-    /// Sets what login(1) sets, and systemd for `User=`: libraries look for their files and
-    /// caches there, and could not read those of root.
-    fn enter_environment(&self) -> Result<(), IdentityError> {
+    /// What login(1) sets, and systemd for `User=`: libraries look for their files and caches
+    /// there, and could not read those of root.
+    fn environment(&self) -> Variables {
         let name = OsStr::from_bytes(self.name.as_bytes());
-        let variables = [
-            ("HOME", self.home.as_os_str()),
-            ("USER", name),
-            ("LOGNAME", name),
-        ];
-        Python::attach(|py| environment::set(py, &variables))
-            .map_err(|error| IdentityError::Refused(io::Error::other(error)))
+        vec![
+            ("HOME", self.home.clone().into_os_string()),
+            ("USER", name.to_owned()),
+            ("LOGNAME", name.to_owned()),
+        ]
     }
 }
 

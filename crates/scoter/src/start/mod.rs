@@ -1,6 +1,7 @@
 //! What is done before anything is served: names looked up, sockets bound, privileges given
 //! up.
 
+mod error;
 mod identity;
 mod pid_file;
 mod reach;
@@ -12,21 +13,21 @@ use tracing::warn;
 
 use crate::config::{Options, Settings};
 use crate::control::ControlListener;
-use crate::failure::Failure;
 use crate::net::Listener;
 use crate::program::Program;
 
-pub(crate) use identity::IdentityError;
+pub(crate) use error::StartError;
 pub(crate) use pid_file::PidFile;
-pub(crate) use reach::OutOfReach;
 
-use identity::Identity;
+use identity::{Identity, Variables};
 
 /// What a server has before its first worker.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) control: Option<ControlListener>,
+    /// What the environment of `--user` is to have.
+    pub(crate) variables: Variables,
 }
 
 /// A start that is to be made.
@@ -42,25 +43,23 @@ impl Start<'_> {
     ///
     /// # Errors
     ///
-    /// [`Failure`] says what could not be had. No socket is left behind.
-    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+    /// [`StartError`] says what could not be had. No socket is left behind.
+    pub(crate) fn open(&self) -> Result<Opened, StartError> {
         let identity = self.prepare()?;
-        let opened = sockets::open(self.options, &identity)?;
-        if let Err(error) = identity.assume() {
-            opened.close();
-            return Err(error.into());
-        }
+        let mut opened = sockets::open(self.options, &identity)?;
+        opened.variables = identity.assume().inspect_err(|_| opened.close())?;
         opened.warn_of_what_stays(&identity.user_name());
         Ok(opened)
     }
 
     /// Finds out whether [`Start::open`] would succeed, without binding anything: a running
-    /// server may have the sockets. Becomes `--user` as well.
+    /// server may have the sockets. Becomes `--user` as well, and returns the environment
+    /// variables that belong to it.
     ///
     /// # Errors
     ///
     /// As [`Start::open`].
-    pub(crate) fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<Variables, StartError> {
         let identity = self.prepare()?;
         sockets::check(self.options, &identity)?;
         Ok(identity.assume()?)
@@ -72,8 +71,8 @@ impl Start<'_> {
     ///
     /// # Errors
     ///
-    /// [`Failure`] names what does not exist, or cannot be written.
-    pub(crate) fn check_takeover(&self) -> Result<(), Failure> {
+    /// [`StartError`] names what does not exist, or cannot be written.
+    pub(crate) fn check_takeover(&self) -> Result<(), StartError> {
         sockets::permissions(self.options)?;
         Identity::look_up(self.options)?;
         if self.options.no_master {
@@ -82,7 +81,7 @@ impl Start<'_> {
         PidFile::check(self.options.pid_file.as_deref())
     }
 
-    fn prepare(&self) -> Result<Identity, Failure> {
+    fn prepare(&self) -> Result<Identity, StartError> {
         if let Some(umask) = self.options.umask {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask.0));
         }

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use tracing::warn;
 
-use crate::failure::Failure;
+use super::error::StartError;
 use crate::sys::process_stat::ProcessStat;
 
 /// A file with the master's process ID, removed when the master ends.
@@ -32,8 +32,8 @@ impl PidFile {
     ///
     /// # Errors
     ///
-    /// [`Failure::PidFile`] names the file.
-    pub(crate) fn write(path: Option<&Path>) -> Result<Self, Failure> {
+    /// [`StartError::PidFile`] names the file.
+    pub(crate) fn write(path: Option<&Path>) -> Result<Self, StartError> {
         let Some(path) = path else {
             return Ok(Self(None));
         };
@@ -62,16 +62,16 @@ impl PidFile {
     ///
     /// # Errors
     ///
-    /// [`Failure::PidFile`] names the file.
-    pub(crate) fn check(path: Option<&Path>) -> Result<(), Failure> {
+    /// [`StartError::PidFile`] names the file.
+    pub(crate) fn check(path: Option<&Path>) -> Result<(), StartError> {
         path.map_or(Ok(()), |path| {
             check(path).map_err(|error| failure(path, error))
         })
     }
 }
 
-fn failure(path: &Path, error: io::Error) -> Failure {
-    Failure::PidFile {
+fn failure(path: &Path, error: io::Error) -> StartError {
+    StartError::PidFile {
         path: path.to_owned(),
         error,
     }

@@ -10,8 +10,8 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::Start;
+use super::error::StartError;
 use super::identity::Identity;
-use crate::failure::Failure;
 use crate::log::AccessLogTo;
 
 /// A path that the configuration names, and what the server does with it.
@@ -112,7 +112,7 @@ impl Purpose {
 /// # Errors
 ///
 /// [`OutOfReach`] names the user, the path, and the first folder that the user may not enter.
-pub(super) fn check(start: &Start<'_>, identity: &Identity) -> Result<(), Failure> {
+pub(super) fn check(start: &Start<'_>, identity: &Identity) -> Result<(), StartError> {
     let needs = needs(start);
     let user = identity.user_name();
     let obstacles = identity.attempt(|| {

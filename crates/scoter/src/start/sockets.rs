@@ -7,18 +7,18 @@ use nix::unistd::Uid;
 use tracing::warn;
 
 use super::Opened;
+use super::error::StartError;
 use super::identity::Identity;
 use crate::config::Options;
 use crate::control::{ControlListener, ControlLocation};
-use crate::failure::Failure;
 use crate::net::{self, AllowList, BindError, LONGEST_PATH, Listener, Permissions};
 
 /// Opens all of them, or none.
 ///
 /// # Errors
 ///
-/// [`Failure`] names the socket that could not be had.
-pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Failure> {
+/// [`StartError`] names the socket that could not be had.
+pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, StartError> {
     let (user, group) = identity.owner();
     let settings = net::Settings {
         permissions: permissions(options)?.or_owned_by(user, group),
@@ -28,6 +28,7 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Fai
     let mut opened = Opened {
         listeners: Vec::new(),
         control: None,
+        variables: Vec::new(),
     };
     match fill(&mut opened, options, &settings, user) {
         Ok(()) => Ok(opened),
@@ -44,7 +45,7 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Fai
 /// # Errors
 ///
 /// As [`open`].
-pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), Failure> {
+pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), StartError> {
     let (user, group) = identity.owner();
     let settings = net::Settings {
         permissions: permissions(options)?.or_owned_by(user, group),
@@ -54,11 +55,11 @@ pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), Failur
     for (index, address) in options.bind.iter().enumerate() {
         Listener::check(address, &settings)?;
         if options.bind[..index].contains(address) && !address.is_any_port() {
-            return Err(Failure::Repeated(address.to_string()));
+            return Err(StartError::Repeated(address.to_string()));
         }
     }
     if options.bind.is_empty() && activated().is_empty() {
-        return Err(Failure::NoAddress);
+        return Err(StartError::NoAddress);
     }
     let control = options.control.path(&options.bind);
     match control.filter(|path| !options.no_master && !is_too_long(options, path)) {
@@ -77,7 +78,7 @@ fn fill(
     options: &Options,
     settings: &net::Settings,
     user: Option<Uid>,
-) -> Result<(), Failure> {
+) -> Result<(), StartError> {
     let listeners = &mut opened.listeners;
     for address in &options.bind {
         listeners.push(Listener::bind(address, settings)?);
@@ -87,7 +88,7 @@ fn fill(
         listeners.push(listener.map_err(BindError::from)?);
     }
     if listeners.is_empty() {
-        return Err(Failure::NoAddress);
+        return Err(StartError::NoAddress);
     }
     if options.no_master {
         return Ok(());
@@ -113,8 +114,8 @@ fn fill(
 ///
 /// # Errors
 ///
-/// [`Failure::Bind`] where there is no such user or group.
-pub(super) fn permissions(options: &Options) -> Result<Permissions, Failure> {
+/// [`StartError::Bind`] where there is no such user or group.
+pub(super) fn permissions(options: &Options) -> Result<Permissions, StartError> {
     let owner = options.socket_owner.as_deref();
     let group = options.socket_group.as_deref();
     Ok(Permissions::new(options.socket_mode.0, owner, group).map_err(BindError::from)?)

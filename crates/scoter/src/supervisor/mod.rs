@@ -18,16 +18,17 @@ mod upgrade;
 mod worker;
 
 use std::ffi::OsString;
+use std::io;
 
-use nix::sys::signal::SigSet;
 use rustix::thread::set_name;
 use tokio::runtime::Builder;
 use tracing::info;
 
 use crate::config::{Options, Settings};
-use crate::failure::Failure;
 use crate::program::Program;
-use crate::start::{PidFile, Start};
+use crate::start::Opened;
+
+pub(crate) use upgrade::{State, resumed};
 
 use configuration::Loaded;
 use runtime::Runtime;
@@ -36,32 +37,15 @@ use runtime::Runtime;
 ///
 /// # Errors
 ///
-/// [`Failure`] says why it could not start.
+/// Those of the system, when it has no descriptors or processes to give.
 pub(crate) fn run(
     program: Program,
     arguments: Vec<OsString>,
     settings: Settings,
     options: Options,
-) -> Result<u8, Failure> {
-    // Until there are handlers a signal waits: its default would end the process, with
-    // sockets left behind.
-    let _ = SigSet::all().thread_block();
-    let mut resumed = upgrade::resumed()?;
-    let opened = match &mut resumed {
-        Some(state) => state.opened(&options)?,
-        None => Start {
-            program: &program,
-            settings: &settings,
-            options: &options,
-        }
-        .open()?,
-    };
-    let path = options.pid_file.as_deref();
-    let _pid_file = if resumed.is_some() {
-        PidFile::keep(path)
-    } else {
-        PidFile::write(path).inspect_err(|_| opened.close())?
-    };
+    opened: Opened,
+    resumed: Option<State>,
+) -> io::Result<u8> {
     let _ = set_name(c"scoter-master");
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -33,7 +33,6 @@ use super::touch::Watch;
 use super::upgrade::State;
 use super::worker::Worker;
 use super::{measure, notices};
-use crate::cli::banner;
 use crate::config::{Change, Options, Settings};
 use crate::control::{
     self, ControlListener, Order as Ordered, ReloadError, ReloadStatus, Reloaded, Scaled, Totals,
@@ -162,7 +161,6 @@ impl Runtime {
                 self.perform_all();
             }
             None => {
-                banner::announce(&self.listeners);
                 self.handle(Event::Start);
             }
         }

@@ -25,19 +25,18 @@ use super::runtime::Runtime;
 use super::worker::Worker;
 use crate::config::{Options, Settings};
 use crate::control::{ControlListener, ReloadStatus, Totals};
-use crate::failure::Failure;
 use crate::ipc::channel::Line;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::net::{AllowList, BindError, Description, Listener};
 use crate::program::SearchPath;
 use crate::program::{Program, RESUME};
-use crate::start::Opened;
+use crate::start::{Opened, StartError};
 use crate::sys::file_limit;
 use crate::sys::process::own;
 
 /// What one release leaves to the next. Fields may come, with a default, but not go.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct State {
+pub(crate) struct State {
     supervisor: core::State,
     started_at: Timestamp,
     gone: Totals,
@@ -81,7 +80,7 @@ struct WorkerState {
 /// # Errors
 ///
 /// Those of reading it; the workers of the earlier release then end by themselves.
-pub(super) fn resumed() -> io::Result<Option<State>> {
+pub(crate) fn resumed() -> io::Result<Option<State>> {
     let Some(number) = env::var_os(RESUME) else {
         return Ok(None);
     };
@@ -102,8 +101,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`Failure`] for a descriptor that is not what it should be.
-    pub(super) fn opened(&mut self, options: &Options) -> Result<Opened, Failure> {
+    /// [`StartError`] for a descriptor that is not what it should be.
+    pub(crate) fn opened(&mut self, options: &Options) -> Result<Opened, StartError> {
         let allow = AllowList::new(options.allow.clone());
         let mut listeners = Vec::new();
         for (number, description) in self.listeners.drain(..) {
@@ -114,7 +113,11 @@ impl State {
             Some((number, path)) => Some(ControlListener::from_fd(own(number)?, &path)?),
             None => None,
         };
-        Ok(Opened { listeners, control })
+        Ok(Opened {
+            listeners,
+            control,
+            variables: Vec::new(),
+        })
     }
 }
 

@@ -14,7 +14,6 @@ use tracing::{error, info};
 use wsgi_environ::{ForwardedProto, ServerInfo};
 
 use super::dispositions::Dispositions;
-use crate::cli::banner;
 use crate::config::Options;
 use crate::failure::Failure;
 use crate::ipc::channel::FromWorker;
@@ -24,7 +23,7 @@ use crate::net::{Address, Listener, SocketFile};
 use crate::python::application::Loaded;
 use crate::python::child_processes::Deadline;
 use crate::python::hooks::{Event, run_hooks};
-use crate::python::interpreter::{self, SignalWakeups, traceback};
+use crate::python::interpreter::{self, SignalWakeups};
 use crate::python::signal_handlers;
 use crate::python::start_watch::{StartWatch, Step, too_late};
 use crate::sys::file_limit;
@@ -69,7 +68,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
         preloaded,
     } = context;
     signals::block();
-    signal_handlers::share(py).map_err(python(py))?;
+    signal_handlers::share(py).map_err(Failure::python(py))?;
     let listeners = listeners.into_iter().map(Listener::secured).collect();
     log::start_thread()?;
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
@@ -140,7 +139,7 @@ impl Worker<'_> {
         run_hooks(py, Event::WorkerStart)?;
         dispositions.restore();
 
-        let wakeups = SignalWakeups::install(py).map_err(python(py))?;
+        let wakeups = SignalWakeups::install(py).map_err(Failure::python(py))?;
         let service = Service {
             application: loaded.application.clone_ref(py),
             server: self.server_info(),
@@ -155,12 +154,12 @@ impl Worker<'_> {
         file_limit::check(slots(self.options))?;
         let slots = self
             .make_slots(py, &service, &wakeups)
-            .map_err(python(py))?;
-        let threads = start_threads(py, slots.len() - 1).map_err(python(py))?;
+            .map_err(Failure::python(py))?;
+        let threads = start_threads(py, slots.len() - 1).map_err(Failure::python(py))?;
         // First, for the master may have an end in mind as soon as it hears of it.
         self.shared.begin_serving();
-        self.announce(py, &loaded, import_time);
-        run_slots(py, slots, threads).map_err(python(py))?;
+        self.announce(&loaded, import_time);
+        run_slots(py, slots, threads).map_err(Failure::python(py))?;
         py.detach(|| self.shared.wait_for_responses());
         Ok(wakeups)
     }
@@ -221,11 +220,9 @@ impl Worker<'_> {
         }
     }
 
-    fn announce(&self, py: Python<'_>, loaded: &Loaded, import_time: Duration) {
+    fn announce(&self, loaded: &Loaded, import_time: Duration) {
         let import_ms = u64::try_from(import_time.as_millis()).unwrap_or(u64::MAX);
         if let MasterLink::None = self.shared.master {
-            let listeners = &self.shared.listeners;
-            py.detach(|| banner::announce(listeners));
             info!(name = loaded.name, import_ms, "application loaded");
             info!(threads = self.options.threads, "ready");
         }
@@ -318,10 +315,6 @@ fn run_slots(py: Python<'_>, slots: Vec<Slot>, threads: Vec<SlotThread<'_>>) -> 
 
 fn slots(options: &Options) -> usize {
     usize::from(options.threads)
-}
-
-fn python(py: Python<'_>) -> impl Fn(PyErr) -> Failure {
-    move |error| Failure::Python(traceback(py, &error))
 }
 
 /// What is left of `--graceful-timeout` for exit handlers when threads do not end.

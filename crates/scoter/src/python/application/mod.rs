@@ -4,52 +4,46 @@ mod environments;
 mod interface;
 mod source;
 
-use std::convert::Infallible;
-use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use thiserror::Error;
 
-use crate::config::{Options, working_directory};
-use crate::failure::Failure;
+use crate::config::{Options, Source, Target, working_directory};
 use crate::python::forked_child;
 use crate::python::interpreter::traceback;
 use interface::{Interface, Misfit, judge};
-use source::Source;
 
-/// What `APP` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    source: Source,
-    /// The attribute to use, perhaps dotted; without it the usual names are tried.
-    callable: Option<String>,
+/// Why no application could be loaded.
+#[derive(Debug, Error)]
+pub(crate) enum ApplicationError {
+    /// `--chdir`.
+    #[error("cannot change to {}: {error}\nhint: --chdir names a directory", path.display())]
+    Chdir { path: PathBuf, error: io::Error },
+    /// The working directory.
+    #[error(
+        "the working directory {} cannot be used: {error}\nhint: it has been deleted, perhaps; \
+         --chdir names another", path.display()
+    )]
+    Directory { path: PathBuf, error: io::Error },
+    /// The application itself.
+    #[error("cannot load the application: {0}")]
+    Load(#[from] LoadError),
+    /// Python.
+    #[error("cannot start{0}")]
+    Python(String),
 }
 
-impl FromStr for Target {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        let (source, callable) = match text.rsplit_once(':') {
-            Some((source, callable)) => (source, Some(callable.to_owned())),
-            None => (text, None),
-        };
-        Ok(Self {
-            source: Source::from(source),
-            callable,
-        })
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)?;
-        match &self.callable {
-            Some(callable) => write!(f, ":{callable}"),
-            None => Ok(()),
+impl ApplicationError {
+    /// The exit code of a process that ends for it.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Chdir { .. } | Self::Directory { .. } => 2,
+            Self::Load(_) => 3,
+            Self::Python(_) => 1,
         }
     }
 }
@@ -152,15 +146,15 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// [`Failure`] says what was looked for, and where.
-    pub(crate) fn load(py: Python<'_>, options: &Options) -> Result<Self, Failure> {
+    /// [`ApplicationError`] says what was looked for, and where.
+    pub(crate) fn load(py: Python<'_>, options: &Options) -> Result<Self, ApplicationError> {
         if let Some(path) = &options.chdir {
-            std::env::set_current_dir(path).map_err(|error| Failure::Chdir {
+            std::env::set_current_dir(path).map_err(|error| ApplicationError::Chdir {
                 path: path.clone(),
                 error,
             })?;
         }
-        let here = std::env::current_dir().map_err(|error| Failure::Directory {
+        let here = std::env::current_dir().map_err(|error| ApplicationError::Directory {
             path: working_directory().to_owned(),
             error,
         })?;
@@ -168,7 +162,7 @@ impl Loaded {
             .chain(options.pythonpath.iter().rev().map(|path| here.join(path)));
         for directory in directories {
             prepend_to_path(py, &directory)
-                .map_err(|error| Failure::Python(traceback(py, &error)))?;
+                .map_err(|error| ApplicationError::Python(traceback(py, &error)))?;
         }
         let kind = if options.factory {
             Kind::Factory
@@ -180,22 +174,6 @@ impl Loaded {
 }
 
 impl Target {
-    /// The same application, with a relative file resolved against `folder`.
-    pub(crate) fn relocated(self, folder: &Path) -> Self {
-        Self {
-            source: self.source.relocated(folder),
-            ..self
-        }
-    }
-
-    /// Its file, where it is named by one.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        match &self.source {
-            Source::File(path) => Some(path),
-            Source::Module(_) => None,
-        }
-    }
-
     /// Imports the application.
     ///
     /// # Errors
@@ -354,30 +332,5 @@ fn what_there_is(module: &Bound<'_, PyModule>, module_name: &str) -> String {
             names.join(", "),
             names[0]
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modules_and_files_are_told_apart() {
-        for (text, source, callable) in [
-            ("site.wsgi", Source::Module("site.wsgi".into()), None),
-            ("site:app", Source::Module("site".into()), Some("app")),
-            ("app.py", Source::File("app.py".into()), None),
-            (
-                "/srv/app.py:main",
-                Source::File("/srv/app.py".into()),
-                Some("main"),
-            ),
-            ("./wsgi", Source::File("./wsgi".into()), None),
-        ] {
-            let target: Target = text.parse().unwrap();
-            assert_eq!(target.source, source, "{text}");
-            assert_eq!(target.callable.as_deref(), callable, "{text}");
-            assert_eq!(target.to_string(), text);
-        }
     }
 }

@@ -1,53 +1,18 @@
 //! Where an application comes from: a module, or a file. Which of them a name means, and what
 //! a file is called as a module.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{LoadError, environments, prepend_to_path};
+use crate::config::Source;
 use crate::python::forked_child;
 use crate::python::interpreter::traceback;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
-    /// A module on `sys.path`; or else a file of exactly this name in the working directory.
-    Module(String),
-    /// A file, whatever its name.
-    File(PathBuf),
-}
-
-impl From<&str> for Source {
-    fn from(text: &str) -> Self {
-        if text.ends_with(".py") || text.contains('/') {
-            Self::File(PathBuf::from(text))
-        } else {
-            Self::Module(text.to_owned())
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Module(name) => f.write_str(name),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
 impl Source {
-    /// The same, with a relative file resolved against `folder`.
-    pub(super) fn relocated(self, folder: &Path) -> Self {
-        match self {
-            Self::File(path) => Self::File(folder.join(path)),
-            module @ Self::Module(_) => module,
-        }
-    }
-
     /// Imports it.
     ///
     /// # Errors

@@ -1,0 +1,71 @@
+//! `scoter check`: a start without serving.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use crate::config::Options;
+use crate::failure::Failure;
+use crate::log;
+use crate::python::application::Loaded;
+use crate::python::environment;
+use crate::python::interpreter::run_exit_handlers;
+use crate::python::start_watch::{StartWatch, too_late};
+use crate::start::Start;
+use crate::sys::fork;
+use crate::sys::process::exit_now;
+
+/// What `scoter check` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The options only.
+    Configuration,
+    /// The options and the application.
+    Everything,
+}
+
+/// Does what a start does before it serves, except binding sockets, which a running server may
+/// hold. Ends the process: the application may have started threads that never end.
+pub(super) fn run(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
+    let checked = match extent {
+        Extent::Configuration => start
+            .check_takeover()
+            .map(|()| "the configuration is fine")
+            .map_err(Failure::from),
+        Extent::Everything => {
+            everything(py, start).map(|()| "configuration and application are fine")
+        }
+    };
+    let code = match checked {
+        Ok(message) => u8::from(writeln!(io::stdout(), "{message}").is_err()),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            error.exit_code()
+        }
+    };
+    run_exit_handlers(py, THREADS_TIME);
+    exit_now(code)
+}
+
+fn everything(py: Python<'_>, start: &Start<'_>) -> Result<(), Failure> {
+    let variables = start.check()?;
+    environment::set(py, &variables).map_err(Failure::python(py))?;
+    fork::watch()?;
+    load(py, start.options)?;
+    Ok(())
+}
+
+/// Loads the application within `--start-timeout`, as a start does.
+fn load(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
+    log::init(options.log_level, options.log_format);
+    let _watch = StartWatch::post(py, options.start_timeout.0, |doing| {
+        let failed = too_late(doing);
+        let _ = writeln!(io::stderr(), "error: {}", failed.message);
+        exit_now(failed.code)
+    });
+    Ok(Loaded::load(py, options)?)
+}
+
+/// How long a check waits for threads of the application to end.
+const THREADS_TIME: Duration = Duration::from_secs(1);

@@ -1,0 +1,51 @@
+//! Why a server cannot be started.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::identity::IdentityError;
+use super::reach::OutOfReach;
+use crate::control::ControlError;
+use crate::net::BindError;
+
+/// What is wrong before there is a process to serve.
+#[derive(Debug, Error)]
+pub(crate) enum StartError {
+    /// A socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// There is nothing to listen on.
+    #[error("there is no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
+    NoAddress,
+    /// The second one finds the first one in its way.
+    #[error("cannot listen on {0} twice\nhint: name it once")]
+    Repeated(String),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// `--user` and `--group`.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A path that `--user` does not get at.
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
+    /// `--pid-file`.
+    #[error("cannot write --pid-file {}: {error}", path.display())]
+    PidFile { path: PathBuf, error: io::Error },
+    /// The system.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+impl StartError {
+    /// The exit code of a process that ends for it.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::System(_) => 1,
+            Self::OutOfReach(obstacle) => obstacle.exit_code(),
+            _ => 2,
+        }
+    }
+}
