@@ -10,7 +10,7 @@ use crate::log::OpenError;
 use crate::net::BindError;
 use crate::python::application::ApplicationError;
 use crate::python::hooks::HookError;
-use crate::python::interpreter::traceback;
+use crate::python::traceback::traceback;
 use crate::start::StartError;
 
 /// What ended a start. The exit code says whose turn it is.

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::log;
 use crate::python::application::Loaded;
 use crate::python::environment;
-use crate::python::interpreter::run_exit_handlers;
+use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::start_watch::{StartWatch, too_late};
 use crate::start::Start;
 use crate::sys::fork;

@@ -16,7 +16,7 @@ use crate::log;
 use crate::program::{Program, SUPERVISION};
 use crate::python::environment;
 use crate::python::faulthandler::describe_crashes_in;
-use crate::python::interpreter::watch_forks;
+use crate::python::fork_hooks::watch_forks;
 use crate::python::signal_handlers;
 use crate::start::{Opened, PidFile, Start};
 use crate::supervisor;

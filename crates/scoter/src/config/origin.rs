@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::load::json::path;
+use super::os_text::path;
 
 /// The source of an option's value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

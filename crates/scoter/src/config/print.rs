@@ -5,9 +5,9 @@ use std::fmt::{self, Write as _};
 
 use toml_writer::{TomlStringBuilder, WriteTomlValue};
 
-use super::load::settings::{Setting, Settings};
 use super::opt::Arity;
 use super::origin::Origin;
+use super::settings::{Setting, Settings};
 
 impl Settings {
     /// All options as a file for `--config`, which gives the same values again.

@@ -6,9 +6,9 @@ use ipnet::IpNet;
 
 use super::error::Problem;
 use super::from_text::FromText;
-use super::load::read::{Reader, within};
-use super::load::settings::Settings;
 use super::opt::{Arity, Change, Opt, dashed, options};
+use super::read::{Reader, within};
+use super::settings::Settings;
 use super::target::Target;
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};

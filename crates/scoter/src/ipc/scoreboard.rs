@@ -15,6 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::request_head::{Param, RequestHead};
 use crate::sys::fork::Own;
 
 /// A worker's scoreboard.
@@ -75,6 +76,17 @@ pub(crate) struct Label<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) uri: &'a [u8],
     pub(crate) request_id: &'a [u8],
+}
+
+impl<'a> Label<'a> {
+    /// The request as people know it.
+    pub(crate) fn of(head: &'a RequestHead) -> Self {
+        Self {
+            method: head.param(Param::Method).unwrap_or_default(),
+            uri: head.uri().unwrap_or_default(),
+            request_id: head.request_id.as_bytes(),
+        }
+    }
 }
 
 /// A cell at some moment.

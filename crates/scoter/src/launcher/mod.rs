@@ -36,12 +36,14 @@ use crate::log::{self, ProcessRole};
 use crate::net::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::python::application::Loaded;
 use crate::python::child_processes::{Deadline, terminate_children};
+use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::faulthandler::describe_crashes_in;
+use crate::python::fork_hooks::{watch_forks, watch_hooks_of_forks};
 use crate::python::hooks::set_worker_id;
-use crate::python::interpreter::{self, traceback};
 use crate::python::search_path;
 use crate::python::signal_handlers;
 use crate::python::start_watch::{StartWatch, too_late};
+use crate::python::traceback::traceback;
 use crate::sys::descriptors::{fill_standard_streams, move_up, watch_for_ever};
 use crate::sys::file_limit;
 use crate::sys::fork::{self, Own};
@@ -80,7 +82,7 @@ fn take_line() -> io::Result<Line> {
 /// Learns what to launch, and loads it if it is to be shared. `None`: the master has gone.
 fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     let _ = set_name(c"scoter-launcher");
-    interpreter::watch_forks(py).map_err(Failure::python(py))?;
+    watch_forks(py).map_err(Failure::python(py))?;
     fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
         ACTED_ON.into_iter().for_each(survive);
     });
@@ -133,7 +135,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
         lookout.relieve();
         prepared.preloaded = Some(loaded?);
     }
-    interpreter::watch_hooks_of_forks(py).map_err(&python)?;
+    watch_hooks_of_forks(py).map_err(&python)?;
     Ok(Some(prepared))
 }
 
@@ -327,7 +329,7 @@ impl Launcher {
         }
         if self.given.preloaded.is_some() {
             let deadline = Deadline::set(py, EXIT_PATIENCE);
-            interpreter::run_exit_handlers(py, EXIT_PATIENCE);
+            run_exit_handlers(py, EXIT_PATIENCE);
             drop(deadline);
             terminate_children();
         }

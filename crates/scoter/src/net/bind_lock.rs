@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::socket_file::Folder;
+use super::folder::Folder;
 
 /// Keeps other starts from looking for a stale socket at the same path, and a stop from removing
 /// its own, until it is dropped: two that found the same one would each replace or remove it, the

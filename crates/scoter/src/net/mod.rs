@@ -4,6 +4,7 @@ mod address;
 mod allow;
 mod bind_lock;
 mod creator;
+mod folder;
 mod inherited;
 mod socket_file;
 mod tcp;

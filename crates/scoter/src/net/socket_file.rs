@@ -4,80 +4,21 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::Permissions as Mode;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{Gid, Group, Uid, User};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{
-    Access, AtFlags, CWD, FileType, OFlags, Stat, StatxFlags, accessat, chownat, fstat, openat,
-    statat, statx, unlinkat,
-};
+use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat, StatxFlags, chownat, fstat, openat, statx};
 use rustix::io::Errno;
-use rustix::net::{SocketAddrUnix, connect};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
 use super::bind_lock::{BindLock, Unlocked};
-use super::unix::stream_socket;
-
-/// The folder of a path, open: whoever exchanges it, or puts a link in its place, has no say in
-/// what happens in it.
-#[derive(Debug)]
-pub(super) struct Folder {
-    fd: OwnedFd,
-    path: PathBuf,
-}
-
-impl Folder {
-    /// Opens the folder of `path`, which is absolute.
-    pub(super) fn of(path: &Path) -> Result<Self, Errno> {
-        let parent = path.parent().unwrap_or_else(|| Path::new("/"));
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self {
-            fd: openat(CWD, parent, flags, rustix::fs::Mode::empty())?,
-            path: path.to_owned(),
-        })
-    }
-
-    /// The path that it was opened for.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The name of that path in the folder.
-    pub(super) fn name(&self) -> &OsStr {
-        self.path.file_name().unwrap_or_default()
-    }
-
-    /// What has that name, itself and not what it may link to.
-    pub(super) fn look(&self) -> Result<Option<Stat>, Errno> {
-        match statat(&self.fd, self.name(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) => Ok(Some(found)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// Whether names can be made and taken away in it.
-    pub(super) fn require_writable(&self) -> Result<(), Errno> {
-        let rights = Access::WRITE_OK | Access::EXEC_OK;
-        accessat(&self.fd, ".", rights, AtFlags::EACCESS)
-    }
-
-    /// Takes that name away.
-    pub(super) fn unlink(&self) -> Result<(), Errno> {
-        unlinkat(&self.fd, self.name(), AtFlags::empty())
-    }
-}
-
-impl AsFd for Folder {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
+use super::folder::Folder;
 
 /// When a file was created: seconds and nanoseconds (statx(2), stx_btime).
 type Birth = (i64, u32);
@@ -299,6 +240,12 @@ impl OpenFile {
 /// How long the end of a server waits for a start at the same path. Most of what the event loop
 /// does waits with it.
 const UNLINK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// A Unix socket that does not block.
+pub(super) fn stream_socket() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
 
 #[cfg(test)]
 mod tests {

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
 use rustix::fs::FileType;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
-};
+use rustix::net::{SocketAddrUnix, bind, connect, listen};
 
 use super::bind_lock::{BindLock, LOCK_PATIENCE, Unlocked};
 use super::creator::{Creator, ModeOfFiles};
+use super::folder::Folder;
 use super::reason;
-use super::socket_file::{Folder, OpenFile, SocketFile};
+use super::socket_file::{OpenFile, SocketFile, stream_socket};
 
 /// Who may connect to a Unix socket.
 #[derive(Debug, Clone, Copy)]
@@ -225,11 +224,6 @@ pub(super) fn bind_abstract(name: &str, backlog: i32) -> Result<OwnedFd, UnixErr
             error: reason(errno),
         },
     })
-}
-
-pub(super) fn stream_socket() -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
 }
 
 /// Removes a socket that nobody answers on: its server was killed before it could do so.

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 
-use super::interpreter::run_exit_handlers;
+use crate::python::exit_handlers::run_exit_handlers;
 use crate::sys::fork;
 use crate::sys::process::{exit_now, raise_here, reset};
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tracing::error;
 
 use crate::python::forked_child;
-use crate::python::interpreter::traceback;
+use crate::python::traceback::traceback;
 
 /// When hooks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use tracing::error;
 
-use crate::python::interpreter::{signals_of, traceback};
+use crate::python::signal_wakeups::signals_of;
+use crate::python::traceback::traceback;
 use crate::sys::fork;
 use crate::sys::process::Disposition;
 use crate::sys::signals::{ACTED_ON, Signal, name_of};

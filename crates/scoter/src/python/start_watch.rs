@@ -13,8 +13,8 @@ use tracing::{debug, warn};
 
 use crate::ipc::channel::Failed;
 use crate::python::exception::PythonThread;
-use crate::python::interpreter::traceback;
 use crate::python::stacks::{LastResort, Place, answer_of, of_all_threads};
+use crate::python::traceback::traceback;
 
 /// What a start is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use wsgi_environ::{ContentLength, Method, RequestError};
 
 use self::index::Index;
 use self::request_start::time_since_epoch;
-use crate::ipc::scoreboard::Label;
 
 pub(crate) use self::missing_vars::MissingVars;
 pub(crate) use self::request_id::{RequestId, RequestIds};
@@ -138,15 +137,6 @@ impl RequestHead {
         }
     }
 
-    /// The request as people know it.
-    pub(crate) fn label(&self) -> Label<'_> {
-        Label {
-            method: self.param(Param::Method).unwrap_or_default(),
-            uri: self.uri().unwrap_or_default(),
-            request_id: self.request_id.as_bytes(),
-        }
-    }
-
     /// How long ago the front end passed the request on, if it says so credibly:
     /// `HTTP_X_REQUEST_START`, as nginx-conf sends it.
     pub(crate) fn front_end_age(&self) -> Option<Duration> {
@@ -216,6 +206,6 @@ mod tests {
             ("REQUEST_METHOD", "HEAD"),
         ]);
         assert_eq!(head.kind(), Method::Head);
-        assert_eq!(head.label().uri, b"/path");
+        assert_eq!(head.uri(), Some(&b"/path"[..]));
     }
 }

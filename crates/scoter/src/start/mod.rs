@@ -86,8 +86,10 @@ impl Start<'_> {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask.0));
         }
         let identity = Identity::of(self.options)?;
-        reach::check(self, &identity)?;
-        Ok(identity)
+        match reach::check(self, &identity)? {
+            Some(obstacle) => Err(obstacle.into()),
+            None => Ok(identity),
+        }
     }
 }
 

@@ -10,8 +10,7 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::Start;
-use super::error::StartError;
-use super::identity::Identity;
+use super::identity::{Identity, IdentityError};
 use crate::log::AccessLogTo;
 
 /// A path that the configuration names, and what the server does with it.
@@ -109,10 +108,15 @@ impl Purpose {
 
 /// Makes sure that the server will get at what it needs. What it can do without is only said.
 ///
+/// Returns the first thing that it cannot do without.
+///
 /// # Errors
 ///
-/// [`OutOfReach`] names the user, the path, and the first folder that the user may not enter.
-pub(super) fn check(start: &Start<'_>, identity: &Identity) -> Result<(), StartError> {
+/// [`IdentityError::Refused`] where the system does not let it be tried.
+pub(super) fn check(
+    start: &Start<'_>,
+    identity: &Identity,
+) -> Result<Option<OutOfReach>, IdentityError> {
     let needs = needs(start);
     let user = identity.user_name();
     let obstacles = identity.attempt(|| {
@@ -121,7 +125,7 @@ pub(super) fn check(start: &Start<'_>, identity: &Identity) -> Result<(), StartE
     })?;
     for (need, obstacle) in needs.iter().zip(obstacles) {
         match (obstacle, need.consequence) {
-            (Some(obstacle), Consequence::Fatal(_)) => return Err(obstacle.into()),
+            (Some(obstacle), Consequence::Fatal(_)) => return Ok(Some(obstacle)),
             (Some(obstacle), Consequence::Without(consequence)) => {
                 let OutOfReach { user, reason, .. } = obstacle;
                 let (what, path) = (need.what, need.path.display());
@@ -130,7 +134,7 @@ pub(super) fn check(start: &Start<'_>, identity: &Identity) -> Result<(), StartE
             (None, _) => {}
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn needs(start: &Start<'_>) -> Vec<Need> {

@@ -22,9 +22,10 @@ use crate::log::{self, AccessLog};
 use crate::net::{Address, Listener, SocketFile};
 use crate::python::application::Loaded;
 use crate::python::child_processes::Deadline;
+use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::hooks::{Event, run_hooks};
-use crate::python::interpreter::{self, SignalWakeups};
 use crate::python::signal_handlers;
+use crate::python::signal_wakeups::SignalWakeups;
 use crate::python::start_watch::{StartWatch, Step, too_late};
 use crate::sys::file_limit;
 use crate::sys::process::exit_now;
@@ -107,7 +108,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     let spent = shared.stop.begun_for().unwrap_or_default();
     let left = timeout.saturating_sub(spent + EXIT_HANDLERS_TIME);
     let deadline = Deadline::set(py, left);
-    interpreter::run_exit_handlers(py, left);
+    run_exit_handlers(py, left);
     drop(deadline);
     // The interpreter's teardown and daemon threads get in each other's way.
     exit_now(0)

@@ -12,7 +12,7 @@ use wsgi_environ::{
 
 use crate::log;
 use crate::python::forked_child;
-use crate::python::interpreter::traceback;
+use crate::python::traceback::traceback;
 use crate::worker::slot::Service;
 
 /// Sends the application a GET for `path`, which is percent-encoded and may have a query.

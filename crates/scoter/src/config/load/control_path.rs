@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use super::settings::{Setting, Settings};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::from_text::FromText;
+use crate::config::settings::{Setting, Settings};
 use crate::config::sources::arguments::Arguments;
 use crate::config::sources::process_env::ProcessEnv;
 use crate::config::sources::{environment, file};

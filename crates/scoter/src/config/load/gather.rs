@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::settings::Settings;
 use crate::config::error::{ConfigError, Problem};
+use crate::config::settings::Settings;
 use crate::config::sources::arguments::Arguments;
 use crate::config::sources::process_env::ProcessEnv;
 use crate::config::sources::working_directory::{self, working_directory};

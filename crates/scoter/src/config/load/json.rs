@@ -1,13 +1,13 @@
 //! Settings on their way from one process of scoter to another.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::settings::{Setting, Settings};
 use crate::config::origin::Origin;
+use crate::config::os_text::OsText;
+use crate::config::settings::{Setting, Settings};
 use crate::config::table::TABLE;
 
 /// The text is not what [`Settings::to_json`] writes.
@@ -20,7 +20,7 @@ impl Settings {
     pub(crate) fn to_json(&self) -> String {
         let entries = self.0.iter().map(|setting| Entry {
             name: setting.opt.name.to_owned(),
-            texts: setting.texts.iter().map(|text| Text::of(text)).collect(),
+            texts: setting.texts.iter().map(|text| OsText::of(text)).collect(),
             origin: setting.origin.clone(),
         });
         let json = serde_json::to_string(&entries.collect::<Vec<_>>());
@@ -51,60 +51,13 @@ impl Settings {
 #[derive(Serialize, Deserialize)]
 struct Entry {
     name: String,
-    texts: Vec<Text>,
+    texts: Vec<OsText>,
     origin: Origin,
-}
-
-/// A string, or the bytes of what is not UTF-8.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Utf8(String),
-    Bytes(Vec<u8>),
-}
-
-impl Text {
-    fn of(text: &OsStr) -> Self {
-        match text.to_str() {
-            Some(text) => Self::Utf8(text.to_owned()),
-            None => Self::Bytes(text.as_bytes().to_vec()),
-        }
-    }
-}
-
-impl From<Text> for OsString {
-    fn from(text: Text) -> Self {
-        match text {
-            Text::Utf8(text) => text.into(),
-            Text::Bytes(bytes) => Self::from_vec(bytes),
-        }
-    }
-}
-
-/// Paths, for serde: its own form of them is UTF-8 only.
-pub(in crate::config) mod path {
-    use std::path::{Path, PathBuf};
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{OsString, Text};
-
-    pub(in crate::config) fn serialize<S: Serializer>(
-        path: &Path,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        Text::of(path.as_os_str()).serialize(serializer)
-    }
-
-    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<PathBuf, D::Error> {
-        Text::deserialize(deserializer).map(|text| OsString::from(text).into())
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
     use std::path::Path;
 
     use super::*;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::settings::{Setting, Settings};
+use crate::config::settings::{Setting, Settings};
 use crate::config::table::TABLE;
 
 impl Settings {

@@ -2,9 +2,8 @@
 
 mod gather;
 mod layer;
+mod options;
 
 pub(super) mod control_path;
 pub(super) mod json;
 pub(super) mod no_master;
-pub(super) mod read;
-pub(super) mod settings;

@@ -1,9 +1,9 @@
 //! What `--no-master` rules out.
 
-use super::settings::Settings;
 use crate::config::error::{ConfigError, Problem, Written};
 use crate::config::opt::OFF;
 use crate::config::origin::Origin;
+use crate::config::settings::Settings;
 
 /// Options that the master process carries out.
 const NEED_IT: [&str; 11] = [

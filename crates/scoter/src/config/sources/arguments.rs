@@ -7,9 +7,9 @@ use clap::{ArgMatches, Command};
 
 use super::command::{CONFIG, HELP, HelpLevel, PRINT_CONFIG, SHORT_HELP, server_command};
 use crate::config::error::APP;
-use crate::config::load::settings::Setting;
 use crate::config::opt::Opt;
 use crate::config::origin::Origin;
+use crate::config::settings::Setting;
 use crate::config::suggestion::suggest;
 use crate::config::table::TABLE;
 

@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::config::error::Problem;
-use crate::config::load::settings::Setting;
 use crate::config::opt::{Arity, OFF, Opt};
 use crate::config::origin::Origin;
+use crate::config::settings::Setting;
 use crate::config::sources::process_env::ProcessEnv;
 use crate::config::suggestion::suggest;
 use crate::config::table::TABLE;

@@ -12,9 +12,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::pipe;
 use crate::config::error::Problem;
-use crate::config::load::settings::Setting;
 use crate::config::opt::{Arity, Opt};
 use crate::config::origin::{Origin, Place};
+use crate::config::settings::Setting;
 use crate::config::sources::arguments::Arguments;
 use crate::config::sources::environment::CONFIG;
 use crate::config::sources::process_env::ProcessEnv;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::destination::Destination;
+use super::destination::{Destination, NAME};
 use super::entry::Entry;
 use super::format::{AccessLogFormat, Process, Record, write_line};
 use super::target::{AccessLogTo, OpenError, append_to, duplicate};
@@ -35,7 +35,7 @@ struct Opened {
 
 impl AccessLog {
     /// What it is called where it is lost.
-    pub(crate) const NAME: &str = "access log";
+    pub(crate) const NAME: &str = NAME;
 
     /// Opens the log.
     ///

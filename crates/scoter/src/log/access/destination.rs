@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::{Errno, write};
 
-use super::access_log::AccessLog;
 use crate::log::error::standard_error;
 use crate::log::streams;
 use crate::log::write_lock::{PIPE_BUF, WriteLock, is_same, is_stream, wait_writable};
@@ -39,7 +38,7 @@ impl Destination {
         });
         Self {
             _mark: Mark::on(&file),
-            _watch: watch(AccessLog::NAME, &file),
+            _watch: watch(NAME, &file),
             file,
             threads,
             torn: false,
@@ -103,6 +102,9 @@ fn write_all(file: &File, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
     }
     Ok(())
 }
+
+/// What it is called where it is lost.
+pub(super) const NAME: &str = "access log";
 
 #[cfg(test)]
 mod tests {

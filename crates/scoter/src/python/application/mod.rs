@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::config::{Options, Source, Target, working_directory};
 use crate::python::forked_child;
-use crate::python::interpreter::traceback;
+use crate::python::traceback::traceback;
 use interface::{Interface, Misfit, judge};
 
 /// Why no application could be loaded.

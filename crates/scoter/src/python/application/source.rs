@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 use super::{LoadError, environments, prepend_to_path};
 use crate::config::Source;
 use crate::python::forked_child;
-use crate::python::interpreter::traceback;
+use crate::python::traceback::traceback;
 
 impl Source {
     /// Imports it.

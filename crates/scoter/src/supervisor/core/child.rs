@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use super::event::Exit;
-use super::liveness::Silence;
+use super::silence::Silence;
 
 /// A process that the master supervises. Its end is one fact, however it is learnt: from the
 /// status of wait(2), from the launcher that took it, or because nobody is there any more.

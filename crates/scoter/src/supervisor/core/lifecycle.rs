@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::command::Action;
 use super::event::OrderId;
 use super::origin::Origin;
-use super::scaling::Scale;
+use super::scale::Scale;
 
 /// What the server as a whole is doing: one thing at a time.
 #[derive(Debug)]

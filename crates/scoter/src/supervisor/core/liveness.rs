@@ -8,68 +8,10 @@ use super::child::Child;
 use super::command::Command;
 use super::event::Process;
 use super::notice::Notice;
+use super::silence::{LOST, Liveness, step};
 use super::worker::{Phase, Worker};
-use super::{KILL_TIMEOUT, Supervisor, TICK};
+use super::{KILL_TIMEOUT, Supervisor};
 use crate::ipc::channel::Failed;
-
-/// For how long a process has shown no sign of life, in time that the master has been running
-/// itself: while the machine was suspended or the container frozen, nobody could show any.
-#[derive(Debug, Default)]
-pub(super) struct Silence {
-    sign: u64,
-    lasted: Duration,
-}
-
-impl Silence {
-    /// Compares a sign of life with the last one, `step` after the last look.
-    pub(super) fn note(&mut self, sign: u64, step: Duration) {
-        if sign == self.sign {
-            self.lasted += step;
-        } else {
-            *self = Self {
-                sign,
-                lasted: Duration::ZERO,
-            };
-        }
-    }
-
-    pub(super) fn restart(&mut self) {
-        self.lasted = Duration::ZERO;
-    }
-
-    pub(super) fn lasted(&self) -> Duration {
-        self.lasted
-    }
-}
-
-/// How much of the time since the last look the master has been running: one that comes late
-/// was kept from it.
-fn step(since: Duration) -> Duration {
-    since.min(TICK)
-}
-
-/// What the signs of life of a process say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Liveness {
-    Responsive,
-    /// It may come back, and is not relied upon.
-    Unresponsive,
-    /// It is not waited for any longer.
-    Lost,
-}
-
-impl Liveness {
-    /// Judges a worker. One whose channel is closed is ending, mostly, and the news of that is
-    /// on its way.
-    pub(super) fn of_worker(has_channel: bool, silence: Duration) -> Self {
-        match has_channel {
-            true if silence < UNRESPONSIVE => Self::Responsive,
-            true if silence < LOST => Self::Unresponsive,
-            false if silence < NEWS => Self::Unresponsive,
-            _ => Self::Lost,
-        }
-    }
-}
 
 impl Supervisor {
     /// Replaces workers and launchers that do not respond.
@@ -167,58 +109,5 @@ impl Supervisor {
         if let Some(pid) = pid.filter(|_| !has_exited) {
             self.command(Command::Kill(pid));
         }
-    }
-}
-
-/// From then on a worker is not ready. Its reactor shows about twice in a second that it runs,
-/// whatever Python does.
-const UNRESPONSIVE: Duration = Duration::from_secs(3);
-
-/// From then on a worker or a launcher is replaced.
-const LOST: Duration = Duration::from_secs(10);
-
-/// For the news of an end, which comes another way than the end of the channel.
-const NEWS: Duration = Duration::from_secs(2);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn worker_is_judged_by_its_channel_and_its_silence() {
-        for (has_channel, silence_ms, expected) in [
-            (true, 0, Liveness::Responsive),
-            (true, 2_999, Liveness::Responsive),
-            (true, 3_000, Liveness::Unresponsive),
-            (true, 9_999, Liveness::Unresponsive),
-            (true, 10_000, Liveness::Lost),
-            (false, 0, Liveness::Unresponsive),
-            (false, 1_999, Liveness::Unresponsive),
-            (false, 2_000, Liveness::Lost),
-        ] {
-            let silence = Duration::from_millis(silence_ms);
-            let liveness = Liveness::of_worker(has_channel, silence);
-            assert_eq!(liveness, expected, "{has_channel}, {silence:?}");
-        }
-    }
-
-    #[test]
-    fn silence_lasts_from_the_last_sign_on_and_only_while_the_master_runs() {
-        let second = Duration::from_secs(1);
-        let mut silence = Silence::default();
-        for (name, sign, since, expected) in [
-            ("first sign", 1, second, 0),
-            ("none", 1, second, 1),
-            ("none", 1, second, 2),
-            ("sign", 2, second, 0),
-            ("none, after a night", 2, 30_000 * second, 1),
-            ("none", 2, second / 2, 1),
-            ("none", 2, second / 2, 2),
-        ] {
-            silence.note(sign, step(since));
-            assert_eq!(silence.lasted().as_secs(), expected, "{name}");
-        }
-        silence.restart();
-        assert_eq!(silence.lasted(), Duration::ZERO);
     }
 }

@@ -20,7 +20,9 @@ mod plan;
 mod reconcile;
 mod recycling;
 mod reload;
+mod scale;
 mod scaling;
+mod silence;
 mod state;
 mod stopping;
 mod timeouts;
@@ -41,7 +43,7 @@ use backoff::Backoff;
 use child::Child;
 use generation::{Departing, Generation};
 use lifecycle::Lifecycle;
-use scaling::Scale;
+use scale::Scale;
 use worker::Worker;
 
 pub(crate) use command::{Action, Answer, Command, NewWorker, Notification};

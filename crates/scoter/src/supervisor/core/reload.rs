@@ -9,7 +9,7 @@ use super::event::{Configuration, OrderId};
 use super::lifecycle::{Lifecycle, READ_TIMEOUT, Reading, Request, Rollout, STOPPING};
 use super::notice::Notice;
 use super::origin::Origin;
-use super::scaling::Scale;
+use super::scale::Scale;
 use super::worker::{Phase, Worker};
 use crate::control::{ReloadError, Reloaded};
 

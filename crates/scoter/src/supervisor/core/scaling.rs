@@ -1,63 +1,13 @@
-//! How many workers there are to be.
+//! Changing how many workers there are to be: by order, or by the load.
 
 use std::time::{Duration, Instant};
 
 use super::Supervisor;
 use super::lifecycle::{Lifecycle, STOPPING};
 use super::notice::Notice;
-use super::plan::Plan;
+use super::scale::{MAX_WORKERS, Scale};
 use super::worker::Phase;
-use crate::config::Workers;
 use crate::control::Scaled;
-
-/// The number of workers, and who decides it.
-#[derive(Debug)]
-pub(crate) struct Scale {
-    wanted: u32,
-    range: Option<(u32, u32)>,
-    /// How often in a row somebody was found waiting while everybody was busy.
-    pressure: u32,
-    /// Since when one worker less would have done.
-    slack: Option<Instant>,
-}
-
-impl Scale {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let (wanted, range) = match plan.workers {
-            Workers::Auto => (plan.cpus.clamp(1, MAX_WORKERS), None),
-            Workers::Fixed(number) => (u32::from(number), None),
-            Workers::Range { min, max } => (u32::from(min), Some((u32::from(min), u32::from(max)))),
-        };
-        Self {
-            wanted,
-            range,
-            pressure: 0,
-            slack: None,
-        }
-    }
-
-    pub(super) fn wanted(&self) -> u32 {
-        self.wanted
-    }
-
-    /// Whether workers are meant to run beside each other. That one replaces another does
-    /// not count.
-    pub(super) fn is_multiprocess(&self) -> bool {
-        self.wanted > 1 || self.range.is_some()
-    }
-
-    pub(super) fn range(&self) -> Option<(u32, u32)> {
-        self.range
-    }
-
-    /// Takes over what `scoter scale` or the load have made of the same configuration.
-    pub(super) fn set(&mut self, wanted: u32) {
-        self.wanted = match self.range {
-            Some((min, max)) => wanted.clamp(min, max),
-            None => wanted.clamp(1, MAX_WORKERS),
-        };
-    }
-}
 
 impl Supervisor {
     /// Whether the number of workers follows the load.
@@ -159,9 +109,6 @@ impl Supervisor {
         }
     }
 }
-
-/// As many as `--workers` takes.
-const MAX_WORKERS: u32 = 1_024;
 
 /// Looks in a row, a tenth of a second apart.
 const PRESSURE: u32 = 3;

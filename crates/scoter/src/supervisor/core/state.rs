@@ -13,7 +13,7 @@ use super::lifecycle::Lifecycle;
 use super::notice::Notice;
 use super::origin::Origin;
 use super::plan::Plan;
-use super::scaling::Scale;
+use super::scale::Scale;
 use super::worker::{Phase, Worker};
 
 /// What one release leaves to the next. Fields may come, with a default, but not go.

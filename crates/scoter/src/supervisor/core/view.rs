@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 
 use super::Supervisor;
 use super::lifecycle::{Lifecycle, Stage};
-use super::liveness::Liveness;
+use super::silence::Liveness;
 use super::worker::{Phase as Doing, Worker};
 use crate::control::{Phase, WorkerPhase};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::backoff::Service;
 use super::child::Child;
 use super::event::{Activity, Process};
-use super::liveness::Liveness;
+use super::silence::Liveness;
 use crate::ipc::channel::Failed;
 use serde::{Deserialize, Serialize};
 

@@ -14,7 +14,7 @@ use wsgi_environ::{
 };
 
 use crate::log::{self, Entry};
-use crate::python::interpreter::traceback;
+use crate::python::traceback::traceback;
 use crate::request_head::RequestHead;
 use crate::sys::fatal;
 use crate::worker::connection::owner::Revoked;

@@ -11,10 +11,10 @@ use uwsgi_codec::modifier;
 use wsgi_environ::{Body, Completed, Exchange, Input, Method, ResponseEnd, ScriptName, respond};
 
 use crate::ipc::channel::FromWorker;
-use crate::ipc::scoreboard::Cell;
+use crate::ipc::scoreboard::{Cell, Label};
 use crate::log::Entry;
 use crate::python::forked_child;
-use crate::python::interpreter::traceback;
+use crate::python::traceback::traceback;
 use crate::request_head::{RequestHead, RequestId};
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
@@ -44,7 +44,7 @@ impl Slot {
             return None;
         }
         let queued = since.elapsed();
-        self.cell().begin(head.label(), queued);
+        self.cell().begin(Label::of(&head), queued);
         if self.shared.stop.ending().is_some() {
             self.shared.report_not_accepting();
         }

@@ -11,8 +11,8 @@ use tracing::warn;
 
 use crate::ipc::scoreboard::now;
 use crate::log::{AccessLog, say};
-use crate::python::interpreter::traceback;
 use crate::python::stacks::LastResort;
+use crate::python::traceback::traceback;
 use crate::sys::fatal;
 use crate::worker::Shared;
 use crate::worker::timeouts::in_flight::InFlightSlot;

@@ -14,8 +14,8 @@ use wsgi_environ::Method;
 
 use crate::ipc::channel::FromWorker;
 use crate::log::{say, say_soon};
+use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::hooks::{Event, run_hooks};
-use crate::python::interpreter::run_exit_handlers;
 use crate::sys::process::{STUCK, exit_now};
 use crate::worker::Ending;
 use crate::worker::MasterLink;

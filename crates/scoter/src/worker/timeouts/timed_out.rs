@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use tracing::error;
 
 use crate::python::exception::PythonThread;
-use crate::python::interpreter::traceback;
 use crate::python::stacks;
+use crate::python::traceback::traceback;
 use crate::worker::Shared;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::response::pending::PendingResponse;

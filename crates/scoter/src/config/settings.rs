@@ -3,11 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::no_master;
-use crate::config::error::{ConfigError, Problem, Written};
-use crate::config::opt::Opt;
-use crate::config::origin::Origin;
-use crate::config::table::Options;
+use super::error::{Problem, Written};
+use super::opt::Opt;
+use super::origin::Origin;
 
 /// The texts of every option, each from the source that counts most: the command line, then
 /// the environment, then the file, then the table.
@@ -38,34 +36,6 @@ impl Settings {
         })
     }
 
-    /// The values that the texts stand for.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Problems`] names every text that its option does not take, and every
-    /// contradiction.
-    pub(crate) fn options(&self) -> Result<Options, ConfigError> {
-        let options = Options::read(self).map_err(ConfigError::Problems)?;
-        if options.no_master {
-            no_master::refuse_what_needs_it(self)?;
-        }
-        Ok(options)
-    }
-
-    /// [`Settings::options`], where no application need be named.
-    pub(crate) fn check_all_but_app(&self) -> Result<(), ConfigError> {
-        match self.options() {
-            Err(ConfigError::Problems(mut problems)) => {
-                problems.retain(|problem| !matches!(problem, Problem::NoApplication));
-                if problems.is_empty() {
-                    return Ok(());
-                }
-                Err(ConfigError::Problems(problems))
-            }
-            checked => checked.map(drop),
-        }
-    }
-
     /// The options whose values differ. Those of [`Change::Restart`](super::Change::Restart)
     /// wait for one.
     pub(crate) fn changed(old: &Self, new: &Self) -> Vec<&'static Opt> {
@@ -85,7 +55,7 @@ impl Setting {
         Problem::Value { written, reason }
     }
 
-    pub(super) fn default_of(opt: &'static Opt) -> Self {
+    pub(in crate::config) fn default_of(opt: &'static Opt) -> Self {
         Self {
             opt,
             texts: opt.default_texts(),
@@ -109,14 +79,5 @@ mod tests {
             .map(|opt| (opt.name, opt.change))
             .collect();
         assert_eq!(changed, [("bind", Restart), ("preload", Reload)]);
-    }
-
-    #[test]
-    fn missing_application_is_missed_only_where_it_is_needed() {
-        let settings = Settings::of(&["--threads=2"], &[], Path::new("/")).unwrap();
-        assert!(settings.options().unwrap_err().to_string().contains("APP"));
-        assert!(settings.check_all_but_app().is_ok());
-        let settings = Settings::of(&["--threads=0"], &[], Path::new("/")).unwrap();
-        assert!(settings.check_all_but_app().is_err());
     }
 }

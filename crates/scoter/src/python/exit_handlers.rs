@@ -1,0 +1,88 @@
+//! The end of Python in a process of the server: threads, exit handlers, standard streams.
+
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use tracing::{error, warn};
+
+use super::traceback::traceback;
+
+/// Does what Python does at its end: threads that are no daemons end, then come the exit
+/// handlers, then the buffers of the standard streams. The threads have `patience` to end.
+///
+/// Each for itself: one that fails keeps none of the others from its end.
+pub(crate) fn run_exit_handlers(py: Python<'_>, patience: Duration) {
+    end_threads(py, patience);
+    let handlers = py.import("atexit");
+    let handled = handlers.and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
+    or_report(py, handled.map(drop));
+    for stream in ["stdout", "stderr"] {
+        let _ = py
+            .import("sys")
+            .and_then(|sys| sys.getattr(stream))
+            .and_then(|stream| stream.call_method0("flush"));
+    }
+}
+
+/// What `threading._shutdown()` does, which has no deadline. Thread pools are waited for as
+/// long as their work takes; there `--graceful-timeout` is the end.
+fn end_threads(py: Python<'_>, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    // Here thread pools learn that they are to end.
+    for handler in or_report(py, thread_handlers(py)) {
+        or_report(py, handler.call0().map(drop));
+    }
+    for thread in or_report(py, other_threads(py)) {
+        or_report(py, end_thread(&thread, deadline));
+    }
+}
+
+/// What is to be called before threads are waited for, in that order.
+fn thread_handlers(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
+    let threading = py.import("threading")?;
+    let Some(handlers) = threading.getattr_opt("_threading_atexits")? else {
+        return Ok(Vec::new());
+    };
+    Ok(handlers.cast_into::<PyList>()?.iter().rev().collect())
+}
+
+/// All threads but the caller's and the main one, where a request that never ends may have it.
+fn other_threads(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
+    let threading = py.import("threading")?;
+    let current = threading.call_method0("current_thread")?;
+    let main = threading.call_method0("main_thread")?;
+    let threads = threading.call_method0("enumerate")?.try_iter()?;
+    threads
+        .filter(|thread| {
+            let is_other = |thread: &Bound<'_, _>| !thread.is(&current) && !thread.is(&main);
+            thread.as_ref().map_or(true, is_other)
+        })
+        .collect()
+}
+
+/// Waits for a thread, unless it is a daemon.
+fn end_thread(thread: &Bound<'_, PyAny>, deadline: Instant) -> PyResult<()> {
+    if thread.getattr("daemon")?.is_truthy()? {
+        return Ok(());
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    thread.call_method1("join", (left.as_secs_f64(),))?;
+    if thread.call_method0("is_alive")?.is_truthy()? {
+        let name = thread.getattr("name")?.to_string();
+        warn!(
+            name,
+            "a thread of the application does not end: not waited for"
+        );
+    }
+    Ok(())
+}
+
+/// Logs a failure of the application's end, which goes on without what failed.
+fn or_report<T: Default>(py: Python<'_>, done: PyResult<T>) -> T {
+    done.unwrap_or_else(|failure| {
+        let traceback = traceback(py, &failure);
+        error!(%traceback, "the application's end raised an exception");
+        T::default()
+    })
+}

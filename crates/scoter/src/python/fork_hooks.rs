@@ -1,0 +1,89 @@
+//! What Python does around forks of the application (`os.register_at_fork`).
+
+use std::cell::Cell;
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
+
+use super::signal_wakeups::signals_of;
+use super::{child_processes, signal_handlers};
+use crate::sys::fork;
+use crate::sys::signals::ACTED_ON;
+
+/// Watches the forks of this process, as [`fork::watch`] does, and gives children that the
+/// application forks its own handlers back. To be called once.
+///
+/// A child has scoter's handlers, but not the thread that listens to them: nothing but KILL
+/// could end it, `multiprocessing.Process.terminate()` included. The signals are blocked
+/// from before the fork until its own are in place, so that none gets lost in between.
+pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
+    fork::watch()?;
+    // Registered before those of the application, so that of the hooks that run before a fork
+    // it is the last one (os.register_at_fork).
+    register_at_fork(
+        py,
+        [
+            ("before", |_| {
+                let ours = SigSet::from_iter(ACTED_ON);
+                MASK.set(ours.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok());
+                fork::hooks_end();
+                Ok(())
+            }),
+            ("after_in_parent", |_| {
+                restore_mask();
+                Ok(())
+            }),
+            ("after_in_child", |py| {
+                if fork::is_child() {
+                    signals_of(py)?.call_method1("set_wakeup_fd", (-1,))?;
+                    signal_handlers::give_back(py)?;
+                }
+                restore_mask();
+                child_processes::forget(py)
+            }),
+        ],
+    )
+}
+
+/// Tells a fork that hooks of the application make from the one that they run for. To be called
+/// once, when the application is loaded and has registered its own.
+pub(crate) fn watch_hooks_of_forks(py: Python<'_>) -> PyResult<()> {
+    register_at_fork(
+        py,
+        [
+            ("before", |_| {
+                fork::hooks_begin();
+                Ok(())
+            }),
+            ("after_in_parent", |_| {
+                fork::is_over();
+                Ok(())
+            }),
+        ],
+    )
+}
+
+type Hook = (&'static str, fn(Python<'_>) -> PyResult<()>);
+
+fn register_at_fork<const N: usize>(py: Python<'_>, hooks: [Hook; N]) -> PyResult<()> {
+    let arguments = PyDict::new(py);
+    for (name, run) in hooks {
+        let hook = PyCFunction::new_closure(py, None, None, move |args, _| run(args.py()))?;
+        arguments.set_item(name, hook)?;
+    }
+    py.import("os")?
+        .call_method("register_at_fork", (), Some(&arguments))?;
+    Ok(())
+}
+
+thread_local! {
+    /// The signals that the forking thread had blocked.
+    static MASK: Cell<Option<SigSet>> = const { Cell::new(None) };
+}
+
+fn restore_mask() {
+    if let Some(mask) = MASK.take() {
+        let _ = mask.thread_set_mask();
+    }
+}

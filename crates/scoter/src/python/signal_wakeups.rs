@@ -1,0 +1,53 @@
+//! Signals that Python has handlers for, on their way to the slot of the main thread.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::sys::descriptors::{Watch, move_up, watch};
+use crate::sys::fork::Own;
+
+/// What the module `signal` wraps: that one makes its enumerations first, which costs more than
+/// all that scoter imports together.
+pub(crate) fn signals_of(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("_signal")
+}
+
+/// Wakes the main thread's slot for signals that Python has handlers for: whichever thread
+/// the kernel picks, CPython's C handler writes a byte here (`signal.set_wakeup_fd`).
+#[derive(Debug)]
+pub(crate) struct SignalWakeups {
+    _watches: [Watch; 2],
+    receiver: Own,
+    _sender: Own,
+}
+
+impl SignalWakeups {
+    /// Has Python write to a socket. It must be kept as long as Python may do so.
+    pub(crate) fn install(py: Python<'_>) -> PyResult<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let (receiver, sender) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(io::Error::from)?;
+        let (receiver, sender): (Own, Own) = (move_up(receiver), move_up(sender));
+        let watches = [
+            watch("wake-up for signals", &receiver),
+            watch("wake-up for signals, Python's end", &sender),
+        ];
+        let arguments = PyDict::new(py);
+        arguments.set_item("warn_on_full_buffer", false)?;
+        signals_of(py)?.call_method("set_wakeup_fd", (sender.as_raw_fd(),), Some(&arguments))?;
+        Ok(Self {
+            _watches: watches,
+            receiver,
+            _sender: sender,
+        })
+    }
+
+    /// The end that becomes readable.
+    pub(crate) fn receiver(&self) -> io::Result<Own> {
+        self.receiver.try_clone().map(move_up)
+    }
+}

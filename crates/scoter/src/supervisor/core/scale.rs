@@ -1,0 +1,58 @@
+//! How many workers there are to be.
+
+use std::time::Instant;
+
+use super::plan::Plan;
+use crate::config::Workers;
+
+/// The number of workers, and who decides it.
+#[derive(Debug)]
+pub(crate) struct Scale {
+    pub(super) wanted: u32,
+    pub(super) range: Option<(u32, u32)>,
+    /// How often in a row somebody was found waiting while everybody was busy.
+    pub(super) pressure: u32,
+    /// Since when one worker less would have done.
+    pub(super) slack: Option<Instant>,
+}
+
+impl Scale {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let (wanted, range) = match plan.workers {
+            Workers::Auto => (plan.cpus.clamp(1, MAX_WORKERS), None),
+            Workers::Fixed(number) => (u32::from(number), None),
+            Workers::Range { min, max } => (u32::from(min), Some((u32::from(min), u32::from(max)))),
+        };
+        Self {
+            wanted,
+            range,
+            pressure: 0,
+            slack: None,
+        }
+    }
+
+    pub(super) fn wanted(&self) -> u32 {
+        self.wanted
+    }
+
+    /// Whether workers are meant to run beside each other. That one replaces another does
+    /// not count.
+    pub(super) fn is_multiprocess(&self) -> bool {
+        self.wanted > 1 || self.range.is_some()
+    }
+
+    pub(super) fn range(&self) -> Option<(u32, u32)> {
+        self.range
+    }
+
+    /// Takes over what `scoter scale` or the load have made of the same configuration.
+    pub(super) fn set(&mut self, wanted: u32) {
+        self.wanted = match self.range {
+            Some((min, max)) => wanted.clamp(min, max),
+            None => wanted.clamp(1, MAX_WORKERS),
+        };
+    }
+}
+
+/// As many as `--workers` takes.
+pub(super) const MAX_WORKERS: u32 = 1_024;
