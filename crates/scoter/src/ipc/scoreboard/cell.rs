@@ -1,0 +1,302 @@
+//! A slot's part of the scoreboard.
+
+use std::mem::size_of;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+#[cfg(all(test, feature = "loom"))]
+use loom::sync::atomic::{AtomicU32, AtomicU64};
+#[cfg(not(all(test, feature = "loom")))]
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use super::now;
+use super::seqlock::SeqLock;
+use crate::request_head::{Param, RequestHead};
+
+/// One slot.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Cell {
+    phase: AtomicU32,
+    /// For the label, and what else of the request is noted with it.
+    lock: SeqLock,
+    started: AtomicU64,
+    requests: AtomicU64,
+    busy: AtomicU64,
+    queued: AtomicU64,
+    /// Requests answered with a status of 500 or more.
+    failed: AtomicU64,
+    /// 1 once the slot takes no more connections.
+    left: AtomicU32,
+    lengths: AtomicU64,
+    text: [AtomicU64; TEXT_WORDS],
+}
+
+/// What a slot does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It waits for a request.
+    Idle,
+    /// The application runs.
+    Running,
+    /// The application runs, and its client has been told that it took too long.
+    TimedOut,
+}
+
+/// How a request is named to people. Each part is kept as far as there is room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Label<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) uri: &'a [u8],
+    pub(crate) request_id: &'a [u8],
+}
+
+/// A cell at some moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) phase: Phase,
+    /// How long the request has been running; nothing for an idle slot.
+    pub(crate) age: Duration,
+    /// Requests begun.
+    pub(crate) requests: u64,
+    /// Requests answered with a status of 500 or more.
+    pub(crate) failed: u64,
+    /// Time spent in the application, finished requests only.
+    pub(crate) busy: Duration,
+    /// Time that requests have waited before their application began.
+    pub(crate) queued: Duration,
+    /// The request that runs, or ran last.
+    pub(crate) method: String,
+    pub(crate) uri: String,
+    pub(crate) request_id: String,
+}
+
+impl Cell {
+    /// Notes that the application begins to run for a request, which has waited for
+    /// `queued`. Only the slot itself calls it.
+    pub(crate) fn begin(&self, label: Label<'_>, queued: Duration) {
+        self.lock.write(|| {
+            self.write_label(label);
+            self.started.store(now(), Relaxed);
+            add(&self.requests, 1);
+            add(&self.queued, nanos(queued));
+        });
+        self.phase.store(Phase::Running as u32, Release);
+    }
+
+    /// Notes that the application has ended, with this status. Returns how long it ran.
+    pub(crate) fn end(&self, status: u16) -> Duration {
+        let elapsed = now().saturating_sub(self.started.load(Relaxed));
+        add(&self.busy, elapsed);
+        if status >= 500 {
+            add(&self.failed, 1);
+        }
+        self.phase.store(Phase::Idle as u32, Release);
+        Duration::from_nanos(elapsed)
+    }
+
+    /// Notes that the slot takes no more connections.
+    pub(crate) fn leave(&self) {
+        self.left.store(1, Release);
+    }
+
+    /// Whether the slot takes no more connections, or has something else to do until it
+    /// notices that it is not to.
+    pub(crate) fn is_out(&self) -> bool {
+        self.left.load(Acquire) == 1 || self.phase() != Phase::Idle
+    }
+
+    /// Notes that the running request's client has been told that it took too long.
+    pub(crate) fn time_out(&self) {
+        let running = Phase::Running as u32;
+        let _ = self
+            .phase
+            .compare_exchange(running, Phase::TimedOut as u32, Release, Relaxed);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::from(self.phase.load(Acquire))
+    }
+
+    /// Requests begun: the number of the one that runs.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// How long the request has been running, if one is.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        if self.phase() == Phase::Idle {
+            return None;
+        }
+        let started = self.started.load(Relaxed);
+        Some(Duration::from_nanos(now().saturating_sub(started)))
+    }
+
+    /// Reads everything. Of a worker that is alive it is what was true a moment ago. There is no
+    /// label where it cannot be read as a whole, such as where the worker was killed over it.
+    pub(crate) fn read(&self) -> Snapshot {
+        let whole = self.lock.read(|| self.read_once());
+        whole.unwrap_or_else(|| Snapshot {
+            method: String::new(),
+            uri: String::new(),
+            request_id: String::new(),
+            ..self.read_once()
+        })
+    }
+
+    fn read_once(&self) -> Snapshot {
+        let mut text = [0; TEXT_WORDS * WORD];
+        for (bytes, word) in text.chunks_exact_mut(WORD).zip(&self.text) {
+            bytes.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+        }
+        let [method, id, low, high, ..] = self.lengths.load(Relaxed).to_le_bytes();
+        let mut rest = &text[..];
+        let mut take = |length: usize| {
+            let (part, behind) = rest.split_at(length.min(rest.len()));
+            rest = behind;
+            String::from_utf8_lossy(part).into_owned()
+        };
+        Snapshot {
+            phase: self.phase(),
+            age: self.age().unwrap_or_default(),
+            requests: self.requests(),
+            failed: self.failed.load(Relaxed),
+            busy: Duration::from_nanos(self.busy.load(Relaxed)),
+            queued: Duration::from_nanos(self.queued.load(Relaxed)),
+            method: take(method.into()),
+            request_id: take(id.into()),
+            uri: take(u16::from_le_bytes([low, high]).into()),
+        }
+    }
+
+    fn write_label(&self, label: Label<'_>) {
+        let mut text = [0; TEXT_WORDS * WORD];
+        let mut length = 0;
+        let mut put = |part: &[u8], longest: usize| {
+            let part = &part[..part.len().min(longest).min(text.len() - length)];
+            text[length..length + part.len()].copy_from_slice(part);
+            length += part.len();
+            part.len()
+        };
+        let method = put(label.method, LONGEST_METHOD) as u64;
+        let id = put(label.request_id, LONGEST_ID) as u64;
+        let uri = put(label.uri, usize::MAX) as u64;
+        for (bytes, word) in text[..length.next_multiple_of(WORD)]
+            .chunks_exact(WORD)
+            .zip(&self.text)
+        {
+            let mut value = [0; WORD];
+            value.copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(value), Relaxed);
+        }
+        self.lengths.store(method | id << 8 | uri << 16, Relaxed);
+    }
+}
+
+impl<'a> Label<'a> {
+    /// The request as people know it.
+    pub(crate) fn of(head: &'a RequestHead) -> Self {
+        Self {
+            method: head.param(Param::Method).unwrap_or_default(),
+            uri: head.uri().unwrap_or_default(),
+            request_id: head.request_id.as_bytes(),
+        }
+    }
+}
+
+impl From<u32> for Phase {
+    fn from(number: u32) -> Self {
+        match number {
+            1 => Self::Running,
+            2 => Self::TimedOut,
+            _ => Self::Idle,
+        }
+    }
+}
+
+/// Adds to a counter that has one writer.
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+const WORD: usize = size_of::<u64>();
+
+/// Room for a label: 320 bytes. A model goes through all ways to read each word.
+const TEXT_WORDS: usize = if cfg!(all(test, feature = "loom")) {
+    2
+} else {
+    40
+};
+const LONGEST_METHOD: usize = 16;
+const LONGEST_ID: usize = 64;
+
+#[cfg(all(test, feature = "loom"))]
+mod model;
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    use super::*;
+    use crate::ipc::scoreboard::Scoreboard;
+
+    #[test]
+    fn what_is_too_long_is_cut_and_shorter_labels_leave_no_trace() {
+        let board = Scoreboard::create(1).unwrap();
+        let cell = &board.cells()[0];
+        cell.begin(
+            Label {
+                method: &[b'M'; 99],
+                uri: &[b'u'; 9_999],
+                request_id: &[b'i'; 99],
+            },
+            Duration::ZERO,
+        );
+        let seen = cell.read();
+        assert_eq!(
+            [&seen.method, &seen.request_id, &seen.uri].map(String::len),
+            [16, 64, 240]
+        );
+        cell.begin(Label::default(), Duration::ZERO);
+        let seen = cell.read();
+        assert_eq!((&*seen.method, &*seen.uri, &*seen.request_id), ("", "", ""));
+    }
+
+    #[test]
+    fn label_that_its_worker_was_killed_over_is_none() {
+        let board = Scoreboard::create(1).unwrap();
+        let cell = &board.cells()[0];
+        let label = Label {
+            method: b"GET",
+            uri: b"/",
+            request_id: b"1",
+        };
+        cell.begin(label, Duration::ZERO);
+        cell.end(200);
+        let killed = catch_unwind(AssertUnwindSafe(|| {
+            cell.lock
+                .write(|| resume_unwind(Box::new("no message needed")));
+        }));
+        assert!(killed.is_err());
+        let seen = cell.read();
+        assert_eq!((seen.phase, seen.requests), (Phase::Idle, 1));
+        assert_eq!((&*seen.method, &*seen.uri, &*seen.request_id), ("", "", ""));
+    }
+
+    #[test]
+    fn only_a_running_request_times_out() {
+        let board = Scoreboard::create(1).unwrap();
+        let cell = &board.cells()[0];
+        cell.time_out();
+        assert_eq!(cell.phase(), Phase::Idle);
+        cell.begin(Label::default(), Duration::ZERO);
+        cell.time_out();
+        assert_eq!(cell.phase(), Phase::TimedOut);
+        cell.end(504);
+        assert_eq!(cell.phase(), Phase::Idle);
+    }
+}

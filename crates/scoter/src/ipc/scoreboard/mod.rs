@@ -1,0 +1,189 @@
+//! What every slot is doing, in memory that the master shares with a worker.
+//!
+//! One mapping per worker and one cell per slot, written with atomics alone: it can be read
+//! at any time, also after the worker was killed in the middle of a request.
+
+mod cell;
+mod seqlock;
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::sys::fork::Own;
+
+pub(crate) use cell::{Cell, Label, Phase, Snapshot};
+
+/// A worker's scoreboard.
+#[derive(Debug)]
+pub(crate) struct Scoreboard {
+    fd: Own,
+    base: NonNull<Totals>,
+    slots: usize,
+}
+
+/// What concerns the worker as a whole.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Totals {
+    /// When the reactor last showed that it runs, on the clock of [`now`].
+    pub(crate) heartbeat: AtomicU64,
+    /// Connections that were refused with a reply of the server's own.
+    pub(crate) refused: AtomicU64,
+    /// Peers that went away before their response was complete.
+    pub(crate) peers_gone: AtomicU64,
+    /// Requests that ran into `--request-timeout`.
+    pub(crate) timeouts: AtomicU64,
+}
+
+/// The monotonic clock in nanoseconds: the same for all processes of a machine.
+pub(crate) fn now() -> u64 {
+    // It fails for clocks that do not exist, and this one always does (clock_gettime(2)).
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
+    time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl Scoreboard {
+    /// Makes a scoreboard for a worker of `slots` slots.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when it has no memory or no descriptors to give.
+    pub(crate) fn create(slots: usize) -> io::Result<Self> {
+        let fd = memfd_create(
+            "scoter-scoreboard",
+            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+        )?;
+        ftruncate(&fd, byte_length(slots) as u64)?;
+        // Nobody who gets hold of it can make it shorter than the mappings believe.
+        fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
+        Self::attach(fd)
+    }
+
+    /// Maps a scoreboard that another process has made.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, and `InvalidData` for a file that is none.
+    pub(crate) fn attach(fd: impl Into<Own>) -> io::Result<Self> {
+        let fd = fd.into();
+        let length = usize::try_from(fstat(&fd)?.st_size).unwrap_or_default();
+        let slots = length.saturating_sub(size_of::<Totals>()) / size_of::<Cell>();
+        if slots == 0 || length != byte_length(slots) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        #[expect(unsafe_code, reason = "memory shared between processes")]
+        // SAFETY: a new mapping at an address of the kernel's choice; nobody else has a
+        // pointer into it.
+        let base = unsafe {
+            mmap(
+                null_mut(),
+                length,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                &fd,
+                0,
+            )?
+        };
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { fd, base, slots })
+    }
+
+    pub(crate) fn totals(&self) -> &Totals {
+        #[expect(unsafe_code, reason = "memory shared between processes")]
+        // SAFETY: the mapping begins with a `Totals`, is aligned to a page, and lives as
+        // long as `self`. All-zero and all other bytes are valid atomics, and other
+        // processes write through atomics only.
+        unsafe {
+            self.base.as_ref()
+        }
+    }
+
+    /// The slots' cells.
+    pub(crate) fn cells(&self) -> &[Cell] {
+        #[expect(unsafe_code, reason = "memory shared between processes")]
+        // SAFETY: as for `totals`: behind it come `slots` cells, as the length of the
+        // sealed file says, and the size of a `Totals` is a multiple of their alignment.
+        // Those of a model hold loom's atomics, but are never in a mapping.
+        unsafe {
+            std::slice::from_raw_parts(self.base.add(1).cast().as_ptr(), self.slots)
+        }
+    }
+
+    /// What the slots are running now, or were when their process ended.
+    pub(crate) fn running(&self) -> Vec<Snapshot> {
+        let cells = self.cells().iter().map(Cell::read);
+        cells.filter(|cell| cell.phase != Phase::Idle).collect()
+    }
+}
+
+fn byte_length(slots: usize) -> usize {
+    size_of::<Totals>() + slots * size_of::<Cell>()
+}
+
+impl AsFd for Scoreboard {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Scoreboard {
+    fn drop(&mut self) {
+        #[expect(unsafe_code, reason = "memory shared between processes")]
+        // SAFETY: mapped by `attach` with this length; references into it borrow `self`.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), byte_length(self.slots)) };
+    }
+}
+
+#[expect(unsafe_code, reason = "the pointer is to memory of atomics")]
+// SAFETY: whatever the pointer leads to is an atomic.
+unsafe impl Send for Scoreboard {}
+
+#[expect(unsafe_code, reason = "the pointer is to memory of atomics")]
+// SAFETY: whatever the pointer leads to is an atomic.
+unsafe impl Sync for Scoreboard {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_is_read_back_through_another_mapping() {
+        let ours = Scoreboard::create(3).unwrap();
+        let theirs = Scoreboard::attach(ours.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(theirs.cells().len(), 3);
+        let label = Label {
+            method: b"PATCH",
+            uri: b"/a?b=c",
+            request_id: b"0123456789abcdef",
+        };
+        ours.cells()[2].begin(label, Duration::from_millis(5));
+        let seen = theirs.cells()[2].read();
+        assert_eq!(seen.phase, Phase::Running);
+        assert_eq!(
+            (&*seen.method, &*seen.uri, &*seen.request_id),
+            ("PATCH", "/a?b=c", "0123456789abcdef")
+        );
+        assert_eq!(seen.queued, Duration::from_millis(5));
+        ours.cells()[2].end(503);
+        let seen = theirs.cells()[2].read();
+        assert_eq!(
+            (seen.phase, seen.requests, seen.failed),
+            (Phase::Idle, 1, 1)
+        );
+        assert_eq!(theirs.cells()[0].read().requests, 0);
+    }
+
+    #[test]
+    fn a_file_that_is_no_scoreboard_is_refused() {
+        let fd = memfd_create("other", MemfdFlags::CLOEXEC).unwrap();
+        assert!(Scoreboard::attach(fd).is_err());
+    }
+}
