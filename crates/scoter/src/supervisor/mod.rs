@@ -11,7 +11,6 @@ mod measure;
 mod notices;
 mod preflight;
 mod runtime;
-mod status;
 mod systemd;
 mod touch;
 mod upgrade;

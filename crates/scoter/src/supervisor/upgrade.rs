@@ -4,29 +4,19 @@ use std::convert::Infallible;
 use std::env;
 use std::ffi::{CString, OsString};
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::io::{self, Read, Seek};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use jiff::Timestamp;
-use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::execve;
-use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
-use tracing::info;
 
 use super::configuration::Loaded;
 use super::core;
-use super::launcher::Launcher;
-use super::runtime::Runtime;
-use super::worker::Worker;
 use crate::config::{Options, Settings};
 use crate::control::{ControlListener, ReloadStatus, Totals};
-use crate::ipc::channel::Line;
-use crate::ipc::scoreboard::Scoreboard;
 use crate::net::{AllowList, BindError, Description, Listener};
 use crate::program::SearchPath;
 use crate::program::{Program, RESUME};
@@ -37,42 +27,42 @@ use crate::sys::process::own;
 /// What one release leaves to the next. Fields may come, with a default, but not go.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct State {
-    supervisor: core::State,
-    started_at: Timestamp,
-    gone: Totals,
-    last_reload: Option<ReloadStatus>,
-    listeners: Vec<(RawFd, Description)>,
-    control: Option<(RawFd, PathBuf)>,
+    pub(super) supervisor: core::State,
+    pub(super) started_at: Timestamp,
+    pub(super) gone: Totals,
+    pub(super) last_reload: Option<ReloadStatus>,
+    pub(super) listeners: Vec<(RawFd, Description)>,
+    pub(super) control: Option<(RawFd, PathBuf)>,
     #[serde(default)]
-    path: SearchPath,
+    pub(super) path: SearchPath,
     /// The soft limit of open files that the server was started with.
     #[serde(default)]
-    file_limit: Option<u64>,
-    generations: Vec<GenerationState>,
-    launchers: Vec<LauncherState>,
-    workers: Vec<WorkerState>,
+    pub(super) file_limit: Option<u64>,
+    pub(super) generations: Vec<GenerationState>,
+    pub(super) launchers: Vec<LauncherState>,
+    pub(super) workers: Vec<WorkerState>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct GenerationState {
-    number: u32,
+pub(super) struct GenerationState {
+    pub(super) number: u32,
     #[serde(default)]
-    directory: Option<PathBuf>,
-    settings: String,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) settings: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct LauncherState {
-    serial: u64,
-    line: RawFd,
+pub(super) struct LauncherState {
+    pub(super) serial: u64,
+    pub(super) line: RawFd,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct WorkerState {
-    serial: u64,
-    id: u32,
-    line: RawFd,
-    board: RawFd,
+pub(super) struct WorkerState {
+    pub(super) serial: u64,
+    pub(super) id: u32,
+    pub(super) line: RawFd,
+    pub(super) board: RawFd,
 }
 
 /// Takes what an earlier release has left, if this process has begun as one.
@@ -121,143 +111,9 @@ impl State {
     }
 }
 
-impl Runtime {
-    /// Executes the new release. Returns why it did not.
-    pub(super) fn exec_new_release(&self) -> io::Error {
-        let state = self.state();
-        let kept = self.descriptors();
-        let exec = || {
-            let mut file = File::from(memfd_create("scoter-state", MemfdFlags::empty())?);
-            file.write_all(&serde_json::to_vec(&state)?)?;
-            for fd in &kept {
-                fcntl_setfd(fd, FdFlags::empty())?;
-            }
-            exec_with(&self.program, file.as_raw_fd())
-        };
-        // They wait for the new release: what this one took now it would never act on, and the
-        // default of most would end the process before there are handlers again.
-        let mask = match SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK) {
-            Ok(mask) => mask,
-            Err(errno) => return errno.into(),
-        };
-        info!("giving way to the installed release");
-        let error = match exec() {
-            Ok(never) => match never {},
-            Err(error) => error,
-        };
-        let _ = mask.thread_set_mask();
-        for fd in &kept {
-            let _ = fcntl_setfd(fd, FdFlags::CLOEXEC);
-        }
-        error
-    }
-
-    fn state(&self) -> State {
-        let raw = |fd: BorrowedFd<'_>| fd.as_raw_fd();
-        State {
-            supervisor: self.core.state(Instant::now()),
-            started_at: self.started_at,
-            gone: self.gone.clone(),
-            last_reload: self.last_reload.clone(),
-            listeners: self
-                .listeners
-                .iter()
-                .map(|listener| (raw(listener.as_fd()), listener.describe()))
-                .collect(),
-            control: self
-                .control
-                .as_ref()
-                .map(|control| (raw(control.as_fd()), control.path().to_owned())),
-            path: self.program.search_path().clone(),
-            file_limit: Some(file_limit::before()),
-            generations: self
-                .generations
-                .iter()
-                .map(|(number, loaded)| GenerationState {
-                    number: *number,
-                    directory: loaded.directory.clone(),
-                    settings: loaded.settings.to_json(),
-                })
-                .collect(),
-            launchers: self
-                .launchers
-                .iter()
-                .map(|(serial, launcher)| LauncherState {
-                    serial: *serial,
-                    line: raw(launcher.as_fd()),
-                })
-                .collect(),
-            workers: self
-                .workers
-                .iter()
-                .map(|(serial, worker)| WorkerState {
-                    serial: *serial,
-                    id: worker.id,
-                    line: raw(worker.as_fd()),
-                    board: raw(worker.board.as_fd()),
-                })
-                .collect(),
-        }
-    }
-
-    /// Everything that the new release needs open.
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let listeners = self.listeners.iter().map(AsFd::as_fd);
-        let control = self.control.iter().map(AsFd::as_fd);
-        let launchers = self.launchers.values().map(AsFd::as_fd);
-        let workers = self.workers.values();
-        let boards = workers.clone().map(|worker| worker.board.as_fd());
-        listeners
-            .chain(control)
-            .chain(launchers)
-            .chain(workers.map(AsFd::as_fd))
-            .chain(boards)
-            .collect()
-    }
-
-    /// Takes over from an earlier release.
-    ///
-    /// # Errors
-    ///
-    /// Those of descriptors that are not what they should be.
-    pub(super) fn resume(&mut self, state: State) -> io::Result<()> {
-        self.started_at = state.started_at;
-        self.gone = state.gone;
-        self.program.keep_search_path(state.path);
-        self.last_reload = state.last_reload;
-        let ours = self.read.take();
-        for generation in state.generations {
-            if let Some(loaded) = generation.loaded().or_else(|| ours.clone()) {
-                self.generations.insert(generation.number, loaded);
-            }
-        }
-        for launcher in state.launchers {
-            let line = Line::from(own(launcher.line)?);
-            let adopted = Launcher::adopt(launcher.serial, line, self.events.clone())?;
-            self.launchers.insert(launcher.serial, adopted);
-        }
-        for worker in state.workers {
-            let line = Line::from(own(worker.line)?);
-            let board = Scoreboard::attach(own(worker.board)?)?;
-            let events = self.events.clone();
-            let adopted = Worker::adopt(worker.serial, worker.id, line, board, events)?;
-            self.workers.insert(worker.serial, adopted);
-        }
-        let plans = &self.generations;
-        let plan = self.plan.clone();
-        let plan_of = |number| {
-            plans
-                .get(&number)
-                .map_or_else(|| plan.clone(), Loaded::plan)
-        };
-        self.core.resume(state.supervisor, plan_of, Instant::now());
-        Ok(())
-    }
-}
-
 impl GenerationState {
     /// The old release may have known options that this one does not.
-    fn loaded(&self) -> Option<Loaded> {
+    pub(super) fn loaded(&self) -> Option<Loaded> {
         let settings = Settings::from_json(&self.settings).ok()?;
         let options = settings.options().ok()?;
         Some(Loaded {
@@ -268,7 +124,8 @@ impl GenerationState {
     }
 }
 
-fn exec_with(program: &Program, state: RawFd) -> io::Result<Infallible> {
+/// Executes the new release, which finds `state` behind that descriptor.
+pub(super) fn exec_with(program: &Program, state: RawFd) -> io::Result<Infallible> {
     let command = program.again();
     let arguments = std::iter::once(command.get_program()).chain(command.get_args());
     let arguments: Vec<_> = arguments.map(|text| c_string(text.to_owned())).collect();

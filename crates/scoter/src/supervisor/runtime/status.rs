@@ -5,10 +5,10 @@ use std::time::Instant;
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
-use super::core::WorkerView;
-use super::runtime::Runtime;
-use super::worker::Worker;
+use super::Runtime;
 use crate::control::{ListenerStatus, SlotStatus, Status, Totals, WorkerStatus, millis};
+use crate::supervisor::core::WorkerView;
+use crate::supervisor::worker::Worker;
 
 impl Runtime {
     pub(super) fn status(&self) -> Status {

@@ -1,6 +1,9 @@
 //! The master's loop: what happens is told to the supervisor, and what that decides is done.
 //! Nothing is decided here.
 
+mod status;
+mod upgrade;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::future::pending;
@@ -19,20 +22,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::configuration::{self, Loaded, Read};
-use super::core::{
-    Action, Answer, Command, Configuration, Event, Exit, Measurement, Measurements, NewWorker,
-    Notification, Order, OrderId, Plan, Supervisor, TICK,
-};
-use super::exit_reason::ExitReasons;
-use super::launcher::{Launcher, Sockets};
-use super::link::Events;
-use super::preflight::Preflight;
-use super::systemd::Systemd;
-use super::touch::Watch;
-use super::upgrade::State;
-use super::worker::Worker;
-use super::{measure, notices};
 use crate::config::{Change, Options, Settings};
 use crate::control::{
     self, ControlListener, Order as Ordered, ReloadError, ReloadStatus, Reloaded, Scaled, Totals,
@@ -42,6 +31,20 @@ use crate::log;
 use crate::net::Listener;
 use crate::program::Program;
 use crate::start::Opened;
+use crate::supervisor::configuration::{self, Loaded, Read};
+use crate::supervisor::core::{
+    Action, Answer, Command, Configuration, Event, Exit, Measurement, Measurements, NewWorker,
+    Notification, Order, OrderId, Plan, Supervisor, TICK,
+};
+use crate::supervisor::exit_reason::ExitReasons;
+use crate::supervisor::launcher::{Launcher, Sockets};
+use crate::supervisor::link::Events;
+use crate::supervisor::preflight::Preflight;
+use crate::supervisor::systemd::Systemd;
+use crate::supervisor::touch::Watch;
+use crate::supervisor::upgrade::State;
+use crate::supervisor::worker::Worker;
+use crate::supervisor::{measure, notices};
 use crate::sys::file_limit;
 use crate::sys::random;
 use crate::sys::signals::Signals;
@@ -49,19 +52,19 @@ use crate::sys::signals::Signals;
 /// What the master has open, and the supervisor that decides.
 #[derive(Debug)]
 pub(super) struct Runtime {
-    pub(super) core: Supervisor,
-    pub(super) program: Program,
+    core: Supervisor,
+    program: Program,
     arguments: Vec<OsString>,
     /// As they were at the start: what only a restart changes still holds.
     at_start: Settings,
-    pub(super) plan: Plan,
-    pub(super) listeners: Vec<Listener>,
-    pub(super) control: Option<Arc<ControlListener>>,
+    plan: Plan,
+    listeners: Vec<Listener>,
+    control: Option<Arc<ControlListener>>,
     /// What was read last, until a generation is started with it.
-    pub(super) read: Option<Loaded>,
-    pub(super) generations: HashMap<u32, Loaded>,
-    pub(super) launchers: HashMap<u64, Launcher>,
-    pub(super) workers: HashMap<u64, Worker>,
+    read: Option<Loaded>,
+    generations: HashMap<u32, Loaded>,
+    launchers: HashMap<u64, Launcher>,
+    workers: HashMap<u64, Worker>,
     orders: HashMap<OrderId, Reply>,
     next_order: u64,
     preflight: Option<Preflight>,
@@ -69,11 +72,11 @@ pub(super) struct Runtime {
     /// Of the files of `--reload-on-touch`.
     touched: Watch,
     exit_reasons: ExitReasons,
-    pub(super) started_at: Timestamp,
+    started_at: Timestamp,
     /// Of workers that are gone.
-    pub(super) gone: Totals,
-    pub(super) last_reload: Option<ReloadStatus>,
-    pub(super) events: Events,
+    gone: Totals,
+    last_reload: Option<ReloadStatus>,
+    events: Events,
     incoming: mpsc::Receiver<Event>,
     readers: mpsc::Sender<Read>,
     found: mpsc::Receiver<Read>,

@@ -1,0 +1,155 @@
+//! Upgrading: what this release leaves to the next, and takes over from the one before.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Instant;
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
+use tracing::info;
+
+use super::Runtime;
+use crate::ipc::channel::Line;
+use crate::ipc::scoreboard::Scoreboard;
+use crate::supervisor::configuration::Loaded;
+use crate::supervisor::launcher::Launcher;
+use crate::supervisor::upgrade::{GenerationState, LauncherState, State, WorkerState, exec_with};
+use crate::supervisor::worker::Worker;
+use crate::sys::file_limit;
+use crate::sys::process::own;
+
+impl Runtime {
+    /// Executes the new release. Returns why it did not.
+    pub(super) fn exec_new_release(&self) -> io::Error {
+        let state = self.state();
+        let kept = self.descriptors();
+        let exec = || {
+            let mut file = File::from(memfd_create("scoter-state", MemfdFlags::empty())?);
+            file.write_all(&serde_json::to_vec(&state)?)?;
+            for fd in &kept {
+                fcntl_setfd(fd, FdFlags::empty())?;
+            }
+            exec_with(&self.program, file.as_raw_fd())
+        };
+        // They wait for the new release: what this one took now it would never act on, and the
+        // default of most would end the process before there are handlers again.
+        let mask = match SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK) {
+            Ok(mask) => mask,
+            Err(errno) => return errno.into(),
+        };
+        info!("giving way to the installed release");
+        let error = match exec() {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        let _ = mask.thread_set_mask();
+        for fd in &kept {
+            let _ = fcntl_setfd(fd, FdFlags::CLOEXEC);
+        }
+        error
+    }
+
+    fn state(&self) -> State {
+        let raw = |fd: BorrowedFd<'_>| fd.as_raw_fd();
+        State {
+            supervisor: self.core.state(Instant::now()),
+            started_at: self.started_at,
+            gone: self.gone.clone(),
+            last_reload: self.last_reload.clone(),
+            listeners: self
+                .listeners
+                .iter()
+                .map(|listener| (raw(listener.as_fd()), listener.describe()))
+                .collect(),
+            control: self
+                .control
+                .as_ref()
+                .map(|control| (raw(control.as_fd()), control.path().to_owned())),
+            path: self.program.search_path().clone(),
+            file_limit: Some(file_limit::before()),
+            generations: self
+                .generations
+                .iter()
+                .map(|(number, loaded)| GenerationState {
+                    number: *number,
+                    directory: loaded.directory.clone(),
+                    settings: loaded.settings.to_json(),
+                })
+                .collect(),
+            launchers: self
+                .launchers
+                .iter()
+                .map(|(serial, launcher)| LauncherState {
+                    serial: *serial,
+                    line: raw(launcher.as_fd()),
+                })
+                .collect(),
+            workers: self
+                .workers
+                .iter()
+                .map(|(serial, worker)| WorkerState {
+                    serial: *serial,
+                    id: worker.id,
+                    line: raw(worker.as_fd()),
+                    board: raw(worker.board.as_fd()),
+                })
+                .collect(),
+        }
+    }
+
+    /// Everything that the new release needs open.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let listeners = self.listeners.iter().map(AsFd::as_fd);
+        let control = self.control.iter().map(AsFd::as_fd);
+        let launchers = self.launchers.values().map(AsFd::as_fd);
+        let workers = self.workers.values();
+        let boards = workers.clone().map(|worker| worker.board.as_fd());
+        listeners
+            .chain(control)
+            .chain(launchers)
+            .chain(workers.map(AsFd::as_fd))
+            .chain(boards)
+            .collect()
+    }
+
+    /// Takes over from an earlier release.
+    ///
+    /// # Errors
+    ///
+    /// Those of descriptors that are not what they should be.
+    pub(super) fn resume(&mut self, state: State) -> io::Result<()> {
+        self.started_at = state.started_at;
+        self.gone = state.gone;
+        self.program.keep_search_path(state.path);
+        self.last_reload = state.last_reload;
+        let ours = self.read.take();
+        for generation in state.generations {
+            if let Some(loaded) = generation.loaded().or_else(|| ours.clone()) {
+                self.generations.insert(generation.number, loaded);
+            }
+        }
+        for launcher in state.launchers {
+            let line = Line::from(own(launcher.line)?);
+            let adopted = Launcher::adopt(launcher.serial, line, self.events.clone())?;
+            self.launchers.insert(launcher.serial, adopted);
+        }
+        for worker in state.workers {
+            let line = Line::from(own(worker.line)?);
+            let board = Scoreboard::attach(own(worker.board)?)?;
+            let events = self.events.clone();
+            let adopted = Worker::adopt(worker.serial, worker.id, line, board, events)?;
+            self.workers.insert(worker.serial, adopted);
+        }
+        let plans = &self.generations;
+        let plan = self.plan.clone();
+        let plan_of = |number| {
+            plans
+                .get(&number)
+                .map_or_else(|| plan.clone(), Loaded::plan)
+        };
+        self.core.resume(state.supervisor, plan_of, Instant::now());
+        Ok(())
+    }
+}
