@@ -1,43 +1,47 @@
 //! The queue from the reactor to the slots: requests whose packet and body have arrived.
 
+mod semaphore;
+
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::{Errno, read, write};
+#[cfg(all(test, feature = "loom"))]
+use loom::sync::{Mutex, MutexGuard, atomic::AtomicUsize};
+#[cfg(not(all(test, feature = "loom")))]
+use std::sync::{Mutex, MutexGuard, atomic::AtomicUsize};
 
-use crate::sys::descriptors::move_up;
-use crate::sys::fatal;
-use crate::sys::fork::Own;
+use rustix::io::Errno;
+
 use crate::worker::request::intake::Request;
+use semaphore::{EventFd, Semaphore};
 
 /// Complete requests, first in, first out, and an eventfd that wakes one slot for each.
 ///
 /// Its length is bounded by the reactor's permits: a request keeps its own until a slot
 /// takes it.
 #[derive(Debug)]
-pub(crate) struct ReadyQueue {
-    queue: Mutex<Queue>,
+pub(crate) struct ReadyQueue<R = Request, S = EventFd> {
+    queue: Mutex<Queue<R>>,
     /// The queue's length, readable without the lock by slots under load.
     length: AtomicUsize,
-    /// A semaphore (EFD_SEMAPHORE) that counts the requests in the queue: it changes only
-    /// under the lock, so that no wake-up is lost and none is left over.
-    wakeups: Own,
+    /// Counts the requests in the queue: it changes only under the lock, so that no wake-up is
+    /// lost and none is left over.
+    wakeups: S,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    requests: VecDeque<Request>,
+#[derive(Debug)]
+struct Queue<R> {
+    requests: VecDeque<R>,
     closed: bool,
 }
 
 /// What a slot finds in the queue.
 #[derive(Debug)]
-pub(crate) enum Popped {
+pub(crate) enum Popped<R = Request> {
     /// A request to serve.
-    Request(Box<Request>),
+    Request(Box<R>),
     /// Nothing now.
     Empty,
     /// Nothing now, and nothing will follow.
@@ -46,23 +50,31 @@ pub(crate) enum Popped {
 
 impl ReadyQueue {
     pub(crate) fn new() -> Result<Self, Errno> {
-        let flags = EventfdFlags::SEMAPHORE | EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
-        Ok(Self {
-            queue: Mutex::default(),
+        EventFd::new().map(Self::with)
+    }
+}
+
+impl<R, S: Semaphore> ReadyQueue<R, S> {
+    fn with(wakeups: S) -> Self {
+        Self {
+            queue: Mutex::new(Queue {
+                requests: VecDeque::new(),
+                closed: false,
+            }),
             length: AtomicUsize::new(0),
-            wakeups: move_up(eventfd(0, flags)?),
-        })
+            wakeups,
+        }
     }
 
-    pub(crate) fn push(&self, request: Request) {
+    pub(crate) fn push(&self, request: R) {
         let mut queue = self.lock();
         queue.requests.push_back(request);
         self.length.store(queue.requests.len(), Ordering::Release);
-        self.wake();
+        self.wakeups.add();
     }
 
     /// Takes a request, without touching the lock where there is none.
-    pub(crate) fn try_pop(&self) -> Option<Box<Request>> {
+    pub(crate) fn try_pop(&self) -> Option<Box<R>> {
         if self.length.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -72,19 +84,17 @@ impl ReadyQueue {
         }
     }
 
-    pub(crate) fn pop(&self) -> Popped {
+    pub(crate) fn pop(&self) -> Popped<R> {
         let mut queue = self.lock();
         match queue.requests.pop_front() {
             Some(request) => {
                 self.length.store(queue.requests.len(), Ordering::Release);
-                if let Err(errno) = read(&self.wakeups, &mut [0u8; 8]) {
-                    fatal::examine(NAME, errno);
-                }
+                self.wakeups.take();
                 Popped::Request(Box::new(request))
             }
             None if queue.closed => {
                 // One wake-up wakes one slot (EPOLLEXCLUSIVE): pass it on.
-                self.wake();
+                self.wakeups.add();
                 Popped::Closed
             }
             None => Popped::Empty,
@@ -95,7 +105,7 @@ impl ReadyQueue {
     pub(crate) fn close(&self) {
         let mut queue = self.lock();
         queue.closed = true;
-        self.wake();
+        self.wakeups.add();
     }
 
     /// Whether nothing will be pushed any more.
@@ -103,14 +113,7 @@ impl ReadyQueue {
         self.lock().closed
     }
 
-    fn wake(&self) {
-        // Fails only when 2^64 wake-ups are outstanding.
-        if let Err(errno) = write(&self.wakeups, &1u64.to_ne_bytes()) {
-            fatal::examine(NAME, errno);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Queue<R>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,3 +126,6 @@ impl AsFd for ReadyQueue {
 
 /// What it is called where it is lost.
 pub(crate) const NAME: &str = "ready queue";
+
+#[cfg(all(test, feature = "loom"))]
+mod model;
