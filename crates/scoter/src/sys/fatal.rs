@@ -67,6 +67,15 @@ pub(crate) fn end_of_thread(part: &str) -> ! {
     end_process(part, &"it has ended, and must not")
 }
 
+/// Starts a task whose end, by a panic for instance, is the end of the process.
+pub(crate) fn never_ending(part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let task = tokio::spawn(task);
+    tokio::spawn(async move {
+        let _ended = task.await;
+        end_of_thread(part);
+    });
+}
+
 fn end_for(loss: &Loss) -> ! {
     end_process(&loss.name, loss)
 }

@@ -40,11 +40,11 @@ use crate::sys::pool::Pool;
 use crate::sys::process::DAMAGED;
 use crate::sys::random;
 use connection::ConnectionTimeouts;
-use reactor::late_body::LateBodies;
-use reactor::ready::ReadyQueue;
 use reactor::{Handoffs, Reactor};
 use recycling::Recycling;
 use request::intake::Intake;
+use request::late_body::LateBodies;
+use request::ready_queue::ReadyQueue;
 use response::memory::ResponseMemory;
 use response::overload::Overload;
 use response::refusal::{Answer, Refusal};
@@ -153,7 +153,7 @@ impl Shared {
     /// Has the process end once it has lost a part of its own, and says how: under a master
     /// others go on with the sockets.
     fn prepare_for_losses(self: &Arc<Self>) {
-        watch_for_ever(reactor::ready::NAME, &self.ready);
+        watch_for_ever(request::ready_queue::NAME, &self.ready);
         watch_for_ever(stop::NAME, &self.stop);
         watch_for_ever(response::memory::NAME, &*self.response_memory);
         if let MasterLink::Channel(line) = &self.master {

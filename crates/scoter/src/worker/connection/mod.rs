@@ -1,5 +1,6 @@
 //! One accepted connection: never blocks by itself, waits only with a deadline.
 
+pub(super) mod async_connection;
 pub(super) mod claim;
 pub(super) mod owner;
 

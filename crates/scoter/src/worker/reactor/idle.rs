@@ -14,7 +14,7 @@ use wsgi_environ::Method;
 use crate::log::say;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
-use crate::worker::reactor::async_connection::{AsyncConnection, Waited};
+use crate::worker::connection::async_connection::{AsyncConnection, Waited};
 use crate::worker::request::intake::Stage;
 use crate::worker::request::partial_request::{Part, PartialRequest, Received, Refused, conclude};
 use crate::worker::request::room::make_room;

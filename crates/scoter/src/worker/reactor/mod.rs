@@ -3,10 +3,7 @@
 //! Half a packet, a body on its way, a response whose reader is slow, input that nobody
 //! read: none of them holds a slot. Python never runs here.
 
-pub(super) mod async_connection;
 pub(super) mod idle;
-pub(super) mod late_body;
-pub(super) mod ready;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -207,23 +204,14 @@ where
             // A panic comes from the runtime itself, where its epoll instance is gone.
             let _ended = catch_unwind(AssertUnwindSafe(|| {
                 runtime.block_on(async move {
-                    never_ending("orders", companion);
-                    never_ending("monitor", monitor::run(Arc::clone(&shared)));
+                    fatal::never_ending("orders", companion);
+                    fatal::never_ending("monitor", monitor::run(Arc::clone(&shared)));
                     run(shared, handoffs, slots).await;
                 });
             }));
             fatal::end_of_thread(NAME);
         })?;
     Ok(())
-}
-
-/// Starts a task whose end, by a panic for instance, is the end of the process.
-pub(crate) fn never_ending(part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-    let task = tokio::spawn(task);
-    tokio::spawn(async move {
-        let _ended = task.await;
-        fatal::end_of_thread(part);
-    });
 }
 
 async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize) {

@@ -6,4 +6,5 @@ pub(super) mod overload;
 pub(super) mod pending;
 pub(super) mod refusal;
 pub(super) mod report;
+pub(super) mod revoked_request;
 pub(super) mod send_buffer;

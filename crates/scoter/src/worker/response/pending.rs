@@ -13,12 +13,12 @@ use wsgi_environ::{
 use crate::log::Entry;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
+use crate::worker::connection::async_connection::{AsyncConnection, Waited};
 use crate::worker::connection::owner::Revoked;
-use crate::worker::reactor::async_connection::{AsyncConnection, Waited};
 use crate::worker::response::incident::{Finder, Incident, LossKind};
 use crate::worker::response::refusal::{Answer, Refusal};
+use crate::worker::response::revoked_request::RevokedRequest;
 use crate::worker::response::send_buffer::{Progress, SendBuffer, SendError};
-use crate::worker::timeouts::in_flight::RevokedRequest;
 
 /// A response that only has to be sent, and how its connection ends.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use crate::ipc::scoreboard::{Cell, Phase};
 use crate::python::exception::PythonThread;
 use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
-use crate::worker::connection::owner::Revoked;
 use crate::worker::request::intake::Request;
+use crate::worker::response::revoked_request::RevokedRequest;
 
 /// A slot as the reactor sees it.
 ///
@@ -48,21 +48,6 @@ struct TimedOut {
     raised: bool,
     /// Whether it has outlived `--request-grace`.
     stuck: bool,
-}
-
-/// A request that the reactor answers in the slot's place: it timed out, or the process ends.
-#[derive(Debug)]
-pub(crate) struct RevokedRequest {
-    pub(crate) slot: usize,
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) head: Arc<RequestHead>,
-    /// How long the application has run.
-    pub(crate) age: Duration,
-    /// How long the request had waited for that, if it has begun.
-    pub(crate) queued: Option<Duration>,
-    pub(crate) part: Revoked,
-    /// Whether the GIL could be had since the request timed out.
-    pub(crate) examined: bool,
 }
 
 impl InFlightSlot {
@@ -208,12 +193,6 @@ impl InFlightSlot {
     fn lock(&self) -> MutexGuard<'_, Option<InFlight>> {
         // Nothing that can panic runs under the lock.
         self.request.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl RevokedRequest {
-    pub(crate) fn age_ms(&self) -> u64 {
-        u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -16,16 +16,17 @@ use crate::ipc::channel::FromWorker;
 use crate::log::{say, say_soon};
 use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::hooks::{Event, run_hooks};
+use crate::sys::fatal::never_ending;
 use crate::sys::process::{STUCK, exit_now};
 use crate::worker::Ending;
 use crate::worker::MasterLink;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
-use crate::worker::reactor::never_ending;
-use crate::worker::reactor::ready::Popped;
+use crate::worker::request::ready_queue::Popped;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::refusal::Refusal;
-use crate::worker::timeouts::in_flight::{InFlightSlot, RevokedRequest};
+use crate::worker::response::revoked_request::RevokedRequest;
+use crate::worker::timeouts::in_flight::InFlightSlot;
 use crate::worker::timeouts::timed_out::answer;
 
 /// Ends the worker because of a request that cannot be ended.

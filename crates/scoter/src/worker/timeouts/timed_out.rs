@@ -13,7 +13,8 @@ use crate::python::traceback::traceback;
 use crate::worker::Shared;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::response::pending::PendingResponse;
-use crate::worker::timeouts::in_flight::{InFlightSlot, RevokedRequest};
+use crate::worker::response::revoked_request::RevokedRequest;
+use crate::worker::timeouts::in_flight::InFlightSlot;
 
 /// Ends a request whose response has been revoked.
 pub(crate) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
