@@ -17,7 +17,7 @@ mod warm_up;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use uwsgi_codec::Limits;
@@ -193,10 +193,7 @@ impl Shared {
     /// of them has left, or will when its request has ended. To be called by a slot that has
     /// just come to that.
     fn report_not_accepting(&self) {
-        // Of two slots that come to it at the same moment one sees the other.
-        fence(Ordering::SeqCst);
-        if self.board.cells().iter().all(Cell::is_out)
-            && self.is_accepting.swap(false, Ordering::Relaxed)
+        if Cell::are_all_out(self.board.cells()) && self.is_accepting.swap(false, Ordering::Relaxed)
         {
             self.master.send(&FromWorker::NotAccepting);
         }

@@ -1,13 +1,13 @@
 //! A slot's part of the scoreboard.
 
 use std::mem::size_of;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::time::Duration;
 
 #[cfg(all(test, feature = "loom"))]
-use loom::sync::atomic::{AtomicU32, AtomicU64};
+use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 #[cfg(not(all(test, feature = "loom")))]
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 use super::now;
 use super::seqlock::SeqLock;
@@ -100,9 +100,16 @@ impl Cell {
         self.left.store(1, Release);
     }
 
-    /// Whether the slot takes no more connections, or has something else to do until it
-    /// notices that it is not to.
-    pub(crate) fn is_out(&self) -> bool {
+    /// Whether none of the slots takes more connections, or each has something else to do until
+    /// it notices that it is not to. Of slots that leave at the same moment and then ask, one is
+    /// told so.
+    pub(crate) fn are_all_out(cells: &[Self]) -> bool {
+        // Otherwise each might read what was before the other left.
+        fence(SeqCst);
+        cells.iter().all(Self::is_out)
+    }
+
+    fn is_out(&self) -> bool {
         self.left.load(Acquire) == 1 || self.phase() != Phase::Idle
     }
 

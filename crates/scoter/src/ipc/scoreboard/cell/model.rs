@@ -28,6 +28,22 @@ fn label_is_that_of_the_request_which_is_counted_and_runs() {
     });
 }
 
+#[test]
+fn of_slots_that_leave_at_the_same_moment_one_sees_all_out() {
+    loom::model(|| {
+        let cells = Arc::new([Cell::unused(), Cell::unused()]);
+        let slots = [0, 1].map(|slot: usize| {
+            let cells = Arc::clone(&cells);
+            thread::spawn(move || {
+                cells[slot].leave();
+                Cell::are_all_out(&cells[..])
+            })
+        });
+        let seen = slots.map(|slot| slot.join().unwrap());
+        assert!(seen.contains(&true));
+    });
+}
+
 fn label(request: u64) -> Label<'static> {
     match request {
         0 => Label::default(),
