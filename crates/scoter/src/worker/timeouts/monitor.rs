@@ -112,6 +112,11 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if shared.access_log.is_abandoned() {
             fatal::end_of_thread(AccessLog::NAME);
         }
+        if shared.stop.ending().is_some() {
+            // A request that began at the same moment may have missed the stop, and the stop
+            // the request: a fence against that would slow down all requests.
+            shared.report_not_accepting();
+        }
         if let Some(timeouts) = shared.monitor.timeouts {
             check_requests(&shared, timeouts);
         }
