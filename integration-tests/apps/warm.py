@@ -5,6 +5,7 @@ from probe import Closing, event, plain
 
 def good(environ, start_response):
     names = "REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "QUERY_STRING", "HTTP_HOST", "REMOTE_ADDR", "HTTP_USER_AGENT"
+    names += ("scoter.request_id",)
     event(" ".join(environ[name] for name in names))
     plain(start_response, "warm", "404 Not Found")
     return Closing([b"warm"])

@@ -12,7 +12,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use uwsgi_codec::{Limits, Packet, PacketBuilder, PacketRef, VarsRef};
-use wsgi_environ::{Body, EnvironBuilder, Errors, ForwardedProto, Input, ScriptName, ServerInfo};
+use wsgi_environ::{
+    Body, EnvironBuilder, Errors, ForwardedProto, Input, RequestId, ScriptName, ServerInfo,
+};
 
 const WIRE: &[u8] = include_bytes!("../../uwsgi-codec/tests/fixtures/get.bin");
 
@@ -93,6 +95,7 @@ fn build(c: &mut Criterion) {
                         py,
                         black_box(vars.unwrap_or_default()),
                         ScriptName::AsSent,
+                        RequestId::Sent,
                         &input,
                     )
                 });

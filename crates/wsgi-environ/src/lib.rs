@@ -25,7 +25,7 @@
 //! use uwsgi_codec::{Limits, VarsRef};
 //! use wsgi_environ::{
 //!     Body, EnvironBuilder, Errors, Exchange, ForwardedProto, Input, Method, ObjectCache,
-//!     ScriptName, ServerInfo, Transport, respond,
+//!     RequestId, ScriptName, ServerInfo, Transport, respond,
 //! };
 //!
 //! struct Connection;
@@ -65,7 +65,7 @@
 //!     let mut builder = EnvironBuilder::new(py, &server, errors.clone().unbind())?;
 //!
 //!     let input = Input::new(py, Body::empty())?;
-//!     let environ = builder.build(py, vars, ScriptName::AsSent, &input)?;
+//!     let environ = builder.build(py, vars, ScriptName::AsSent, RequestId::Sent, &input)?;
 //!     PyResult::Ok(respond(&application, Exchange {
 //!         environ,
 //!         input,
@@ -113,7 +113,9 @@ pub use crate::completed::{
     ApplicationFailure, ApplicationStage, Completed, Correction, FailureCause, FailureOrigin,
     HeadState, RemainingBody, ResponseEnd, ResponseTail, Violation,
 };
-pub use crate::environ::{EnvironBuilder, ForwardedProto, Repeated, ScriptName, ServerInfo};
+pub use crate::environ::{
+    EnvironBuilder, ForwardedProto, Repeated, RequestId, ScriptName, ServerInfo,
+};
 pub use crate::errors::Errors;
 pub use crate::file_wrapper::FileWrapper;
 pub use crate::input::{Body, Input, InputEnd, InputFailure};

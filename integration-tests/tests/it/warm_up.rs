@@ -9,7 +9,8 @@ fn warming(app: &str) -> ScoterBuilder {
 #[test]
 fn application_is_warm_when_the_server_is_ready() {
     let scoter = warming("good").start();
-    let vars = "GET /w%C3%A4rm?up=1 /w\u{c3}\u{a4}rm up=1 localhost 127.0.0.1 scoter warm-up";
+    let vars =
+        "GET /w%C3%A4rm?up=1 /w\u{c3}\u{a4}rm up=1 localhost 127.0.0.1 scoter warm-up warm-up";
     assert_eq!(scoter.events(), [vars, "closed"]);
     // It is nobody's request.
     assert!(scoter.stdout().is_empty());

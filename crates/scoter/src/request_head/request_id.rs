@@ -13,6 +13,7 @@ use uwsgi_codec::Vars;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestId {
     text: Bytes,
+    /// Whether it is the `X-Request-ID` of the request.
     was_sent: bool,
 }
 
@@ -25,9 +26,12 @@ impl RequestId {
         &self.text
     }
 
-    /// Says whether it is the `X-Request-ID` of the request.
-    pub(crate) fn was_sent(&self) -> bool {
-        self.was_sent
+    /// As the application finds it: what has been sent is there already.
+    pub(crate) fn in_environ(&self) -> wsgi_environ::RequestId<'_> {
+        match self.was_sent {
+            true => wsgi_environ::RequestId::Sent,
+            false => wsgi_environ::RequestId::Made(self.as_str()),
+        }
     }
 }
 
@@ -139,7 +143,7 @@ mod tests {
             let vars = vars([text.as_bytes()]);
             let id = of(&ids, &vars);
             assert_eq!(id.as_str(), text);
-            assert!(id.was_sent());
+            assert!(id.was_sent);
             assert!(vars.as_bytes().as_ptr_range().contains(&id.text.as_ptr()));
         }
     }
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn last_of_several_counts() {
         let id = of(&RequestIds::new().unwrap(), &vars([&b"one"[..], b"two"]));
-        assert_eq!((id.as_str(), id.was_sent()), ("two", true));
+        assert_eq!((id.as_str(), id.was_sent), ("two", true));
     }
 
     #[test]
@@ -166,7 +170,7 @@ mod tests {
             &[b'x'; 129],
         ] {
             let id = of(&ids, &vars([text]));
-            assert!(!id.was_sent(), "{text:?}");
+            assert!(!id.was_sent, "{text:?}");
             assert_eq!(id.as_str().len(), 32, "{text:?}");
             let is_digit = |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
             assert!(id.as_str().bytes().all(is_digit), "{id:?}");

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use uwsgi_codec::PacketBuilder;
 use wsgi_environ::{
     Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, Input, Method, ObjectCache,
-    ScriptName, Transport, reason_phrase, respond,
+    RequestId, ScriptName, Transport, reason_phrase, respond,
 };
 
 use crate::log;
@@ -66,7 +66,8 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
     let errors = Bound::new(py, Errors::new(log))?;
     let mut builder = EnvironBuilder::new(py, &service.server, errors.clone().unbind())?;
     let input = Input::new(py, Body::empty())?;
-    let environ = builder.build(py, packet.vars.as_ref(), ScriptName::AsSent, &input)?;
+    let (vars, id) = (packet.vars.as_ref(), RequestId::Made("warm-up"));
+    let environ = builder.build(py, vars, ScriptName::AsSent, id, &input)?;
     Ok(respond(
         service.application.bind(py),
         Exchange {

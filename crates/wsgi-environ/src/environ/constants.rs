@@ -10,7 +10,7 @@ use crate::{Errors, FileWrapper};
 /// What is the same in every environ of a slot.
 #[derive(Debug)]
 pub(super) struct Constants {
-    /// The `wsgi.*` entries. No packet can have any of them.
+    /// The server's own entries. No packet can have any of them.
     base: Py<PyDict>,
     server_name: Py<PyString>,
     server_port: Py<PyString>,
@@ -21,8 +21,9 @@ impl Constants {
         let base = PyDict::new(py);
         base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
         base.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "http"))?;
-        // Takes the place of what each request has of its own.
+        // These take the place of what each request has of its own.
         base.set_item(intern!(py, "wsgi.input"), py.None())?;
+        base.set_item(request_id_name(py), py.None())?;
         // What many a framework asks for before it reads a body without a
         // Content-Length: that reading stops at its end.
         base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
@@ -45,8 +46,25 @@ impl Constants {
         self.base.bind(py).copy()
     }
 
+    /// Sets the entry of a variable.
+    pub(super) fn set_var(
+        &self,
+        environ: &Bound<'_, PyDict>,
+        role: Role,
+        name: &Bound<'_, PyString>,
+        value: &[u8],
+    ) -> PyResult<()> {
+        let py = environ.py();
+        let value = self.value(py, role, value)?;
+        environ.set_item(name, &value)?;
+        match role {
+            Role::RequestId => environ.set_item(request_id_name(py), value),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the string of a variable.
-    pub(super) fn value<'py>(
+    fn value<'py>(
         &self,
         py: Python<'py>,
         role: Role,
@@ -83,4 +101,9 @@ impl Constants {
             Required::ServerProtocol => intern!(py, "HTTP/1.1").clone(),
         }
     }
+}
+
+/// Returns the name of the entry with the request's id.
+pub(super) fn request_id_name(py: Python<'_>) -> &Bound<'_, PyString> {
+    intern!(py, "scoter.request_id")
 }

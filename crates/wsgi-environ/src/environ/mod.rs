@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use uwsgi_codec::VarsRef;
 
-use self::constants::Constants;
+use self::constants::{Constants, request_id_name};
 use self::derived_entries::DerivedEntries;
 use self::interned_names::InternedNames;
 use self::repeated_vars::RepeatedVars;
@@ -63,6 +63,15 @@ pub enum ScriptName {
     Strip,
 }
 
+/// Where the id of a request comes from: its `scoter.request_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestId<'a> {
+    /// The packet: it is the value of `HTTP_X_REQUEST_ID`, `None` if there is none.
+    Sent,
+    /// The server.
+    Made(&'a str),
+}
+
 /// Builds the `environ` of each request of one slot.
 ///
 /// Remembers the last few requests that differ in the variables they have, so
@@ -100,6 +109,7 @@ impl EnvironBuilder {
         py: Python<'py>,
         vars: VarsRef<'_>,
         script_name: ScriptName,
+        request_id: RequestId<'_>,
         input: &Bound<'py, Input>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = match self.templates.find(vars, script_name) {
@@ -113,6 +123,9 @@ impl EnvironBuilder {
             None => self.build_anew(py, vars, script_name)?,
         };
         environ.set_item(intern!(py, "wsgi.input"), input)?;
+        if let RequestId::Made(id) = request_id {
+            environ.set_item(request_id_name(py), id)?;
+        }
         Ok(environ)
     }
 
@@ -148,7 +161,7 @@ impl EnvironBuilder {
             derived.note(role, key, value);
             if role != Role::Ignored && !repeated_vars.will_join(key) {
                 let entries = environ.len();
-                environ.set_item(&name, self.constants.value(py, role, value)?)?;
+                self.constants.set_var(&environ, role, &name, value)?;
                 // A variable never has the name of an entry of the server's own,
                 // so that this one is repeated.
                 if environ.len() == entries {

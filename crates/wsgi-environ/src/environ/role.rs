@@ -12,6 +12,8 @@ pub(super) enum Role {
     Required(Required),
     /// Passed on, and it has a say in `wsgi.url_scheme`.
     Scheme,
+    /// Passed on, and it may be the id of the request.
+    RequestId,
     /// Passed on as a pair: see [`paths`](fn@super::path::paths).
     ScriptName,
     /// The other one of the pair.
@@ -43,6 +45,7 @@ impl Role {
             b"PATH_INFO" => Self::PathInfo,
             b"UWSGI_SCHEME" | b"HTTPS" | b"REQUEST_SCHEME" => Self::Scheme,
             b"HTTP_X_FORWARDED_PROTO" if forwarded_proto == ForwardedProto::Trust => Self::Scheme,
+            b"HTTP_X_REQUEST_ID" => Self::RequestId,
             // httpoxy, CVE-2016-5385: a client's `Proxy` header would pass for
             // the variable that HTTP clients are configured with.
             b"HTTP_PROXY" => Self::Ignored,
@@ -53,6 +56,7 @@ impl Role {
             // announced them.
             b"HTTP_TRANSFER_ENCODING" => Self::TransferEncoding,
             // The server's own.
+            b"scoter.request_id" => Self::Ignored,
             _ if key.starts_with(b"wsgi.") => Self::Ignored,
             _ => match Repeated::of(key) {
                 Repeated::Joined(_) => Self::List,

@@ -214,9 +214,10 @@ impl Template {
                     continue;
                 }
                 Role::Scheme => scheme_changed = true,
-                Role::PathInfo | Role::Plain | Role::List | Role::Required(_) => {}
+                Role::PathInfo | Role::Plain | Role::List | Role::RequestId | Role::Required(_) => {
+                }
             }
-            dict.set_item(&known.name, constants.value(py, known.role, value)?)?;
+            constants.set_var(dict, known.role, known.name.bind(py), value)?;
         }
         if scheme_changed || paths_changed {
             let mut derived = DerivedEntries::default();

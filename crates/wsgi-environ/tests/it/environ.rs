@@ -4,7 +4,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use uwsgi_codec::Packet;
 use wsgi_environ::{
-    Body, EnvironBuilder, Errors, ForwardedProto, Input, Repeated, ScriptName, ServerInfo,
+    Body, EnvironBuilder, Errors, ForwardedProto, Input, Repeated, RequestId, ScriptName,
+    ServerInfo,
 };
 
 use crate::harness::{Log, builder, eval, packet, server_info};
@@ -38,10 +39,19 @@ impl<'py> Slot<'py> {
     }
 
     fn build_packet(&mut self, packet: &Packet, script_name: ScriptName) -> Bound<'py, PyDict> {
+        self.build_with(packet, script_name, RequestId::Sent)
+    }
+
+    fn build_with(
+        &mut self,
+        packet: &Packet,
+        script_name: ScriptName,
+        id: RequestId<'_>,
+    ) -> Bound<'py, PyDict> {
         let input = Input::new(self.py, Body::empty()).unwrap();
         let environ = self
             .builder
-            .build(self.py, packet.vars.as_ref(), script_name, &input)
+            .build(self.py, packet.vars.as_ref(), script_name, id, &input)
             .unwrap();
         assert!(environ.get_item("wsgi.input").unwrap().unwrap().is(&input));
         environ
@@ -78,7 +88,7 @@ fn empty_packet_has_all_that_pep_3333_requires() {
         names.set_item("environ", &environ).unwrap();
         for (expression, expected) in [
             ("type(environ)", "<class 'dict'>"),
-            ("len(environ)", "16"),
+            ("len(environ)", "17"),
             ("environ['REQUEST_METHOD']", "GET"),
             ("environ['SCRIPT_NAME']", ""),
             ("environ['PATH_INFO']", "/"),
@@ -547,7 +557,7 @@ fn nothing_of_a_request_reaches_the_next() {
             for (key, value) in &vars {
                 assert_eq!(text(&environ, key).as_ref(), Some(value));
             }
-            assert_eq!(environ.len(), 16 + vars.len(), "round {round}");
+            assert_eq!(environ.len(), 17 + vars.len(), "round {round}");
         }
     });
 }
@@ -585,7 +595,7 @@ fn environ_is_the_applications_own() {
         let fresh = slot.build(&[("HTTP_HOST", "other"), ("REMOTE_USER", "ann")]);
         assert_eq!(text(&fresh, "REMOTE_USER").unwrap(), "ann");
         assert_eq!(text(&fresh, "wsgi.url_scheme").unwrap(), "http");
-        assert_eq!(fresh.len(), 16 + 2);
+        assert_eq!(fresh.len(), 17 + 2);
         assert_eq!(text(&kept, "HTTP_HOST").unwrap(), "h");
         assert_eq!(text(&kept, "REMOTE_USER").unwrap(), "ann");
     });
@@ -600,7 +610,7 @@ fn thousands_of_names_are_served_and_not_all_interned() {
                 .map(|n| (format!("HTTP_NAME_{round}_{n}"), n.to_string()))
                 .collect();
             let environ = slot.build_packet(&packet(&vars), ScriptName::AsSent);
-            assert_eq!(environ.len(), 16 + 1000);
+            assert_eq!(environ.len(), 17 + 1000);
             assert_eq!(
                 text(&environ, &format!("HTTP_NAME_{round}_999")).unwrap(),
                 "999"
@@ -639,12 +649,57 @@ fn two_slots_share_nothing_but_the_log() {
         let input = Input::new(py, Body::empty()).unwrap();
         let (a, b) = (packet(&[("HTTP_X", "a")]), packet(&[("HTTP_X", "b")]));
         let a = one
-            .build(py, a.vars.as_ref(), ScriptName::AsSent, &input)
+            .build(
+                py,
+                a.vars.as_ref(),
+                ScriptName::AsSent,
+                RequestId::Sent,
+                &input,
+            )
             .unwrap();
         let b = two
-            .build(py, b.vars.as_ref(), ScriptName::AsSent, &input)
+            .build(
+                py,
+                b.vars.as_ref(),
+                ScriptName::AsSent,
+                RequestId::Sent,
+                &input,
+            )
             .unwrap();
         assert_eq!(text(&a, "HTTP_X").unwrap(), "a");
         assert_eq!(text(&b, "HTTP_X").unwrap(), "b");
+    });
+}
+
+#[test]
+fn request_id_is_the_last_that_was_sent_or_the_servers_own() {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        let sent = |ids: &[&'static str]| -> Vec<_> {
+            ids.iter().map(|id| ("HTTP_X_REQUEST_ID", *id)).collect()
+        };
+        let (made, other) = (RequestId::Made("made"), RequestId::Made("other"));
+        for (ids, request_id, expected) in [
+            (sent(&["one"]), RequestId::Sent, "one"),
+            (sent(&["one"]), RequestId::Sent, "one"),
+            (sent(&["two"]), RequestId::Sent, "two"),
+            (sent(&["t w o"]), made, "made"),
+            (sent(&["t w o"]), other, "other"),
+            (sent(&["two"]), RequestId::Sent, "two"),
+            (sent(&["one", "two"]), RequestId::Sent, "two"),
+            (sent(&["one", "three"]), RequestId::Sent, "three"),
+            (sent(&["two", "three"]), RequestId::Sent, "three"),
+            (sent(&[]), made, "made"),
+            (sent(&[]), other, "other"),
+        ] {
+            let environ = slot.build_with(&packet(&ids), ScriptName::AsSent, request_id);
+            let id = text(&environ, "scoter.request_id");
+            assert_eq!(id.as_deref(), Some(expected), "{ids:?}, {request_id:?}");
+            let header = text(&environ, "HTTP_X_REQUEST_ID");
+            assert_eq!(header.as_deref(), ids.last().map(|(_, id)| *id));
+        }
+        let forged = packet(&[("scoter.request_id", "forged")]);
+        let environ = slot.build_with(&forged, ScriptName::AsSent, made);
+        assert_eq!(text(&environ, "scoter.request_id").as_deref(), Some("made"));
     });
 }

@@ -13,8 +13,8 @@ use pyo3::types::{PyDict, PyModule};
 use uwsgi_codec::{Packet, PacketBuilder};
 use wsgi_environ::{
     Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, FailureOrigin, ForwardedProto,
-    HeadState, Method, ObjectCache, RemainingBody, ResponseEnd, ScriptName, ServerInfo, Transport,
-    respond,
+    HeadState, Method, ObjectCache, RemainingBody, RequestId, ResponseEnd, ScriptName, ServerInfo,
+    Transport, respond,
 };
 
 /// A client that takes and gives what its script says.
@@ -208,7 +208,13 @@ impl Request {
             .input(py, self.body.unwrap_or_else(Body::empty))
             .unwrap();
         let environ = builder
-            .build(py, packet.vars.as_ref(), self.script_name, &input)
+            .build(
+                py,
+                packet.vars.as_ref(),
+                self.script_name,
+                RequestId::Sent,
+                &input,
+            )
             .unwrap();
         let completed = respond(
             &application,

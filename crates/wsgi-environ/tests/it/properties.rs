@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyList};
 use wsgi_environ::{
-    Body, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ObjectCache, ResponseEnd,
-    ScriptName, ServerInfo, respond,
+    Body, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ObjectCache, RequestId,
+    ResponseEnd, ScriptName, ServerInfo, respond,
 };
 
 use crate::harness::{Give, INTERNAL_SERVER_ERROR, Log, Peer, packet, server_info};
@@ -136,6 +136,7 @@ fn packets() -> impl Strategy<Value = Vec<(Vec<(String, String)>, ScriptName)>> 
         "REQUEST_SCHEME",
         "HTTP_HOST",
         "HTTP_REFERER",
+        "HTTP_X_REQUEST_ID",
         "HTTP_ACCEPT",
         "HTTP_X_FORWARDED_FOR",
         "HTTP_COOKIE",
@@ -193,7 +194,7 @@ fn expected_entries(vars: &[(String, String)]) -> BTreeMap<&str, String> {
     for (key, value) in vars {
         let separator = match &**key {
             "QUERY_STRING" | "CONTENT_LENGTH" | "REMOTE_USER" => None,
-            "HTTP_HOST" | "HTTP_REFERER" | "HTTP_X_FORWARDED_PROTO" => None,
+            "HTTP_HOST" | "HTTP_REFERER" | "HTTP_X_REQUEST_ID" | "HTTP_X_FORWARDED_PROTO" => None,
             "HTTPS" | "UWSGI_SCHEME" | "REQUEST_SCHEME" => None,
             "HTTP_ACCEPT" | "HTTP_X_FORWARDED_FOR" => Some(", "),
             "HTTP_COOKIE" => Some("; "),
@@ -227,11 +228,13 @@ proptest! {
             let builder = || EnvironBuilder::new(py, &server, errors.clone().unbind()).unwrap();
             let input = Input::new(py, Body::empty()).unwrap();
             let mut slot = builder();
-            for (vars, handling) in packets[start..].iter().chain(&packets) {
+            for (index, (vars, handling)) in packets[start..].iter().chain(&packets).enumerate() {
+                let made = index % 2 == 0;
                 let packet = packet(vars);
                 let vars_ref = packet.vars.as_ref();
-                let environ = slot.build(py, vars_ref, *handling, &input).unwrap();
-                let fresh = builder().build(py, vars_ref, *handling, &input).unwrap();
+                let id = if made { RequestId::Made("made") } else { RequestId::Sent };
+                let environ = slot.build(py, vars_ref, *handling, id, &input).unwrap();
+                let fresh = builder().build(py, vars_ref, *handling, id, &input).unwrap();
                 prop_assert!(
                     environ.eq(&fresh).unwrap(),
                     "{:?}: {} instead of {}", vars, environ, fresh

@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 use wsgi_environ::{
-    Body, Completed, Exchange, Input, Method, ObjectCache, RemainingBody, ResponseEnd, ScriptName,
-    Transport, respond,
+    Body, Completed, Exchange, Input, Method, ObjectCache, RemainingBody, RequestId, ResponseEnd,
+    ScriptName, Transport, respond,
 };
 
 use crate::harness::{Log, builder, module, packet};
@@ -172,7 +172,13 @@ fn respond_over(gate: &Arc<Gate>, source: &str) -> (Completed, String) {
         let input = Input::new(py, Body::empty()).unwrap();
         let packet = packet::<&str, &str>(&[]);
         let environ = builder(py, &errors)
-            .build(py, packet.vars.as_ref(), ScriptName::AsSent, &input)
+            .build(
+                py,
+                packet.vars.as_ref(),
+                ScriptName::AsSent,
+                RequestId::Sent,
+                &input,
+            )
             .unwrap();
         let exchange = Exchange {
             environ,

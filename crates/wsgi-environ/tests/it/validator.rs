@@ -150,7 +150,7 @@ application = validator(application)
 fn validator_accepts_the_barest_packet() {
     use pyo3::prelude::*;
     use pyo3::types::PyDict;
-    use wsgi_environ::{Input, ScriptName};
+    use wsgi_environ::{Input, RequestId, ScriptName};
 
     use crate::harness::{Log, builder, eval, packet};
 
@@ -159,7 +159,13 @@ fn validator_accepts_the_barest_packet() {
         let input = Input::new(py, Body::empty()).unwrap();
         let packet = packet::<&str, &str>(&[]);
         let environ = builder(py, &errors)
-            .build(py, packet.vars.as_ref(), ScriptName::AsSent, &input)
+            .build(
+                py,
+                packet.vars.as_ref(),
+                ScriptName::AsSent,
+                RequestId::Sent,
+                &input,
+            )
             .unwrap();
         let names = PyDict::new(py);
         names.set_item("environ", environ).unwrap();

@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tracing::error;
@@ -15,7 +14,7 @@ use crate::ipc::scoreboard::{Cell, Label};
 use crate::log::Entry;
 use crate::python::forked_child;
 use crate::python::traceback::traceback;
-use crate::request_head::{RequestHead, RequestId};
+use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::recycling::Recycling;
@@ -160,28 +159,15 @@ impl Slot {
             _ => ScriptName::AsSent,
         };
         let vars = head.vars();
-        let environ = self.environ.build(py, vars, script_name, &input)?;
-        set_request_id(&environ, &head.request_id)?;
+        let request_id = head.request_id.in_environ();
+        let environ = self
+            .environ
+            .build(py, vars, script_name, request_id, &input)?;
         Ok((environ, input))
     }
 
     pub(super) fn cell(&self) -> &Cell {
         &self.shared.board.cells()[self.index]
-    }
-}
-
-/// Lets the application find the id that the logs have.
-fn set_request_id(environ: &Bound<'_, PyDict>, id: &RequestId) -> PyResult<()> {
-    let py = environ.py();
-    let sent = match id.was_sent() {
-        // Cheaper than to make the same string again.
-        true => environ.get_item(intern!(py, "HTTP_X_REQUEST_ID"))?,
-        false => None,
-    };
-    let name = intern!(py, "scoter.request_id");
-    match sent {
-        Some(sent) => environ.set_item(name, sent),
-        None => environ.set_item(name, id.as_str()),
     }
 }
 
