@@ -84,12 +84,12 @@ impl<T> Checkout<T> {
     /// Puts a new value in the place of one that was removed. No other thread may have
     /// access to this object.
     pub(crate) fn put(&self, value: T) {
-        // In a statement of its own, for the lock to be released at once.
-        let state = mem::replace(&mut *self.lock(), State::Available(value));
+        let mut state = self.lock();
         debug_assert!(
-            matches!(state, State::Gone),
+            matches!(*state, State::Gone),
             "the last value was not removed"
         );
+        *state = State::Available(value);
     }
 
     pub(crate) fn is_gone(&self) -> bool {

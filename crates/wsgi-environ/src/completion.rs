@@ -37,23 +37,19 @@ pub(crate) fn complete(
             FailureOrigin::Application
         }
     };
-    let failures = [
-        cause.map(|cause| ApplicationFailure {
-            cause,
-            origin: origin(peer_error.is_some() || refusal.is_some()),
-        }),
-        missed.map(|declared| ApplicationFailure {
-            cause: FailureCause::Violation(Violation::BodyTooShort { declared, sent }),
-            origin: FailureOrigin::Application,
-        }),
-        closing.map(|cause| ApplicationFailure {
-            cause,
-            origin: origin(peer_error.is_some()),
-        }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let mut failures = Vec::new();
+    failures.extend(cause.map(|cause| ApplicationFailure {
+        cause,
+        origin: origin(peer_error.is_some() || refusal.is_some()),
+    }));
+    failures.extend(missed.map(|declared| ApplicationFailure {
+        cause: FailureCause::Violation(Violation::BodyTooShort { declared, sent }),
+        origin: FailureOrigin::Application,
+    }));
+    failures.extend(closing.map(|cause| ApplicationFailure {
+        cause,
+        origin: origin(peer_error.is_some()),
+    }));
 
     if failed && !response.is_sealed() {
         let out = response.abandon_head();

@@ -5,6 +5,7 @@ mod missing_vars;
 mod request_id;
 mod request_start;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
@@ -72,7 +73,7 @@ impl RequestHead {
         buffer: &mut BytesMut,
         limits: &Limits,
         ids: &RequestIds,
-    ) -> Result<Option<Self>, DecodeError> {
+    ) -> Result<Option<Arc<Self>>, DecodeError> {
         let mut index = Index::default();
         let mut length = Ok(ContentLength::default());
         let packet = Packet::decode_with(buffer, limits, |var| match &mut length {
@@ -83,11 +84,14 @@ impl RequestHead {
             }
             _ => index.note(var),
         })?;
-        Ok(packet.map(|packet| Self {
-            request_id: ids.of(&packet.vars, index.value(Param::RequestId, &packet.vars)),
-            packet,
-            index,
-            length: length.map(|length| length.get().unwrap_or(0)),
+        Ok(packet.map(|packet| {
+            // Here, so that nothing but a pointer is handed on.
+            Arc::new(Self {
+                request_id: ids.of(&packet.vars, index.value(Param::RequestId, &packet.vars)),
+                packet,
+                index,
+                length: length.map(|length| length.get().unwrap_or(0)),
+            })
         }))
     }
 
@@ -158,7 +162,7 @@ const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 #[cfg(test)]
 impl RequestHead {
     /// A request with these variables.
-    pub(crate) fn of<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Self
+    pub(crate) fn of<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Arc<Self>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,

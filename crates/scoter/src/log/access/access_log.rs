@@ -186,7 +186,7 @@ mod tests {
     fn entry(uri: &str) -> Entry {
         let head = RequestHead::of([("REQUEST_URI", uri)]);
         Entry {
-            head: Arc::new(head),
+            head,
             status: 200,
             body_bytes: 0,
             accepted: Instant::now(),

@@ -86,7 +86,6 @@ impl Intake {
             let limit = self.max_body;
             return Err(Refusal::BodyTooLong { length, limit });
         }
-        let head = Arc::new(head);
         if length <= buffer.len() as u64 {
             let body = body_of(buffer, length);
             return Ok(Stage::Whole(head, body));
@@ -146,7 +145,7 @@ mod tests {
         let start = (now.unwrap() - Duration::from_secs(60))
             .as_secs()
             .to_string();
-        let head = Arc::new(RequestHead::of([("HTTP_X_REQUEST_START", start)]));
+        let head = RequestHead::of([("HTTP_X_REQUEST_START", start)]);
         let waited = |arriving| {
             let request = Request {
                 since: connection.accepted() + Duration::from_secs(arriving),

@@ -465,7 +465,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let arguments = ["--write-timeout", "10ms", "--slow-request", "1ms"];
         let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &arguments);
-        let head = Arc::new(RequestHead::of([("PATH_INFO", "/")]));
+        let head = RequestHead::of([("PATH_INFO", "/")]);
         let entry = || Entry {
             head: Arc::clone(&head),
             status: 200,

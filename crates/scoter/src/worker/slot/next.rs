@@ -226,7 +226,7 @@ mod tests {
                 Family::Unix,
                 shared.connection_timeouts,
             ));
-            let head = Arc::new(RequestHead::of([("PATH_INFO", path)]));
+            let head = RequestHead::of([("PATH_INFO", path)]);
             shared.ready.push(Request {
                 since: connection.accepted(),
                 connection,

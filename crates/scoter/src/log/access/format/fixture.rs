@@ -1,6 +1,5 @@
 //! One request for the tests of all formats.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::clock::Moment;
@@ -16,7 +15,7 @@ where
 {
     let head = RequestHead::of(vars);
     Entry {
-        head: Arc::new(head),
+        head,
         status: 200,
         body_bytes: 12,
         accepted: Instant::now(),
