@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
     match Program::embedded(&arguments) {
         Ok(program) => ExitCode::from(Python::attach(|py| cli::run(py, program, &arguments))),
         Err(error) => {
-            eprintln!("scoter: its own file is not to be found: {error}");
+            eprintln!("scoter: cannot find its own executable: {error}");
             ExitCode::from(1)
         }
     }
@@ -45,8 +45,8 @@ pub fn main() -> ExitCode {
 #[derive(Debug, Error)]
 enum EmbedError {
     #[error(
-        "VIRTUAL_ENV is {}, which has no packages for Python {version}, the one built in\n\
-         hint: install scoter into that environment with pip instead, or unset VIRTUAL_ENV",
+        "VIRTUAL_ENV is {}, which has no packages for the built-in Python {version}\nhint: \
+         install scoter into that environment with pip instead, or unset VIRTUAL_ENV",
         path.display()
     )]
     OtherPython { path: PathBuf, version: String },

@@ -135,10 +135,10 @@ impl Write {
             .map(drop)
             .map_err(|error| match error {
                 SendError::Peer(PeerError::Gone) => {
-                    PyBrokenPipeError::new_err("the client went away")
+                    PyBrokenPipeError::new_err("the client disconnected")
                 }
                 SendError::Peer(PeerError::Stalled) => {
-                    PyTimeoutError::new_err("the client did not take the response in time")
+                    PyTimeoutError::new_err("the client did not accept the response in time")
                 }
                 // There is no `write` before `start_response` was called.
                 SendError::NotStarted => PyRuntimeError::new_err("start_response() was not called"),

@@ -201,7 +201,7 @@ fn descriptor_that_is_no_listening_socket_is_explained() {
         let (scoter, _) = activated("hello");
         let finished = scoter.under(activation.socket_unit()).run();
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);
-        for word in ["fd://3", "no listening stream socket", "hint"] {
+        for word in ["fd://3", "not a listening stream socket", "hint"] {
             assert!(finished.stderr.contains(word), "{}", finished.stderr);
         }
     }
@@ -307,7 +307,7 @@ fn application_without_a_master_knows_nothing_of_systemd() {
         let is_one = |name: &String| name.starts_with(start);
         assert!(!variables.keys().any(is_one), "{variables:?}");
     }
-    let line = scoter.wait_for_log("systemd is told nothing");
+    let line = scoter.wait_for_log("does not notify systemd");
     assert!(line.contains("Type=exec"), "{line}");
     scoter.stop();
 }

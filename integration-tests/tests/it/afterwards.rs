@@ -59,7 +59,7 @@ fn request_whose_late_code_runs_is_running() {
         let slot = &scoter.status()["workers"][0]["slots"][0];
         assert_eq!(slot["phase"], "running", "{name}");
         scoter.begin_to_stop(Signal::SIGTERM);
-        scoter.wait_for_log("stopping: running requests are finished origin=\"TERM\" running=1");
+        scoter.wait_for_log("stopping: finishing running requests origin=\"TERM\" running=1");
         gate.open_for(2);
         let status = match name {
             "variable" | "part" => 200,

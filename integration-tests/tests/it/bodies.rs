@@ -404,7 +404,7 @@ fn body_for_which_there_is_no_memory_is_a_500_for_that_request() {
         "{sent} MiB, then {reply:?}"
     );
     assert!(!reply.contains("memory"), "{reply}");
-    let line = scoter.wait_for_log("no memory for what the peer sends");
+    let line = scoter.wait_for_log("out of memory for the request");
     assert!(line.contains("ERROR worker=1"), "{line}");
 
     assert_eq!(
@@ -424,7 +424,7 @@ fn text_too_long_for_the_log_costs_one_request() {
     // Too much for the stream, and enough for that but not for the message that is made of it.
     for (spare_kib, status, said) in [
         (20 * 1024, 500, "MemoryError"),
-        (60 * 1024, 200, "is lost: no memory"),
+        (60 * 1024, 200, "was lost: out of memory"),
     ] {
         let body = "x".repeat(40_000_000) + "\n";
         let scoter = of_one_thread().start();

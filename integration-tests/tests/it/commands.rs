@@ -162,7 +162,7 @@ fn reload_of_broken_code_shows_the_traceback() {
         assert_says(
             &finished,
             1,
-            &["not reloaded, the old generation serves on"],
+            &["not reloaded, the old generation continues to serve"],
         );
         assert_eq!(finished.stdout, "");
         let tracebacks = finished.stderr.matches("Traceback").count();
@@ -202,7 +202,7 @@ fn reload_of_a_wrong_configuration_is_refused() {
     );
     let finished = scoter.command(["reload"]);
     assert_done(&finished);
-    let waits = "only a restart applies it: ";
+    let waits = "takes effect only after a restart: ";
     let line = finished.stdout.lines().find(|line| line.contains(waits));
     let line = line.unwrap_or_else(|| panic!("{finished:?}"));
     assert!(
@@ -228,7 +228,7 @@ fn one_reload_at_a_time() {
     assert_says(
         &scoter.command(["reload"]),
         1,
-        &["not reloaded", "a reload is running already"],
+        &["not reloaded", "a reload is already running"],
     );
     let request = hyper::Request::post("/reload").body(empty());
     let reply = scoter.control().send(request.expect("well-formed"));
@@ -401,7 +401,7 @@ fn client_that_is_interrupted_does_not_take_the_order_back() {
     scoter.wait_for_event("loading");
     process.signal(Signal::SIGINT);
     let finished = process.wait();
-    assert_says(&finished, 130, &["interrupted", "goes on"]);
+    assert_says(&finished, 130, &["interrupted", "continues"]);
     gate.open();
     scoter.wait_for_log("reloaded generation=2");
     let reply = scoter.connect().packet(&get("/")).reply();

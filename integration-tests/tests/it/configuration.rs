@@ -314,7 +314,7 @@ fn check_finds_what_a_start_would_fail_at() {
         (&[][..], nothing as fn(&Path), "no address"),
         (&["--bind", "unix:nowhere/s"], nothing, "does not exist"),
         (&["--bind", "unix:file/s"], file, "file/s"),
-        (&["--bind", "unix:file"], file, "is no socket"),
+        (&["--bind", "unix:file"], file, "is not a socket"),
         (&["--bind", "unix:s", "--bind", "unix:s"], nothing, "unix:"),
         (&["--bind", "0.0.0.0:0"], nothing, "--allow"),
         (

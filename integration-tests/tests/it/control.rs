@@ -226,7 +226,7 @@ fn stale_socket_is_replaced_and_another_file_is_not() {
     let control = scoter.folder().join("scoter.sock.control");
     fs::write(&control, "precious").expect("the test's own folder");
     let finished = scoter.spawn().wait();
-    assert_refused(&finished, &["the file exists and is no socket"]);
+    assert_refused(&finished, &["the file exists and is not a socket"]);
     assert_eq!(fs::read(&control).expect("still there"), b"precious");
     assert!(!scoter.folder().join("scoter.sock").exists());
 }
@@ -266,7 +266,7 @@ fn requests_by_hand_are_answered() {
         ("HEAD", "/ready", 200, ""),
         ("GET", "/health", 200, "healthy\n"),
         ("GET", "/status", 200, "\"workers\""),
-        ("GET", "/", 404, "there is no / here"),
+        ("GET", "/", 404, "no such path: /"),
         ("GET", "/status/", 404, "GET  /status"),
         ("GET", "/reload", 405, "POST"),
         ("POST", "/status", 405, "GET"),

@@ -113,10 +113,7 @@ fn own_descriptors_are_beyond_what_programs_close() {
         assert_eq!(send(&scoter, "closes_range", end), "", "{end}");
         assert_eq!(who(&scoter), Some(worker), "{end}");
     }
-    scoter.wait_for_log_lines(
-        4,
-        "response lost: its connection was closed by application code",
-    );
+    scoter.wait_for_log_lines(4, "response lost: application code closed its connection");
     assert_is_well(&scoter);
     let timed_out = request("waits", "gate");
     let _gate = scoter.gate("gate");
@@ -136,8 +133,8 @@ fn worker_that_has_lost_everything_is_replaced() {
         let worker = scoter.worker().pid();
         send(&scoter, "closes_range", ALL);
         wait_for_another(&scoter, worker);
-        scoter.wait_for_log("the process has lost a part of its own");
-        scoter.wait_for_log("it had lost a part of its own, which its last line names");
+        scoter.wait_for_log("the process has lost a descriptor or a thread of its own");
+        scoter.wait_for_log("it had lost a descriptor or a thread of its own, which its last");
         assert_eq!(scoter.control().get("/ready").status, 200);
         scoter.may_panic();
         scoter.stop();
@@ -158,7 +155,7 @@ fn worker_that_has_lost_any_one_descriptor_is_replaced() {
             send(&scoter, name, &number.to_string());
             wait_for_another(&scoter, worker);
         }
-        let lines = scoter.log_lines("the process has lost a part of its own");
+        let lines = scoter.log_lines("the process has lost a descriptor or a thread of its own");
         assert_eq!(lines.len(), count, "{lines:?}");
         assert_eq!(scoter.control().get("/ready").status, 200);
         scoter.stop();
@@ -181,7 +178,7 @@ fn process_without_a_master_that_has_lost_any_one_descriptor_ends() {
         assert!(!scoter.socket().exists());
         assert_eq!(
             scoter
-                .log_lines("the process has lost a part of its own")
+                .log_lines("the process has lost a descriptor or a thread of its own")
                 .len(),
             1
         );
@@ -268,7 +265,7 @@ fn response_never_goes_to_another_client() {
         (begun == 4).then_some(())
     });
     gate.open();
-    scoter.wait_for_log("response lost: its connection was closed by application code");
+    scoter.wait_for_log("response lost: application code closed its connection");
     assert_eq!(first.ending().bytes(), b"");
     waiting.open_for(4);
     for other in &mut others {

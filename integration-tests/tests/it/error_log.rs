@@ -272,7 +272,7 @@ fn standard_error_that_nobody_reads_stops_nothing() {
     scoter.wait_for_log("....");
     assert!(!scoter.stderr().contains("ValueError"));
     assert_eq!(ask("/fails").status, 500);
-    scoter.wait_for_log("messages were lost: nobody had read standard error for a while lost=20");
+    scoter.wait_for_log("messages were lost: nobody was reading standard error lost=20");
     let finished = scoter.stop();
     let log = finished.stderr;
     assert_eq!(log.matches("ValueError: xxx").count(), 1, "{log}");

@@ -6,7 +6,7 @@ use integration_tests::{Peer, Scoter, get, post};
 use nix::sys::signal::Signal;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-const TOO_LOW: &str = "the limit of open files is too low for --max-pending";
+const TOO_LOW: &str = "the open file limit is too low for --max-pending";
 
 /// Lets this process open `number` files.
 fn allow_files(number: u64) {
@@ -137,11 +137,7 @@ fn worker_without_descriptors_for_its_threads_fails_the_start() {
         .args(["--threads", "32"])
         .run();
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    for words in [
-        "the limit of open files is 64",
-        "32 threads need at least",
-        "--threads",
-    ] {
+    for words in ["the open file limit is 64", "for 32 threads", "--threads"] {
         assert!(finished.stderr.contains(words), "{finished:?}");
     }
 }

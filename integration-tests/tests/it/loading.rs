@@ -301,7 +301,7 @@ fn module_that_hides_what_it_imports_is_told_to_be_renamed() {
         let scoter = Scoter::serving(app).with_file("flask.py", source);
         let finished = scoter.run();
         assert_eq!(finished.code, Some(3), "{finished:?}");
-        for word in ["hint", "named like", "flask", "rename"] {
+        for word in ["hint", "same name as", "flask", "rename"] {
             assert!(finished.stderr.contains(word), "{word} in {finished:?}");
         }
     }

@@ -92,7 +92,7 @@ fn new_process_that_is_killed_fails_the_reload() {
         let before = scoter.worker();
         let (_never, importing) = begin_reload(&scoter);
         importing.signal(Signal::SIGKILL);
-        let line = scoter.wait_for_log("the old code serves on");
+        let line = scoter.wait_for_log("the old code continues to serve");
         assert!(line.contains("SIGKILL"), "{line}");
         let workers = scoter.wait_for_workers(1);
         assert_eq!(workers[0].pid(), before.pid());

@@ -140,7 +140,10 @@ fn upgrade_is_refused_where_the_file_could_not_be_written() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     let name = path.to_str().expect("UTF-8");
     assert!(finished.stderr.contains(name), "{finished:?}");
-    assert!(finished.stderr.contains("no regular file"), "{finished:?}");
+    assert!(
+        finished.stderr.contains("not a regular file"),
+        "{finished:?}"
+    );
     assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
     fs::remove_dir(&path).expect("it is empty");
     let finished = scoter.command(["reload", "--upgrade"]);
@@ -162,7 +165,7 @@ fn upgrade_keeps_the_file_itself() {
 
 #[test]
 fn file_of_a_server_that_runs_is_replaced_with_a_warning() {
-    const WARNING: &str = "--pid-file named another process that runs";
+    const WARNING: &str = "--pid-file named another running process";
     let (first, path) = with_pid_file("hello");
     let mut first = first.start();
     let mut second = Scoter::serving("hello")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use integration_tests::{Crowd, Reply, Scoter, ScoterBuilder, Site, until};
 
-/// A server that says in its log when a worker is replaced, and when it has ended.
+/// A server that says in its log when a replacing worker, and when it has ended.
 fn serving(workers: &str, limit: [&str; 2]) -> ScoterBuilder {
     Scoter::serving("workers")
         .workers(workers)
@@ -29,7 +29,7 @@ fn assert_one_at_a_time(log: &str) {
     let mut replaced: Option<&str> = None;
     let mut successor = false;
     for line in log.lines() {
-        if let Some(worker) = field(line, "worker is replaced worker=") {
+        if let Some(worker) = field(line, "replacing worker worker=") {
             assert_eq!(replaced, None, "two at once: {line}");
             (replaced, successor) = (Some(worker), false);
         } else if line.contains("worker ready worker=") && replaced.is_some() {
@@ -51,7 +51,7 @@ fn workers_with_many_requests_are_replaced_and_nothing_is_lost() {
     let site = Site::of(serving("2", ["--max-requests", "50"]));
     let crowd = Crowd::asking(&site, "/who", 16);
     // However long it takes to replace one: each of these has served.
-    site.scoter().wait_for_log_lines(6, "worker is replaced");
+    site.scoter().wait_for_log_lines(6, "replacing worker");
     let replies = crowd.leave();
     assert_all_answered(&replies);
 
@@ -62,7 +62,7 @@ fn workers_with_many_requests_are_replaced_and_nothing_is_lost() {
     assert!(requests.len() >= 6, "{requests:?}");
     let log = site.scoter().stderr();
     assert_one_at_a_time(&log);
-    for line in site.scoter().log_lines("worker is replaced") {
+    for line in site.scoter().log_lines("replacing worker") {
         assert!(line.contains("max-requests"), "{line}");
         let served: usize = field(&line, "requests=")
             .expect("a field")
@@ -78,7 +78,7 @@ fn workers_with_many_requests_are_replaced_and_nothing_is_lost() {
 fn worker_is_replaced_for_its_age() {
     let site = Site::of(serving("2", ["--max-lifetime", "1s"]));
     let crowd = Crowd::asking(&site, "/who", 4);
-    for line in site.scoter().wait_for_log_lines(4, "worker is replaced") {
+    for line in site.scoter().wait_for_log_lines(4, "replacing worker") {
         assert!(line.contains("max-lifetime"), "{line}");
     }
     assert_all_answered(&crowd.leave());
@@ -94,7 +94,7 @@ fn worker_is_replaced_for_its_memory() {
     let small = site.scoter().worker();
     assert!(small.resident_kib() < 100 << 10);
     assert_eq!(site.get("/grows").text(), first);
-    let line = site.scoter().wait_for_log("worker is replaced");
+    let line = site.scoter().wait_for_log("replacing worker");
     assert!(line.contains("max-rss"), "{line}");
     until("another one serves", || {
         (site.get("/who").text() != first).then_some(())

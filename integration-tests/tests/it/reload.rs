@@ -132,7 +132,10 @@ fn broken_code_changes_nothing_and_is_explained() {
             scoter.put("changing.py", code);
             assert_says(&scoter.command(["reload"]), 1, words);
             let log = scoter.stderr().split_off(logged);
-            assert!(log.contains("the old code serves on"), "{name}: {log}");
+            assert!(
+                log.contains("the old code continues to serve"),
+                "{name}: {log}"
+            );
             for word in words {
                 assert!(log.contains(word), "{name}: {word:?} in {log}");
             }
@@ -179,7 +182,11 @@ fn second_hup_during_a_reload_is_not_forgotten() {
     scoter.signal(Signal::SIGHUP);
     scoter.wait_for_log("another reload follows");
     // Who waits for an answer is told to come again.
-    assert_says(&scoter.command(["reload"]), 1, &["a reload is running"]);
+    assert_says(
+        &scoter.command(["reload"]),
+        1,
+        &["a reload is already running"],
+    );
     gate.open();
     scoter.wait_for_log("reloaded generation=3");
     until("the last version serves", || {
@@ -533,7 +540,7 @@ application = versions.serving(2)
 fn workers_that_die_as_soon_as_they_are_ready_fail_the_reload() {
     let scoter = serving_version_1().workers("2").start();
     scoter.put("changing.py", SHORT_LIVED);
-    let words = ["die before they serve", "exit code 7"];
+    let words = ["before they have served", "exit code 7"];
     assert_says(&scoter.command(["reload"]), 1, &words);
     assert_eq!(scoter.status()["phase"], "running");
     scoter.wait_for_workers_that("the old code", |workers| {
@@ -545,7 +552,7 @@ fn workers_that_die_as_soon_as_they_are_ready_fail_the_reload() {
 fn workers_that_die_as_soon_as_they_are_ready_fail_the_start() {
     let scoter = serving_version_1().workers("2");
     let finished = scoter.with_file("changing.py", SHORT_LIVED).run();
-    assert_says(&finished, 3, &["die before they serve", "exit code 7"]);
+    assert_says(&finished, 3, &["before they have served", "exit code 7"]);
 }
 
 #[test]
@@ -563,7 +570,7 @@ fn configuration_may_come_through_a_pipe() {
     written.join().expect("no panic").expect("somebody reads");
     assert_eq!(scoter.worker().slots, 2);
     // Nobody writes: that is not the end of the default settings, nor of the server.
-    let words = ["cannot read the configuration pipe", "nobody has written"];
+    let words = ["cannot read the configuration pipe", "nothing was written"];
     assert_says(&scoter.command(["reload"]), 1, &words);
     assert_eq!(scoter.worker().slots, 2);
     let written = write(3);
@@ -604,7 +611,11 @@ fn file_system_that_does_not_answer_keeps_the_server_from_nothing() {
         until("the reload has begun", || {
             (scoter.status()["phase"] == "reloading").then_some(())
         });
-        assert_says(&scoter.command(["reload"]), 1, &["a reload is running"]);
+        assert_says(
+            &scoter.command(["reload"]),
+            1,
+            &["a reload is already running"],
+        );
         // The master goes on with everything else meanwhile.
         let before = scoter.worker();
         before.signal(Signal::SIGKILL);

@@ -103,7 +103,7 @@ fn workers_follow_the_load() {
         assert_eq!(peer.reply().text(), "waited at all");
     }
     // One of three is busy: it is an idle one that is not needed.
-    scoter.wait_for_log("a worker less");
+    scoter.wait_for_log("removing a worker");
     let left = scoter.wait_for_workers(2);
     let is_old = |worker: &Worker| workers.iter().any(|old| old.pid() == worker.pid());
     assert!(left.iter().all(is_old), "{left:?}");

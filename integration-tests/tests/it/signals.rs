@@ -125,7 +125,7 @@ fn handlers_of_the_application_do_not_keep_workers_from_their_stop() {
         assert_eq!(scoter.family(), [], "{handler}");
         let ran = scoter.events().iter().any(|event| event == "handler");
         assert_eq!(ran, is_code, "{handler} {preload:?}");
-        assert!(!finished.stderr.contains("put back"), "{}", finished.stderr);
+        assert!(!finished.stderr.contains("restored"), "{}", finished.stderr);
     }
 }
 
@@ -212,7 +212,7 @@ fn c_code_that_takes_a_signal_in_a_request_does_not_keep_the_server_from_its_sto
     let mut scoter = scoter.start();
     let reply = scoter.connect().packet(&get("/")).reply();
     assert_eq!(reply.text(), "taken");
-    let line = scoter.wait_for_log("put back");
+    let line = scoter.wait_for_log("restored");
     assert!(line.contains("SIGTERM"), "{line}");
     scoter.stop();
 }
@@ -223,7 +223,7 @@ fn quit_to_a_worker_replaces_it() {
     let workers = scoter.wait_for_workers(2);
     let worker = &workers[0];
     worker.signal(Signal::SIGQUIT);
-    let line = scoter.wait_for_log("worker is replaced");
+    let line = scoter.wait_for_log("replacing worker");
     assert!(line.contains("reason=\"QUIT\""), "{line}");
     worker.wait_until_gone();
     scoter.wait_for_workers(2);

@@ -47,7 +47,7 @@ fn killed_workers_are_replaced_while_others_serve() {
         assert_serves(&scoter);
         let pid = worker.pid();
         let line = scoter.wait_for_log(&format!(
-            "worker died: a new one is started worker={} pid={pid}",
+            "worker died: starting a new one worker={} pid={pid}",
             worker.id
         ));
         assert!(line.contains("killed by SIGKILL"), "{line}");
@@ -288,7 +288,7 @@ fn worker_that_dies_again_and_again_is_started_ever_more_rarely_while_others_ser
     let workers = scoter.wait_for_workers(2);
     scoter.put("broken", "");
     workers[0].signal(Signal::SIGKILL);
-    let lines = scoter.wait_for_log_lines(3, "its place stays empty for a while");
+    let lines = scoter.wait_for_log_lines(3, "pausing before it is started again");
     for (line, pause) in lines.iter().zip([100, 200, 400]) {
         assert!(line.contains(&format!("pause_ms={pause}")), "{line}");
     }
@@ -344,11 +344,11 @@ fn worker_that_is_told_to_end_is_replaced_without_loss() {
     for worker in &workers {
         worker.signal(Signal::SIGTERM);
     }
-    scoter.wait_for_log("worker is replaced");
+    scoter.wait_for_log("replacing worker");
     scoter.wait_for_log("worker ready");
     gate.open();
     assert_eq!(running.reply().text(), "waited at a");
-    for line in scoter.wait_for_log_lines(2, "worker is replaced") {
+    for line in scoter.wait_for_log_lines(2, "replacing worker") {
         assert!(line.contains("reason=\"TERM\""), "{line}");
     }
     wait_for_others(scoter, 2, &workers);

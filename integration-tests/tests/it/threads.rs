@@ -68,7 +68,7 @@ fn request_that_cannot_be_ended_is_dealt_with_without_a_new_thread() {
     let worker = scoter.worker().pid();
     let reply = scoter.connect().packet(&get("/stubborn")).reply();
     assert_eq!(reply.status, 504);
-    scoter.wait_for_log("request cannot be ended: its worker ends instead");
+    scoter.wait_for_log("cannot end the request: ending its worker instead");
     until("another worker", || {
         let workers = scoter.workers();
         workers
@@ -88,7 +88,7 @@ fn what_has_to_wait_does_so_without_a_new_thread() {
     // A line of the log about a connection that the reactor has.
     let mut silent = scoter.connect();
     silent.send(b"\0");
-    scoter.wait_for_log("arrived before --header-timeout");
+    scoter.wait_for_log("arrived within --header-timeout");
     assert_eq!(silent.reply().status, 408);
     // A body on its way to a file.
     let mut upload = scoter.connect();

@@ -276,13 +276,13 @@ fn request_that_cannot_be_ended_ends_its_process_when_the_others_have_finished()
         let mut neighbour = scoter.connect();
         neighbour.packet(&with(get("/waits"), [("QUERY_STRING", "a")]));
         scoter.wait_for_event("waits a");
-        let line = scoter.wait_for_log("request cannot be ended");
+        let line = scoter.wait_for_log("cannot end the request");
         assert!(line.contains("ERROR") && line.contains(name), "{line}");
         assert!(scoter.exit_status().is_none(), "{name}");
         if name == "sleeps" {
             // The first signal is no second one because the process is about to end.
             scoter.signal(Signal::SIGTERM);
-            scoter.wait_for_log("stopping: running requests are finished");
+            scoter.wait_for_log("stopping: finishing running requests");
         }
         gate.open();
         assert_eq!(neighbour.reply().text(), "waited", "{name}");
@@ -313,7 +313,7 @@ fn clients_are_answered_although_c_code_keeps_the_gil() {
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     let log = finished.stderr;
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
-    let (_, stacks) = log.split_once("request cannot be ended").expect("logged");
+    let (_, stacks) = log.split_once("cannot end the request").expect("logged");
     assert!(
         stacks.contains("timeouts.py") && stacks.contains("in keeps_the_gil"),
         "{log}"

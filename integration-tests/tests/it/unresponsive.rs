@@ -105,7 +105,7 @@ fn stopped_workers_are_not_ready_and_are_replaced() {
     assert_serves(&scoter);
     let lines = scoter.log_lines("worker does not respond");
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].contains("no sign of life"), "{lines:?}");
+    assert!(lines[0].contains("no heartbeat"), "{lines:?}");
     assert_eq!(scoter.status()["totals"]["replaced"], 2);
 }
 

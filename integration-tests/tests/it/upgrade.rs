@@ -448,7 +448,7 @@ fn signals_during_the_upgrade_are_not_lost() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut scoter = Scoter::serving("hello").start();
         scoter.signal(Signal::SIGUSR2);
-        scoter.wait_for_log("giving way");
+        scoter.wait_for_log("replacing itself");
         scoter.signal(signal);
         let finished = scoter.wait();
         assert_eq!(finished.code, Some(0), "{signal}: {}", finished.stderr);
@@ -458,7 +458,7 @@ fn signals_during_the_upgrade_are_not_lost() {
     }
     let scoter = Scoter::serving("hello").start();
     scoter.signal(Signal::SIGUSR2);
-    scoter.wait_for_log("giving way");
+    scoter.wait_for_log("replacing itself");
     scoter.signal(Signal::SIGTTIN);
     scoter.signal(Signal::SIGHUP);
     scoter.wait_for_log("reloaded generation=3");
@@ -491,7 +491,7 @@ fn worker_that_dies_during_the_upgrade_is_replaced() {
     for generation in 2..5 {
         let victim = scoter.wait_for_workers(2).remove(0);
         scoter.signal(Signal::SIGUSR2);
-        scoter.wait_for_log_lines(generation - 1, "giving way");
+        scoter.wait_for_log_lines(generation - 1, "replacing itself");
         victim.signal(Signal::SIGKILL);
         scoter.wait_for_log(&format!("reloaded generation={generation}"));
         victim.wait_until_gone();
@@ -518,7 +518,7 @@ fn server_survives_an_upgrade_that_cannot_look_at_its_control_socket() {
     fs::write(&folder, "").expect("the test's own folder");
     scoter.signal(Signal::SIGUSR2);
     scoter.wait_for_log("reloaded generation=2");
-    let line = scoter.wait_for_log("cannot look at the file of the control socket");
+    let line = scoter.wait_for_log("cannot check the control socket's file");
     assert!(line.contains("WARN"), "{line}");
     assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
     scoter.stop();
@@ -541,7 +541,7 @@ fn one_upgrade_at_a_time() {
     scoter.wait_for_event("loading");
     let finished = scoter.command(["reload", "--upgrade"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains("running already"), "{finished:?}");
+    assert!(finished.stderr.contains("already running"), "{finished:?}");
     gate.open();
     scoter.wait_for_log("reloaded generation=2");
     scoter.put("changing.py", "from hello import application\n");
@@ -558,7 +558,7 @@ fn one_upgrade_at_a_time() {
     });
     let finished = scoter.command(["reload", "--upgrade"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains("running already"), "{finished:?}");
+    assert!(finished.stderr.contains("already running"), "{finished:?}");
     // and nothing else waits for that.
     assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
     assert_eq!(scoter.command(["scale", "2"]).code, Some(0));

@@ -24,7 +24,7 @@ pub(crate) fn announce(py: Python<'_>, listeners: &[Listener]) {
         info!(address = %listener, "listening");
     }
     if let Some(more @ 1..) = listeners.len().checked_sub(MOST_ANNOUNCED) {
-        info!(more, "listening elsewhere too");
+        info!(more, "listening on more addresses");
     }
 }
 

@@ -91,7 +91,7 @@ fn serve_alone(
     banner::announce(py, &opened.listeners);
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(
-            "systemd is told nothing with --no-master: use Type=exec, and no WatchdogSec= or \
+            "--no-master does not notify systemd: use Type=exec, without WatchdogSec= or \
              ExecReload="
         );
     }

@@ -67,8 +67,8 @@ pub(crate) enum Problem {
     },
     /// The working directory has gone.
     #[error(
-        "cannot enter the working directory {}: {error}\nhint: --chdir and --config with \
-         absolute paths do without it", path.display()
+        "cannot enter the working directory {}: {error}\nhint: use absolute paths for --chdir and \
+         --config", path.display()
     )]
     Directory {
         /// As it was named at the start.
@@ -96,8 +96,8 @@ pub(crate) enum Problem {
     },
     /// A table in the file.
     #[error(
-        "{place}: unknown table {name:?}\nhint: options are not grouped: `option = value` at the \
-         top of the file"
+        "{place}: unknown table {name:?}\nhint: options are not grouped in tables: write `option \
+         = value` at the top of the file"
     )]
     Table {
         /// Where it stands.
@@ -133,20 +133,20 @@ pub(crate) enum Problem {
     },
     /// No application was named.
     #[error(
-        "there is no APP to serve\nhint: scoter module:callable, or app = \"module:callable\" in \
+        "no APP to serve\nhint: run scoter module:callable, or set app = \"module:callable\" in \
          scoter.toml"
     )]
     NoApplication,
     /// An option that one process alone cannot follow.
-    #[error("{written}: needs the master process, which --no-master leaves out")]
+    #[error("{written}: needs the master process, which --no-master disables")]
     NeedsMaster {
         /// Option and value as they were written, and where.
         written: Written,
     },
     /// A running server cannot be asked, because nobody knows where.
     #[error(
-        "there is no control socket to ask: {reason}\nhint: --control PATH, or --config FILE with \
-         what the server was started with"
+        "no control socket: {reason}\nhint: give --control PATH, or the --config FILE that the \
+         server was started with"
     )]
     NoControl {
         /// What is missing.

@@ -13,7 +13,7 @@ impl Settings {
     /// All options as a file for `--config`, which gives the same values again.
     pub(crate) fn print(&self) -> String {
         let mut text = format!(
-            "# scoter {}: every option, with where its value came from\n",
+            "# scoter {}: every option and the source of its value\n",
             env!("CARGO_PKG_VERSION")
         );
         let mut section = "";
@@ -40,7 +40,7 @@ impl fmt::Display for Assignment<'_> {
         let Setting { opt, texts, .. } = self.0;
         let name = opt.name;
         if texts.iter().any(|text| text.to_str().is_none()) {
-            return write!(f, "# {name} = {texts:?}: not UTF-8, which a file must be");
+            return write!(f, "# {name} = {texts:?}: not UTF-8, as a file must be");
         }
         match (opt.arity, texts.as_slice()) {
             (Arity::Many, texts) => {

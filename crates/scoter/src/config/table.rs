@@ -171,8 +171,8 @@ mod tests {
             ("--max-pending=0", "must be from 1 to 65536"),
             ("--max-requests=0", "must be at least 1"),
             ("--max-body=0", "must be at least 1 byte"),
-            ("--max-rss=0", "must be more than zero; off sets no limit"),
-            ("--max-rss=0%", "must be more than zero; off sets no limit"),
+            ("--max-rss=0", "must be more than zero; off means no limit"),
+            ("--max-rss=0%", "must be more than zero; off means no limit"),
             ("--max-rss=101%", "larger than 100%"),
             ("--recycle-jitter=101%", "larger than 100%"),
             ("--request-grace=0", "must be more than zero"),
@@ -180,7 +180,7 @@ mod tests {
             ("--drain-delay=0", "must be more than zero"),
             (
                 "--header-timeout=off",
-                "expected a number, perhaps followed by a unit",
+                "expected a number, optionally followed by a unit",
             ),
             ("--max-lifetime=31d", "larger than 30d"),
             (
@@ -206,7 +206,7 @@ mod tests {
             ),
             (
                 "--warm-up=health",
-                "expected a path of the application such as /health, percent-encoded, or off",
+                "expected a percent-encoded path such as /health, or off",
             ),
             ("--buffer-body=some", "expected auto or all"),
             ("--log-format=xml", "expected text or json"),

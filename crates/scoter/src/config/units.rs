@@ -110,7 +110,7 @@ impl FromStr for Percent {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum UnitError {
     /// There are no digits at the front.
-    #[error("expected a number, perhaps followed by a unit")]
+    #[error("expected a number, optionally followed by a unit")]
     NoNumber,
     /// The letters behind the number are no unit.
     #[error("unknown unit {unit:?}; use one of {known}")]
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn nonsense_is_refused_with_its_reason() {
         for (text, reason) in [
-            ("", "expected a number, perhaps followed by a unit"),
-            ("-3s", "expected a number, perhaps followed by a unit"),
+            ("", "expected a number, optionally followed by a unit"),
+            ("-3s", "expected a number, optionally followed by a unit"),
             (
                 "3 weeks",
                 "unknown unit \"weeks\"; use one of ms, s, m, h, d",

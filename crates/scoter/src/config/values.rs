@@ -80,7 +80,7 @@ impl FromStr for MaxRss {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const ZERO: &str = "must be more than zero; off sets no limit";
+        const ZERO: &str = "must be more than zero; off means no limit";
         if text.ends_with('%') {
             return match text.parse().map_err(|error| format!("{error}"))? {
                 Percent(0) => Err(ZERO.to_owned()),
@@ -129,6 +129,6 @@ impl FromStr for UriPath {
         if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(Self(text.to_owned()));
         }
-        Err("expected a path of the application such as /health, percent-encoded, or off")
+        Err("expected a percent-encoded path such as /health, or off")
     }
 }

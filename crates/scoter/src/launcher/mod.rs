@@ -317,11 +317,11 @@ impl Launcher {
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                        error!(%error, "the master was not understood");
+                        error!(%error, "invalid message from the master");
                     }
                     // An application that closes descriptors which are not its own.
                     Err(error) => {
-                        error!(%error, "the launcher's line to the master is broken");
+                        error!(%error, "the launcher's channel to the master is broken");
                         exit_now(1);
                     }
                 }
@@ -385,8 +385,8 @@ impl Launcher {
             warn!(
                 worker,
                 threads,
-                "--preload forks while threads of the application run: the worker has none of \
-                 them, and their locks stay locked (start them in scoter.hooks.post_fork)"
+                "--preload forks while application threads are running: the worker does not have \
+                 them, and the locks they hold stay locked (start them in scoter.hooks.post_fork)"
             );
         }
     }
@@ -424,12 +424,12 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiproc
     let _ = set_name(&name);
     if let Err(failure) = describe_crashes_in(py, newborn.crash) {
         let traceback = traceback(py, &failure);
-        warn!(%traceback, "there will be no stack if this worker crashes");
+        warn!(%traceback, "no stack will be logged if this worker crashes");
     }
     let line: Own = move_up(newborn.line);
     let report = line.try_clone().map(Line::from);
     if let Ok(report) = &report {
-        watch_for_ever("line to the master, for a failed start", report);
+        watch_for_ever("channel to the master, for a failed start", report);
     }
     let served = launcher
         .given

@@ -70,7 +70,7 @@ pub(crate) enum AddressError {
         text: String,
     },
     /// The kernel has room for 107 bytes (`sun_path` in unix(7)).
-    #[error("the path has {length} bytes; a Unix socket's path can have {LONGEST_PATH}")]
+    #[error("the path has {length} bytes; a Unix socket's path can have at most {LONGEST_PATH}")]
     PathTooLong {
         /// Bytes of the path or the name.
         length: usize,
@@ -167,7 +167,7 @@ mod tests {
         let long = format!("unix:/{}", "x".repeat(107));
         assert_eq!(
             long.parse::<Address>().unwrap_err().to_string(),
-            "the path has 108 bytes; a Unix socket's path can have 107"
+            "the path has 108 bytes; a Unix socket's path can have at most 107"
         );
     }
 }

@@ -17,8 +17,8 @@ use crate::sys::fork::Mark;
 pub(crate) enum InheritedError {
     /// Nobody passed it.
     #[error(
-        "cannot listen on fd://{number}: there is no such descriptor\nhint: whoever starts scoter \
-         has to pass it open"
+        "cannot listen on fd://{number}: there is no such descriptor\nhint: the process that \
+         starts scoter must pass it open"
     )]
     NotOpen {
         /// The number of the descriptor.
@@ -26,8 +26,8 @@ pub(crate) enum InheritedError {
     },
     /// It is no socket, one of another kind, or one that does not listen.
     #[error(
-        "cannot listen on fd://{number}: it is no listening stream socket\nhint: systemd passes \
-         one for ListenStream= with Accept=no"
+        "cannot listen on fd://{number}: it is not a listening stream socket\nhint: systemd \
+         passes one for ListenStream= with Accept=no"
     )]
     NotListening {
         /// The number of the descriptor.
@@ -37,7 +37,7 @@ pub(crate) enum InheritedError {
     #[error(transparent)]
     Tcp(#[from] TcpError),
     /// Anything else.
-    #[error("cannot listen on a socket that was passed: {0}")]
+    #[error("cannot listen on an inherited socket: {0}")]
     Io(#[from] io::Error),
 }
 

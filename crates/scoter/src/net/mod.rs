@@ -318,7 +318,8 @@ impl Listener {
             Ok(()) => self.closed.store(true, Ordering::Relaxed),
             Err(error) => warn!(
                 %error, %address,
-                "cannot refuse new connections yet: who connects too late is reset (needs Linux 5.7)"
+                "cannot refuse new connections while requests run: late ones are reset (needs \
+                 Linux 5.7)"
             ),
         }
         // Later there may be another server's.

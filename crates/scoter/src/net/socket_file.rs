@@ -126,7 +126,7 @@ impl SocketFile {
     pub(crate) fn clear(&self) -> bool {
         match self.unlink() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                debug!(%error, socket = %self.path.display(), "the socket stays");
+                debug!(%error, socket = %self.path.display(), "the socket was not removed");
             }
             Err(error) => {
                 warn!(%error, socket = %self.path.display(), "cannot remove the socket");

@@ -20,7 +20,7 @@ pub(crate) enum TcpError {
     /// Others could connect, and nobody said who may.
     #[error(
         "cannot listen on {address}: it is reachable from other machines, and whoever connects \
-         decides REMOTE_USER and REMOTE_ADDR\nhint: name the front ends with --allow CIDR, or \
+         can set REMOTE_USER and REMOTE_ADDR\nhint: name the front ends with --allow CIDR, or \
          listen on 127.0.0.1 or a Unix socket"
     )]
     NotLoopback {
@@ -29,8 +29,8 @@ pub(crate) enum TcpError {
     },
     /// The port is taken.
     #[error(
-        "cannot listen on {address}: another process does\nhint: `ss -ltnp` shows which; port 0 \
-         takes a free one"
+        "cannot listen on {address}: another process already does\nhint: `ss -ltnp` shows which; \
+         port 0 picks a free port"
     )]
     InUse {
         /// The address asked for.

@@ -89,7 +89,7 @@ pub(crate) enum UnixError {
     },
     /// The path belongs to a file of another kind.
     #[error(
-        "cannot listen on unix:{}: the file exists and is no socket\nhint: remove it or choose \
+        "cannot listen on unix:{}: the file exists and is not a socket\nhint: remove it or choose \
          another path", path.display()
     )]
     NotASocket {
@@ -131,8 +131,8 @@ pub(crate) enum UnixError {
     },
     /// Somebody else interferes.
     #[error(
-        "cannot listen on unix:{}: somebody has put another file in the place of the new socket\n\
-         hint: see who else may write its directory", path.display()
+        "cannot listen on unix:{}: another process has replaced the new socket's file\nhint: \
+         check who else may write to its directory", path.display()
     )]
     Exchanged {
         /// The socket.
@@ -253,7 +253,7 @@ fn remove_stale(folder: &Folder) -> Result<(), UnixError> {
         Some(Errno::ACCESS) => Err(UnixError::Denied {
             action: "find out whether a server answers on",
             path: path.to_owned(),
-            hint: "the socket belongs to somebody else; choose another path",
+            hint: "another user owns the socket; choose another path",
         }),
         Some(Errno::NOENT) => Ok(()),
         // Connected, or its backlog is full (EAGAIN): somebody listens.
@@ -316,7 +316,7 @@ fn not_given_away(path: &Path) -> UnixError {
     UnixError::Denied {
         action: "give away",
         path: path.to_owned(),
-        hint: "only root can choose the owner, and only root or a member the group",
+        hint: "only root can set the owner; only root or a member can set the group",
     }
 }
 
@@ -337,7 +337,7 @@ fn denied_directory(path: &Path) -> UnixError {
     UnixError::Denied {
         action: "listen on",
         path: path.to_owned(),
-        hint: "the directory must be writable for the user that runs scoter (systemd: \
+        hint: "the directory must be writable by the user that runs scoter (systemd: \
                RuntimeDirectory=)",
     }
 }

@@ -72,7 +72,7 @@ fn end_thread(thread: &Bound<'_, PyAny>, deadline: Instant) -> PyResult<()> {
         let name = thread.getattr("name")?.to_string();
         warn!(
             name,
-            "a thread of the application does not end: not waited for"
+            "an application thread does not end: no longer waiting for it"
         );
     }
     Ok(())
@@ -82,7 +82,7 @@ fn end_thread(thread: &Bound<'_, PyAny>, deadline: Instant) -> PyResult<()> {
 fn or_report<T: Default>(py: Python<'_>, done: PyResult<T>) -> T {
     done.unwrap_or_else(|failure| {
         let traceback = traceback(py, &failure);
-        error!(%traceback, "the application's end raised an exception");
+        error!(%traceback, "an exception was raised while the application ended");
         T::default()
     })
 }

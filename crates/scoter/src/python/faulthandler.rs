@@ -81,4 +81,4 @@ fn lock() -> MutexGuard<'static, Option<Output>> {
 static OUTPUT: Mutex<Option<Output>> = Mutex::new(None);
 
 /// What the log calls the descriptor.
-const NAME: &str = "report of crashes";
+const NAME: &str = "crash report";

@@ -33,7 +33,7 @@ impl Event {
 
 /// A hook that has raised an exception.
 #[derive(Debug, Error)]
-#[error("a hook of the application failed: {event}{traceback}")]
+#[error("an application hook failed: {event}{traceback}")]
 pub(crate) struct HookError {
     event: &'static str,
     traceback: String,

@@ -68,7 +68,7 @@ impl StartWatch {
             .name("scoter-start".to_owned())
             .spawn(move || watcher.run(timeout, &relieved, give_up));
         // A start goes on without: the system may have no thread to give.
-        let thread = thread.inspect_err(|error| debug!(%error, "nothing watches the start"));
+        let thread = thread.inspect_err(|error| debug!(%error, "the start is not watched"));
         Self {
             step,
             process: std::process::id(),
@@ -142,7 +142,7 @@ impl Watcher {
         }
         if let Some(last_resort) = self.last_resort {
             let ended = Python::attach(|py| last_resort.end(py));
-            ended.unwrap_or_else(|error| debug!(%error, "a signal was not given back"));
+            ended.unwrap_or_else(|error| debug!(%error, "cannot restore a signal handler"));
         }
     }
 
@@ -151,7 +151,7 @@ impl Watcher {
         const WARM_UP: u8 = Step::WarmUp as u8;
         match self.step.load(Ordering::Relaxed) {
             HOOKS => "running the hooks of the application",
-            WARM_UP => "waiting for the answer to --warm-up",
+            WARM_UP => "waiting for the response to --warm-up",
             _ => "importing the application",
         }
     }
@@ -190,7 +190,7 @@ impl Watcher {
 
     fn look_from_outside(&self) -> Seen {
         let Some(last_resort) = &self.last_resort else {
-            return Seen::nothing(&"C code keeps the interpreter to itself");
+            return Seen::nothing(&"C code does not release the interpreter");
         };
         match last_resort.stacks() {
             Ok(stacks) => Seen {

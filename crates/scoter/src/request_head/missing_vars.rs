@@ -26,8 +26,8 @@ impl MissingVars {
     pub(crate) fn warn(self) {
         warn!(
             missing = self.names(),
-            "a request came without variables that every request has: add `include uwsgi_params;` \
-             to the location of nginx that has this uwsgi_pass (said once)"
+            "a request lacks variables that every request must have: add `include uwsgi_params;` \
+             to the nginx location with this uwsgi_pass (logged once)"
         );
     }
 

@@ -17,7 +17,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// There is nothing to listen on.
-    #[error("there is no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
+    #[error("no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
     NoAddress,
     /// The second one finds the first one in its way.
     #[error("cannot listen on {0} twice\nhint: name it once")]

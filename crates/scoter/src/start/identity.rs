@@ -48,13 +48,13 @@ pub(crate) enum IdentityError {
     #[error("--user and --group need root: start scoter as root, or as that user without them")]
     NotRoot,
     /// A number without an entry in the user database has no groups of its own.
-    #[error("--user {uid} is in no user database: name its group with --group")]
+    #[error("--user {uid} is not in the user database: set its group with --group")]
     GroupUnknown { uid: Uid },
     /// The system said no.
     #[error("cannot become --user and --group: {0}")]
     Refused(io::Error),
     /// The system said yes, and root is still there.
-    #[error("privileges were not given up for good: {what}")]
+    #[error("privileges were not dropped permanently: {what}")]
     Kept { what: &'static str },
 }
 
@@ -129,7 +129,7 @@ impl Identity {
             };
             let thread = thread::Builder::new().spawn_scoped(scope, attempt);
             let thread = thread.map_err(|error| {
-                let text = format!("there is no thread to try it in: {error}");
+                let text = format!("cannot start a thread to try it in: {error}");
                 io::Error::new(error.kind(), text)
             })?;
             let ended = thread.join();
@@ -182,7 +182,7 @@ impl Identity {
         let Some(user) = &self.user else {
             warn!(
                 "running as root: whoever breaks into the application is root too (--user NAME \
-                 gives privileges up once the sockets are bound)"
+                 drops privileges once the sockets are bound)"
             );
             return Ok(Variables::new());
         };
@@ -225,7 +225,7 @@ fn verify(uid: Uid, gid: Option<Gid>) -> Result<(), IdentityError> {
         }
     }
     if !uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
-        return kept("the way back to root is open");
+        return kept("it can still become root");
     }
     Ok(())
 }

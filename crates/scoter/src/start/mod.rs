@@ -104,8 +104,9 @@ impl Opened {
             warn!(
                 folder = %folder.display(),
                 user,
-                "sockets stay in this folder after a stop, because this user may not write it: \
-                 the next start replaces them (to have them removed, let the user own the folder)"
+                "sockets will remain in this directory after a stop, because this user may not \
+                 write to it: the next start replaces them (to have them removed, let the user \
+                 own the directory)"
             );
         }
     }

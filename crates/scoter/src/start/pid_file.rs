@@ -51,7 +51,8 @@ impl PidFile {
             _ => write(path)
                 .inspect_err(|error| {
                     let path = path.display();
-                    warn!(%path, %error, "cannot write --pid-file: the server runs on without it");
+                    warn!(%path, %error, "cannot write --pid-file: the server continues without \
+                                          it");
                 })
                 .ok(),
         });
@@ -122,8 +123,8 @@ fn warn_of(before: Option<Pid>, path: &Path) {
             %path,
             pid,
             name,
-            "--pid-file named another process that runs: if that is a server, signals that are \
-             meant for it reach this one from now on (give each server a file of its own)"
+            "--pid-file named another running process: if that is a server, signals meant for it \
+             now reach this one (give each server its own file)"
         );
     }
 }
@@ -148,7 +149,7 @@ fn find_living(pid: Pid) -> Option<String> {
 }
 
 fn in_the_way() -> io::Error {
-    io::Error::other("what is there is no regular file")
+    io::Error::other("it exists and is not a regular file")
 }
 
 fn folder(path: &Path) -> &Path {

@@ -75,7 +75,7 @@ impl OutOfReach {
                 "let that user enter {0} (chmod o+x {0}), or choose another place",
                 folder.display()
             ),
-            None => "see its owner and mode, and those of its folder".to_owned(),
+            None => "check its owner and mode, and those of its directory".to_owned(),
         }
     }
 }
@@ -149,7 +149,7 @@ fn needs(start: &Start<'_>) -> Vec<Need> {
             may_be_missing: matches!(what, APPLICATION | PYTHONPATH),
         });
     };
-    let modules = Consequence::Without("modules there are not found");
+    let modules = Consequence::Without("modules there will not be found");
     let launcher = start.program.launcher_file();
     // The embedding program is not started again without a master.
     if launcher.is_some() || !options.no_master {

@@ -96,13 +96,15 @@ fn fill(
     match options.control.path(&options.bind) {
         Some(path) if is_too_long(options, &path) => {
             warn!(
-                "no control socket: the path beside the first Unix socket is too long (--control)"
+                "no control socket: its path next to the first Unix socket would be too long (set \
+                 --control PATH)"
             );
         }
         Some(path) => opened.control = Some(ControlListener::bind(&path, user)?),
         None if options.control == ControlLocation::Beside => {
             warn!(
-                "no control socket: there is no Unix socket of --bind to put it beside (--control)"
+                "no control socket: --bind has no Unix socket to put it next to (set --control \
+                 PATH)"
             );
         }
         None => {}
@@ -127,7 +129,7 @@ fn activated() -> Vec<i32> {
         Ok(numbers) => numbers.collect(),
         Err(error) => {
             let (fds, pid) = (env::var("LISTEN_FDS"), env::var("LISTEN_PID"));
-            warn!(%error, ?fds, ?pid, "socket activation is not understood");
+            warn!(%error, ?fds, ?pid, "cannot read the variables of socket activation");
             Vec::new()
         }
     }

@@ -36,14 +36,13 @@ impl ExitReasons {
         let Some(number) = status.signal() else {
             let code = status.code().unwrap_or_default();
             if code == i32::from(DAMAGED) {
-                return "it had lost a part of its own, which its last line names, unless it had \
-                        nothing left to write to: application code closes descriptors that are \
-                        not its own, most likely"
+                return "it had lost a descriptor or a thread of its own, which its last log line \
+                        names if it could still write one: application code probably closes \
+                        descriptors that are not its own"
                     .to_owned();
             }
             return format!(
-                "it ended by itself with exit code {code}: os._exit(), or a fatal error of an \
-                 extension"
+                "it ended with exit code {code}: os._exit(), or a fatal error in an extension"
             );
         };
         let name = Signal::try_from(number).map_or_else(
@@ -62,7 +61,7 @@ impl ExitReasons {
         };
         let hint = match Signal::try_from(number) {
             Ok(Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGABRT) => {
-                ": a fault of an extension module, most likely"
+                ": probably a fault in an extension module"
             }
             _ => "",
         };
@@ -81,8 +80,8 @@ impl ExitReasons {
             .map_or_else(String::new, |limit| format!(" of {} MiB", limit >> 20));
         let held = rss >> 20;
         Some(format!(
-            "the kernel killed it: the cgroup's memory{limit} was used up (oom_kill in \
-             memory.events); it held {held} MiB"
+            "the kernel killed it: the cgroup's memory{limit} was exhausted (oom_kill in \
+             memory.events); it used {held} MiB"
         ))
     }
 }
@@ -101,21 +100,21 @@ mod tests {
             (9, "it was killed by SIGKILL"),
             (
                 11,
-                "it was killed by SIGSEGV: a fault of an extension module, most likely",
+                "it was killed by SIGSEGV: probably a fault in an extension module",
             ),
             (
                 11 | 0x80,
-                "it was killed by SIGSEGV, core dumped: a fault of an extension module, most likely",
+                "it was killed by SIGSEGV, core dumped: probably a fault in an extension module",
             ),
             (
                 7 << 8,
-                "it ended by itself with exit code 7: os._exit(), or a fatal error of an extension",
+                "it ended with exit code 7: os._exit(), or a fatal error in an extension",
             ),
             (
                 71 << 8,
-                "it had lost a part of its own, which its last line names, unless it had \
-                 nothing left to write to: application code closes descriptors that are not its \
-                 own, most likely",
+                "it had lost a descriptor or a thread of its own, which its last log line names if \
+                 it could still write one: application code probably closes descriptors that are \
+                 not its own",
             ),
         ] {
             assert_eq!(reasons.describe(status, 0), expected);

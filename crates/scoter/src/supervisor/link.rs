@@ -76,7 +76,7 @@ async fn read<M: DeserializeOwned + Debug>(
                 Event::ChannelClosed(serial)
             }
             Err(error) => {
-                warn!(%error, "a message of a child was not understood");
+                warn!(%error, "invalid message from a child");
                 continue;
             }
         };

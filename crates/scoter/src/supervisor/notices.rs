@@ -30,14 +30,14 @@ pub(super) fn write(notice: Notice) {
         Notice::Ready { workers, threads } => info!(workers, threads, "ready"),
         Notice::StartFailed(message) => error!("{message}"),
         Notice::VarsMissing(missing) => missing.warn(),
-        Notice::LogsReopened(origin) => info!(signal = origin.as_str(), "logs are reopened"),
+        Notice::LogsReopened(origin) => info!(signal = origin.as_str(), "reopening logs"),
 
         Notice::WorkerNotStarted {
             generation,
             problem,
         } => error!(generation, "a worker could not start: {problem}"),
         Notice::WorkerStuck { worker, reason } => {
-            warn!(worker, reason, "worker is stuck: it is replaced");
+            warn!(worker, reason, "worker is stuck: replacing it");
         }
         Notice::WorkerUnresponsive {
             worker,
@@ -47,7 +47,7 @@ pub(super) fn write(notice: Notice) {
             let pid = pid.map(Pid::as_raw);
             error!(
                 worker,
-                pid, reason, "worker does not respond: killed, a new one is started"
+                pid, reason, "worker does not respond: killed, starting a new one"
             );
         }
         Notice::WorkerDied {
@@ -60,19 +60,22 @@ pub(super) fn write(notice: Notice) {
             let stack = stack.as_ref().map(display);
             error!(
                 worker,
-                pid, reason, stack, "worker died: a new one is started"
+                pid, reason, stack, "worker died: starting a new one"
             );
         }
         Notice::WorkerCrashedAtItsEnd { worker, pid, stack } => {
             let pid = pid.map(Pid::as_raw);
-            error!(worker, pid, %stack, "a worker that was ending crashed");
+            error!(worker, pid, %stack, "a worker crashed while it was ending");
         }
         Notice::WorkerLate(worker) => warn!(
             worker,
             "worker does not end within --graceful-timeout: killed"
         ),
         Notice::WorkerGivenUp(worker) => {
-            error!(worker, "nothing is heard of the worker any more: given up")
+            error!(
+                worker,
+                "the end of a killed worker was not reported: no longer waiting for it"
+            )
         }
         Notice::WorkerRetires { worker, generation } => {
             debug!(worker, generation, "worker retires");
@@ -85,14 +88,14 @@ pub(super) fn write(notice: Notice) {
             let pause_ms = pause.as_millis();
             warn!(
                 worker,
-                pause_ms, "it keeps dying: its place stays empty for a while"
+                pause_ms, "worker keeps dying: pausing before it is started again"
             );
         }
         Notice::WorkerReplaced {
             worker,
             reason,
             requests,
-        } => info!(worker, reason, requests, "worker is replaced"),
+        } => info!(worker, reason, requests, "replacing worker"),
 
         Notice::LauncherDied {
             generation,
@@ -110,12 +113,12 @@ pub(super) fn write(notice: Notice) {
                 reason,
                 pause_ms,
                 stack,
-                "launcher died: its workers serve on, a new one is started"
+                "launcher died: its workers continue to serve, starting a new one"
             );
         }
         Notice::LauncherSignalled { generation } => debug!(
             generation,
-            "a signal met a launcher before it could survive it"
+            "a signal ended a launcher before it could handle it"
         ),
         Notice::LauncherSilent { worker, generation } => {
             warn!(worker, generation, "launcher does not answer: killed");
@@ -124,7 +127,7 @@ pub(super) fn write(notice: Notice) {
             let pid = pid.map(Pid::as_raw);
             error!(
                 generation,
-                pid, "launcher does not respond: killed, a new one is started"
+                pid, "launcher does not respond: killed, starting a new one"
             );
         }
         Notice::LauncherLate(pid) => {
@@ -159,7 +162,7 @@ pub(super) fn write(notice: Notice) {
             problem,
         } => error!(
             generation,
-            "reload failed, the old code serves on: {problem}"
+            "reload failed, the old code continues to serve: {problem}"
         ),
         Notice::ReloadFailedHalfWay {
             generation,
@@ -171,7 +174,7 @@ pub(super) fn write(notice: Notice) {
         Notice::ReloadFollows(origin) => {
             info!(origin = origin.as_str(), "another reload follows this one")
         }
-        Notice::Deferred { origin, busy } => info!(origin = origin.as_str(), "put off: {busy}"),
+        Notice::Deferred { origin, busy } => info!(origin = origin.as_str(), "deferred: {busy}"),
         Notice::ReloadIgnored { origin, busy } => {
             warn!(origin = origin.as_str(), "no reload: {busy}")
         }
@@ -179,7 +182,7 @@ pub(super) fn write(notice: Notice) {
         Notice::Upgrading(origin) => {
             info!(
                 origin = origin.as_str(),
-                "upgrading: asking the installed release"
+                "upgrading: checking the installed release"
             );
         }
         Notice::UpgradeRefused { origin, problem } => {
@@ -191,13 +194,13 @@ pub(super) fn write(notice: Notice) {
         Notice::OtherRelease(version) => info!(version, "another release is installed now"),
         Notice::TakenOver => info!(
             version = env!("CARGO_PKG_VERSION"),
-            "taken over from the release before"
+            "taken over from the previous release"
         ),
 
         Notice::Scaled { before, workers } => info!(before, workers, "scaled"),
         Notice::SignalIgnored(reason) => warn!(reason, "signal ignored"),
-        Notice::WorkerAdded(workers) => info!(workers, "requests wait: a worker more"),
-        Notice::WorkerRemoved(workers) => info!(workers, "little to do: a worker less"),
+        Notice::WorkerAdded(workers) => info!(workers, "requests are waiting: adding a worker"),
+        Notice::WorkerRemoved(workers) => info!(workers, "low load: removing a worker"),
 
         Notice::Draining {
             origin,
@@ -207,25 +210,25 @@ pub(super) fn write(notice: Notice) {
             let delay_ms = delay.as_millis();
             info!(
                 origin = origin.as_str(),
-                running, delay_ms, "draining: not ready any more, but serving on"
+                running, delay_ms, "draining: not ready, but still serving"
             );
         }
-        Notice::Drained => info!("stopping: running requests are finished"),
+        Notice::Drained => info!("stopping: finishing running requests"),
         Notice::Stopping { origin, running } => {
             info!(
                 origin = origin.as_str(),
-                running, "stopping: running requests are finished"
+                running, "stopping: finishing running requests"
             );
         }
         Notice::StoppingAtOnce(origin) => {
             warn!(
                 origin = origin.as_str(),
-                "stopping at once: a second signal came"
+                "stopping at once on a second signal"
             );
         }
-        Notice::NobodyLeft => warn!("no worker is left to answer who has connected"),
+        Notice::NobodyLeft => warn!("no worker is left to answer established connections"),
         Notice::LeftBehind(left) => {
-            error!(left, "processes were killed, and are not gone: left behind")
+            error!(left, "killed processes have not ended: leaving them behind")
         }
     }
 }

@@ -85,7 +85,7 @@ impl Systemd {
         while let Some(message) = self.unsent.front() {
             match send(path.as_bytes(), message.as_bytes()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => debug!(%error, "systemd was not told"),
+                Err(error) => debug!(%error, "cannot notify systemd"),
                 Ok(()) => {}
             }
             self.unsent.pop_front();

@@ -29,7 +29,7 @@ impl Watch {
             let (paths, events) = (paths.to_owned(), events.clone());
             let thread = thread::Builder::new().name("scoter-touch".to_owned());
             if let Err(error) = kept_from(|| thread.spawn(move || keep(&paths, &events, &ended))) {
-                error!(%error, "--reload-on-touch: the files are not watched");
+                error!(%error, "cannot watch the --reload-on-touch files");
             }
         }
         Self {
@@ -72,7 +72,8 @@ impl Touched {
         for (path, _) in &self.0 {
             if let Err(error) = fs::metadata(path) {
                 let path = path.display();
-                warn!(%path, %error, "a --reload-on-touch file is not there: only when it is, there is a reload");
+                warn!(%path, %error, "a --reload-on-touch file does not exist: creating it will \
+                                      cause a reload");
             }
         }
     }

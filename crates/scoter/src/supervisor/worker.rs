@@ -79,7 +79,7 @@ impl Worker {
     /// Tells it something. One that does not listen is beyond being told.
     pub(super) fn tell(&self, message: ToWorker) {
         if let Err(error) = self.link.send(&message, &[]) {
-            debug!(%error, worker = self.id, ?message, "the worker was not told");
+            debug!(%error, worker = self.id, ?message, "cannot send to the worker");
         }
     }
 

@@ -29,7 +29,8 @@ pub(crate) fn end_process(part: &str, reason: &dyn Display) -> ! {
             std::thread::park();
         }
     }
-    error!(part, %reason, "the process has lost a part of its own, and ends at once");
+    error!(part, %reason, "the process has lost a descriptor or a thread of its own: exiting at \
+                           once");
     exit_now(LEAVE.get().map_or(1, |leave| leave(part)))
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn examine(part: &str, error: impl Into<io::Error>) {
 pub(crate) fn end_of_thread(part: &str) -> ! {
     // Which of them the thread missed says more.
     check_descriptors();
-    end_process(part, &"it has ended, and must not")
+    end_process(part, &"it has ended unexpectedly")
 }
 
 /// Starts a task whose end, by a panic for instance, is the end of the process.

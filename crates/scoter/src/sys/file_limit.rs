@@ -63,8 +63,8 @@ pub(crate) fn warn_if_low(threads: u16, max_pending: u32) {
             places,
             max_pending,
             needed = wanted(threads, max_pending),
-            "the limit of open files is too low for --max-pending, so fewer connections can wait \
-             in each worker: raise it (LimitNOFILE= in the systemd unit, or ulimit -n)"
+            "the open file limit is too low for --max-pending, so fewer connections can wait in \
+             each worker: raise it (LimitNOFILE= in the systemd unit, or ulimit -n)"
         );
     }
 }
@@ -92,9 +92,9 @@ pub(crate) fn check(threads: usize) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!(
-        "the limit of open files is {limit}, of which the worker has {open} in use before its \
-         first request, and {threads} threads need at least {needed}\nhint: raise the limit \
-         (LimitNOFILE= in the systemd unit, or ulimit -n), or lower --threads"
+        "the open file limit is {limit}: the worker has {open} in use before its first request, \
+         and needs at least {needed} for {threads} threads\nhint: raise the limit (LimitNOFILE= \
+         in the systemd unit, or ulimit -n), or lower --threads"
     )))
 }
 

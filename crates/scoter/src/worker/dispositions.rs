@@ -52,7 +52,7 @@ fn report(number: i32) {
     let signal = Number::try_from(number).map_or("", Number::as_str);
     warn!(
         signal,
-        "the application replaced a signal handler that scoter needs: put back"
+        "the application replaced a signal handler that scoter needs: restored"
     );
 }
 

@@ -30,7 +30,7 @@ impl MasterLink {
     pub(crate) fn send(&self, message: &FromWorker) {
         if let Self::Channel(line) = self {
             if let Err(error) = line.send(message, &[]) {
-                debug!(%error, ?message, "the master was not told");
+                debug!(%error, ?message, "cannot send to the master");
                 fatal::examine(NAME, error);
             }
         }
@@ -48,4 +48,4 @@ pub(crate) const MASTER_GONE: &str = "the master is gone: workers finish what ru
      sockets and end (the service manager or the kernel's log may say why)";
 
 /// What the line is called where it is lost.
-pub(crate) const NAME: &str = "line to the master";
+pub(crate) const NAME: &str = "channel to the master";

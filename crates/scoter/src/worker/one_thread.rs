@@ -18,9 +18,9 @@ pub(crate) fn hint_at(text: &str) {
         && DUE.swap(false, Ordering::Relaxed)
     {
         warn!(
-            "something of the application works in one thread only, and requests run in \
-             --threads threads: --threads 1 with more --workers runs one request at a time in \
-             each process, in its main thread (said once)"
+            "part of the application works in one thread only, but requests run in --threads \
+             threads: use --threads 1 with more --workers, so that each process runs one request \
+             at a time, in its main thread (logged once)"
         );
     }
 }

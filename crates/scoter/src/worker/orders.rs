@@ -101,11 +101,10 @@ impl Orders {
         shared.report_not_accepting();
         match self {
             Self::Master { .. } => {
-                say(move || debug!(reason, running, "ending: running requests are finished")).await;
+                say(move || debug!(reason, running, "ending: finishing running requests")).await;
             }
             Self::Signals(_) => {
-                say(move || info!(reason, running, "stopping: running requests are finished"))
-                    .await;
+                say(move || info!(reason, running, "stopping: finishing running requests")).await;
             }
         }
         let reason = tokio::select! {
@@ -194,7 +193,7 @@ impl MasterLine {
                     return None;
                 }
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    error!(%error, "the master was not understood");
+                    error!(%error, "invalid message from the master");
                 }
                 Err(error) => fatal::end_process(master_link::NAME, &error),
             }

@@ -171,7 +171,7 @@ impl Worker<'_> {
         let shared = Arc::clone(self.shared);
         StartWatch::post(py, self.options.start_timeout.0, move |doing| {
             if let MasterLink::None = shared.master {
-                return error!("the application is not ready after a long time: {doing}");
+                return error!("the application is still not ready: {doing}");
             }
             let failed = too_late(doing);
             let code = failed.code;
@@ -284,8 +284,8 @@ fn start_threads(py: Python<'_>, count: usize) -> PyResult<Vec<SlotThread<'_>>> 
             thread.call_method0("start")?;
             if is_patched.load(Ordering::Relaxed) {
                 return Err(PyRuntimeError::new_err(
-                    "threading does not start threads, because it is patched (by gevent?): \
-                     use --threads 1, or leave threading as it is",
+                    "threading does not start threads, because it has been patched (by gevent?): \
+                     use --threads 1, or do not patch it",
                 ));
             }
             Ok(SlotThread {
@@ -301,9 +301,10 @@ fn run_slots(py: Python<'_>, slots: Vec<Slot>, threads: Vec<SlotThread<'_>>) -> 
     let mut slots = slots.into_iter();
     let main = slots.next();
     for (waiting, slot) in threads.iter().zip(slots) {
-        waiting.slot.send(slot).map_err(|_| {
-            PyRuntimeError::new_err("a thread has ended before there was anything to do for it")
-        })?;
+        waiting
+            .slot
+            .send(slot)
+            .map_err(|_| PyRuntimeError::new_err("a thread ended before it had anything to do"))?;
     }
     if let Some(main) = main {
         main.run(py);

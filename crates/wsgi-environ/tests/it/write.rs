@@ -101,13 +101,13 @@ def application(environ, start_response):
     );
     assert_eq!(
         answer.seen,
-        "['the client went away', 'the client went away']"
+        "['the client disconnected', 'the client disconnected']"
     );
     assert_eq!(answer.completed.end, ResponseEnd::PeerGone);
     assert_eq!(answer.completed.body_bytes, 3);
     assert_eq!(
         answer.failures,
-        ["Call peer BrokenPipeError('the client went away')"]
+        ["Call peer BrokenPipeError('the client disconnected')"]
     );
 }
 
@@ -153,7 +153,7 @@ def application(environ, start_response):
     assert_eq!(answer.completed.end, ResponseEnd::PeerStalled);
     assert_eq!(
         answer.failures,
-        ["Call peer TimeoutError('the client did not take the response in time')"]
+        ["Call peer TimeoutError('the client did not accept the response in time')"]
     );
 }
 

@@ -70,7 +70,7 @@ fn path_in(settings: &Settings) -> Result<PathBuf, ConfigError> {
         .collect();
     let reason = match control {
         ControlLocation::Off => "control is off",
-        _ => "the configuration binds no Unix socket that it would be beside",
+        _ => "the configuration has no Unix socket to put it next to",
     };
     let path = control.path(&sockets);
     path.ok_or_else(|| Problem::NoControl { reason }.into())
@@ -128,8 +128,8 @@ mod tests {
     fn server_without_a_control_socket_is_explained() {
         let folder = tempfile::tempdir().unwrap();
         for (file, reason) in [
-            ("", "binds no Unix socket"),
-            ("bind = '127.0.0.1:0'", "binds no Unix socket"),
+            ("", "has no Unix socket"),
+            ("bind = '127.0.0.1:0'", "has no Unix socket"),
             ("bind = 'unix:/a'\ncontrol = 'off'", "control is off"),
             ("controll = '/c'", "did you mean control?"),
         ] {

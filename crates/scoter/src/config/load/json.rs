@@ -12,7 +12,7 @@ use crate::config::table::TABLE;
 
 /// The text is not what [`Settings::to_json`] writes.
 #[derive(Debug, Error)]
-#[error("these are no settings of this version of scoter")]
+#[error("not the settings of this version of scoter")]
 pub(crate) struct NotSettings;
 
 impl Settings {

@@ -71,9 +71,7 @@ mod tests {
             let options = settings.options().map_err(|error| error.to_string());
             assert_eq!(options.is_ok(), is_fine, "{argument}");
             if let Err(error) = options {
-                assert!(
-                    error.ends_with(": needs the master process, which --no-master leaves out")
-                );
+                assert!(error.ends_with(": needs the master process, which --no-master disables"));
             }
             let arguments = ["app", argument];
             let settings = Settings::of(&arguments, &[], Path::new("/")).unwrap();

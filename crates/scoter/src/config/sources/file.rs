@@ -214,7 +214,7 @@ mod tests {
             ),
             (
                 "[logging]\nlog-level = 'info'\n",
-                "scoter.toml:1:2: unknown table \"logging\"\nhint: options are not grouped: \
+                "scoter.toml:1:2: unknown table \"logging\"\nhint: options are not grouped in tables: write \
                  `option = value` at the top of the file",
             ),
             (
@@ -224,7 +224,7 @@ mod tests {
             (
                 "threads = 0\nheader-timeout = 'soon'\n",
                 "scoter.toml:1:11: threads = \"0\": must be from 1 to 1024\n\
-                 scoter.toml:2:18: header-timeout = \"soon\": expected a number, perhaps followed \
+                 scoter.toml:2:18: header-timeout = \"soon\": expected a number, optionally followed \
                  by a unit",
             ),
             (

@@ -43,7 +43,7 @@ fn wait(pipe: &File, deadline: Instant) -> io::Result<()> {
         let mut fds = [PollFd::new(pipe, PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {
             Ok(0) => {
-                let text = format!("nobody has written to the pipe for {WRITER_TIMEOUT:?}");
+                let text = format!("nothing was written to the pipe for {WRITER_TIMEOUT:?}");
                 return Err(io::Error::new(ErrorKind::TimedOut, text));
             }
             Err(Errno::INTR) => {}

@@ -11,33 +11,32 @@ use thiserror::Error;
 pub(super) enum ClientError {
     /// There is no socket.
     #[error(
-        "nobody answers at {}: there is no such socket\nhint: is scoter running? its control \
-         socket is the first Unix socket's path with .control behind it, or what --control says",
+        "no server at {}: there is no such socket\nhint: is scoter running? its control socket is \
+         the first Unix socket's path + .control, or the path set by --control",
         path.display()
     )]
     Missing { path: PathBuf },
     /// There is a socket, and nobody behind it.
     #[error(
-        "nobody answers at {}: the server that made this socket has ended\nhint: start scoter; it \
+        "no server at {}: the server that created this socket has ended\nhint: start scoter; it \
          replaces the socket", path.display()
     )]
     Ended { path: PathBuf },
     /// The file system does not let this user connect.
     #[error(
-        "cannot connect to {}: permission denied\nhint: only root and the user who owns the socket \
-         may give orders; try sudo", path.display()
+        "cannot connect to {}: permission denied\nhint: only root and the owner of the socket may \
+         send commands; try sudo", path.display()
     )]
     Denied { path: PathBuf },
     /// Somebody else listens there.
     #[error(
-        "what answers at {} is not scoter's control socket{}\nhint: --control names the control \
-         socket, --bind the one for nginx", path.display(), said(answer)
+        "{} is not scoter's control socket{}\nhint: --control names the control socket, --bind \
+         the one for nginx", path.display(), said(answer)
     )]
     NotScoter { path: PathBuf, answer: String },
     /// It takes connections, and says nothing.
     #[error(
-        "the server at {} does not answer\nhint: its log may say why; `kill -TERM` of its process \
-         stops it", path.display()
+        "the server at {} does not answer\nhint: its log may say why; `kill -TERM PID` stops it", path.display()
     )]
     NoAnswer { path: PathBuf },
     /// It ended, or replaced itself, in the middle.
@@ -48,15 +47,15 @@ pub(super) enum ClientError {
     Refused { text: String },
     /// It answered something else than this client expects.
     #[error(
-        "cannot understand the server at {}: {error}\nhint: it may be of another version; `scoter \
-         status --json` shows what it says", path.display()
+        "cannot parse the response of the server at {}: {error}\nhint: it may be another version; \
+         `scoter status --json` prints the response", path.display()
     )]
     Unreadable {
         path: PathBuf,
         error: serde_json::Error,
     },
     /// The user has pressed Ctrl-C.
-    #[error("interrupted{}", if *is_ordered { ": the server goes on with it" } else { "" })]
+    #[error("interrupted{}", if *is_ordered { ": the server continues" } else { "" })]
     Interrupted { is_ordered: bool },
     /// Anything else.
     #[error("{path}: {error}", path = path.display())]
@@ -122,7 +121,7 @@ fn said(answer: &str) -> String {
     let line = super::render::printable(super::render::cut(line, MAX_ANSWER));
     match line.is_empty() {
         true => String::new(),
-        false => format!("; it says: {line}"),
+        false => format!("; it answered: {line}"),
     }
 }
 
@@ -177,7 +176,7 @@ mod tests {
     #[test]
     fn interruption_tells_whether_anything_goes_on() {
         for (is_ordered, expected) in [
-            (true, "interrupted: the server goes on with it"),
+            (true, "interrupted: the server continues"),
             (false, "interrupted"),
         ] {
             let error = ClientError::Interrupted { is_ordered };

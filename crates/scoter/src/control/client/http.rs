@@ -218,7 +218,7 @@ mod tests {
         for (answer, says) in [
             (
                 "HTTP/1.1 400 Bad Request\r\nContent-Length: 27\r\n\r\nthis socket speaks uwsgi\x1b.\n\n",
-                "is not scoter's control socket; it says: this socket speaks uwsgi?.\n",
+                "is not scoter's control socket; it answered: this socket speaks uwsgi?.\n",
             ),
             ("+OK ready\r\n\r\n", "is not scoter's control socket\n"),
         ] {

@@ -79,7 +79,7 @@ fn describe(reloaded: &Reloaded) -> String {
     if !reloaded.needs_restart.is_empty() {
         let options = printable(&reloaded.needs_restart.join(", "));
         text.push_str(&format!(
-            "changed, but only a restart applies it: {options}\n"
+            "changed, but takes effect only after a restart: {options}\n"
         ));
     }
     text
@@ -87,7 +87,7 @@ fn describe(reloaded: &Reloaded) -> String {
 
 /// What the server answers when the new generation cannot serve.
 const NOT_RELOADED: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
-const OLD_GENERATION_SERVES: &str = "not reloaded, the old generation serves on:\n";
+const OLD_GENERATION_SERVES: &str = "not reloaded, the old generation continues to serve:\n";
 
 /// How often the successor is asked.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -117,14 +117,14 @@ mod tests {
         assert_eq!(
             fixture.perform(RELOAD).await.unwrap(),
             "generation 4 serves with 2 workers, after 1.2s\n\
-             changed, but only a restart applies it: bind, user\n"
+             changed, but takes effect only after a restart: bind, user\n"
         );
     }
 
     #[tokio::test]
     async fn reload_that_fails_shows_the_traceback() {
         let traceback = "Traceback (most recent call last):\nNameError: x\n";
-        let expected = "not reloaded, the old generation serves on:\n\
+        let expected = "not reloaded, the old generation continues to serve:\n\
                         Traceback (most recent call last):\nNameError: x";
         for command in [RELOAD, UPGRADE] {
             let broken = ReloadError::Broken(traceback.to_owned());
@@ -165,7 +165,9 @@ mod tests {
             (
                 UPGRADE,
                 false,
-                Err("not reloaded, the old generation serves on:\ncannot start the new one"),
+                Err(
+                    "not reloaded, the old generation continues to serve:\ncannot start the new one",
+                ),
             ),
         ] {
             let directory = tempfile::tempdir().unwrap();
@@ -226,7 +228,10 @@ mod tests {
         let (text, code) = fixture.refusal(RELOAD).await;
         assert_eq!(
             (&*text, code),
-            ("not reloaded: the server does not answer: it is ending", 1)
+            (
+                "not reloaded: the server does not answer: it is stopping",
+                1
+            )
         );
         fixture.token.cancel();
         fixture.master.await.unwrap();

@@ -15,7 +15,7 @@ pub(crate) fn render(status: &Status) -> String {
     }
     let totals = &status.totals;
     lines.push(format!(
-        "requests: {}, failed {}, refused {}, timeouts {}, peers gone {}",
+        "requests: {}, failed {}, refused {}, timeouts {}, peers disconnected {}",
         totals.requests, totals.failed, totals.refused, totals.timeouts, totals.peers_gone
     ));
     lines.push(format!(
@@ -194,7 +194,7 @@ mod tests {
 scoter 1.0.0, pid 4242, generation 3: running, ready, up 2h05m
 listening on unix:/run/app.sock
 last reload: 5m00s ago, generation 3
-requests: 123456, failed 2, refused 3, timeouts 4, peers gone 5
+requests: 123456, failed 2, refused 3, timeouts 4, peers disconnected 5
 workers: 2 wanted (2..8), crashed 6, replaced 7
 
 WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS

@@ -68,7 +68,7 @@ impl BadRequest {
         Self {
             status: StatusCode::NOT_FOUND,
             allow: None,
-            text: format!("there is no {path} here\n{ALL_ROUTES}"),
+            text: format!("no such path: {path}\n{ALL_ROUTES}"),
         }
     }
 
@@ -91,14 +91,14 @@ fn workers(number: &str) -> Result<u32, BadRequest> {
 }
 
 const ALL_ROUTES: &str = "\
-there is:
-  GET  /status             how things stand, as JSON
-  GET  /ready              200 while new requests are welcome
+routes:
+  GET  /status             the server's status, as JSON
+  GET  /ready              200 while it accepts new requests
   GET  /health             200 while a worker serves
-  POST /reload             a new generation of the code
-  POST /reload?upgrade=1   and the server started again from what is installed now
-  POST /stop               a graceful stop
-  PUT  /scale/N            N workers
+  POST /reload             start a new generation of the code
+  POST /reload?upgrade=1   also replace scoter by the installed release
+  POST /stop               stop gracefully
+  PUT  /scale/N            set the number of workers
 ";
 
 #[cfg(test)]
@@ -133,13 +133,13 @@ mod tests {
     #[test]
     fn bad_requests_are_answered_with_the_routes_there_are() {
         for (method, path, query, status, text) in [
-            (Method::GET, "/", None, 404, "there is no / here\n"),
+            (Method::GET, "/", None, 404, "no such path: /\n"),
             (
                 Method::GET,
                 "/status/",
                 None,
                 404,
-                "there is no /status/ here\n",
+                "no such path: /status/\n",
             ),
             (
                 Method::GET,

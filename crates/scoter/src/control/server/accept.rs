@@ -45,7 +45,7 @@ pub(crate) async fn serve(
                 let is_admitted = peer.is_some_and(|peer| listener.admitted().includes(peer));
                 if !is_admitted && rejected.is_new(peer) {
                     let uid = peer.map(Uid::as_raw);
-                    warn!(uid, "control: refused a user who may not give orders");
+                    warn!(uid, "control: refused a user without permission");
                 }
                 let orders = is_admitted.then(|| orders.clone());
                 let user = peer.filter(|_| is_admitted);

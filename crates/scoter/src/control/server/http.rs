@@ -53,7 +53,7 @@ pub(super) async fn serve_connection(
                 debug!(%error, "control connection ended");
             }
         }
-        () = unread => debug!("control connection cut: its answer is not read"),
+        () = unread => debug!("control connection cut: the peer does not read the response"),
     }
 }
 

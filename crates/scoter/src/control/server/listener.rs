@@ -28,7 +28,7 @@ pub(crate) struct ControlListener {
 #[derive(Debug, Error)]
 pub(crate) enum ControlError {
     /// It could not be bound.
-    #[error("control socket: {0}\nhint: --control PATH moves it, --control off does without")]
+    #[error("control socket: {0}\nhint: --control PATH moves it, --control off disables it")]
     Bind(#[from] UnixError),
     /// What was handed over is no socket that listens.
     #[error("control socket {}: cannot take it over: {error}", path.display())]
@@ -88,7 +88,7 @@ impl ControlListener {
             warn!(
                 %socket,
                 %error,
-                "cannot look at the file of the control socket: it stays after a stop"
+                "cannot check the control socket's file: it will remain after a stop"
             );
             None
         });

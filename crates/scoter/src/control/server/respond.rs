@@ -68,7 +68,8 @@ pub(super) async fn respond(
             })
         }
     };
-    answered.unwrap_or_else(|| unavailable("the server does not answer: it is ending\n".to_owned()))
+    answered
+        .unwrap_or_else(|| unavailable("the server does not answer: it is stopping\n".to_owned()))
 }
 
 /// Answers a user who may not give orders.
@@ -128,8 +129,7 @@ fn lines(mut text: String) -> String {
 /// By which a client knows that it is not talking to something else.
 pub(super) const SERVER_NAME: &str = concat!("scoter/", env!("CARGO_PKG_VERSION"));
 
-pub(super) const FORBIDDEN: &str =
-    "only root and the user that scoter runs as may give orders here\n";
+pub(super) const FORBIDDEN: &str = "only root and the user that scoter runs as may send commands\n";
 
 /// How long the master may take for what it answers at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -203,8 +203,8 @@ mod tests {
             (
                 "/reload",
                 false,
-                Err(ReloadError::Busy("a reload is running".to_owned())),
-                (409, "a reload is running\n"),
+                Err(ReloadError::Busy("a reload is already running".to_owned())),
+                (409, "a reload is already running\n"),
             ),
             (
                 "/reload",
@@ -290,7 +290,7 @@ mod tests {
         let (code, body) = receive(stream).await;
         assert_eq!(
             (code, &*body),
-            (503, "the server does not answer: it is ending\n")
+            (503, "the server does not answer: it is stopping\n")
         );
     }
 }

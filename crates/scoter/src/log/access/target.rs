@@ -60,7 +60,7 @@ pub(super) fn append_to(path: &Path) -> io::Result<File> {
         Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             if std::fs::symlink_metadata(path)?.uid() != 0 {
                 return Err(io::Error::other(
-                    "it is a link that belongs to another user, which is not followed as root",
+                    "it is a symbolic link owned by another user, which root does not follow",
                 ));
             }
             options.open(path)

@@ -91,13 +91,13 @@ impl Queue {
             if lost > 0 {
                 warn!(
                     lost,
-                    "access log lines were lost: the log is not taken fast enough"
+                    "access log lines were lost: the log is read or written too slowly"
                 );
             }
             match destination.write(&batch) {
                 Ok(()) => failing = false,
                 Err(error) if !failing => {
-                    error!(%error, "the access log cannot be written: its lines are lost");
+                    error!(%error, "cannot write the access log: its lines are lost");
                     failing = true;
                 }
                 Err(_) => {}
@@ -127,7 +127,7 @@ fn reopen(destination: &mut Destination, path: &Path) {
             error!(
                 path = %path.display(),
                 %error,
-                "the access log cannot be reopened: the old file stays in use"
+                "cannot reopen the access log: the old file stays in use"
             );
         }
     }

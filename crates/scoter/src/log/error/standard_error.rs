@@ -21,7 +21,7 @@ pub(super) fn write_lines(lines: &[u8]) {
     if let Some(lost @ 1..) = WRITER.write(streams::standard_error(), lines, WRITE_TIMEOUT) {
         warn!(
             lost,
-            "messages were lost: nobody had read standard error for a while"
+            "messages were lost: nobody was reading standard error"
         );
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn application_lines(lines: &str) {
         Ok(()) => standard_error::write_lines(message.0.as_bytes()),
         Err(fmt::Error) => error!(
             bytes = lines.len(),
-            "what the application wrote to wsgi.errors is lost: no memory for it"
+            "output to wsgi.errors was lost: out of memory"
         ),
     }
 }

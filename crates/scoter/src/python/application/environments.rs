@@ -29,11 +29,11 @@ pub(super) fn advice(py: Python<'_>, name: &str) -> PyResult<String> {
             )
         }
         (None, Some(active)) if !is_same(active, &prefix) => format!(
-            "VIRTUAL_ENV is {}, which is another one: start the scoter that is installed there",
+            "VIRTUAL_ENV is {}, which is a different one: start the scoter installed there",
             active.display()
         ),
-        _ => "install what the application needs into this one, or start the scoter of the \
-              environment that has it"
+        _ => "install what the application needs into this environment, or start the scoter of \
+              the environment that has it"
             .to_owned(),
     };
     Ok(format!(

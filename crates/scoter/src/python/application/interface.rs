@@ -74,25 +74,25 @@ impl Misfit {
             Self::Asgi { parameters } => {
                 format!("takes {parameters}: that is ASGI, and scoter serves WSGI")
             }
-            Self::Asynchronous => "is an async def: calling it gives no response, but a coroutine \
-                                   to be awaited, which WSGI does not do"
+            Self::Asynchronous => "is an async def: calling it returns a coroutine, which WSGI \
+                                   cannot await, and not a response"
                 .to_owned(),
             Self::Factory { parameters } => format!(
                 "takes {parameters}: a WSGI application is called with two, environ and \
                  start_response"
             ),
-            Self::Class => "is a class, and calling it makes an instance, which is no response: \
-                            it cannot be iterated over"
+            Self::Class => "is a class, and calling it returns an instance, which is not a \
+                            response: it is not iterable"
                 .to_owned(),
             Self::Parameters { parameters } => format!(
                 "takes {parameters}: a WSGI application is called with two, environ and \
                  start_response"
             ),
             Self::AsynchronousFactory => {
-                "is an async def: a factory returns the application at once".to_owned()
+                "is an async def, but a factory must return the application itself".to_owned()
             }
             Self::NoFactory { parameters } => {
-                format!("takes {parameters}: it is the application, no factory")
+                format!("takes {parameters}: it is the application, not a factory")
             }
             Self::FactoryParameters { parameters } => {
                 format!("takes {parameters}: a factory is called without arguments")
@@ -108,18 +108,21 @@ impl Misfit {
                  ASGI server, such as uvicorn or hypercorn"
             }
             Self::Asynchronous => {
-                "write def, and asyncio.run() inside for what is to be awaited; an ASGI \
-                 application needs an ASGI server, such as uvicorn or hypercorn"
+                "use def, with asyncio.run() inside for what must be awaited; an ASGI application \
+                 needs an ASGI server, such as uvicorn or hypercorn"
             }
-            Self::Factory { .. } => "if it makes the application, say --factory",
+            Self::Factory { .. } => "if it creates the application, use --factory",
             Self::Class => {
-                "name an instance of it, or say --factory if the class is to be called once, \
-                 without arguments, to get the application"
+                "name an instance of it, or use --factory if calling the class once, without \
+                 arguments, returns the application"
             }
-            Self::Parameters { .. } => "name the WSGI application behind a colon: module:callable",
-            Self::AsynchronousFactory => "write def, and asyncio.run() inside",
-            Self::NoFactory { .. } => "leave --factory out",
-            Self::FactoryParameters { .. } => "name a function that takes none and calls this one",
+            Self::Parameters { .. } => "name the WSGI application after a colon: module:callable",
+            Self::AsynchronousFactory => "use def, with asyncio.run() inside",
+            Self::NoFactory { .. } => "remove --factory",
+            Self::FactoryParameters { .. } => {
+                "name a function without parameters that calls this \
+                                               one"
+            }
         }
     }
 }
@@ -274,7 +277,7 @@ impl Interface {
         let names = self.parameters.join(", ");
         match (self.parameters.len(), self.variadic, self.keywords) {
             (0, false, false) => "no arguments".to_owned(),
-            (_, _, true) => format!("arguments by name besides ({names})"),
+            (_, _, true) => format!("keyword-only arguments in addition to ({names})"),
             _ => format!("({names})"),
         }
     }
@@ -473,7 +476,7 @@ mod tests {
             ("def app(a, b, c, *rest): pass", other("(a, b, c)")),
             (
                 "def app(environ, start_response, *, config): pass",
-                other("arguments by name besides (environ, start_response)"),
+                other("keyword-only arguments in addition to (environ, start_response)"),
             ),
             (
                 "class app:\n    def __init__(self, request): pass",

@@ -25,8 +25,8 @@ pub(crate) enum ApplicationError {
     Chdir { path: PathBuf, error: io::Error },
     /// The working directory.
     #[error(
-        "the working directory {} cannot be used: {error}\nhint: it has been deleted, perhaps; \
-         --chdir names another", path.display()
+        "cannot use the working directory {}: {error}\nhint: it may have been deleted; --chdir \
+         sets another", path.display()
     )]
     Directory { path: PathBuf, error: io::Error },
     /// The application itself.
@@ -233,7 +233,7 @@ impl Target {
         };
         beside.map_or_else(
             || misfit.hint().to_owned(),
-            |target| format!("the WSGI application is beside it: write {target}"),
+            |target| format!("the WSGI application is next to it: use {target}"),
         )
     }
 
@@ -274,7 +274,7 @@ impl Target {
                 Ok(object) => {
                     return Err(LoadError::NotCallable {
                         type_name: type_name(&object),
-                        hint: "name the WSGI callable behind a colon: module:callable",
+                        hint: "name the WSGI callable after a colon: module:callable",
                         name: format!("{module_name}:{name}"),
                     });
                 }
@@ -327,7 +327,7 @@ fn what_there_is(module: &Bound<'_, PyModule>, module_name: &str) -> String {
     match names.as_slice() {
         [] => "the module defines nothing that can be called".to_owned(),
         names => format!(
-            "it has {}: name one behind a colon, as in {module_name}:{} (with --factory, if it \
+            "it has {}: name one after a colon, as in {module_name}:{} (with --factory, if it \
              makes the application)",
             names.join(", "),
             names[0]

@@ -72,7 +72,7 @@ fn is_configuration(file: &Path) -> bool {
 
 fn missing_module_hint(name: &str) -> String {
     if is_configuration(Path::new(name)) {
-        return "configuration files of uWSGI are not read: name the WSGI module".to_owned();
+        return "scoter does not read uWSGI configuration files: name the WSGI module".to_owned();
     }
     let file = format!("{}.py", name.replace('.', "/"));
     match name.rsplit_once('.') {
@@ -83,13 +83,13 @@ fn missing_module_hint(name: &str) -> String {
                 .exists() =>
         {
             format!(
-                "{}.py exists: write {module}:{attribute}",
+                "{}.py exists: use {module}:{attribute}",
                 module.replace('.', "/")
             )
         }
         _ => format!(
-            "--chdir or --pythonpath name the directory that holds {file}; \
-             --chdir also changes to it"
+            "set --chdir or --pythonpath to the directory that contains {file}; --chdir also \
+             changes to it"
         ),
     }
 }
@@ -175,8 +175,8 @@ impl FileName {
 fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> LoadError {
     let advice = if hides(py, name, error) {
         format!(
-            "\nhint: it is named like the module {name} that it imports, and is found in its \
-             place: rename it"
+            "\nhint: it has the same name as the module {name} that it imports, and is found in \
+             its place: rename it"
         )
     } else {
         let missing = missing_module(py, error);

@@ -136,7 +136,7 @@ impl Exit {
     pub(crate) fn unseen() -> Self {
         Self {
             status: None,
-            reason: "it is gone, and its launcher too, which would know why".to_owned(),
+            reason: "it has ended, and so has its launcher, which would know why".to_owned(),
             stack: None,
         }
     }

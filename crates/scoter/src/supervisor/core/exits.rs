@@ -128,7 +128,10 @@ impl Supervisor {
         let place = self.places.get(&(generation, id));
         let is_loading = !self.lifecycle.is_started() || self.is_rolling_out(generation);
         if is_loading && place.is_some_and(Backoff::keeps_failing) {
-            let message = format!("workers become ready and die before they serve: {reason}");
+            let message = format!(
+                "workers die after they have become ready and before they have \
+                                   served: {reason}"
+            );
             self.on_failed_start(generation, &Failed::new(code, &message), now);
         }
     }
@@ -235,7 +238,7 @@ impl Supervisor {
         let reason = match exit.code() {
             _ if launcher.said_hello => exit.reason.clone(),
             Some(code) => format!(
-                "Python ended with exit code {code} before it had loaded scoter, and has said why \
+                "Python ended with exit code {code} before it had loaded scoter; see its output \
                  above"
             ),
             None => format!("{}, before it had loaded scoter", exit.reason),

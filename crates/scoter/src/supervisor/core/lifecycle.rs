@@ -109,7 +109,7 @@ impl Lifecycle {
             Self::Starting { .. } => Some("the server has not started yet"),
             Self::Reading(reading) if reading.action == Action::Reload => Some(RELOADING),
             Self::RollingOut(_) => Some(RELOADING),
-            Self::Reading(_) | Self::Upgrading(_) => Some("an upgrade is running already"),
+            Self::Reading(_) | Self::Upgrading(_) => Some("an upgrade is already running"),
             Self::Stopping(_) | Self::Over => Some(STOPPING),
         }
     }
@@ -208,8 +208,8 @@ impl Lifecycle {
     }
 }
 
-pub(super) const STOPPING: &str = "the server stops";
-const RELOADING: &str = "a reload is running already";
+pub(super) const STOPPING: &str = "the server is stopping";
+const RELOADING: &str = "a reload is already running";
 
 /// For the configuration to be read.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);

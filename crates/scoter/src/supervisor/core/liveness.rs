@@ -42,11 +42,11 @@ impl Supervisor {
     fn kill_lost_worker(&mut self, index: usize, now: Instant) {
         let worker = &mut self.workers[index];
         let reason = if worker.child.has_channel() {
-            "its reactor has shown no sign of life for ten seconds: it is stopped, traced or \
+            "its reactor has sent no heartbeat for ten seconds: the process is stopped, traced or \
              blocked"
         } else {
-            "its channel to the master has ended: the application has closed descriptors that \
-             are not its own, most likely"
+            "its channel to the master has closed: the application has probably closed \
+             descriptors that are not its own"
         };
         worker.kills = 1;
         worker.deadline = Some(now + KILL_TIMEOUT);

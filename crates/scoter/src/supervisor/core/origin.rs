@@ -27,7 +27,7 @@ impl Origin {
             Self::ReloadOrder => "scoter reload",
             Self::UpgradeOrder => "scoter reload --upgrade",
             Self::StopOrder => "scoter stop",
-            Self::DeferredSignal => "a signal that was put off",
+            Self::DeferredSignal => "a deferred signal",
             Self::Upgrade => "the upgrade",
             Self::NewRelease => "a new release",
         }

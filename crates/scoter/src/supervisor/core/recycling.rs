@@ -21,7 +21,7 @@ impl Supervisor {
             if worker.expires.is_some_and(|expires| expires <= now) {
                 worker.replace = Some("max-lifetime".to_owned());
             } else if limit.is_some_and(|limit| worker.rss > limit) {
-                worker.replace = Some(format!("max-rss: it holds {} MiB", worker.rss >> 20));
+                worker.replace = Some(format!("max-rss: it uses {} MiB", worker.rss >> 20));
             }
         }
     }

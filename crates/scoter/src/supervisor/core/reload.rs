@@ -100,9 +100,7 @@ impl Supervisor {
             return;
         };
         let what = match action {
-            _ if !has_begun => {
-                "an earlier reload or upgrade still reads, and did not end".to_owned()
-            }
+            _ if !has_begun => "an earlier reload or upgrade did not finish reading".to_owned(),
             Action::Reload => {
                 let file = self.source.display();
                 format!("the configuration {file} could not be read")
@@ -111,7 +109,7 @@ impl Supervisor {
         };
         let seconds = READ_TIMEOUT.as_secs();
         let problem =
-            format!("{what} within {seconds} seconds\nhint: a file system does not answer");
+            format!("{what} within {seconds} seconds\nhint: a file system does not respond");
         self.refuse(action, request, problem, now);
     }
 

@@ -40,7 +40,7 @@ impl Supervisor {
             _ => {}
         }
         let time = delay.unwrap_or_default() + graceful + OVERTIME;
-        self.notify(Notification::Stopping("finishing what runs"));
+        self.notify(Notification::Stopping("finishing running requests"));
         self.notify(Notification::ExtendTimeout(time));
         let workers = self.workers.iter();
         let running = workers.map(|worker| worker.activity.running).sum();

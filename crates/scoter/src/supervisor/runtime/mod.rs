@@ -379,7 +379,7 @@ impl Runtime {
         let options = current.map(|loaded| loaded.options.clone());
         let arguments = self.arguments.clone();
         let Some(options) = options else {
-            let problem = "the generation that serves has no configuration".to_owned();
+            let problem = "the serving generation has no configuration".to_owned();
             return Some(Event::Configuration(Err(problem)));
         };
         let begun = configuration::read(action, arguments, options, self.readers.clone());

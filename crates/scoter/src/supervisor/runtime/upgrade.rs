@@ -39,7 +39,7 @@ impl Runtime {
             Ok(mask) => mask,
             Err(errno) => return errno.into(),
         };
-        info!("giving way to the installed release");
+        info!("replacing itself with the installed release");
         let error = match exec() {
             Ok(never) => match never {},
             Err(error) => error,

@@ -69,7 +69,7 @@ impl fmt::Display for Loss {
         } = self;
         let end = match is_closed {
             true => "was closed",
-            false => "was closed, and the number is something else now",
+            false => "was closed and its number reused",
         };
         write!(f, "descriptor {number} {end}: not by scoter")
     }

@@ -103,7 +103,7 @@ impl Loss {
         let (reason, unsent_bytes) = (&self.error, self.unsent_bytes);
         match self.kind {
             LossKind::PeerGone => {
-                debug!(request_id, %reason, unsent_bytes, "response not taken");
+                debug!(request_id, %reason, unsent_bytes, "the peer did not accept the response");
             }
             LossKind::ConnectionLost => report::connection_lost(head),
             LossKind::Stalled => {

@@ -47,13 +47,14 @@ impl TurnedAway {
         if refused > 0 {
             tracing::warn!(
                 refused,
-                "requests refused: --max-pending incomplete ones are waiting already"
+                "requests refused: --max-pending incomplete ones are already waiting"
             );
         }
         if idle > 0 {
             tracing::warn!(
                 idle,
-                "idle connections closed, the oldest first: --max-pending had sent nothing"
+                "idle connections closed, the oldest first: more than --max-pending had sent \
+                 nothing"
             );
         }
     }

@@ -18,7 +18,7 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Packet(DecodeError),
     /// The packet holds more variables than are allowed.
-    #[error("more than {limit} vars, which is --max-vars")]
+    #[error("more than {limit} vars (--max-vars)")]
     TooManyVars {
         /// How many are.
         limit: usize,
@@ -44,7 +44,7 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Request(#[from] RequestError),
     /// The packet did not arrive in time.
-    #[error("{received} bytes of a packet arrived before --header-timeout")]
+    #[error("only {received} bytes of a packet arrived within --header-timeout")]
     HeaderTimeout {
         /// Bytes so far.
         received: usize,
@@ -58,13 +58,13 @@ pub(crate) enum Refusal {
         length: u64,
     },
     /// The request waited for too long.
-    #[error("the request waited {waited_ms} ms for its turn, longer than --queue-timeout")]
+    #[error("the request waited {waited_ms} ms for a thread, longer than --queue-timeout")]
     QueueTimeout {
         /// How long.
         waited_ms: u128,
     },
     /// The worker ends, and none of its slots can serve the request.
-    #[error("the worker ends before it could serve the request")]
+    #[error("the worker ended before it could serve the request")]
     NobodyLeft,
     /// The server stops, and the peer has stalled.
     #[error("stopping, and the peer has stalled")]
@@ -73,7 +73,7 @@ pub(crate) enum Refusal {
     #[error("the peer closed before its request was complete")]
     PeerGone,
     /// As many connections wait as `--max-pending` allows.
-    #[error("--max-pending connections are waiting already")]
+    #[error("--max-pending connections are already waiting")]
     Overloaded,
     /// The connection failed.
     #[error("connection failed: {0}")]
@@ -88,7 +88,7 @@ pub(crate) enum Refusal {
     #[error("cannot spool the request body: {0}")]
     Spool(io::Error),
     /// There is no memory to receive more.
-    #[error("no memory for what the peer sends: {0}")]
+    #[error("out of memory for the request: {0}")]
     OutOfMemory(#[from] TryReserveError),
 }
 

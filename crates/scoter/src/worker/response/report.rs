@@ -124,7 +124,7 @@ pub(crate) fn completed(
         ResponseEnd::PeerGone => py.detach(|| {
             debug!(
                 request_id = head.request_id.as_str(),
-                "the peer went away before the response was complete"
+                "the peer disconnected before the response was complete"
             );
         }),
         ResponseEnd::PeerStalled => py.detach(|| {
@@ -132,7 +132,7 @@ pub(crate) fn completed(
                 method = head.method_text(),
                 uri = head.uri_text(),
                 request_id = head.request_id.as_str(),
-                "response cut: the peer took nothing for --write-timeout"
+                "response cut: the peer accepted nothing for --write-timeout"
             );
         }),
     }
@@ -147,7 +147,7 @@ fn body_never_began(head: &RequestHead, content_length: u64) {
         request_id = head.request_id.as_str(),
         content_length,
         "no byte of the announced request body arrived: a location for nginx's auth_request or \
-         mirror needs uwsgi_param CONTENT_LENGTH \"\" behind its include"
+         mirror needs uwsgi_param CONTENT_LENGTH \"\" after its include"
     );
 }
 
@@ -157,8 +157,8 @@ pub(crate) fn connection_lost(head: Option<&RequestHead>) {
         method = head.map(RequestHead::method_text),
         uri = head.map(RequestHead::uri_text),
         request_id = head.map(|head| head.request_id.as_str()),
-        "response lost: its connection was closed by application code, which closes descriptors \
-         that are not its own"
+        "response lost: application code closed its connection (it closes descriptors that are \
+         not its own)"
     );
     fatal::check_descriptors();
 }
@@ -235,7 +235,7 @@ fn application_ended(head: &RequestHead, trouble: &Trouble) {
         What::Exception { traceback, .. } => traceback,
     };
     let request_id = head.request_id.as_str();
-    debug!(request_id, %reason, "the request that was timed out has ended");
+    debug!(request_id, %reason, "the timed-out request has ended");
 }
 
 fn contract_bent(head: &RequestHead, correction: &Correction) {
@@ -244,8 +244,8 @@ fn contract_bent(head: &RequestHead, correction: &Correction) {
             if first_time(name) {
                 warn!(
                     name = name.as_str(),
-                    "header left out: it concerns the connection, which is the server's \
-                     (said once for each name)"
+                    "header removed: only the server sets headers of the connection (logged once \
+                     for each name)"
                 );
             }
         }
@@ -259,12 +259,9 @@ fn contract_bent(head: &RequestHead, correction: &Correction) {
             );
         }
         Correction::BodyDropped { status } => {
-            debug!(
-                status,
-                "body left out: a response with this status has none"
-            );
+            debug!(status, "body removed: a response with this status has none");
         }
-        correction => debug!(?correction, "response put right"),
+        correction => debug!(?correction, "response corrected"),
     }
 }
 

@@ -53,13 +53,13 @@ pub(crate) enum Progress {
 #[derive(Debug, Error)]
 pub(crate) enum SendError {
     /// The peer went away.
-    #[error("the peer went away: {0}")]
+    #[error("the peer disconnected: {0}")]
     Peer(io::Error),
     /// The peer took nothing until the write deadline.
-    #[error("the peer took nothing for --write-timeout")]
+    #[error("the peer accepted nothing for --write-timeout")]
     Stalled,
     /// The file cannot be read, or is shorter than it was.
-    #[error("the file cannot be read to its end: {0}")]
+    #[error("cannot read the file to its end: {0}")]
     File(io::Error),
     /// A thread that was to send a part.
     #[error(transparent)]

@@ -81,7 +81,7 @@ impl LateRequests {
         tracing::warn!(
             count,
             longest_wait_ms,
-            "requests refused: they had waited longer than --queue-timeout"
+            "requests refused: they waited longer than --queue-timeout"
         );
     }
 }

@@ -33,7 +33,7 @@ impl Slot {
                 debug!(
                     request_id,
                     status = 499,
-                    "the peer went away before its turn"
+                    "the peer disconnected before its turn"
                 );
                 return None;
             }

@@ -70,7 +70,7 @@ impl Monitor {
             }
             Err(error) => {
                 let traceback = traceback(py, &error);
-                warn!(%traceback, "there will be no stacks while C code keeps the GIL");
+                warn!(%traceback, "no stacks will be logged while C code holds the GIL");
             }
         }
     }

@@ -61,9 +61,9 @@ fn report_stuck(shared: &Shared, revoked: &RevokedRequest) {
         (true, _) => "logged when it timed out".to_owned(),
         (false, Some(last_resort)) => match last_resort.stacks() {
             Ok(stacks) => stacks,
-            Err(error) => format!("not to be had: {error}"),
+            Err(error) => format!("unavailable: {error}"),
         },
-        (false, None) => "not to be had while C code keeps the GIL".to_owned(),
+        (false, None) => "unavailable while C code holds the GIL".to_owned(),
     };
     let head = &revoked.head;
     error!(
@@ -73,7 +73,7 @@ fn report_stuck(shared: &Shared, revoked: &RevokedRequest) {
         age_ms = revoked.age_ms(),
         slot = revoked.slot,
         %stacks,
-        "request cannot be ended: its worker ends instead"
+        "cannot end the request: ending its worker instead"
     );
 }
 

@@ -56,19 +56,19 @@ pub(crate) enum TemplateError {
         name: String,
     },
     /// A dollar sign with nothing that could be a name behind it.
-    #[error("column {column}: no name behind the dollar sign\nhint: $$ writes a dollar sign")]
+    #[error("column {column}: no name after the dollar sign\nhint: $$ writes a dollar sign")]
     NoName {
         /// Of the dollar sign.
         column: usize,
     },
     /// `${` without its end.
-    #[error("column {column}: no }} ends the name\nhint: as in ${{status}}")]
+    #[error("column {column}: no }} after the name\nhint: as in ${{status}}")]
     Unclosed {
         /// Of the dollar sign.
         column: usize,
     },
     /// Something that would end or break the line.
-    #[error("column {column}: control character {found:?}\nhint: a line ends by itself")]
+    #[error("column {column}: control character {found:?}\nhint: scoter itself ends each line")]
     Control {
         /// Of the character.
         column: usize,
@@ -77,7 +77,7 @@ pub(crate) enum TemplateError {
     },
     /// Every line would be the same.
     #[error(
-        "no variable in {text:?}\nhint: combined, json, or a template such as \
+        "no variable in {text:?}\nhint: use combined, json, or a template such as \
          '$remote_addr \"$request\" $status'"
     )]
     Constant {
@@ -306,27 +306,27 @@ mod tests {
             ),
             (
                 "$status $",
-                "column 9: no name behind the dollar sign\nhint: $$ writes a dollar sign",
+                "column 9: no name after the dollar sign\nhint: $$ writes a dollar sign",
             ),
             (
                 "costs $-5",
-                "column 7: no name behind the dollar sign\nhint: $$ writes a dollar sign",
+                "column 7: no name after the dollar sign\nhint: $$ writes a dollar sign",
             ),
             (
                 "$status ${}",
-                "column 9: no name behind the dollar sign\nhint: $$ writes a dollar sign",
+                "column 9: no name after the dollar sign\nhint: $$ writes a dollar sign",
             ),
             (
                 "${status",
-                "column 1: no } ends the name\nhint: as in ${status}",
+                "column 1: no } after the name\nhint: as in ${status}",
             ),
             (
                 "$status\n",
-                "column 8: control character '\\n'\nhint: a line ends by itself",
+                "column 8: control character '\\n'\nhint: scoter itself ends each line",
             ),
             (
                 "jsn",
-                "no variable in \"jsn\"\nhint: combined, json, or a template such as \
+                "no variable in \"jsn\"\nhint: use combined, json, or a template such as \
                  '$remote_addr \"$request\" $status'",
             ),
         ] {

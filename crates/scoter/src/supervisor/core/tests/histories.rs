@@ -380,7 +380,7 @@ fn launcher_of_another_release_is_the_sign_of_an_upgrade() {
     let upgrades = count(&world, |it| matches!(it, Notice::Upgrading(_)));
     assert_eq!(upgrades, 1);
     world.version = env!("CARGO_PKG_VERSION");
-    world.settle().expect("the old code serves on");
+    world.settle().expect("the old code continues to serve");
 }
 
 #[test]
