@@ -14,15 +14,18 @@ mod header;
 mod limits;
 pub mod modifier;
 mod packet;
+mod packet_builder;
 #[cfg(feature = "tokio")]
 mod tokio;
+mod var;
 mod vars;
 
-pub use crate::encode::PacketBuilder;
 pub use crate::error::{DecodeError, EncodeError};
 pub use crate::header::Header;
 pub use crate::limits::Limits;
 pub use crate::packet::{Packet, PacketRef};
+pub use crate::packet_builder::PacketBuilder;
 #[cfg(feature = "tokio")]
 pub use crate::tokio::{CodecError, UwsgiCodec};
-pub use crate::vars::{IntoIter, Iter, Var, Vars, VarsRef};
+pub use crate::var::Var;
+pub use crate::vars::{IntoIter, Iter, Vars, VarsRef};

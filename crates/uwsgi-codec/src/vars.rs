@@ -4,6 +4,7 @@ use core::iter::FusedIterator;
 use bytes::Bytes;
 
 use crate::decode::{check_vars, field_at};
+use crate::var::{Ascii, Var};
 use crate::{DecodeError, Limits};
 
 /// A var block that was checked once and borrows its bytes: an ordered
@@ -308,34 +309,3 @@ impl Iterator for IntoIter {
 impl ExactSizeIterator for IntoIter {}
 
 impl FusedIterator for IntoIter {}
-
-/// A var that [`PacketRef::decode_with`](crate::PacketRef::decode_with) comes by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Var<'a> {
-    /// The key, never empty.
-    pub key: &'a [u8],
-    /// The value.
-    pub value: &'a [u8],
-    /// Where the value begins in [`Vars::as_bytes`], at most 65 535: what can be kept
-    /// of it while there is no [`Packet`](crate::Packet) yet.
-    pub offset: usize,
-}
-
-impl fmt::Debug for Var<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Var")
-            .field("key", &Ascii(self.key))
-            .field("value", &Ascii(self.value))
-            .field("offset", &self.offset)
-            .finish()
-    }
-}
-
-/// Shows bytes as people read them in a packet: `"GET"`, `"caf\xc3\xa9"`.
-struct Ascii<'a>(&'a [u8]);
-
-impl fmt::Debug for Ascii<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
-    }
-}
