@@ -4,7 +4,7 @@ use core::iter::FusedIterator;
 use bytes::Bytes;
 
 use crate::decode::{check_vars, field_at};
-use crate::var::{Ascii, Var};
+use crate::var::Ascii;
 use crate::{DecodeError, Limits};
 
 /// A var block that was checked once and borrows its bytes: an ordered
