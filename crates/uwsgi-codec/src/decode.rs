@@ -1,6 +1,6 @@
 use crate::{DecodeError, Header, Limits, Var};
 
-/// Reads the header in front of `src` and refuses what cannot become a packet.
+/// Reads the header at the front of `src` and rejects what cannot become a packet.
 pub(crate) fn decode_header(src: &[u8], limits: &Limits) -> Result<Option<Header>, DecodeError> {
     let Some(&first) = src.first_chunk() else {
         return Ok(None);
@@ -21,7 +21,7 @@ pub(crate) fn decode_header(src: &[u8], limits: &Limits) -> Result<Option<Header
     Ok(Some(header))
 }
 
-/// Checks a complete block to its end, shows its vars on the way, and counts them.
+/// Checks a complete block, passes each var to the callback, and counts them.
 pub(crate) fn check_vars<'a>(
     block: &'a [u8],
     limits: &Limits,
@@ -74,7 +74,7 @@ pub(crate) fn field_at(block: &[u8], at: usize) -> Option<(&[u8], usize)> {
     Some((block.get(start..end)?, end))
 }
 
-/// Says whether a packet cannot begin with these bytes, because HTTP does.
+/// Whether these bytes begin an HTTP request, and so no packet.
 pub(crate) fn begins_http(first: [u8; Header::LEN]) -> bool {
     // The methods of RFC 9110 and RFC 5789, and RFC 9113, "HTTP/2 connection
     // preface". Of their first letters only H is a modifier1, that of replies.
@@ -93,7 +93,7 @@ pub(crate) fn begins_http(first: [u8; Header::LEN]) -> bool {
     )
 }
 
-/// Says whether a packet cannot begin with these bytes, because TLS does.
+/// Whether these bytes begin a TLS handshake, and so no packet.
 pub(crate) fn begins_tls(first: [u8; Header::LEN]) -> bool {
     // RFC 8446, "Record Layer": type handshake (22), version 3.x, then the
     // length, at most 2^14. modifier1 22 carries code to evaluate, not vars.
@@ -126,7 +126,7 @@ fn value_error(block: &[u8], offset: usize) -> DecodeError {
     }
 }
 
-/// Reads a length and the number of bytes behind it, or the number of bytes
+/// Reads a length and the number of bytes after it, or returns how many bytes
 /// there are instead.
 fn length_at(block: &[u8], offset: usize) -> Result<(u16, usize), usize> {
     let rest = block.get(offset..).unwrap_or_default();

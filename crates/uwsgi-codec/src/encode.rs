@@ -3,7 +3,7 @@ use bytes::{BufMut, BytesMut};
 use crate::decode::{begins_http, begins_tls};
 use crate::{EncodeError, Header};
 
-/// Makes the header for a block, unless a decoder would refuse it.
+/// Returns the header for a block, unless a decoder would reject it.
 pub(crate) fn header_for(
     modifier1: u8,
     block: &[u8],

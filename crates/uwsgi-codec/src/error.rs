@@ -2,10 +2,10 @@ use thiserror::Error;
 
 use crate::Header;
 
-/// Why bytes are not a uwsgi packet: always the fault of whoever sent them.
+/// Why bytes are not a uwsgi packet: always the sender's fault.
 ///
-/// Offsets count from the start of the var block, the byte behind the header,
-/// and point at the length field of the key or value in question.
+/// Offsets count from the start of the var block, the first byte after the
+/// header, and point at the length field of the key or value in question.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -25,7 +25,7 @@ pub enum DecodeError {
     /// The block is larger than [`Limits::max_block`](crate::Limits::max_block).
     #[error("block of {datasize} bytes, the limit is {limit}")]
     BlockTooLarge {
-        /// Bytes announced by the header, or in the block given.
+        /// The size announced by the header, or that of the given block, in bytes.
         datasize: usize,
         /// The limit.
         limit: u16,
@@ -41,54 +41,54 @@ pub enum DecodeError {
     /// A key has no bytes.
     #[error("empty key at offset {offset}")]
     EmptyKey {
-        /// Where the key's length stands.
+        /// The position of the key's length.
         offset: usize,
     },
 
-    /// One byte is left behind the last var: half a key length.
+    /// One byte is left after the last var: half a key length.
     #[error("trailing byte at offset {offset}")]
     TrailingByte {
-        /// Where the byte stands.
+        /// The position of the byte.
         offset: usize,
     },
 
-    /// A key is longer than what is left of the block.
+    /// A key is longer than the rest of the block.
     #[error("key of {key_len} bytes at offset {offset}, {left} left in the block")]
     KeyPastEnd {
-        /// Where the key's length stands.
+        /// The position of the key's length.
         offset: usize,
         /// The key's length.
         key_len: u16,
-        /// Bytes behind the length field.
+        /// Bytes after the length field.
         left: usize,
     },
 
     /// The block ends before or within the length of a value.
     #[error("value length at offset {offset} takes 2 bytes, {left} left in the block")]
     ValueLengthPastEnd {
-        /// Where the value's length should stand.
+        /// Where the value's length should be.
         offset: usize,
         /// Bytes from there to the end: 0 or 1.
         left: usize,
     },
 
-    /// A value is longer than what is left of the block.
+    /// A value is longer than the rest of the block.
     #[error("value of {value_len} bytes at offset {offset}, {left} left in the block")]
     ValuePastEnd {
-        /// Where the value's length stands.
+        /// The position of the value's length.
         offset: usize,
         /// The value's length.
         value_len: u16,
-        /// Bytes behind the length field.
+        /// Bytes after the length field.
         left: usize,
     },
 }
 
-/// Why something cannot be said in a uwsgi packet: always the caller's input.
+/// Why something cannot be encoded as a uwsgi packet: always the caller's fault.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A key has no bytes; uWSGI refuses the whole packet for it.
+    /// A key has no bytes; uWSGI rejects the whole packet for that.
     #[error("empty key")]
     EmptyKey,
 
@@ -109,16 +109,16 @@ pub enum EncodeError {
     /// The length of the block does not fit in 16 bits.
     #[error("block of {len} bytes, the protocol allows 65535")]
     BlockTooLarge {
-        /// What the block would have had in bytes.
+        /// The size that the block would have, in bytes.
         len: usize,
     },
 
-    /// The packet would begin like an HTTP request or a TLS handshake, and be
-    /// refused as one ([`DecodeError::PlainHttp`], [`DecodeError::TlsHandshake`]).
+    /// The packet would begin like an HTTP request or a TLS handshake, and would
+    /// be rejected as one ([`DecodeError::PlainHttp`], [`DecodeError::TlsHandshake`]).
     ///
-    /// No packet in use does: the methods' first letters have no meaning as
-    /// `modifier1`, but for `H`, which begins replies; and 22, with which TLS
-    /// begins, carries code, not vars.
+    /// No packet in use does: the first letters of methods have no meaning as
+    /// `modifier1`, except `H`, which begins responses; and 22, the first byte of
+    /// TLS, carries code, not vars.
     #[error(
         "header {:02x?} begins like an HTTP request or a TLS handshake",
         .header.to_bytes()

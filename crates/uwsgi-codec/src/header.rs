@@ -15,9 +15,9 @@
 pub struct Header {
     /// What the packet is for; see [`modifier`](crate::modifier).
     pub modifier1: u8,
-    /// Bytes of the block behind the header. A request body is not counted.
+    /// Bytes of the block after the header, without a request body.
     pub datasize: u16,
-    /// Detail of `modifier1`; 0 in requests from a web server.
+    /// Its meaning depends on `modifier1`; 0 in requests from a web server.
     pub modifier2: u8,
 }
 
@@ -25,7 +25,7 @@ impl Header {
     /// Bytes of a header on the wire.
     pub const LEN: usize = 4;
 
-    /// Reads a header. Every combination of four bytes is one.
+    /// Reads a header. Any four bytes are a valid one.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         let [modifier1, low, high, modifier2] = bytes;
@@ -37,7 +37,7 @@ impl Header {
         }
     }
 
-    /// Returns the header as it stands on the wire.
+    /// Returns the header in its wire form.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; Self::LEN] {
         let [low, high] = self.datasize.to_le_bytes();

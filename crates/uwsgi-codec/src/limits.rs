@@ -1,4 +1,4 @@
-/// What a decoder accepts at most.
+/// The limits of a decoder.
 ///
 /// Both limits are enforced before the decoder allocates anything.
 ///
@@ -13,9 +13,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a var block. Default: 65 535, all that the protocol can say.
+    /// Maximum bytes of a var block. Default: 65 535, the protocol's own limit.
     pub max_block: u16,
-    /// Vars in a block, duplicates counted. Default: 1 024.
+    /// Maximum vars in a block, duplicates included. Default: 1 024.
     pub max_vars: usize,
 }
 
@@ -29,14 +29,14 @@ impl Limits {
         }
     }
 
-    /// Sets the bytes of a var block. 0 leaves only empty blocks.
+    /// Sets the maximum bytes of a var block. 0 accepts only empty blocks.
     #[must_use]
     pub const fn with_max_block(mut self, bytes: u16) -> Self {
         self.max_block = bytes;
         self
     }
 
-    /// Sets the number of vars in a block. 0 leaves only empty blocks.
+    /// Sets the maximum vars in a block. 0 accepts only empty blocks.
     #[must_use]
     pub const fn with_max_vars(mut self, vars: usize) -> Self {
         self.max_vars = vars;

@@ -1,14 +1,13 @@
 //! The known values of [`Header::modifier1`](crate::Header::modifier1).
 //!
 //! A web server sends [`WSGI`] unless told otherwise (nginx's
-//! `uwsgi_modifier1`). What a value means is the receiver's business: the codec
-//! passes every value through. Names and meanings follow uwsgi-docs, "The uwsgi
+//! `uwsgi_modifier1`). The receiver interprets the value; the codec passes every
+//! value through. Names and meanings follow uwsgi-docs, "The uwsgi
 //! Protocol", and uWSGI's plugins; "m2" is
 //! [`Header::modifier2`](crate::Header::modifier2).
 //!
-//! Where a line below says that the block is not vars, only the
-//! [`Header`](crate::Header) can be read with this crate: decoding the packet
-//! finds malformed vars.
+//! If a line below says that the block is not vars, this crate can read only the
+//! [`Header`](crate::Header): decoding the packet reports malformed vars.
 
 /// A request to a WSGI application.
 pub const WSGI: u8 = 0;
@@ -47,10 +46,10 @@ pub const FASTFUNCS: u8 = 27;
 /// A request for an object in Rados.
 pub const RADOS: u8 = 28;
 /// A request to a WSGI application mounted at `SCRIPT_NAME`, which the receiver
-/// takes off the front of `PATH_INFO`. Deprecated; old nginx tutorials set it.
+/// removes from the front of `PATH_INFO`. Deprecated; old nginx tutorials set it.
 ///
-/// The documentation has m2 extend `datasize` to 24 bits here. No web server
-/// sends that, and this crate does not read it.
+/// According to the documentation m2 extends `datasize` to 24 bits here. No web
+/// server sends that, and this crate does not support it.
 pub const WSGI_SCRIPT_NAME: u8 = 30;
 /// A message made of vars.
 pub const MESSAGE_VARS: u8 = 31;
@@ -60,7 +59,7 @@ pub const MESSAGE_BYTES: u8 = 32;
 pub const MESSAGE_MARSHAL: u8 = 33;
 /// An SNMP message; the block is not vars.
 pub const SNMP: u8 = 48;
-/// No packet: the `H` of `HTTP/`, with which the reply to a request begins.
+/// Not a packet: the `H` of `HTTP/`, the start of the response to a request.
 pub const HTTP_REPLY: u8 = 72;
 /// An announcement to a cluster; the block is not vars.
 pub const ANNOUNCE: u8 = 73;
@@ -76,7 +75,7 @@ pub const RELOAD_BRUTAL: u8 = 97;
 pub const RELOAD: u8 = 98;
 /// The configuration of a node: m2 is 0 question, 1 answer.
 pub const CONFIG: u8 = 99;
-/// A sign of life: m2 is 0 question, 1 answer; without vars.
+/// A ping: m2 is 0 question, 1 answer; without vars.
 pub const PING: u8 = 100;
 /// A request to send the block back.
 pub const ECHO: u8 = 101;

@@ -18,7 +18,7 @@ use crate::{DecodeError, EncodeError, Header, Limits, Var, Vars, VarsRef};
 /// assert_eq!(packet.vars.get("HTTP_HOST"), Some(&b"a"[..]));
 /// assert_eq!(&received[packet.len()..], b"body");
 ///
-/// // What is not complete is no error.
+/// // An incomplete packet is not an error.
 /// assert_eq!(PacketRef::decode(&received[..9], &Limits::default())?, None);
 /// # Ok::<(), uwsgi_codec::DecodeError>(())
 /// ```
@@ -26,7 +26,7 @@ use crate::{DecodeError, EncodeError, Header, Limits, Var, Vars, VarsRef};
 pub struct PacketRef<'a> {
     /// The header.
     pub header: Header,
-    /// The vars; empty where `datasize` is 0, as in a ping.
+    /// The vars; empty if `datasize` is 0, as in a ping.
     pub vars: VarsRef<'a>,
 }
 
@@ -34,10 +34,10 @@ impl<'a> PacketRef<'a> {
     /// Decodes one packet from the front of `src`; `None` if it is not
     /// complete yet.
     ///
-    /// Whatever is behind the packet, such as the request body, is not looked
-    /// at; [`PacketRef::len`] says where it begins. The var block is judged
-    /// when it is complete, so the result never depends on how the bytes were
-    /// cut on their way. Allocates nothing.
+    /// Ignores what follows the packet, such as the request body;
+    /// [`PacketRef::len`] says where that begins. The var block is checked only
+    /// once it is complete, so the result never depends on how the bytes were
+    /// split. Allocates nothing.
     ///
     /// # Errors
     ///
@@ -49,14 +49,13 @@ impl<'a> PacketRef<'a> {
         Self::decode_with(src, limits, |_| {})
     }
 
-    /// Decodes one packet as [`PacketRef::decode`] does, and shows its vars to
+    /// Decodes one packet as [`PacketRef::decode`] does, and passes its vars to
     /// `see` while it checks them.
     ///
-    /// To walk a block takes as long as to check it: who looks for some vars in
-    /// every packet saves the second walk. They come in the order of the block,
-    /// duplicates included, and only once the block is complete. What was seen
-    /// is worth nothing if an error follows: `see` has then met the vars in
-    /// front of it.
+    /// Iterating over a block takes as long as checking it, so this saves time if
+    /// you need some vars of every packet. `see` receives them in the order of the
+    /// block, duplicates included, once the block is complete. If an error is
+    /// returned, discard them: `see` has then received only the vars before it.
     ///
     /// # Errors
     ///
@@ -84,14 +83,14 @@ impl<'a> PacketRef<'a> {
         Header::LEN + self.vars.as_bytes().len()
     }
 
-    /// Appends the packet to `dst`, as it stands on the wire.
+    /// Appends the packet to `dst` in its wire form.
     ///
-    /// `datasize` is the length of the vars, whatever the header here says.
+    /// `datasize` is the length of the vars, whatever this header says.
     ///
     /// # Errors
     ///
     /// [`EncodeError::MisleadingHeader`]: after a change of the modifiers the
-    /// packet would be taken for HTTP or TLS. `dst` is then as it was before.
+    /// packet would be mistaken for HTTP or TLS. `dst` is then unchanged.
     pub fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
         let block = self.vars.as_bytes();
         let header = header_for(self.header.modifier1, block, self.header.modifier2)?;
@@ -100,7 +99,7 @@ impl<'a> PacketRef<'a> {
     }
 }
 
-/// One packet that owns its bytes, without a copy: a slice of what was received.
+/// One packet that owns its bytes, without a copy: a slice of the received buffer.
 ///
 /// # Examples
 ///
@@ -121,7 +120,7 @@ impl<'a> PacketRef<'a> {
 pub struct Packet {
     /// The header.
     pub header: Header,
-    /// The vars; empty where `datasize` is 0, as in a ping.
+    /// The vars; empty if `datasize` is 0, as in a ping.
     pub vars: Vars,
 }
 
@@ -130,8 +129,8 @@ impl Packet {
     /// yet.
     ///
     /// Consumes exactly the packet: the request body stays in `src`. On `None`
-    /// and on an error nothing is consumed. On `None`, once the header is there
-    /// and within `limits`, `src` has capacity for the rest of the packet.
+    /// and on an error nothing is consumed. On `None`, once the header has arrived
+    /// and is within `limits`, `src` has capacity for the rest of the packet.
     ///
     /// # Errors
     ///
@@ -141,7 +140,7 @@ impl Packet {
     }
 
     /// Takes one packet from the front of `src` as [`Packet::decode`] does, and
-    /// shows its vars to `see` on the way; see [`PacketRef::decode_with`].
+    /// passes its vars to `see`; see [`PacketRef::decode_with`].
     ///
     /// # Errors
     ///
@@ -201,7 +200,7 @@ impl Packet {
         self.as_ref().len()
     }
 
-    /// Appends the packet to `dst`, as it stands on the wire.
+    /// Appends the packet to `dst` in its wire form.
     ///
     /// # Errors
     ///

@@ -7,8 +7,8 @@ use crate::{EncodeError, Header, Packet, PacketRef, Vars};
 
 /// Builds a packet: the client's side of the protocol.
 ///
-/// What it builds, the decoder accepts, but for its limits. Starts as a
-/// request without vars: both modifiers 0.
+/// The decoder accepts whatever it builds, within the decoder's limits. Starts
+/// as a request without vars: both modifiers 0.
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ impl PacketBuilder {
         self
     }
 
-    /// Sets the detail of `modifier1`.
+    /// Sets `modifier2`, whose meaning depends on `modifier1`.
     pub fn modifier2(&mut self, modifier2: u8) -> &mut Self {
         self.modifier2 = modifier2;
         self
@@ -62,8 +62,8 @@ impl PacketBuilder {
     ///
     /// [`EmptyKey`](EncodeError::EmptyKey); [`KeyTooLong`](EncodeError::KeyTooLong),
     /// [`ValueTooLong`](EncodeError::ValueTooLong) and
-    /// [`BlockTooLarge`](EncodeError::BlockTooLarge) where 65 535 bytes are
-    /// exceeded. The packet is then as it was before.
+    /// [`BlockTooLarge`](EncodeError::BlockTooLarge) beyond 65 535 bytes. The
+    /// packet is then unchanged.
     pub fn var(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -91,7 +91,7 @@ impl PacketBuilder {
         Ok(self)
     }
 
-    /// Appends pairs in their order.
+    /// Appends pairs in order.
     ///
     /// # Errors
     ///
@@ -111,18 +111,18 @@ impl PacketBuilder {
         Ok(self)
     }
 
-    /// Appends the packet to `dst`, as it stands on the wire.
+    /// Appends the packet to `dst` in its wire form.
     ///
     /// # Errors
     ///
     /// [`MisleadingHeader`](EncodeError::MisleadingHeader): the packet would be
-    /// taken for HTTP or TLS. `dst` is then as it was before.
+    /// mistaken for HTTP or TLS. `dst` is then unchanged.
     pub fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
         encode(self.header()?, &self.block, dst);
         Ok(())
     }
 
-    /// Returns the packet as it stands on the wire.
+    /// Returns the packet in its wire form.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl PacketBuilder {
         Ok([&self.header()?.to_bytes(), self.block.as_slice()].concat())
     }
 
-    /// Returns the packet as a decoder would.
+    /// Returns the packet as a decoder would return it.
     ///
     /// # Errors
     ///

@@ -8,8 +8,8 @@ use crate::{DecodeError, EncodeError, Limits, Packet};
 
 /// Packets for tokio-util's [`Framed`](tokio_util::codec::Framed).
 ///
-/// A request body follows its packet without a frame of its own: take one
-/// packet, then [`Framed::into_parts`](tokio_util::codec::Framed::into_parts).
+/// A request body follows its packet without framing: take one packet, then call
+/// [`Framed::into_parts`](tokio_util::codec::Framed::into_parts).
 ///
 /// # Examples
 ///
@@ -41,7 +41,7 @@ pub struct UwsgiCodec {
 }
 
 impl UwsgiCodec {
-    /// Makes a codec that decodes within `limits`.
+    /// Creates a codec that decodes within `limits`.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self { limits }
@@ -69,10 +69,10 @@ impl Encoder<Packet> for UwsgiCodec {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The peer sent something else.
+    /// The peer sent something that is not a packet.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The caller asked for something that the protocol cannot say.
+    /// The protocol cannot express what the caller wants to send.
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// The stream failed, or ended within a packet.

@@ -1,6 +1,6 @@
 use core::fmt;
 
-/// A var that [`PacketRef::decode_with`](crate::PacketRef::decode_with) comes by.
+/// A var that [`PacketRef::decode_with`](crate::PacketRef::decode_with) passes on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Var<'a> {
     /// The key, never empty.
@@ -22,7 +22,7 @@ impl fmt::Debug for Var<'_> {
     }
 }
 
-/// Shows bytes as people read them in a packet: `"GET"`, `"caf\xc3\xa9"`.
+/// Formats bytes readably: `"GET"`, `"caf\xc3\xa9"`.
 pub(crate) struct Ascii<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Debug for Ascii<'_> {

@@ -7,11 +7,12 @@ use crate::decode::{check_vars, field_at};
 use crate::var::Ascii;
 use crate::{DecodeError, Limits};
 
-/// A var block that was checked once and borrows its bytes: an ordered
-/// multimap of keys and values.
+/// A checked var block that borrows its bytes: an ordered multimap of keys and
+/// values.
 ///
-/// Keys are never empty; values may be. Neither is in any particular encoding.
-/// Order and duplicates are the sender's. Nothing here allocates or fails.
+/// Keys are never empty; values may be. Neither has a particular encoding. Order
+/// and duplicates are the sender's. No method allocates, and none but
+/// [`decode`](VarsRef::decode) fails.
 ///
 /// # Examples
 ///
@@ -35,7 +36,7 @@ pub struct VarsRef<'a> {
 }
 
 impl<'a> VarsRef<'a> {
-    /// Checks a block that is complete, without a header.
+    /// Checks a complete block, without a header.
     ///
     /// An empty block is valid.
     ///
@@ -43,7 +44,7 @@ impl<'a> VarsRef<'a> {
     ///
     /// [`BlockTooLarge`](DecodeError::BlockTooLarge) and
     /// [`TooManyVars`](DecodeError::TooManyVars) beyond `limits`, otherwise
-    /// the first malformation from the front.
+    /// the first malformation.
     pub fn decode(block: &'a [u8], limits: &Limits) -> Result<Self, DecodeError> {
         let len = check_vars(block, limits, |_| {})?;
         Ok(Self { block, len })
@@ -70,13 +71,13 @@ impl<'a> VarsRef<'a> {
         self.len
     }
 
-    /// Says whether there are no pairs.
+    /// Returns whether there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Returns the block as it stands on the wire.
+    /// Returns the block in its wire form.
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.block
@@ -86,7 +87,7 @@ impl<'a> VarsRef<'a> {
     ///
     /// The last one wins in uWSGI, and nginx sends both when a `uwsgi_param`
     /// overrides an included one. Every call walks the whole block: to read
-    /// many keys, iterate once.
+    /// many keys, iterate once instead.
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&'a [u8]> {
         self.get_all(key).last()
@@ -127,7 +128,7 @@ impl fmt::Debug for VarsRef<'_> {
     }
 }
 
-/// The pairs of a [`VarsRef`], made by [`VarsRef::iter`].
+/// An iterator over the pairs of a [`VarsRef`], created by [`VarsRef::iter`].
 #[derive(Clone, Debug, Default)]
 pub struct Iter<'a> {
     // Invariant: `left` vars and nothing else from `at`.
@@ -157,8 +158,8 @@ impl ExactSizeIterator for Iter<'_> {}
 
 impl FusedIterator for Iter<'_> {}
 
-/// A var block that was checked once and owns its bytes, without a copy: a
-/// slice of what was received.
+/// A checked var block that owns its bytes, without a copy: a slice of the
+/// received buffer.
 ///
 /// Clones share the bytes. A value kept as [`Bytes`] keeps the whole receive
 /// buffer alive.
@@ -186,7 +187,7 @@ pub struct Vars {
 }
 
 impl Vars {
-    /// Checks a block that is complete, without a header.
+    /// Checks a complete block, without a header.
     ///
     /// An empty block is valid.
     ///
@@ -226,16 +227,16 @@ impl Vars {
         self.len
     }
 
-    /// Says whether there are no pairs.
+    /// Returns whether there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Returns the block as it stands on the wire.
+    /// Returns the block in its wire form.
     ///
-    /// To keep one value without copying it, [`Bytes::slice_ref`] makes
-    /// [`Bytes`] of what [`Vars::get`] or [`Vars::iter`] returned.
+    /// To keep one value without copying it, pass what [`Vars::get`] or
+    /// [`Vars::iter`] returned to [`Bytes::slice_ref`].
     #[must_use]
     pub fn as_bytes(&self) -> &Bytes {
         &self.block
@@ -281,7 +282,8 @@ impl fmt::Debug for Vars {
     }
 }
 
-/// The pairs of a [`Vars`] as [`Bytes`], made by iterating over it by value.
+/// An iterator over the pairs of a [`Vars`] as [`Bytes`], created by iterating over
+/// it by value.
 #[derive(Clone, Debug, Default)]
 pub struct IntoIter {
     // Invariant: `left` vars and nothing else from `at`.

@@ -7,47 +7,46 @@ use thiserror::Error;
 use crate::InputEnd;
 
 /// What [`respond`](crate::respond) leaves to the server: bytes to send, how
-/// the connection has to end, and what there is to log.
+/// the connection must end, and what to log.
 ///
-/// Plain data: everything here may be used without being attached to the
-/// interpreter.
+/// Plain data that can be used without being attached to the interpreter.
 #[derive(Debug)]
 pub struct Completed {
     /// The status code, as sent or as in the tail.
     pub status: u16,
-    /// Whether the head has already left.
+    /// Whether the head has already been sent.
     pub head: HeadState,
-    /// What is still to be sent.
+    /// What remains to be sent.
     pub tail: ResponseTail,
     /// Bytes of the body that were sent plus those in the tail.
     pub body_bytes: u64,
     /// How the connection must end once the tail is sent.
     pub end: ResponseEnd,
-    /// What became of the request body.
+    /// How much of the request body was read.
     pub input: InputEnd,
-    /// What went wrong in the application, in order. To be logged once each.
+    /// What went wrong in the application, in order. Log each once.
     pub failures: Vec<ApplicationFailure>,
-    /// What was put right silently. Worth a line, once.
+    /// What was corrected silently. Worth a log line, once.
     pub corrections: Vec<Correction>,
 }
 
 /// Where the head of the response is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadState {
-    /// The client has it, or as much of it as it took before it went away.
+    /// It was sent, or as much of it as the client accepted before it disconnected.
     Sent,
-    /// It stands at the front of [`ResponseTail::out`].
+    /// It is at the front of [`ResponseTail::out`].
     InTail,
 }
 
-/// What is still to be sent: first `out`, then `body`.
+/// What remains to be sent: first `out`, then `body`.
 #[derive(Debug)]
 pub struct ResponseTail {
     /// The head, if [`HeadState::InTail`], and body bytes small enough to be
-    /// copied behind it. Often all there is, so that one `send` does.
+    /// copied after it. Often that is everything, so that one `send` suffices.
     ///
     /// It is the buffer given in [`Exchange::out`](crate::Exchange::out), to be
-    /// used again; empty when nothing is left to send.
+    /// reused; empty when nothing is left to send.
     pub out: Vec<u8>,
     /// What follows.
     pub body: RemainingBody,
@@ -58,16 +57,16 @@ pub struct ResponseTail {
 pub enum RemainingBody {
     /// Nothing.
     Nothing,
-    /// Bytes objects of the application, none of them empty. They are readable
-    /// without the interpreter, but are given back to it sooner when dropped by
-    /// a thread that is attached.
+    /// Bytes objects of the application, none of them empty. They can be read
+    /// without the interpreter, but are freed sooner if dropped by an attached
+    /// thread.
     Chunks(Vec<PyBackedBytes>),
-    /// A piece of a regular file, for `sendfile`.
+    /// A range of a regular file, for `sendfile`.
     File {
-        /// A duplicate of the application's descriptor. It shares its file
-        /// position, so always give the offset.
+        /// A duplicate of the application's descriptor. It shares the file
+        /// position, so always pass the offset.
         file: OwnedFd,
-        /// Where the piece begins, in bytes.
+        /// Where the range begins, in bytes.
         offset: u64,
         /// Its length in bytes, more than 0. The file may have shrunk since.
         len: u64,
@@ -79,30 +78,28 @@ pub enum RemainingBody {
 pub enum ResponseEnd {
     /// The response is complete once the tail is sent.
     Complete,
-    /// The response is not what its head promised: send the tail, then end the
-    /// connection so that the client can tell (a reset, where the socket can).
+    /// The response is not what its head announced: send the tail, then close the
+    /// connection so that the client notices (with a reset, if the socket can).
     CutShort,
-    /// The client went away; nothing can be sent.
+    /// The client disconnected; nothing can be sent.
     PeerGone,
-    /// The client took nothing for longer than the write deadline; nothing can
-    /// be sent.
+    /// The client accepted nothing until the write deadline; nothing can be sent.
     PeerStalled,
 }
 
-/// Something to be logged as an error, or, where it is the peer's doing, for
-/// those who debug.
+/// Something to log: as an error, or at debug level if the peer caused it.
 #[derive(Debug)]
 pub struct ApplicationFailure {
     /// What happened.
     pub cause: FailureCause,
-    /// Who can do something about it.
+    /// Who can fix it.
     pub origin: FailureOrigin,
 }
 
 /// What an [`ApplicationFailure`] is about.
 #[derive(Debug)]
 pub enum FailureCause {
-    /// An exception came out of the application.
+    /// The application raised an exception.
     Exception {
         /// Where.
         stage: ApplicationStage,
@@ -113,17 +110,17 @@ pub enum FailureCause {
     Violation(Violation),
 }
 
-/// Who can do something about an [`ApplicationFailure`].
+/// Who can fix an [`ApplicationFailure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureOrigin {
     /// The application.
     Application,
     /// The client: the exception followed a body that did not arrive, or a
-    /// response that was not taken.
+    /// response that was not accepted.
     Peer,
 }
 
-/// What the application was doing when an exception came out of it.
+/// What the application was doing when it raised an exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplicationStage {
     /// The call of the application object.
@@ -134,12 +131,12 @@ pub enum ApplicationStage {
     Close,
 }
 
-/// A breach of PEP 3333 that the server notices itself, in words for the
+/// A violation of PEP 3333 that the server detects, described for the
 /// application's author.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// Nothing that can be iterated over was returned.
+    /// The returned object is not iterable.
     #[error("the application returned {type_name}: an iterable of bytes is needed, such as a list")]
     NotIterable {
         /// The type of what was returned.
@@ -156,11 +153,11 @@ pub enum Violation {
         /// The type of the item.
         type_name: String,
     },
-    /// There is a body, or an end without one, but `start_response` was not
-    /// called.
+    /// `start_response` was not called before the body, or before the end if
+    /// there is none.
     #[error("start_response() was not called before the first byte of the response")]
     NoStartResponse,
-    /// Less came than Content-Length announced.
+    /// The body is shorter than its Content-Length.
     #[error("the response has {sent} bytes, but its Content-Length is {declared}")]
     BodyTooShort {
         /// The Content-Length.
@@ -170,11 +167,11 @@ pub enum Violation {
     },
 }
 
-/// Something that was put right.
+/// Something that was corrected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Correction {
-    /// A header that is not the application's to send was left out.
+    /// A header that applications must not send was removed.
     HeaderDropped {
         /// The name, as the application spelled it.
         name: String,
@@ -183,11 +180,11 @@ pub enum Correction {
     BodyCut {
         /// The Content-Length.
         declared: u64,
-        /// How many bytes were left out, as far as known: iteration stops at
-        /// the first one too many.
+        /// How many bytes were left out, as far as is known: iteration stops at
+        /// the first excess byte.
         excess: u64,
     },
-    /// A body was left out because a response with this status has none.
+    /// A body was removed because a response with this status has none.
     BodyDropped {
         /// 204, 205 or 304.
         status: u16,

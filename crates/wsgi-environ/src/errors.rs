@@ -12,9 +12,9 @@ use pyo3::types::{PyBytes, PyString};
 
 /// `wsgi.errors`: a text stream into the server's error log.
 ///
-/// The log gets whole lines, in UTF-8, so that those of several threads do not
-/// mix: the end of a line is kept back until its newline comes, the request ends
-/// or it has 64 KiB. The object may be kept beyond the request.
+/// The log receives whole lines, in UTF-8, so that the output of several threads
+/// does not mix: a partial line is held until its newline arrives, the request ends
+/// or it reaches 64 KiB. The object may be kept after the request.
 #[pyclass(frozen, module = "scoter")]
 pub struct Errors {
     sink: Box<Sink>,
@@ -24,8 +24,8 @@ pub struct Errors {
 type Sink = dyn Fn(&[u8]) + Send + Sync;
 
 impl Errors {
-    /// Makes a stream into `sink`, which gets one or more whole lines at a time,
-    /// newlines included, and is called detached from the interpreter.
+    /// Creates a stream into `sink`, which receives one or more whole lines at a
+    /// time, newlines included, and is called detached from the interpreter.
     pub fn new(sink: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
         Self {
             sink: Box::new(sink),
@@ -33,7 +33,7 @@ impl Errors {
         }
     }
 
-    /// Logs a line that lacks its newline, adding it.
+    /// Logs a partial line, with a newline added.
     pub fn finish(&self, py: Python<'_>) {
         let mut line = mem::take(&mut *self.lock());
         if !line.is_empty() {
@@ -105,7 +105,7 @@ impl Errors {
         Ok(())
     }
 
-    /// Does nothing: whole lines are in the log already.
+    /// Does nothing: whole lines are already in the log.
     fn flush(&self) {}
 }
 
@@ -115,5 +115,5 @@ impl fmt::Debug for Errors {
     }
 }
 
-/// How long a line may be before it is logged without its end.
+/// A partial line of this length is logged without waiting for its end.
 const MAX_PARTIAL_LINE: usize = 64 * 1024;

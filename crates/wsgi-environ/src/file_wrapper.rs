@@ -13,10 +13,10 @@ use crate::fd;
 
 /// `wsgi.file_wrapper`: an iterable over a file, in blocks.
 ///
-/// When the application returns it and the file is a regular one that is as long
-/// as its size says, opened by `open()` in binary mode or by `tempfile`, the kernel
-/// sends it from its current position; anything else is read block by block.
-/// `AttributeError` for an object without `read`.
+/// If the application returns it and the file is a regular one with a true size,
+/// opened by `open()` in binary mode or by `tempfile`, the kernel sends it from its
+/// current position; anything else is read block by block. Raises `AttributeError`
+/// for an object without `read`.
 #[pyclass(frozen, module = "scoter")]
 #[derive(Debug)]
 pub struct FileWrapper {
@@ -58,7 +58,7 @@ impl FileWrapper {
         visit.call(&self.filelike)
     }
 
-    /// Closes the file, if it can be closed.
+    /// Closes the file, if it has a `close` method.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         // PEP 3333: "if a file-like object has a close() method, the wrapper must
         // have one that invokes it".

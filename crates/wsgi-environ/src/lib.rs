@@ -1,21 +1,21 @@
 //! PEP 3333 between the uwsgi protocol and a Python application.
 //!
-//! [`EnvironBuilder`] makes the `environ` of the variables that
+//! [`EnvironBuilder`] builds the `environ` from the variables that
 //! [`uwsgi_codec`] decoded. [`Input`], [`Errors`], [`StartResponse`],
-//! [`Write`] and [`FileWrapper`] are the objects that an application meets.
-//! [`respond`] calls it and drives what it returns to its end; what is then left
-//! to do comes back as [`Completed`]: bytes to send, how the connection must end,
-//! and what there is to log.
+//! [`Write`] and [`FileWrapper`] are the objects that an application uses.
+//! [`respond`] calls the application and iterates over what it returns. The
+//! remaining work is returned as [`Completed`]: bytes to send, how the connection
+//! must end, and what to log.
 //!
-//! Nothing in here knows of sockets, tasks or clocks. The server implements
-//! [`Transport`] and decides what becomes of a [`Completed`]. What a client or an
-//! application can do wrong is a value or an exception, never a panic. The objects
-//! are safe for CPython without the GIL: no lock is held while a thread waits,
-//! attaches to the interpreter or runs Python code.
+//! This crate uses no sockets, tasks or clocks. The server implements
+//! [`Transport`] and acts on the [`Completed`]. Mistakes of a client or an
+//! application become values or exceptions, never panics. The objects are safe for
+//! CPython without the GIL: no lock is held while a thread waits, attaches to the
+//! interpreter or runs Python code.
 //!
 //! # Examples
 //!
-//! One request, over a connection that takes everything at once:
+//! One request, over a connection that accepts everything at once:
 //!
 //! ```
 //! use std::io::{self, IoSlice};

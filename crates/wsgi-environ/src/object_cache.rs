@@ -4,12 +4,12 @@ use pyo3::prelude::*;
 use crate::response::Response;
 use crate::{Body, Input, StartResponse};
 
-/// The Python-facing objects of the last request, for the next one to reuse: to
-/// create and to free them is a good part of what a small request costs.
+/// Keeps the Python objects of the last request for the next one to reuse: creating
+/// and freeing them is a good part of the cost of a small request.
 ///
-/// An object is kept only if nobody else has a reference to it when its request
-/// is over, so that what an application holds on to never meets another request.
-/// One for each thread that serves requests. Default: empty.
+/// An object is kept only if nothing else refers to it when its request ends, so
+/// that no request sees an object that the application kept from another one. Use
+/// one cache per thread that serves requests. Default: empty.
 #[derive(Debug, Default)]
 pub struct ObjectCache {
     input: Option<Py<Input>>,
@@ -46,7 +46,7 @@ impl ObjectCache {
         }
     }
 
-    /// Keeps the objects that the application has no reference to. They have been
+    /// Keeps the objects to which the application has no reference. They have been
     /// detached from the request.
     pub(crate) fn keep(
         &mut self,
@@ -63,7 +63,7 @@ impl ObjectCache {
     }
 }
 
-/// Says whether nobody else has a reference to an object, nor can come by one.
+/// Whether nothing else has a reference to an object, or can obtain one.
 #[expect(unsafe_code, reason = "pyo3 leaves counting references to ffi")]
 fn is_unshared<T>(object: &Bound<'_, T>) -> bool {
     // Without the GIL the count may leave out what other threads have.

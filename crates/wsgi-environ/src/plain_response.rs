@@ -1,8 +1,8 @@
 use crate::Method;
 use crate::reason::reason_phrase;
 
-/// Appends a whole response of the server's own to `out`: this status and plain
-/// text, with its Content-Length; for a HEAD, without the text.
+/// Appends a complete response from the server itself to `out`: this status and
+/// plain text, with its Content-Length; for a HEAD, without the text.
 pub fn write_plain_response(status: u16, text: &str, method: Method, out: &mut Vec<u8>) {
     let head = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",

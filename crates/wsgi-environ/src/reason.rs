@@ -1,5 +1,4 @@
-/// Returns the standard reason phrase of a status code, `Unknown` where there is
-/// none.
+/// Returns the standard reason phrase of a status code, or `Unknown`.
 #[must_use]
 pub fn reason_phrase(code: u16) -> &'static str {
     // The IANA registry; where RFC 9110 renamed one, the new name.

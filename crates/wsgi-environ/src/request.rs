@@ -19,7 +19,7 @@ impl Method {
         Self::named(vars.get("REQUEST_METHOD").unwrap_or_default())
     }
 
-    /// Tells by the name alone.
+    /// Returns the method for a name.
     #[must_use]
     pub fn named(name: &[u8]) -> Self {
         match name {
@@ -31,11 +31,11 @@ impl Method {
 
 /// Reads the length of the request body from `CONTENT_LENGTH`.
 ///
-/// Only digits count, up to 2^63-1. `None` stands for an absent and for an
-/// empty value: nginx sends an empty one with every request that has no body.
-/// Of several the last one counts, as everywhere in the packet, so that
-/// `uwsgi_param CONTENT_LENGTH "";` after an `include` takes the body away; but
-/// two values that are not empty must be the same number.
+/// Accepts only digits, up to 2^63-1. An absent or empty value is `None`: nginx
+/// sends an empty one with every request that has no body. Of several values the
+/// last one counts, as everywhere in the packet, so that
+/// `uwsgi_param CONTENT_LENGTH "";` after an `include` removes the body; but two
+/// values that are not empty must be the same number.
 ///
 /// # Errors
 ///
@@ -61,8 +61,8 @@ pub fn content_length(vars: VarsRef<'_>) -> Result<Option<u64>, RequestError> {
     Ok(length.get())
 }
 
-/// What the `CONTENT_LENGTH`s met so far say: [`content_length`] for those who
-/// walk the variables once for more than that.
+/// Collects the `CONTENT_LENGTH`s of a packet: [`content_length`] for callers that
+/// iterate over the variables once for several purposes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ContentLength {
     agreed: Option<u64>,
@@ -94,28 +94,28 @@ impl ContentLength {
     }
 }
 
-/// Why a packet that decodes well is still no request. The peer's fault: 400.
+/// Why a valid packet is not a valid request. The peer's fault: 400.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// A value that is not made of digits. What Python's `int()` or C's
-    /// `atoi()` would make of `+5`, `5abc` or `1_0` is what request smuggling
-    /// is made of.
+    /// A value that does not consist of digits. Lenient parsers such as Python's
+    /// `int()` or C's `atoi()`, which accept `+5`, `5abc` or `1_0`, make request
+    /// smuggling possible.
     #[error("content length {text:?} is not a number")]
     ContentLengthSyntax {
         /// The first bytes of the value, those that are not ASCII replaced.
         text: String,
     },
-    /// More than any body can have.
+    /// Larger than any body can be.
     #[error("content length {text:?} is larger than 2^63-1")]
     ContentLengthTooLarge {
         /// The first digits of the value.
         text: String,
     },
-    /// Two values that contradict each other.
+    /// Two conflicting values.
     #[error("content length is given as {first} and as {second}")]
     ContentLengthConflict {
-        /// The value met first.
+        /// The first value.
         first: u64,
         /// The first value that differs.
         second: u64,

@@ -26,15 +26,15 @@ pub struct Exchange<'a, 'py> {
     pub transport: Arc<dyn Transport>,
     /// The method of the request.
     pub method: Method,
-    /// Called each time that code of the application has returned, with what it
-    /// raised, and before anything else happens. It may end the process: the
-    /// application may have forked, and this be the child, which the rest of
-    /// the request is no business of.
+    /// Called each time that application code has returned, with the exception it
+    /// raised, if any, and before anything else happens. It may end the process:
+    /// the application may have forked, and a child must not continue with the
+    /// request.
     pub on_return: fn(Python<'_>, Option<&PyErr>),
-    /// A buffer to build the head in; what it holds is discarded. It comes back
-    /// as [`ResponseTail::out`](crate::ResponseTail::out), to be used again.
+    /// A buffer to build the head in; its contents are discarded. It is returned as
+    /// [`ResponseTail::out`](crate::ResponseTail::out), to be reused.
     pub out: Vec<u8>,
-    /// Objects of the last request, to be reused.
+    /// Objects of the previous request, to be reused.
     pub object_cache: &'a mut ObjectCache,
 }
 
@@ -46,18 +46,18 @@ impl std::fmt::Debug for Exchange<'_, '_> {
     }
 }
 
-/// Calls the application for one request and drives what it returns to the end.
+/// Calls the application for one request and iterates over what it returns.
 ///
-/// A response whose size is known, such as a list or a file, is not sent but
-/// returned as the tail, so that the server sends it detached from the
-/// interpreter. What an iterator yields and what is passed to `write` is sent as
-/// it comes. Either way `close()` has been called, once, when this returns, and
-/// the objects that the application may have kept are cut off from the
-/// connection.
+/// A response of known size, such as a list or a file, is not sent but returned as
+/// the tail, so that the server sends it detached from the interpreter. What an
+/// iterator yields, and what is passed to `write`, is sent immediately. In both
+/// cases `close()` has been called once when this returns, and objects that the
+/// application may have kept are detached from the connection.
 ///
-/// No exception comes out, `SystemExit` and `KeyboardInterrupt` included: before
-/// the head has left they make a 500, or a 400 or 408 if the application could
-/// not read the request body; after that, a response that is cut short.
+/// No exception is passed on, not even `SystemExit` or `KeyboardInterrupt`. Before
+/// the head has been sent, an exception makes the response a 500, or a 400 or 408 if
+/// the application could not read the request body; after that, it cuts the response
+/// short.
 pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>) -> Completed {
     let py = application.py();
     let Exchange {

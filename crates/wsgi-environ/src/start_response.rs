@@ -14,12 +14,12 @@ use crate::vectored_send::PeerError;
 
 /// `start_response`: takes status and headers and returns `write`.
 ///
-/// Checks everything when it is called and changes nothing when a check fails:
+/// Checks its arguments when it is called, and changes nothing if a check fails:
 /// `TypeError` for what is not a `str`, `list`, pair or latin-1, `ValueError` for
-/// text that would break the response. A second call is an `AssertionError` without
-/// `exc_info`; with it, it replaces the first as long as nothing was sent and
-/// raises the given exception afterwards. After the end of the request it raises
-/// `RuntimeError`.
+/// text that would break the response. A second call without `exc_info` raises
+/// `AssertionError`. With `exc_info` it replaces the first while nothing has been
+/// sent, and re-raises the given exception after that. After the end of the request
+/// it raises `RuntimeError`.
 #[pyclass(frozen, module = "scoter")]
 pub struct StartResponse {
     response: Arc<Checkout<Response>>,
@@ -113,11 +113,11 @@ enum Outcome<'a, 'py> {
 
 /// The `write` callable that `start_response` returns.
 ///
-/// Sends bytes at once, with the head before the first that are not empty, and
-/// waits while the client is slow. Raises `TypeError` for anything but `bytes`,
-/// `BrokenPipeError` when the client went away, `TimeoutError` when it took
-/// nothing until the write deadline, `RuntimeError` after the end of the request
-/// or while another thread writes.
+/// Sends bytes immediately, preceded by the head the first time they are not empty,
+/// and waits while the client is slow. Raises `TypeError` for anything but `bytes`,
+/// `BrokenPipeError` if the client has disconnected, `TimeoutError` if it accepted
+/// nothing until the write deadline, `RuntimeError` after the end of the request or
+/// while another thread writes.
 #[pyclass(frozen, module = "scoter")]
 pub struct Write {
     response: Arc<Checkout<Response>>,

@@ -1,22 +1,24 @@
 use std::io::{self, IoSlice};
 
-/// The two directions of one client connection, as the objects that an
-/// application holds need them.
+/// Both directions of one client connection, as the application's objects need
+/// them.
 ///
-/// The server implements it over a socket, tests over a script. No method is
-/// called with a lock of this crate held, and a method that waits is called
-/// with the thread detached from the interpreter.
+/// The server implements it over a socket, tests over a script. No method is called
+/// while this crate holds a lock, and methods that wait are called with the thread
+/// detached from the interpreter.
 ///
-/// Several threads may call at the same time: an application is free to hand
-/// `wsgi.input` to a thread of its own. A deadline that passed is
-/// [`io::ErrorKind::TimedOut`]; any other error means that the client is gone,
-/// except [`io::ErrorKind::Interrupted`], after which the call is repeated.
+/// Several threads may call it at the same time: an application may pass
+/// `wsgi.input` to a thread of its own. A missed deadline is
+/// [`io::ErrorKind::TimedOut`]. Any other error means that the client has
+/// disconnected, except [`io::ErrorKind::Interrupted`], after which the call is
+/// repeated.
 pub trait Transport: Send + Sync {
-    /// Sends what the kernel takes at once and returns how many bytes that was.
+    /// Sends as much as the kernel accepts without waiting; returns the number of
+    /// bytes.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] when the client's buffer is full.
+    /// [`io::ErrorKind::WouldBlock`] if the client's buffer is full.
     fn try_send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Waits until [`try_send`](Self::try_send) is worth another try, up to the
@@ -35,10 +37,10 @@ pub trait Transport: Send + Sync {
     /// [`io::ErrorKind::TimedOut`] when the deadline passed.
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
 
-    /// Ends both directions, so that a thread which waits in one of the other
-    /// methods comes back.
+    /// Shuts down both directions, so that a thread waiting in one of the other
+    /// methods returns.
     ///
-    /// This crate never calls it: whether the response has left is the server's
-    /// knowledge. See [`InputEnd::busy`](crate::InputEnd::busy).
+    /// This crate never calls it: only the server knows whether the response has been
+    /// sent. See [`InputEnd::busy`](crate::InputEnd::busy).
     fn interrupt(&self);
 }

@@ -540,7 +540,7 @@ fn service_gets_by_with_the_system_calls_that_it_has() {
     for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
         pid.signal(signal);
         if signal == Signal::SIGUSR1 {
-            scoter.wait_for_log("reopened");
+            scoter.wait_for_log("reopening");
             continue;
         }
         let generation = if signal == Signal::SIGHUP { 2 } else { 3 };

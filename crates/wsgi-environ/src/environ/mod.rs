@@ -1,4 +1,4 @@
-//! The environ: from the variables of a packet to the dict of PEP 3333.
+//! Builds the environ dict of PEP 3333 from the variables of a packet.
 
 mod constants;
 mod derived_entries;
@@ -25,7 +25,7 @@ use crate::{Errors, Input};
 
 pub use self::repeated::Repeated;
 
-/// What the server knows without a request.
+/// The part of an environ that does not depend on the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerInfo {
     /// `wsgi.multithread`: whether another thread of this process may call the
@@ -33,22 +33,22 @@ pub struct ServerInfo {
     pub multithread: bool,
     /// `wsgi.multiprocess`: whether another process may do so.
     pub multiprocess: bool,
-    /// `SERVER_NAME` for front ends that send none, or an empty one.
+    /// `SERVER_NAME` if the front end sends none, or an empty one.
     pub server_name: String,
-    /// `SERVER_PORT` for front ends that send none, or an empty one.
+    /// `SERVER_PORT` if the front end sends none, or an empty one.
     pub server_port: u16,
-    /// Whether `X-Forwarded-Proto` is believed.
+    /// Whether `X-Forwarded-Proto` is trusted.
     pub forwarded_proto: ForwardedProto,
 }
 
-/// Whether `X-Forwarded-Proto` is believed. Default: it is not.
+/// Whether `X-Forwarded-Proto` is trusted. Default: no.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedProto {
-    /// It is a header like any other: a client can send what it likes.
+    /// It is a header like any other: a client can send any value.
     #[default]
     Ignore,
     /// Its first element decides `wsgi.url_scheme` if it is `http` or `https`:
-    /// every front end sets it or takes it away.
+    /// every front end must set or remove it.
     Trust,
 }
 
@@ -58,12 +58,12 @@ pub enum ScriptName {
     /// It and `PATH_INFO` are passed on as sent: modifier1 0.
     #[default]
     AsSent,
-    /// It is taken off the front of `PATH_INFO` where it is there as a whole
-    /// number of segments: modifier1 30.
+    /// It is removed from the front of `PATH_INFO` if it is a prefix of whole
+    /// segments: modifier1 30.
     Strip,
 }
 
-/// Where the id of a request comes from: its `scoter.request_id`.
+/// Where the ID of a request (`scoter.request_id`) comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestId<'a> {
     /// The packet: it is the value of `HTTP_X_REQUEST_ID`, `None` if there is none.
@@ -74,9 +74,9 @@ pub enum RequestId<'a> {
 
 /// Builds the `environ` of each request of one slot.
 ///
-/// Remembers the last few requests that differ in the variables they have, so
-/// that what a client sends again and again is made once: names, values and the
-/// table of the dict. The dict itself is new each time.
+/// Remembers the last few requests with different sets of variables, so that what
+/// clients send repeatedly is created only once: names, values and the dict's
+/// table. The dict itself is new each time.
 #[derive(Debug)]
 pub struct EnvironBuilder {
     constants: Constants,
@@ -85,7 +85,7 @@ pub struct EnvironBuilder {
 }
 
 impl EnvironBuilder {
-    /// Makes a builder whose `environ`s have `errors` as their `wsgi.errors`.
+    /// Creates a builder whose `environ`s have `errors` as their `wsgi.errors`.
     ///
     /// # Errors
     ///
@@ -98,8 +98,8 @@ impl EnvironBuilder {
         })
     }
 
-    /// Builds the `environ` of one request: a plain dict of native strings,
-    /// which is the application's to keep or change.
+    /// Builds the `environ` of one request: a plain dict of native strings, which
+    /// the application may keep or change.
     ///
     /// # Errors
     ///
@@ -129,8 +129,8 @@ impl EnvironBuilder {
         Ok(environ)
     }
 
-    /// Builds an environ without its input, and keeps it as a template if it is fit
-    /// for that.
+    /// Builds an environ without its input, and keeps it as a template if it is
+    /// suitable.
     fn build_anew<'py>(
         &mut self,
         py: Python<'py>,
@@ -186,6 +186,6 @@ impl EnvironBuilder {
     }
 }
 
-/// The largest block of variables that is kept as a template. What is larger has a cookie
-/// or a query that the next request will not have.
+/// The largest block of variables that is kept as a template. A larger one has a cookie or a
+/// query that the next request will not have.
 const MAX_TEMPLATE_BYTES: usize = 16 * 1024;

@@ -1,25 +1,23 @@
-/// What becomes of a variable that a packet has several times.
+/// How to treat a variable that occurs several times in a packet.
 ///
-/// RFC 9110, 5.3 allows to join the values of a header, in their order, only where
-/// it is defined as a list. nginx before 1.23 sends each line of a header that a
-/// client repeats as a pair of its own. Every nginx sends a pair for each
-/// `uwsgi_param`, and there the later one overrides the one that was included
-/// before.
+/// RFC 9110, 5.3 allows joining the values of a header, in order, only if it is
+/// defined as a list. nginx before 1.23 sends each line of a repeated header as its
+/// own pair. Every nginx sends a pair for each `uwsgi_param`, and a later one
+/// overrides an included one.
 ///
-/// A header that is not known here is joined: RFC 9110, 5.2 calls that the combined
-/// field value, and it is what nginx does itself since 1.23
-/// (`ngx_http_uwsgi_create_request`).
+/// Unknown headers are joined: RFC 9110, 5.2 calls that the combined field value,
+/// and nginx itself does so since 1.23 (`ngx_http_uwsgi_create_request`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeated {
-    /// The last value wins: all variables that are no request headers, and headers
-    /// that have one value.
+    /// The last value wins: all variables that are not request headers, and headers
+    /// with a single value.
     Last,
     /// The values are joined with this between them.
     Joined(&'static [u8]),
 }
 
 impl Repeated {
-    /// Tells by the name of the variable, as in `HTTP_HOST`.
+    /// Returns the treatment of a variable by its name, such as `HTTP_HOST`.
     #[must_use]
     pub fn of(key: &[u8]) -> Self {
         match key.strip_prefix(b"HTTP_") {
@@ -45,11 +43,11 @@ fn has_one_value(name: &[u8]) -> bool {
             .any(|(prefix, _)| name.starts_with(prefix.as_bytes()))
 }
 
-/// Request headers with one value, and where that is said. Sorted by name.
+/// Request headers with a single value, each with its source. Sorted by name.
 ///
-/// `one per request` stands for headers without a standard: a proxy, a browser or a
-/// framework sets one value, and who reads it does not split it. A joined value
-/// would be another address, token or name.
+/// `one per request` marks headers without a standard: a proxy, a browser or a
+/// framework sets one value, and readers do not split it. A joined value would be a
+/// different address, token or name.
 const SINGLE: &[(&str, &str)] = &[
     ("ACCESS_CONTROL_REQUEST_METHOD", "Fetch, 3.3.2"),
     (

@@ -18,14 +18,14 @@ pub struct Body {
 }
 
 impl Body {
-    /// Makes the body of a request that has none.
+    /// Creates the body of a request without one.
     #[must_use]
     pub fn empty() -> Self {
         Self::buffered(Bytes::new())
     }
 
-    /// Makes a body that has arrived as a whole. To cut it to its
-    /// Content-Length is the caller's part.
+    /// Creates a body that has arrived completely. The caller must cut it to its
+    /// Content-Length.
     #[must_use]
     pub fn buffered(bytes: Bytes) -> Self {
         Self {
@@ -35,8 +35,8 @@ impl Body {
         }
     }
 
-    /// Makes a body of which `prefix` has arrived and `remaining` bytes are
-    /// still to be received.
+    /// Creates a body of which `prefix` has arrived and `remaining` bytes must
+    /// still be received.
     #[must_use]
     pub fn streamed(prefix: Bytes, remaining: u64, transport: Arc<dyn Transport>) -> Self {
         Self {
@@ -49,8 +49,8 @@ impl Body {
         }
     }
 
-    /// Makes a body that was spooled: the first `len` bytes of `file`, whatever
-    /// its position.
+    /// Creates a spooled body: the first `len` bytes of `file`, whatever its
+    /// position.
     #[must_use]
     pub fn spooled(file: File, len: u64) -> Self {
         Self {

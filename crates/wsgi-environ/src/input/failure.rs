@@ -4,16 +4,16 @@ use pyo3::PyErr;
 use pyo3::exceptions::{PyConnectionResetError, PyOSError, PyTimeoutError};
 use thiserror::Error;
 
-/// What is left of a request body when the request is over.
+/// The state of a request body at the end of its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputEnd {
-    /// Bytes of the body that are still to come over the connection. Closing
+    /// Bytes of the body that have not been received yet. Closing the connection
     /// before they are read resets it, and nginx answers 502.
     pub unread: u64,
     /// Whether a thread of the application is still waiting in a read. It holds
     /// the transport, so call
     /// [`Transport::interrupt`](crate::Transport::interrupt) once the response has
-    /// left. What is unread is then not known, and `unread` is 0.
+    /// been sent. The number of unread bytes is then unknown, and `unread` is 0.
     pub busy: bool,
     /// Why the last read failed, if it did.
     pub failed: Option<InputFailure>,
@@ -31,7 +31,7 @@ pub enum InputFailure {
         /// The request's Content-Length.
         expected: u64,
     },
-    /// Nothing came within the body deadline.
+    /// Nothing arrived within the body deadline.
     #[error("client sent nothing for too long: {received} of {expected} body bytes arrived")]
     TimedOut {
         /// Bytes that arrived.
@@ -46,7 +46,7 @@ pub enum InputFailure {
         received: u64,
         /// The request's Content-Length.
         expected: u64,
-        /// What the transport said.
+        /// The transport's error.
         kind: io::ErrorKind,
     },
     /// The server's own copy of the body cannot be read: a full or broken disk.
@@ -56,7 +56,7 @@ pub enum InputFailure {
         read: u64,
         /// The request's Content-Length.
         expected: u64,
-        /// What the file system said.
+        /// The file system's error.
         kind: io::ErrorKind,
     },
 }

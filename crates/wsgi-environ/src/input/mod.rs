@@ -1,4 +1,4 @@
-//! `wsgi.input`: the request body as a file, read from where it is.
+//! `wsgi.input`: the request body as a file object.
 
 mod body;
 mod bytes_writer;
@@ -17,17 +17,17 @@ use crate::checkout::{Checkout, Unavailable};
 
 /// `wsgi.input`: the body of one request.
 ///
-/// Offers what PEP 3333 asks for, sizes included, and what `io.BufferedReader`
-/// and `io.TextIOWrapper` need to wrap it. It never reads past the end of the
-/// body, then returns `b""` for ever. Where the body is complete, in memory or in
-/// a file, `seek` and `tell` work as on `io.BytesIO`; otherwise `seekable()` is
-/// False, and both raise `io.UnsupportedOperation`.
+/// Provides what PEP 3333 requires, sizes included, and what `io.BufferedReader`
+/// and `io.TextIOWrapper` need to wrap it. It never reads past the end of the body;
+/// there it returns `b""`. If the body is complete, in memory or in a file, `seek`
+/// and `tell` work as on `io.BytesIO`; otherwise `seekable()` is False, and both
+/// raise `io.UnsupportedOperation`.
 ///
-/// A read returns all it was asked for or raises: `ConnectionResetError` when
-/// the client sent less than it announced, `TimeoutError` after the body
-/// deadline, both `OSError`. What had arrived is not lost, a later read returns
-/// it. After the end of the request a read raises `ValueError`, as on any closed
-/// file; while another thread reads, `RuntimeError`.
+/// A read returns all it was asked for or raises: `ConnectionResetError` if the
+/// client sent less than it announced, `TimeoutError` after the body deadline, both
+/// `OSError`. What had arrived is not lost: a later read returns it. After the end
+/// of the request a read raises `ValueError`, as on any closed file; while another
+/// thread reads, `RuntimeError`.
 #[pyclass(frozen, module = "scoter")]
 #[derive(Debug)]
 pub struct Input {
@@ -35,7 +35,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Makes the object for one request.
+    /// Creates the object for one request.
     ///
     /// # Errors
     ///
@@ -50,9 +50,9 @@ impl Input {
         self.reader.put(Reader::new(body));
     }
 
-    /// Detaches the object from the connection for ever and says what is left.
+    /// Detaches the object from the connection permanently and returns what is left.
     ///
-    /// Later calls say that nothing is left.
+    /// Later calls return that nothing is left.
     pub fn finish(&self) -> InputEnd {
         match self.reader.take() {
             Ok(reader) => InputEnd {
@@ -94,7 +94,7 @@ impl Input {
         self.with_reader(|reader| reader.read_line(py, Limit::of(size)))
     }
 
-    /// Returns the lines that are left, or as many as make up `hint` bytes.
+    /// Returns the remaining lines, or as many as make up `hint` bytes.
     #[pyo3(signature = (hint=None))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<i64>) -> PyResult<Bound<'py, PyList>> {
         // As in io.IOBase, a hint of 0 is none.
@@ -126,12 +126,12 @@ impl Input {
         Ok(Some(line).filter(|line| !line.as_bytes().is_empty()))
     }
 
-    /// Does nothing: the stream is the server's to close. Wrappers from `io`
-    /// call it when they are collected.
+    /// Does nothing: only the server closes the stream. Wrappers from `io` call it
+    /// when they are garbage-collected.
     fn close(&self) {}
 
-    /// Does nothing: there is nothing to be written. Wrappers from `io` call it
-    /// before they close.
+    /// Does nothing: there is nothing to write. Wrappers from `io` call it before
+    /// they close.
     fn flush(&self) {}
 
     /// Whether the request is over.
@@ -164,7 +164,7 @@ impl Input {
     }
 
     /// Changes the position and returns it: `offset` counts from the start, with
-    /// `whence` 1 from where it is, with 2 from the end.
+    /// `whence` 1 from the current position, with 2 from the end.
     #[pyo3(signature = (offset, whence=0))]
     fn seek(&self, offset: i64, whence: i64) -> PyResult<u64> {
         self.with_reader(|reader| {
