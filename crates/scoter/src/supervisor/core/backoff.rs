@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// What one place has been through.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
@@ -34,7 +36,22 @@ impl Service {
     }
 }
 
+/// What the next release has to know of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct BackoffState {
+    failures: u32,
+    /// How long ago the last of them ended.
+    since: Option<Duration>,
+}
+
 impl Backoff {
+    pub(super) fn state(&self, now: Instant) -> BackoffState {
+        BackoffState {
+            failures: self.failures,
+            since: self.failed.map(|at| now.saturating_duration_since(at)),
+        }
+    }
+
     /// Notes the end of a process.
     pub(super) fn note(&mut self, service: Service, now: Instant) {
         if service.has_served() {
@@ -65,6 +82,17 @@ impl Backoff {
     pub(super) fn until(&self, is_anybody_ready: bool, now: Instant) -> Option<Instant> {
         let until = self.failed? + self.pause(is_anybody_ready);
         (until > now).then_some(until)
+    }
+}
+
+impl BackoffState {
+    pub(super) fn resume(self, now: Instant) -> Backoff {
+        Backoff {
+            failures: self.failures,
+            failed: self
+                .since
+                .map(|since| now.checked_sub(since).unwrap_or(now)),
+        }
     }
 }
 

@@ -27,6 +27,16 @@ impl Child {
         }
     }
 
+    /// Its end, and how long ago that was: nobody tells of it twice.
+    pub(super) fn exit_state(&self, now: Instant) -> Option<(Duration, Exit)> {
+        let (at, exit) = self.exit.as_ref()?;
+        Some((now.saturating_duration_since(*at), exit.clone()))
+    }
+
+    pub(super) fn resume_exit(&mut self, state: Option<(Duration, Exit)>, now: Instant) {
+        self.exit = state.map(|(since, exit)| (now.checked_sub(since).unwrap_or(now), exit));
+    }
+
     pub(super) fn note_channel_closed(&mut self, now: Instant) {
         self.channel_closed.get_or_insert(now);
         self.silence.restart();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::plan::Plan;
 use crate::ipc::channel::{FromLauncher, FromWorker};
 use crate::sys::signals::Signal;
@@ -72,7 +74,7 @@ pub(crate) struct Configuration {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Exit {
     /// As wait(2) has it; none where nobody was there to take it.
     pub(crate) status: Option<i32>,

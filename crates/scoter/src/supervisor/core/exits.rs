@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use super::Supervisor;
-use super::backoff::{Backoff, Service};
 use super::command::Command;
 use super::event::{Exit, Process};
 use super::generation::Launcher;
@@ -125,9 +124,8 @@ impl Supervisor {
         code: u8,
         now: Instant,
     ) {
-        let place = self.places.get(&(generation, id));
         let is_loading = !self.lifecycle.is_started() || self.is_rolling_out(generation);
-        if is_loading && place.is_some_and(Backoff::keeps_failing) {
+        if is_loading && self.places.keeps_failing(generation, id) {
             let message = format!(
                 "workers die after they have become ready and before they have \
                                    served: {reason}"
@@ -194,22 +192,6 @@ impl Supervisor {
             self.command(Command::Release(launcher.serial));
             self.departing
                 .extend(pid.map(|pid| Departing::killed(pid, now)));
-        }
-    }
-
-    pub(super) fn lose_place(
-        &mut self,
-        generation: u32,
-        worker: u32,
-        service: Service,
-        now: Instant,
-    ) {
-        let is_serving = self.is_anybody_ready();
-        let place = self.places.entry((generation, worker)).or_default();
-        place.note(service, now);
-        let pause = place.pause(is_serving);
-        if !pause.is_zero() {
-            self.log(Notice::PlaceStaysEmpty { worker, pause });
         }
     }
 

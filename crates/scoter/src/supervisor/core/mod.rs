@@ -16,6 +16,7 @@ mod liveness;
 mod messages;
 mod notice;
 mod origin;
+mod places;
 mod plan;
 mod reconcile;
 mod recycling;
@@ -33,16 +34,16 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::ipc::channel::{Failed, ToWorker};
 use crate::sys::signals::Signal;
-use backoff::Backoff;
 use child::Child;
 use generation::{Departing, Generation};
 use lifecycle::Lifecycle;
+use places::Places;
 use scale::Scale;
 use worker::Worker;
 
@@ -69,9 +70,7 @@ pub(crate) struct Supervisor {
     scale: Scale,
     /// The worker that is being replaced, by its serial.
     recycling: Option<u64>,
-    /// What the workers' places have been through, by generation and number: that the old
-    /// code keeps dying says nothing of the new.
-    places: HashMap<(u32, u32), Backoff>,
+    places: Places,
     /// Whether the configuration is being read, though nobody may wait for it any more.
     is_reader_busy: bool,
     /// Why the start failed.
@@ -114,7 +113,7 @@ impl Supervisor {
             current: 1,
             scale,
             recycling: None,
-            places: HashMap::new(),
+            places: Places::default(),
             is_reader_busy: false,
             failure: None,
             resumed: None,
@@ -211,8 +210,8 @@ impl Supervisor {
                 self.tell_all(ToWorker::ReopenLogs);
             }
             Signal::Usr2 => self.upgrade(origin, None, now),
-            Signal::Ttin => self.step(1),
-            Signal::Ttou => self.step(-1),
+            Signal::Ttin => self.step(1, now),
+            Signal::Ttou => self.step(-1, now),
         }
     }
 
@@ -225,7 +224,7 @@ impl Supervisor {
                 self.answer(id, Answer::Stopping);
             }
             Order::Scale(workers) => {
-                let scaled = self.scale_to(workers);
+                let scaled = self.scale_to(workers, now);
                 self.answer(id, Answer::Scale(scaled));
             }
         }

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use super::backoff::Backoff;
 use super::command::{Command, NewWorker, Notification};
 use super::generation::{Departing, Generation, LAST_WORDS, Launcher};
 use super::lifecycle::Lifecycle;
@@ -60,7 +59,7 @@ impl Supervisor {
         }
         let generations = &self.generations;
         let exists = |number: u32| generations.iter().any(|one| one.number == number);
-        self.places.retain(|(generation, _), _| exists(*generation));
+        self.places.retain(exists);
     }
 
     /// Ends a generation that has no workers any more. Its launcher ends by itself, or is
@@ -117,10 +116,7 @@ impl Supervisor {
 
     fn fill(&mut self, generation: u32, wanted: u32, now: Instant) {
         let is_serving = self.is_anybody_ready();
-        let is_held = |((of, _), place): &(&(u32, u32), &Backoff)| {
-            *of == generation && place.until(is_serving, now).is_some()
-        };
-        let held = self.places.iter().filter(is_held).count();
+        let held = self.places.held(generation, is_serving, now);
         let there = self
             .workers
             .iter()
@@ -196,9 +192,8 @@ impl Supervisor {
     fn free_id(&self, generation: u32, now: Instant) -> u32 {
         let is_serving = self.is_anybody_ready();
         let is_taken = |id: u32| {
-            let place = self.places.get(&(generation, id));
-            let is_held = place.is_some_and(|place| place.until(is_serving, now).is_some());
-            is_held || self.workers.iter().any(|worker| worker.id == id)
+            self.places.is_held(generation, id, is_serving, now)
+                || self.workers.iter().any(|worker| worker.id == id)
         };
         (1..).find(|id| !is_taken(*id)).unwrap_or(u32::MAX)
     }

@@ -27,7 +27,7 @@ impl Supervisor {
     }
 
     /// Changes the number of workers for as long as this master runs.
-    pub(super) fn scale_to(&mut self, workers: u32) -> Result<Scaled, String> {
+    pub(super) fn scale_to(&mut self, workers: u32, now: Instant) -> Result<Scaled, String> {
         if let Some((min, max)) = self.scale.range {
             return Err(format!(
                 "the number of workers follows the load: --workers {min}..{max}"
@@ -42,22 +42,15 @@ impl Supervisor {
         let before = std::mem::replace(&mut self.scale.wanted, workers);
         if before != workers {
             self.log(Notice::Scaled { before, workers });
-            self.forget_places();
+            self.change_places(before, now);
         }
         Ok(Scaled { workers, before })
     }
 
-    /// Forgets the places that are not wanted any more: one that stays empty for a while would
-    /// count as one of those that are.
-    fn forget_places(&mut self) {
-        let wanted = self.scale.wanted;
-        self.places.retain(|(_, id), _| *id <= wanted);
-    }
-
     /// TTIN and TTOU.
-    pub(super) fn step(&mut self, by: i32) {
+    pub(super) fn step(&mut self, by: i32, now: Instant) {
         let workers = self.scale.wanted.saturating_add_signed(by).max(1);
-        if let Err(reason) = self.scale_to(workers) {
+        if let Err(reason) = self.scale_to(workers, now) {
             self.log(Notice::SignalIgnored(reason));
         }
     }
@@ -91,6 +84,7 @@ impl Supervisor {
             scale.pressure = 0;
             scale.wanted += 1;
             let workers = scale.wanted;
+            self.change_places(workers - 1, now);
             return self.log(Notice::WorkerAdded(workers));
         }
         // Of what one worker less could run at the same time, half.
@@ -103,7 +97,7 @@ impl Supervisor {
                 scale.slack = None;
                 scale.wanted -= 1;
                 let workers = scale.wanted;
-                self.forget_places();
+                self.change_places(workers + 1, now);
                 self.log(Notice::WorkerRemoved(workers));
             }
         }

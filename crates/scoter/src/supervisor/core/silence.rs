@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::TICK;
 
 /// For how long a process has shown no sign of life, in time that the master has been running
 /// itself: while the machine was suspended or the container frozen, nobody could show any.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Silence {
     sign: u64,
     lasted: Duration,

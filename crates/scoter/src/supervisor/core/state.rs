@@ -6,14 +6,17 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::Supervisor;
+use super::backoff::BackoffState;
 use super::child::Child;
-use super::event::Process;
-use super::generation::{Generation, Launcher};
+use super::event::{Exit, Process};
+use super::generation::{Departing, Generation, Launcher};
 use super::lifecycle::Lifecycle;
 use super::notice::Notice;
 use super::origin::Origin;
+use super::places::{PlaceState, Places};
 use super::plan::Plan;
 use super::scale::Scale;
+use super::silence::Silence;
 use super::worker::{Phase, Worker};
 
 /// What one release leaves to the next. Fields may come, with a default, but not go.
@@ -27,12 +30,38 @@ pub(crate) struct State {
     replaced: u64,
     generations: Vec<GenerationState>,
     workers: Vec<WorkerState>,
+    /// The worker that is being replaced, by its serial.
+    #[serde(default)]
+    recycling: Option<u64>,
+    #[serde(default)]
+    places: Vec<PlaceState>,
+    #[serde(default)]
+    departing: Vec<DepartingState>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct GenerationState {
     number: u32,
     launcher: Option<LauncherState>,
+    /// Whether one of its workers has been ready.
+    #[serde(default = "yes")]
+    is_proven: bool,
+    /// What its launchers have been through.
+    #[serde(default)]
+    backoff: BackoffState,
+}
+
+/// A release that does not say so upgrades only once all is well.
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct DepartingState {
+    pid: i32,
+    /// Until it has to be gone.
+    left: Duration,
+    is_killed: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +69,9 @@ struct LauncherState {
     serial: u64,
     pid: i32,
     is_prepared: bool,
+    /// How it has ended, and how long ago, where that has not been dealt with.
+    #[serde(default)]
+    exit: Option<(Duration, Exit)>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,6 +87,14 @@ struct WorkerState {
     deadline: Option<Duration>,
     expires: Option<Duration>,
     replace: Option<String>,
+    /// For how long it has shown no sign of life.
+    #[serde(default)]
+    silence: Silence,
+    /// Requests begun when it was last seen to get on, and how long ago that was.
+    #[serde(default)]
+    progress: Option<(u64, Duration)>,
+    #[serde(default)]
+    exit: Option<(Duration, Exit)>,
 }
 
 impl Supervisor {
@@ -66,6 +106,7 @@ impl Supervisor {
                 serial: launcher.serial,
                 pid: launcher.child.pid?.as_raw(),
                 is_prepared: launcher.is_prepared,
+                exit: launcher.child.exit_state(now),
             })
         };
         State {
@@ -81,6 +122,8 @@ impl Supervisor {
                 .map(|generation| GenerationState {
                     number: generation.number,
                     launcher: generation.launcher.as_ref().and_then(launcher),
+                    is_proven: generation.is_proven,
+                    backoff: generation.backoff.state(now),
                 })
                 .collect(),
             workers: self
@@ -97,6 +140,22 @@ impl Supervisor {
                     deadline: worker.deadline.map(left),
                     expires: worker.expires.map(left),
                     replace: worker.replace.clone(),
+                    exit: worker.child.exit_state(now),
+                    silence: worker.child.silence.clone(),
+                    progress: worker
+                        .progress
+                        .map(|(requests, at)| (requests, now.saturating_duration_since(at))),
+                })
+                .collect(),
+            recycling: self.recycling,
+            places: self.places.state(now),
+            departing: self
+                .departing
+                .iter()
+                .map(|launcher| DepartingState {
+                    pid: launcher.pid.as_raw(),
+                    left: left(launcher.deadline),
+                    is_killed: launcher.is_killed,
                 })
                 .collect(),
         }
@@ -114,6 +173,10 @@ impl Supervisor {
         self.scale.set(state.wanted);
         self.crashed = state.crashed;
         self.replaced = state.replaced;
+        self.recycling = state.recycling;
+        self.places = Places::resume(state.places, now);
+        let departing = state.departing.into_iter();
+        self.departing = departing.map(|state| state.resume(now)).collect();
         self.resumed = Some(now);
         let generations = state.generations.into_iter();
         self.generations = generations
@@ -129,10 +192,12 @@ impl Supervisor {
 impl GenerationState {
     fn resume(self, plan_of: impl Fn(u32) -> Plan, now: Instant) -> Generation {
         let mut generation = Generation::new(self.number, plan_of(self.number));
-        generation.is_proven = true;
+        generation.is_proven = self.is_proven;
+        generation.backoff = self.backoff.resume(now);
         generation.launcher = self.launcher.map(|state| {
             let mut launcher = Launcher::new(state.serial, now);
             launcher.child = Child::new(Some(Pid::from_raw(state.pid)));
+            launcher.child.resume_exit(state.exit, now);
             launcher.is_prepared = state.is_prepared;
             launcher.said_hello = state.is_prepared;
             launcher
@@ -141,11 +206,23 @@ impl GenerationState {
     }
 }
 
+impl DepartingState {
+    fn resume(self, now: Instant) -> Departing {
+        Departing {
+            pid: Pid::from_raw(self.pid),
+            deadline: now + self.left,
+            is_killed: self.is_killed,
+        }
+    }
+}
+
 impl WorkerState {
     fn resume(self, now: Instant) -> Worker {
         let started = now.checked_sub(self.age).unwrap_or(now);
         let mut worker = Worker::new(self.serial, self.id, self.generation, started);
         worker.child = Child::new(self.pid.map(Pid::from_raw));
+        worker.child.resume_exit(self.exit, now);
+        worker.child.silence = self.silence;
         worker.process = Process::Running;
         worker.phase = self.phase;
         worker.is_accepting = self.is_accepting;
@@ -153,6 +230,9 @@ impl WorkerState {
         worker.deadline = self.deadline.map(|left| now + left);
         worker.expires = self.expires.map(|left| now + left);
         worker.replace = self.replace;
+        worker.progress = self
+            .progress
+            .map(|(requests, since)| (requests, now.checked_sub(since).unwrap_or(now)));
         worker
     }
 }

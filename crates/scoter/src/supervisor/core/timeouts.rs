@@ -15,8 +15,7 @@ impl Supervisor {
         let workers = self.workers.iter();
         let late_workers = workers.clone().filter_map(|worker| worker.deadline);
         let ended_workers = workers.filter_map(Worker::over_at);
-        let places = self.places.values();
-        let places = places.filter_map(|place| place.until(is_serving, now));
+        let places = self.places.times(is_serving, now);
         let generations = self.generations.iter();
         let late_launchers = generations.clone().filter_map(Generation::deadline);
         let backoffs = generations

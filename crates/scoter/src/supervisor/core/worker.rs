@@ -38,7 +38,7 @@ pub(crate) struct Worker {
     pub(super) kills: u32,
     pub(super) activity: Activity,
     /// Requests begun when it was last seen to get on, and when that was.
-    progress: Option<(u64, Instant)>,
+    pub(super) progress: Option<(u64, Instant)>,
     /// Memory in use when it was last looked at, in bytes.
     pub(super) rss: u64,
 }

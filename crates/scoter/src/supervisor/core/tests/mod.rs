@@ -3,4 +3,5 @@
 
 mod histories;
 mod properties;
+mod transitions;
 mod world;

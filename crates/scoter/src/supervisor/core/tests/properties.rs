@@ -1,13 +1,16 @@
 //! Random histories of the world.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRunner};
 
-use super::world::{Checked, Code, World, plan};
+use super::transitions::TRANSITIONS;
+use super::world::{Checked, Code, Seen, World, plan, seen};
+use crate::config::Workers;
 use crate::ipc::channel::FromWorker;
-use crate::supervisor::core::{Event, Order};
+use crate::supervisor::core::{Event, Order, Plan};
 use crate::sys::signals::Signal;
 
 /// Something that happens.
@@ -24,13 +27,25 @@ enum Step {
     Freeze(usize),
     Deploy(Code),
     Configure {
-        workers: u16,
+        workers: Workers,
+        has_drain_delay: bool,
         is_readable: bool,
-        is_release_good: bool,
     },
+    /// Another release is installed.
+    Install {
+        is_good: bool,
+        is_executable: bool,
+        is_everything_received: bool,
+    },
+    /// A request, which takes so many milliseconds.
+    Request(usize, u16),
+    /// Connections wait, or do not any more.
+    LetWait(bool),
     LetForksFail(bool),
     FinishReading,
     FinishPreflight,
+    /// An upgrade gets as far as to ask the installed release, unless something is in its way.
+    BeginUpgrade,
     Signal(Signal),
     Order(Order),
     Touch,
@@ -52,13 +67,13 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Signal::Ttin),
         2 => Just(Signal::Ttou),
         1 => Just(Signal::Usr1),
-        1 => Just(Signal::Usr2),
+        2 => Just(Signal::Usr2),
         1 => Just(Signal::Term),
     ];
     let order = prop_oneof![
         4 => Just(Order::Reload),
         2 => (0..5_u32).prop_map(Order::Scale),
-        1 => Just(Order::Upgrade),
+        2 => Just(Order::Upgrade),
         1 => Just(Order::Stop),
     ];
     prop_oneof![
@@ -70,16 +85,26 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::KillLaunchers),
         1 => index().prop_map(Step::Freeze),
         3 => code.prop_map(Step::Deploy),
-        1 => (1..4_u16, any::<bool>(), any::<bool>()).prop_map(
-            |(workers, is_readable, is_release_good)| Step::Configure {
+        2 => (workers(), any::<bool>(), any::<bool>()).prop_map(
+            |(workers, has_drain_delay, is_readable)| Step::Configure {
                 workers,
+                has_drain_delay,
                 is_readable,
-                is_release_good,
             },
         ),
+        2 => (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(is_good, is_executable, is_everything_received)| Step::Install {
+                is_good,
+                is_executable,
+                is_everything_received,
+            },
+        ),
+        6 => (index(), 0..8_000_u16).prop_map(|(index, millis)| Step::Request(index, millis)),
+        1 => any::<bool>().prop_map(Step::LetWait),
         1 => any::<bool>().prop_map(Step::LetForksFail),
-        2 => Just(Step::FinishReading),
-        1 => Just(Step::FinishPreflight),
+        4 => Just(Step::FinishReading),
+        2 => Just(Step::FinishPreflight),
+        2 => Just(Step::BeginUpgrade),
         3 => signal.prop_map(Step::Signal),
         3 => order.prop_map(Step::Order),
         1 => Just(Step::Touch),
@@ -100,15 +125,32 @@ fn take(world: &mut World, step: &Step) {
         Step::Deploy(code) => world.code = code,
         Step::Configure {
             workers,
+            has_drain_delay,
             is_readable,
-            is_release_good,
         } => {
-            world.configured = workers;
+            world.configured.workers = workers;
+            world.configured.drain_delay = has_drain_delay.then_some(DRAIN_DELAY);
             world.is_readable = is_readable;
-            world.is_release_good = is_release_good;
         }
+        Step::Install {
+            is_good,
+            is_executable,
+            is_everything_received,
+        } => {
+            world.is_release_good = is_good;
+            world.is_executable = is_executable;
+            world.is_everything_received = is_everything_received;
+        }
+        Step::Request(index, millis) => {
+            let _ = world.begin_request(index, Duration::from_millis(millis.into()));
+        }
+        Step::LetWait(waits) => world.is_anybody_waiting = waits,
         Step::LetForksFail(fails) => world.forks_fail = fails,
         Step::FinishReading => drop(world.finish_reading()),
+        Step::BeginUpgrade => {
+            world.signal(Signal::Usr2);
+            world.finish_reading();
+        }
         Step::FinishPreflight => drop(world.finish_preflight()),
         Step::Signal(signal) => world.signal(signal),
         Step::Order(order) => drop(world.order(order)),
@@ -124,8 +166,37 @@ fn take(world: &mut World, step: &Step) {
     }
 }
 
-fn live_through(history: &[Step], workers: u16) -> Checked {
-    let mut world = World::new(plan(workers));
+fn workers() -> impl Strategy<Value = Workers> {
+    prop_oneof![
+        3 => (1..4_u16).prop_map(Workers::Fixed),
+        1 => (1..3_u16, 0..3_u16).prop_map(|(min, more)| Workers::Range { min, max: min + more }),
+    ]
+}
+
+/// What the server is started with.
+#[derive(Debug, Clone)]
+struct Start {
+    workers: Workers,
+    has_drain_delay: bool,
+    is_watched: bool,
+}
+
+fn start() -> impl Strategy<Value = Start> {
+    let parts = (workers(), any::<bool>(), any::<bool>());
+    parts.prop_map(|(workers, has_drain_delay, is_watched)| Start {
+        workers,
+        has_drain_delay,
+        is_watched,
+    })
+}
+
+fn live_through(start: &Start, history: &[Step]) -> Checked {
+    let plan = Plan {
+        workers: start.workers,
+        drain_delay: start.has_drain_delay.then_some(DRAIN_DELAY),
+        ..plan(1)
+    };
+    let mut world = World::watched(plan, start.is_watched.then_some(WATCHDOG));
     world.tell(Event::Start);
     for step in history {
         if world.exit_code.is_some() {
@@ -137,24 +208,46 @@ fn live_through(history: &[Step], workers: u16) -> Checked {
     world.settle()
 }
 
-proptest! {
-    #![proptest_config(Config {
+#[test]
+fn server_is_well_at_the_end_of_any_history_and_each_transition_is_seen() {
+    let mut runner = TestRunner::new(Config {
         // More with PROPTEST_CASES.
         cases: Config::default().cases.max(10_000),
         max_shrink_iters: 20_000,
         failure_persistence: None,
+        source_file: Some(file!()),
         // The default one takes most of the time, where nothing is optimised.
         rng_algorithm: RngAlgorithm::XorShift,
         ..Config::default()
-    })]
-
-    #[test]
-    fn server_is_well_at_the_end_of_any_history(
-        history in prop::collection::vec(step(), 0..40),
-        workers in 1..4_u16,
-    ) {
-        if let Err(problem) = live_through(&history, workers) {
-            prop_assert!(false, "{}", problem);
+    });
+    let histories = (start(), prop::collection::vec(step(), 0..40));
+    let known: Seen = TRANSITIONS.iter().map(|(it, _)| *it).collect();
+    let all = RefCell::new(Seen::new());
+    // What is rare may be missing once.
+    for _ in 0..MAX_ROUNDS {
+        let outcome = runner.run(&histories, |(start, history)| {
+            drop(seen());
+            live_through(&start, &history).map_err(TestCaseError::fail)?;
+            let seen = seen();
+            let unknown: Vec<_> = seen.difference(&known).collect();
+            prop_assert!(unknown.is_empty(), "without a name: {unknown:?}");
+            all.borrow_mut().extend(seen);
+            Ok(())
+        });
+        outcome.unwrap_or_else(|failure| panic!("{failure}"));
+        if *all.borrow() == known {
+            return;
         }
     }
+    let all = all.into_inner();
+    let missing: Vec<_> = known.difference(&all).collect();
+    panic!("never seen: {missing:?}");
 }
+
+/// Of as many histories as one run has.
+const MAX_ROUNDS: u32 = 5;
+
+const DRAIN_DELAY: Duration = Duration::from_secs(4);
+
+/// Less than a worker that does not respond has.
+const WATCHDOG: Duration = Duration::from_secs(5);

@@ -1,15 +1,33 @@
 //! What must hold at all times, and what must hold in the end.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::processes::State;
 use super::{Code, World};
+use crate::config::Workers;
 use crate::control::{Phase, WorkerPhase};
 use crate::supervisor::core::Notice;
 
 /// What a step found that must not be.
 pub(crate) type Checked = Result<(), String>;
+
+/// Starts of a worker in a row that have failed.
+#[derive(Debug)]
+pub(super) struct FailedStarts {
+    count: u32,
+    last: Instant,
+}
+
+impl FailedStarts {
+    /// How long the next one has to wait at least, whether or not anybody serves.
+    fn pause(&self) -> Duration {
+        match self.count {
+            0 | 1 => Duration::ZERO,
+            more => Duration::from_millis(100 << (more - 2).min(3)),
+        }
+    }
+}
 
 impl World {
     /// What must not be, if it has come to it.
@@ -23,9 +41,20 @@ impl World {
             }
         }
         if let (Some(at), None) = (self.stopped_at, self.exit_code) {
-            if self.now.duration_since(at) > LONGEST_STOP {
+            let delays = self.plans.values().filter_map(|plan| plan.drain_delay);
+            if self.now.duration_since(at) > LONGEST_STOP + delays.max().unwrap_or_default() {
                 return Err("a stop does not end".to_owned());
             }
+        }
+        let view = self.supervisor.view(self.now);
+        if view
+            .range
+            .is_some_and(|(min, max)| !(min..=max).contains(&view.wanted))
+        {
+            return Err(format!(
+                "{} workers are wanted of {:?}",
+                view.wanted, view.range
+            ));
         }
         if self.exit_code.is_some() && self.alive() > 0 {
             return Err(format!("{} processes are left running", self.alive()));
@@ -39,6 +68,8 @@ impl World {
         self.code = Code::Good;
         self.is_readable = true;
         self.is_release_good = false;
+        self.is_anybody_waiting = false;
+        self.end_requests();
         self.forks_fail = false;
         for worker in self.workers.values_mut() {
             worker.is_frozen = false;
@@ -73,7 +104,8 @@ impl World {
         let is_well = serving.len() == wanted
             && serving.iter().all(|it| *it == view.generation)
             && view.phase == Phase::Running
-            && self.alive() == wanted + 1;
+            && self.alive() == wanted + 1
+            && self.watchdog.is_content(self.now);
         (!is_well).then(|| {
             format!(
                 "not well again after {} s: {:?}, {} alive, {serving:?} serve; wanted: {wanted} of \
@@ -120,10 +152,50 @@ impl World {
         }
     }
 
+    /// Notes how a start has ended that somebody was waiting for.
+    pub(super) fn note_start(&mut self, generation: u32, id: u32, has_failed: bool) {
+        let (key, now) = ((generation, id), self.now);
+        if !has_failed {
+            self.failed_starts.remove(&key);
+            return;
+        }
+        let count = self.failed_starts.get(&key).map_or(1, |it| it.count + 1);
+        let failed = FailedStarts { count, last: now };
+        self.failed_starts.insert(key, failed);
+    }
+
+    /// Never is the place of a worker that keeps failing to start filled at once, whatever has
+    /// happened meanwhile.
+    pub(super) fn check_backoff(&mut self, generation: u32, id: u32) {
+        let Some(failed) = self.failed_starts.get(&(generation, id)) else {
+            return;
+        };
+        let since = self.now.duration_since(failed.last);
+        let count = failed.count;
+        if since < failed.pause() {
+            self.violate(format!(
+                "worker {id} of generation {generation} is forked again {since:?} after its start                  has failed for the {count}th time in a row"
+            ));
+        }
+    }
+
+    /// Never is the service manager told that all is well when nobody gets on.
+    pub(super) fn check_watchdog(&mut self) {
+        let is_started = self.phase() != Phase::Starting;
+        if !self.watchdog.notify(self.now) && is_started {
+            self.violate("the watchdog is content although nobody gets on");
+        }
+    }
+
     /// Never are there more processes than a reload may need.
     pub(super) fn check_numbers(&mut self, generation: u32) {
         let view = self.supervisor.view(self.now);
-        let wanted = view.wanted.max(self.configured.into()) as usize;
+        let configured = match self.configured.workers {
+            Workers::Fixed(number) => number,
+            Workers::Range { max, .. } => max,
+            Workers::Auto => 0,
+        };
+        let wanted = view.wanted.max(configured.into()) as usize;
         let counts = |phase| matches!(phase, WorkerPhase::Starting | WorkerPhase::Ready);
         let ours = view.workers.iter().filter(|it| it.generation == generation);
         let there = ours.clone().filter(|it| counts(it.phase)).count();

@@ -2,31 +2,32 @@
 
 use std::collections::VecDeque;
 
-use super::processes::{Launcher, State, Worker};
-use super::{World, exited};
+use super::processes::{Launcher, Worker};
+use super::{World, exited, plan, processes, supervisor};
+use crate::control::{ReloadError, Reloaded};
 use crate::ipc::channel::{FromLauncher, ToWorker};
-use crate::supervisor::core::{Activity, Command, Event};
+use crate::supervisor::core::{Activity, Answer, Command, Event, Notification, State};
 
 impl World {
     pub(super) fn perform(&mut self) {
         loop {
             while let Some(command) = self.supervisor.next_command() {
                 if let Some(event) = self.perform_one(command) {
-                    self.observe();
-                    self.supervisor.handle(event, self.now);
+                    self.handle(event);
                 }
             }
             if !self.is_flushing {
                 return;
             }
-            let mut queues = self.channels.values_mut();
-            let event = queues.find_map(VecDeque::pop_front);
-            self.is_flushing = event.is_some();
-            if let Some(Event::Launcher(_, FromLauncher::Exited { pid, status })) = event {
-                self.supervisor.handle(exited(pid, status), self.now);
+            let received = match self.is_everything_received {
+                true => self.channels.values_mut().find_map(VecDeque::pop_front),
+                false => None,
+            };
+            self.is_flushing = received.is_some();
+            if let Some(Event::Launcher(_, FromLauncher::Exited { pid, status })) = received {
+                self.handle(exited(pid, status));
             }
-            let event = event.unwrap_or(Event::Flushed);
-            self.supervisor.handle(event, self.now);
+            self.handle(received.unwrap_or(Event::Flushed));
         }
     }
 
@@ -64,6 +65,7 @@ impl World {
                 }
                 launcher.orders.push_back(new.serial);
                 let generation = launcher.generation;
+                self.check_backoff(generation, new.id);
                 self.workers.insert(
                     new.serial,
                     Worker {
@@ -71,9 +73,11 @@ impl World {
                         generation,
                         launcher: new.launcher,
                         pid: None,
-                        state: State::Ordered,
+                        state: processes::State::Ordered,
                         is_frozen: false,
                         is_blameless: true,
+                        requests: Vec::new(),
+                        leave_by: None,
                         activity: Activity {
                             slots: new.slots,
                             ..Activity::default()
@@ -94,19 +98,28 @@ impl World {
                 self.tell_worker(serial, ToWorker::Leave);
             }
             Command::ReadConfiguration(action) => {
+                self.asked = self.now;
                 if self.reading.replace(action).is_some() {
                     self.violate("the configuration is read twice at once");
                 }
             }
-            Command::StartPreflight => self.preflight = true,
+            Command::StartPreflight => {
+                self.asked = self.now;
+                self.preflight = true;
+            }
             Command::KillPreflight => self.preflight = false,
             Command::Flush => self.is_flushing = true,
+            Command::ExecNewRelease if self.is_executable => self.exec_new_release(),
             Command::ExecNewRelease => {
-                return Some(Event::NotExecuted("not in a test".to_owned()));
+                return Some(Event::NotExecuted("it cannot be executed".to_owned()));
             }
             Command::Answer(order, answer) => {
                 self.answers.entry(order).or_default().push(answer);
             }
+            Command::NoteReload { generation, error } => {
+                self.answer_those_handed_over(generation, error);
+            }
+            Command::Notify(Notification::Watchdog) => self.check_watchdog(),
             Command::Log(notice) => {
                 self.check_recycling(&notice);
                 self.notices.push(notice);
@@ -121,13 +134,70 @@ impl World {
                 self.exit_code = Some(code);
                 self.close_channels();
             }
-            Command::AddGeneration(_)
-            | Command::DropGeneration(_)
+            Command::AddGeneration(number) => {
+                let plan = self.read.take();
+                self.plans.extend(plan.map(|plan| (number, plan)));
+            }
+            Command::DropGeneration(_)
             | Command::StopListening
             | Command::ReportLost(_)
-            | Command::Notify(_)
-            | Command::NoteReload { .. } => {}
+            | Command::Notify(_) => {}
         }
         None
+    }
+
+    /// The installed release takes over: it knows what is written down for it, and nothing else.
+    fn exec_new_release(&mut self) {
+        if let Some(lost) = self.supervisor.next_command() {
+            self.violate(format!("{lost:?} is lost with the release that wanted it"));
+        }
+        let state = self.supervisor.state(self.now);
+        let state = serde_json::to_vec(&state).and_then(|text| serde_json::from_slice(&text));
+        let state: State = state.expect("plain data");
+        let plan_of = |number| self.plans.get(&number).cloned().unwrap_or_else(|| plan(1));
+        let mut next = supervisor(
+            plan_of(self.supervisor.current()),
+            self.watchdog.timeout(),
+            self.now,
+        );
+        next.resume(state, plan_of, self.now);
+        self.supervisor = next;
+        self.transitions.note(&self.supervisor);
+        self.is_flushing = false;
+        // The reader was a thread of the program that is gone.
+        self.reading = None;
+        let open = self.answers.iter().filter(|(_, it)| it.is_empty());
+        let open: Vec<_> = open.map(|(order, _)| *order).collect();
+        self.handed_over = open;
+        // Who has hung up is found so by whoever looks.
+        for (serial, queue) in &mut self.channels {
+            let worker = self.workers.get(serial);
+            let is_worker_there = worker.is_some_and(|it| !it.has_ended());
+            let launcher = self.launchers.get(serial);
+            let is_there = is_worker_there || launcher.is_some_and(|it| it.is_alive);
+            let is_told = |event: &Event| matches!(event, Event::ChannelClosed(_));
+            if !is_there && !queue.iter().any(is_told) {
+                queue.push_back(Event::ChannelClosed(*serial));
+            }
+        }
+    }
+
+    /// Whoever has ordered an upgrade asks the next release what has become of it.
+    fn answer_those_handed_over(&mut self, generation: u32, error: Option<String>) {
+        for order in std::mem::take(&mut self.handed_over) {
+            let outcome = match &error {
+                None => Ok(Reloaded {
+                    generation,
+                    workers: self.supervisor.view(self.now).wanted,
+                    took_ms: 0,
+                    needs_restart: Vec::new(),
+                }),
+                Some(problem) => Err(ReloadError::Broken(problem.clone())),
+            };
+            self.answers
+                .entry(order)
+                .or_default()
+                .push(Answer::Reload(outcome));
+        }
     }
 }

@@ -6,6 +6,8 @@
 mod checks;
 mod commands;
 mod processes;
+mod transitions;
+mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -15,7 +17,7 @@ use nix::unistd::Pid;
 
 use crate::config::{Percent, Workers};
 use crate::control::Phase;
-use crate::ipc::channel::FromLauncher;
+use crate::ipc::channel::{FromLauncher, FromWorker};
 use crate::supervisor::core::{
     Action, Answer, Configuration, Event, Exit, Measurement, Measurements, Notice, Order, OrderId,
     Plan, Process, Supervisor, TICK,
@@ -23,8 +25,12 @@ use crate::supervisor::core::{
 use crate::sys::signals::Signal;
 
 pub(super) use checks::Checked;
+use checks::FailedStarts;
 pub(super) use processes::Code;
-use processes::{Launcher, State, Worker};
+use processes::{GRACEFUL_TIMEOUT, Launcher, State, Worker};
+use transitions::Transitions;
+pub(super) use transitions::{Seen, Transition, seen};
+use watchdog::Watchdog;
 
 /// The world.
 #[derive(Debug)]
@@ -33,12 +39,15 @@ pub(super) struct World {
     begun: Instant,
     pub(super) now: Instant,
     next_tick: Instant,
+    next_load: Instant,
     next_pid: i32,
     pub(super) code: Code,
-    /// What the configuration says about the number of workers.
-    pub(super) configured: u16,
-    /// What it says about `--max-lifetime`.
-    pub(super) lifetime: Option<Duration>,
+    /// What the configuration says.
+    pub(super) configured: Plan,
+    /// What it has said to each generation.
+    plans: BTreeMap<u32, Plan>,
+    /// What it said when it was read last, until a generation is started with it.
+    read: Option<Plan>,
     /// The release that is installed.
     pub(super) version: &'static str,
     /// Whether the configuration can be read.
@@ -49,24 +58,37 @@ pub(super) struct World {
     pub(super) forks_fail: bool,
     /// Whether the installed release says that it can take over.
     pub(super) is_release_good: bool,
+    /// Whether it can be executed.
+    pub(super) is_executable: bool,
+    /// Whether connections wait that nobody accepts.
+    pub(super) is_anybody_waiting: bool,
+    /// Whether messages that have been sent have been received, too, when a release gives way.
+    pub(super) is_everything_received: bool,
     launchers: BTreeMap<u64, Launcher>,
     workers: BTreeMap<u64, Worker>,
     /// What has been sent to the master and not been received, in the order of each channel.
     channels: BTreeMap<u64, VecDeque<Event>>,
     /// Children of the master that wait to be reaped.
     unreaped: VecDeque<(i32, i32)>,
+    /// When it was last asked for one of these.
+    asked: Instant,
     reading: Option<Action>,
     preflight: bool,
     next_order: u64,
     answers: HashMap<OrderId, Vec<Answer>>,
+    /// Orders of which the next release shows the outcome.
+    handed_over: Vec<OrderId>,
     stopped_at: Option<Instant>,
-    /// Generations that have had a worker that was ready.
+    /// Generations of which a worker has said that it is ready.
     served: BTreeSet<u32>,
     /// The worker that is being replaced.
     recycled: Option<u32>,
     pub(super) exit_code: Option<u8>,
     pub(super) notices: Vec<Notice>,
     is_flushing: bool,
+    watchdog: Watchdog,
+    failed_starts: HashMap<(u32, u32), FailedStarts>,
+    transitions: Transitions,
     violation: Option<String>,
 }
 
@@ -78,7 +100,7 @@ pub(super) fn plan(workers: u16) -> Plan {
         slots: 2,
         preload: false,
         start_timeout: Duration::from_secs(5),
-        graceful_timeout: Duration::from_secs(3),
+        graceful_timeout: GRACEFUL_TIMEOUT,
         drain_delay: None,
         max_lifetime: None,
         recycle_jitter: Percent(0),
@@ -88,54 +110,72 @@ pub(super) fn plan(workers: u16) -> Plan {
 
 impl World {
     pub(super) fn new(plan: Plan) -> Self {
+        Self::watched(plan, None)
+    }
+
+    /// A world whose service manager watches the server.
+    pub(super) fn watched(plan: Plan, watchdog: Option<Duration>) -> Self {
         let now = Instant::now();
-        let configured = match plan.workers {
-            Workers::Fixed(number) => number,
-            _ => 2,
-        };
         Self {
-            supervisor: Supervisor::new(plan, None, || 0.0, PathBuf::new(), now),
+            supervisor: supervisor(plan.clone(), watchdog, now),
             begun: now,
             now,
             next_tick: now + TICK,
+            next_load: now + LOAD_TICK,
             next_pid: 100,
             code: Code::Good,
-            configured,
-            lifetime: None,
+            configured: plan.clone(),
+            plans: BTreeMap::new(),
+            read: Some(plan),
             version: env!("CARGO_PKG_VERSION"),
             is_readable: true,
             refuses_forks: false,
             forks_fail: false,
             is_release_good: false,
+            is_executable: false,
+            is_anybody_waiting: false,
+            is_everything_received: true,
             launchers: BTreeMap::new(),
             workers: BTreeMap::new(),
             channels: BTreeMap::new(),
             unreaped: VecDeque::new(),
+            asked: now,
             reading: None,
             preflight: false,
             next_order: 0,
             answers: HashMap::new(),
+            handed_over: Vec::new(),
             stopped_at: None,
             served: BTreeSet::new(),
             recycled: None,
             exit_code: None,
             notices: Vec::new(),
             is_flushing: false,
+            watchdog: Watchdog::new(watchdog, now),
+            failed_starts: HashMap::new(),
+            transitions: Transitions::default(),
             violation: None,
         }
     }
 
     /// A world whose server has started.
     pub(super) fn serving(plan: Plan) -> Self {
-        let mut world = Self::new(plan);
-        world.tell(Event::Start);
-        world.run(Duration::from_secs(1));
-        assert_eq!(world.phase(), Phase::Running);
-        world
+        Self::new(plan).started()
+    }
+
+    pub(super) fn started(mut self) -> Self {
+        self.tell(Event::Start);
+        self.run(Duration::from_secs(1));
+        assert_eq!(self.phase(), Phase::Running);
+        self
     }
 
     pub(super) fn phase(&self) -> Phase {
         self.supervisor.view(self.now).phase
+    }
+
+    pub(super) fn is_watchdog_content(&self) -> bool {
+        self.watchdog.is_content(self.now)
     }
 
     pub(super) fn answers(&self, order: OrderId) -> &[Answer] {
@@ -163,9 +203,19 @@ impl World {
 
     /// Tells the supervisor what has happened, and does what it wants done.
     pub(super) fn tell(&mut self, event: Event) {
-        self.observe();
-        self.supervisor.handle(event, self.now);
+        self.handle(event);
         self.perform();
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.observe();
+        if let Event::Worker(serial, FromWorker::Ready { .. }) = &event {
+            let mut workers = self.supervisor.workers.iter();
+            let worker = workers.find(|it| it.serial == *serial);
+            self.served.extend(worker.map(|it| it.generation));
+        }
+        self.supervisor.handle(event, self.now);
+        self.transitions.note(&self.supervisor);
     }
 
     /// Lets time pass: timeouts and ticks come when they are due, nothing else happens.
@@ -176,7 +226,10 @@ impl World {
         let mut steps = 0;
         while self.exit_code.is_none() {
             let timeout = self.supervisor.next_timeout(self.now);
-            let next = timeout.map_or(self.next_tick, |at| at.min(self.next_tick));
+            let mut next = timeout.map_or(self.next_tick, |at| at.min(self.next_tick));
+            if self.supervisor.follows_load() {
+                next = next.min(self.next_load);
+            }
             if next > until {
                 break;
             }
@@ -188,9 +241,14 @@ impl World {
             if self.now >= self.next_tick {
                 self.next_tick = self.now + TICK;
                 self.tick();
+            } else if self.supervisor.follows_load() && self.now >= self.next_load {
+                self.next_load = self.now + LOAD_TICK;
+                let is_waiting = self.is_anybody_waiting;
+                self.tell(Event::Load { is_waiting });
             } else {
                 self.observe();
                 self.supervisor.handle_timeout(self.now);
+                self.transitions.note(&self.supervisor);
                 self.perform();
             }
         }
@@ -221,7 +279,10 @@ impl World {
         for index in 0..self.processes().len() {
             has_moved |= self.progress(index);
         }
-        has_moved |= self.finish_reading() | self.finish_preflight();
+        // These take a moment.
+        if self.asked < self.now {
+            has_moved |= self.finish_reading() | self.finish_preflight();
+        }
         has_moved
     }
 
@@ -264,13 +325,13 @@ impl World {
             _ if !self.is_readable => Err("unreadable".to_owned()),
             Action::Upgrade => Ok(None),
             Action::Reload => Ok(Some(Configuration {
-                plan: Plan {
-                    max_lifetime: self.lifetime,
-                    ..plan(self.configured)
-                },
+                plan: self.configured.clone(),
                 needs_restart: Vec::new(),
             })),
         };
+        if let Ok(Some(configuration)) = &read {
+            self.read = Some(configuration.plan.clone());
+        }
         self.tell(Event::Configuration(read));
         true
     }
@@ -299,6 +360,9 @@ impl World {
         for worker in self.workers.values_mut() {
             if !worker.is_frozen && matches!(worker.state, State::Serving | State::Ending) {
                 worker.activity.heartbeat += 1;
+            }
+            if worker.is_available() {
+                self.watchdog.note_progress(self.now);
             }
         }
         let of_pid = |pid: Pid| {
@@ -337,6 +401,13 @@ fn exited(pid: i32, status: i32) -> Event {
     };
     Event::Exited(pid, exit)
 }
+
+fn supervisor(plan: Plan, watchdog: Option<Duration>, now: Instant) -> Supervisor {
+    Supervisor::new(plan, watchdog, || 0.0, PathBuf::new(), now)
+}
+
+/// How often the load is looked at.
+const LOAD_TICK: Duration = Duration::from_millis(100);
 
 /// For how long a message may be on its way.
 const LONGEST_DELIVERY: Duration = Duration::from_millis(100);

@@ -2,6 +2,7 @@
 //! end.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use super::World;
 use crate::control::{Phase, WorkerPhase};
@@ -46,6 +47,10 @@ pub(super) struct Worker {
     pub(super) is_frozen: bool,
     /// Whether it was in good health until the supervisor did something about it.
     pub(super) is_blameless: bool,
+    /// When each of the requests ends that it runs.
+    pub(super) requests: Vec<Instant>,
+    /// When it cuts them, having been told to end.
+    pub(super) leave_by: Option<Instant>,
     pub(super) activity: Activity,
 }
 
@@ -60,6 +65,33 @@ pub(super) enum State {
     /// It has ended, and its launcher has not taken its status.
     Zombie(i32),
     Gone,
+}
+
+impl Worker {
+    /// Whether it can take a request.
+    pub(super) fn is_available(&self) -> bool {
+        let is_free = self.requests.len() < self.activity.slots;
+        self.state == State::Serving && !self.is_frozen && is_free
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Zombie(_) | State::Gone)
+    }
+
+    /// Has it end once its requests have, or by then.
+    fn leave(&mut self, by: Instant) {
+        self.state = State::Ending;
+        let leave_by = self.leave_by.get_or_insert(by);
+        *leave_by = by.min(*leave_by);
+    }
+
+    /// Ends the requests whose time has come. Returns whether there were any.
+    fn finish_requests(&mut self, now: Instant) -> bool {
+        let before = self.requests.len();
+        self.requests.retain(|until| *until > now);
+        self.activity.running = self.requests.len();
+        self.activity.running < before
+    }
 }
 
 impl World {
@@ -181,6 +213,10 @@ impl World {
         if worker.is_frozen {
             return false;
         }
+        if worker.finish_requests(self.now) {
+            self.watchdog.note_progress(self.now);
+            return true;
+        }
         match (worker.state, code) {
             (State::Importing, Code::Hangs) => false,
             (State::Importing, Code::Crashes) => {
@@ -195,7 +231,7 @@ impl World {
             }
             (State::Importing, Code::Good | Code::EndsWhenReady) => {
                 worker.state = State::Serving;
-                self.served.insert(worker.generation);
+                self.watchdog.note_progress(self.now);
                 let pid = worker.pid.unwrap_or_default();
                 let ready = FromWorker::Ready {
                     pid,
@@ -209,8 +245,12 @@ impl World {
                 true
             }
             (State::Ending, _) => {
-                self.end_worker(serial, 0);
-                true
+                let is_late = worker.leave_by.is_none_or(|at| at <= self.now);
+                let is_over = worker.requests.is_empty() || is_late;
+                if is_over {
+                    self.end_worker(serial, 0);
+                }
+                is_over
             }
             _ => false,
         }
@@ -250,6 +290,28 @@ impl World {
         }
     }
 
+    /// Has a worker begin a request. Returns whether any could take one.
+    pub(crate) fn begin_request(&mut self, index: usize, time: Duration) -> bool {
+        let workers = self.workers.values_mut();
+        let mut available: Vec<_> = workers.filter(|it| it.is_available()).collect();
+        let count = available.len();
+        let worker = available.get_mut(index % count.max(1));
+        if let Some(worker) = worker {
+            worker.requests.push(self.now + time);
+            worker.activity.running = worker.requests.len();
+            worker.activity.requests += 1;
+            self.watchdog.note_progress(self.now);
+        }
+        count > 0
+    }
+
+    /// Ends the requests that run.
+    pub(crate) fn end_requests(&mut self) {
+        for worker in self.workers.values_mut() {
+            worker.requests.fill(self.now);
+        }
+    }
+
     /// Has a worker that serves say something.
     pub(crate) fn say(&mut self, index: usize, message: FromWorker) {
         let serving = self.workers.iter();
@@ -260,7 +322,7 @@ impl World {
         };
         if let (FromWorker::Stuck { .. }, Some(worker)) = (&message, self.workers.get_mut(&serial))
         {
-            worker.state = State::Ending;
+            worker.leave(self.now + GRACEFUL_TIMEOUT);
             worker.is_blameless = false;
         }
         self.send(serial, Event::Worker(serial, message));
@@ -287,8 +349,11 @@ impl World {
         ) {
             return;
         }
+        let (generation, id) = (worker.generation, worker.id);
+        let is_failed_start = worker.state == State::Importing;
         worker.state = State::Zombie(status);
         let launcher = worker.launcher;
+        self.note_start(generation, id, is_failed_start);
         self.send(serial, Event::ChannelClosed(serial));
         if self.launchers.get(&launcher).is_none_or(|it| !it.is_alive) {
             self.take_status(serial, status);
@@ -352,8 +417,11 @@ impl World {
                 let queue = self.channels.get(&serial);
                 let is_known = queue.is_none_or(|queue| !queue.iter().any(is_ready));
                 let was_serving = worker.state == State::Serving && is_responsive && is_known;
+                if message == ToWorker::Leave && !worker.has_ended() {
+                    worker.requests.clear();
+                }
                 if matches!(worker.state, State::Importing | State::Serving) {
-                    worker.state = State::Ending;
+                    worker.leave(self.now + GRACEFUL_TIMEOUT);
                 }
                 if message == ToWorker::Retire && !worker.is_frozen {
                     self.send(serial, Event::Worker(serial, FromWorker::NotAccepting));
@@ -380,3 +448,6 @@ impl World {
         }
     }
 }
+
+/// `--graceful-timeout` of every generation.
+pub(super) const GRACEFUL_TIMEOUT: Duration = Duration::from_secs(3);

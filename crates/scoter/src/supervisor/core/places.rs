@@ -1,0 +1,168 @@
+//! The places of workers: what one has been through outlives its worker, a change of the number
+//! of workers, and an upgrade.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::Supervisor;
+use super::backoff::{Backoff, BackoffState, Service};
+use super::notice::Notice;
+
+/// What the workers' places have been through, by generation and number: that the old code
+/// keeps dying says nothing of the new.
+#[derive(Debug, Default)]
+pub(super) struct Places(HashMap<(u32, u32), Place>);
+
+#[derive(Debug)]
+struct Place {
+    backoff: Backoff,
+    /// Whether it is one of those that are wanted. One that stays empty and is not would count
+    /// as one of them otherwise, and is remembered for when it is wanted again.
+    is_wanted: bool,
+}
+
+/// What the next release has to know of a place.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PlaceState {
+    generation: u32,
+    worker: u32,
+    backoff: BackoffState,
+    is_wanted: bool,
+}
+
+impl Places {
+    /// Notes that a place has lost its worker. Returns how long it stays empty.
+    fn lose(
+        &mut self,
+        (generation, worker): (u32, u32),
+        service: Service,
+        is_anybody_ready: bool,
+        now: Instant,
+    ) -> Duration {
+        let place = self.0.entry((generation, worker)).or_insert_with(|| Place {
+            backoff: Backoff::default(),
+            is_wanted: true,
+        });
+        place.is_wanted = true;
+        place.backoff.note(service, now);
+        place.backoff.pause(is_anybody_ready)
+    }
+
+    /// Whether so many workers of a place have failed in a row that new code is given up.
+    pub(super) fn keeps_failing(&self, generation: u32, worker: u32) -> bool {
+        let place = self.0.get(&(generation, worker));
+        place.is_some_and(|place| place.backoff.keeps_failing())
+    }
+
+    /// Whether a place stays empty for now.
+    pub(super) fn is_held(
+        &self,
+        generation: u32,
+        worker: u32,
+        is_anybody_ready: bool,
+        now: Instant,
+    ) -> bool {
+        let place = self.0.get(&(generation, worker));
+        place.is_some_and(|place| place.backoff.until(is_anybody_ready, now).is_some())
+    }
+
+    /// How many of those places stay empty for now that are wanted.
+    pub(super) fn held(&self, generation: u32, is_anybody_ready: bool, now: Instant) -> usize {
+        let places = self.0.iter();
+        let is_held = |((of, _), place): &(&(u32, u32), &Place)| {
+            *of == generation
+                && place.is_wanted
+                && place.backoff.until(is_anybody_ready, now).is_some()
+        };
+        places.filter(is_held).count()
+    }
+
+    /// When places may be filled again, where that is still to come.
+    pub(super) fn times(
+        &self,
+        is_anybody_ready: bool,
+        now: Instant,
+    ) -> impl Iterator<Item = Instant> {
+        let places = self.0.values();
+        places.filter_map(move |place| place.backoff.until(is_anybody_ready, now))
+    }
+
+    /// Forgets the places of other generations.
+    pub(super) fn retain(&mut self, exists: impl Fn(u32) -> bool) {
+        self.0.retain(|(generation, _), _| exists(*generation));
+    }
+
+    /// Changes how many places are wanted. Empty ones are the first to go, those that stay so
+    /// longest above all, and the first to come back.
+    fn change(&mut self, generation: u32, by: i64, is_anybody_ready: bool, now: Instant) {
+        let was_wanted = by < 0;
+        let places = self.0.iter_mut();
+        let mut held: Vec<_> = places
+            .filter(|((of, _), place)| *of == generation && place.is_wanted == was_wanted)
+            .filter_map(|((_, worker), place)| {
+                let until = place.backoff.until(is_anybody_ready, now)?;
+                Some((until, *worker, place))
+            })
+            .collect();
+        held.sort_by_key(|(until, worker, _)| (*until, *worker));
+        if was_wanted {
+            held.reverse();
+        }
+        let count = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
+        for (_, _, place) in held.into_iter().take(count) {
+            place.is_wanted = !was_wanted;
+        }
+    }
+
+    pub(super) fn state(&self, now: Instant) -> Vec<PlaceState> {
+        let places = self.0.iter();
+        let state = |(&(generation, worker), place): (&(u32, u32), &Place)| PlaceState {
+            generation,
+            worker,
+            backoff: place.backoff.state(now),
+            is_wanted: place.is_wanted,
+        };
+        places.map(state).collect()
+    }
+
+    pub(super) fn resume(state: Vec<PlaceState>, now: Instant) -> Self {
+        let places = state.into_iter().map(|state| {
+            let place = Place {
+                backoff: state.backoff.resume(now),
+                is_wanted: state.is_wanted,
+            };
+            ((state.generation, state.worker), place)
+        });
+        Self(places.collect())
+    }
+}
+
+impl Supervisor {
+    /// Notes that a worker has gone which was not meant to.
+    pub(super) fn lose_place(
+        &mut self,
+        generation: u32,
+        worker: u32,
+        service: Service,
+        now: Instant,
+    ) {
+        let is_serving = self.is_anybody_ready();
+        let place = (generation, worker);
+        let pause = self.places.lose(place, service, is_serving, now);
+        if !pause.is_zero() {
+            self.log(Notice::PlaceStaysEmpty { worker, pause });
+        }
+    }
+
+    /// Has places follow the number of workers.
+    pub(super) fn change_places(&mut self, before: u32, now: Instant) {
+        let by = i64::from(self.scale.wanted()) - i64::from(before);
+        let is_serving = self.is_anybody_ready();
+        // Of new code one worker is wanted, whatever the number.
+        for generation in self.generations.iter().filter(|it| it.is_proven) {
+            self.places.change(generation.number, by, is_serving, now);
+        }
+    }
+}
