@@ -1,8 +1,8 @@
-//! The `scoter` command as a program of its own, with Python inside.
+//! The `scoter` command as a program that embeds Python.
 //!
-//! The wheel is the main route: there the application's own Python starts scoter. This one
-//! is for distributions, containers and `cargo run`. It embeds the Python it was built with,
-//! and looks into `VIRTUAL_ENV` for that Python's packages.
+//! Most installations use the wheel, where the application's own Python starts scoter. This
+//! program is for distributions, containers and `cargo run`. It embeds the Python it was built
+//! with, and looks in `VIRTUAL_ENV` for that Python's packages.
 
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;

@@ -1,4 +1,4 @@
-//! What is said at the start.
+//! The log messages of a start.
 
 use pyo3::prelude::*;
 use tracing::info;

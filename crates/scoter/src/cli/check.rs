@@ -1,4 +1,4 @@
-//! `scoter check`: a start without serving.
+//! `scoter check`: a start that does not serve.
 
 use std::io::{self, Write};
 use std::time::Duration;

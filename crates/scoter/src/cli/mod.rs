@@ -1,4 +1,4 @@
-//! The command line: what `scoter` is asked to do, and who does it.
+//! The command line: parses the arguments and runs the command.
 
 mod banner;
 mod check;

@@ -1,4 +1,4 @@
-//! Serving: with a master, or in this one process.
+//! Serving: with a master, or in a single process.
 
 use std::convert::Infallible;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! From the texts of options to values.
+//! Parsing the texts of options.
 
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;

@@ -1,10 +1,10 @@
-//! The configuration: one table of options, and the four places their values come from.
+//! The configuration: one table of options, and the four sources of their values.
 //!
-//! [`TABLE`] is the only place that knows an option. The command line's parser and help, the
+//! [`TABLE`] is the only definition of an option. The command line's parser and help, the
 //! keys of `scoter.toml`, the `SCOTER_*` variables, `--print-config` and the typed
-//! [`Options`] are all made from it. Texts are gathered into [`Settings`] first, each with
-//! its [`Origin`], and read as values afterwards, so that whatever is wrong can be named
-//! with the place it was written at.
+//! [`Options`] are all derived from it. Texts are first collected into [`Settings`], each with
+//! its [`Origin`], and then parsed, so that errors can name the place where a value was
+//! written.
 
 mod error;
 mod from_text;

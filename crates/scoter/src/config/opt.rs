@@ -1,4 +1,4 @@
-//! What an option is, and the macro that makes a table of them.
+//! The type of an option, and the macro that defines the table of options.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Texts of the system, for serde: whatever is not UTF-8 stays as it is.
+//! Serde for the system's strings, which need not be UTF-8.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

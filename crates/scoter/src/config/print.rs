@@ -1,4 +1,4 @@
-//! `--print-config`: a file with every option, and where its value came from.
+//! `--print-config`: a file with every option and the source of its value.
 
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};

@@ -1,4 +1,4 @@
-//! "Did you mean": the option that a wrong name comes closest to.
+//! "Did you mean": the option whose name is closest to a wrong one.
 
 use super::opt::Opt;
 use super::table::TABLE;

@@ -1,4 +1,4 @@
-//! Durations and sizes as an operator writes them.
+//! Durations and sizes as operators write them.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Where the control socket is, as `--control` says.
+//! The location of the control socket, as set by `--control`.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

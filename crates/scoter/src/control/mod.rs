@@ -1,8 +1,8 @@
-//! The control socket: how people and their tools ask the master for something.
+//! The control socket: how people and tools control the master.
 //!
-//! HTTP over a Unix socket, so that `curl --unix-socket` and every HTTP library can do what
-//! `scoter status`, `reload`, `stop`, `scale` and `top` do. [`protocol`] is what both ends
-//! agree on, [`server`] runs in the master, [`client`] is the commands. The master answers
+//! It speaks HTTP over a Unix socket, so that `curl --unix-socket` and every HTTP library can
+//! do what `scoter status`, `reload`, `stop`, `scale` and `top` do. [`protocol`] is shared by
+//! both ends, [`server`] runs in the master, [`client`] has the commands. The master answers
 //! [`Order`]s and knows nothing of HTTP.
 
 mod client;

@@ -1,7 +1,7 @@
-//! Lines between our processes: whole messages, and descriptors that travel with them.
+//! Channels between our processes: whole messages, with descriptors.
 //!
-//! A line is a SEQPACKET socket pair. Both ends come from one release of scoter, so the
-//! messages are private; a launcher of another release is found out by its first one.
+//! A channel is a SEQPACKET socket pair. Both ends belong to the same release of scoter, so
+//! the messages are private; the first message of a launcher reveals another release.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};

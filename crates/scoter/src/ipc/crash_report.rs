@@ -1,8 +1,8 @@
-//! What `faulthandler` has to say when a process of the server crashes.
+//! The output of `faulthandler` when a process of the server crashes.
 //!
-//! It writes while the process dies, in many small pieces. In the log they would be torn by
-//! the lines of others; so a worker and a launcher write into memory that the master has, too,
-//! and that says it all at once.
+//! It writes while the process dies, in many small pieces, which would mix with the lines of
+//! other processes in the log. So workers and launchers write into memory shared with the
+//! master, which logs it in one message.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! How the processes of a server tell each other what happens.
+//! Communication between the processes of a server.
 
 pub(crate) mod channel;
 pub(crate) mod crash_report;

@@ -1,9 +1,9 @@
-//! A look-out for the end of the master while the application is imported.
+//! Watches for the end of the master while the application is imported.
 //!
-//! An import may take for ever, and nobody reads the line meanwhile. This thread does so only
-//! once the other end is gone: the last message tells a launcher that the master has let go,
-//! because a reload has replaced its code, from one whose master has died. The thread is gone
-//! before the first fork.
+//! An import may never end, and nothing reads the channel meanwhile. This thread reads it only
+//! once the other end has closed: the last message shows whether the master has dismissed the
+//! launcher, because a reload has replaced its code, or has died. The thread ends before the
+//! first fork.
 
 use std::io;
 use std::os::fd::AsFd;

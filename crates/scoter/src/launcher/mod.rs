@@ -1,8 +1,8 @@
-//! The launcher: one process per generation of the code, which the workers are forked from.
+//! The launcher: one process per generation of the code, from which the workers are forked.
 //!
 //! It is started by exec and has one thread, so that forking is safe. With `--preload` it
-//! imports the application first, and its workers share that memory. It ends with its last
-//! worker once its line to the master has ended.
+//! imports the application first, and its workers share that memory. Once its channel to the
+//! master has closed, it exits with its last worker.
 
 mod lookout;
 

@@ -1,8 +1,8 @@
 //! What scoter writes: the error log on standard error, and the access log.
 //!
 //! The master, launchers and workers write to the same places. Each line, or several whole
-//! ones, is one write(2), which the kernel takes whole; on a pipe or a socket, where it does
-//! not do so with long ones, a lock keeps them apart.
+//! ones, is one write(2), which the kernel does not interleave with others. On a pipe or a
+//! socket it does so with long ones, so a lock separates them.
 
 mod access;
 mod error;

@@ -1,7 +1,7 @@
 //! The standard streams that this process was started with.
 //!
-//! They belong to the application, too, which may close the numbers 1 and 2 or put files of
-//! its own there. What the server has to say goes where the operator wanted it.
+//! The application may close descriptors 1 and 2 or replace them with files of its own. The
+//! server's output still goes where the operator wanted it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;

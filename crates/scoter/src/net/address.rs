@@ -1,4 +1,4 @@
-//! Where to listen, as written on the command line.
+//! Addresses to listen on, as written on the command line.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};

@@ -1,4 +1,4 @@
-//! One start at a time in each place.
+//! A lock that lets one start at a time bind a socket.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

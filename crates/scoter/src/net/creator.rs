@@ -1,5 +1,5 @@
-//! Whom new files belong to, and their mode: right from the moment they exist, so that nothing
-//! has to be put right by a path that somebody else may have exchanged meanwhile.
+//! Creates files with their final owner and mode, so that nothing has to be changed afterwards
+//! by a path that another user may have replaced.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! The folder that a socket's file is in.
+//! The directory of a socket's file.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! Sockets that were passed to the process: by systemd's socket activation, or as `fd://N`.
+//! Inherited sockets: from systemd's socket activation, or as `fd://N`.
 
 use std::io;
 use std::net::SocketAddr;

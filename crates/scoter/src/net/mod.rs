@@ -1,4 +1,4 @@
-//! Listening sockets: bound before anything else, so that a conflict is known at once.
+//! Listening sockets: bound before anything else, so that a conflict is found at once.
 
 mod address;
 mod allow;

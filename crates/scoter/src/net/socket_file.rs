@@ -1,4 +1,4 @@
-//! The file of a bound socket, and the folder that it is in.
+//! The file of a bound socket, and its directory.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

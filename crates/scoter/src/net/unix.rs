@@ -1,5 +1,5 @@
-//! Unix sockets: stale files replaced, live ones respected, permissions set before anyone
-//! can connect.
+//! Unix sockets: stale files are replaced, live ones are not, and permissions are set before
+//! anyone can connect.
 
 use std::io;
 use std::os::fd::OwnedFd;

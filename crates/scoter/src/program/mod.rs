@@ -1,4 +1,4 @@
-//! How this program is started again: as a launcher, or as itself after an upgrade.
+//! Starts this program again: as a launcher, or as a new release after an upgrade.
 
 mod search_path;
 

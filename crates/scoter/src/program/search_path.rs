@@ -1,4 +1,4 @@
-//! What is on `sys.path`, from the Python that starts the server to those that it starts.
+//! The contents of `sys.path`, from the Python that starts the server to those that it starts.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
-//! Processes that the application has started, at the end of the one that has started them.
+//! Ends the processes that the application has started when their parent ends.
 //!
-//! Python's exit handlers end the daemons of `multiprocessing` and the managers, and wait for
-//! all others for ever.
+//! Python's exit handlers end the daemons of `multiprocessing` and the managers, but wait for
+//! all others without a limit.
 
 use std::fs;
 use std::sync::mpsc::{self, RecvTimeoutError};

@@ -1,5 +1,5 @@
-//! Environment variables of this process: changed through Python, whose `os.environ` is a copy
-//! of what the C library has, and is what everything that is started next inherits.
+//! Environment variables of this process. They are changed through Python: its `os.environ` is
+//! a copy of the C library's, and child processes inherit it.
 
 use std::ffi::OsStr;
 

@@ -1,4 +1,4 @@
-//! The exception that ends a request from outside.
+//! The exception that ends a request after `--request-timeout`.
 
 use std::ffi::{c_long, c_ulong};
 

@@ -1,4 +1,4 @@
-//! `faulthandler` of Python, which says where a process of the server crashes.
+//! Python's `faulthandler`, which reports where a process of the server crashes.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! What Python does around forks of the application (`os.register_at_fork`).
+//! Python's hooks around forks of the application (`os.register_at_fork`).
 
 use std::cell::Cell;
 

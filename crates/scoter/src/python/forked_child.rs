@@ -1,5 +1,4 @@
-//! How a child ends that comes back to the server: as one that comes to the end of its
-//! program, which is what Python itself does with it elsewhere.
+//! How a forked child that returns to the server ends: like any Python program at its end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the application wants to be done at the turns of a worker's life: `scoter.hooks`.
+//! The application's hooks in a worker's lifecycle: `scoter.hooks`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,4 +1,4 @@
-//! The wheel's program: the interpreter that runs now, and the files of the package.
+//! The wheel's program: the running interpreter, and the files of the package.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

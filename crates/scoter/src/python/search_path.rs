@@ -1,4 +1,4 @@
-//! `sys.path`, read from the Python that starts the server and put into those it starts.
+//! `sys.path`, read from the Python that starts the server and set in those that it starts.
 
 use std::path::{Path, PathBuf};
 

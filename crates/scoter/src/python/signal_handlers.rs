@@ -1,9 +1,9 @@
-//! `signal.signal` of Python, where scoter needs the signals itself.
+//! Python's `signal.signal`, for the signals that scoter itself needs.
 //!
-//! An application may install a handler at any time: while it is imported, in a request, or a
-//! library does for it. In scoter's place that handler would end the process in the middle of
-//! requests, or keep it from its end. So it is noted instead, and is run beside what scoter
-//! does. `signal.getsignal` gives it back, as if scoter were not there.
+//! An application or its libraries may install a handler at any time, during the import or in
+//! a request. In place of scoter's, that handler could end the process in the middle of
+//! requests, or keep it from stopping. So it is recorded instead, and runs in addition to
+//! scoter's. `signal.getsignal` returns it, as if scoter were not there.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;

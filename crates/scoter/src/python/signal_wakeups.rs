@@ -1,4 +1,4 @@
-//! Signals that Python has handlers for, on their way to the slot of the main thread.
+//! Wakes the slot of the main thread for signals with Python handlers.
 
 use std::io;
 use std::os::fd::AsRawFd;

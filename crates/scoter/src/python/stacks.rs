@@ -1,4 +1,4 @@
-//! What all threads of Python are doing, as text.
+//! The stacks of all Python threads, as text.
 
 use std::fmt::{self, Write as _};
 use std::fs::File;

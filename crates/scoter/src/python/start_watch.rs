@@ -1,5 +1,4 @@
-//! Says what a start is waiting for, where that takes long: an import that hangs has nothing
-//! to say for itself.
+//! Logs what a slow start is waiting for: an import that hangs logs nothing itself.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Variables that every request of a front end has.
+//! Warns of requests without the variables that every front end sends.
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;

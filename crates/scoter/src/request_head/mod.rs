@@ -1,4 +1,4 @@
-//! The head of a request: its packet, and what the server itself reads of it.
+//! The head of a request: its packet, and the variables that the server itself reads.
 
 mod index;
 mod missing_vars;

@@ -1,4 +1,4 @@
-//! One id for a request in nginx's logs, in the application's and in ours.
+//! One ID for a request, in nginx's logs, the application's and ours.
 
 use std::io;
 use std::mem::size_of;

@@ -1,4 +1,4 @@
-//! Why a server cannot be started.
+//! Why a server cannot start.
 
 use std::io;
 use std::path::PathBuf;

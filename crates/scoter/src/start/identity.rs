@@ -1,4 +1,4 @@
-//! `--user` and `--group`: from root to somebody who may do less, for good.
+//! `--user` and `--group`: drops root's privileges permanently.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;

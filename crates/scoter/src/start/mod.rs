@@ -1,5 +1,4 @@
-//! What is done before anything is served: names looked up, sockets bound, privileges given
-//! up.
+//! The steps before serving: names are looked up, sockets bound, privileges dropped.
 
 mod error;
 mod identity;

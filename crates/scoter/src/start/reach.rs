@@ -1,5 +1,5 @@
-//! What the server can get at as the user that it becomes: asked before anything is bound, so
-//! that a start which cannot succeed leaves nothing behind.
+//! Checks what the server can reach as the user that it becomes. This is done before anything
+//! is bound, so that a start that cannot succeed leaves nothing behind.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! The sockets a server starts with: those it binds, those it is given, and its own.
+//! The sockets a server starts with: bound, inherited, and its control socket.
 
 use std::env;
 use std::path::Path;

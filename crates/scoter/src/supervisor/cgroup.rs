@@ -1,4 +1,4 @@
-//! What the kernel's control groups say about this process: limits and out-of-memory kills.
+//! This process's control group: limits and out-of-memory kills.
 
 use std::fs;
 use std::path::{Path, PathBuf};

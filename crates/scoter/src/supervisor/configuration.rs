@@ -1,6 +1,5 @@
-//! The configurations of the generations, and the thread that reads a new one: a pipe without
-//! a writer or a file system that does not answer must not keep the master from everything
-//! else.
+//! The configurations of the generations, and the thread that reads a new one, so that a pipe
+//! without a writer or an unresponsive file system does not block the master.
 
 use std::env;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! Why a process has died, as well as that can be known.
+//! Why a process has died, as far as that can be known.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;

@@ -1,4 +1,4 @@
-//! A launcher as the master's runtime has it.
+//! The runtime's view of a launcher.
 
 use std::fs;
 use std::io;

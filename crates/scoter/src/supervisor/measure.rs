@@ -1,4 +1,4 @@
-//! What the kernel says about processes.
+//! Measures processes through the kernel.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! The master: owns the sockets, watches over launchers and workers, and never imports the
+//! The master: owns the sockets, supervises launchers and workers, and never imports the
 //! application.
 
 mod cgroup;

@@ -1,4 +1,4 @@
-//! The words of what people are told.
+//! The text of notices.
 
 use nix::unistd::Pid;
 use tracing::field::display;

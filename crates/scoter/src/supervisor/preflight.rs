@@ -1,4 +1,4 @@
-//! The installed release, asked whether it understands the configuration.
+//! Asks the installed release whether it understands the configuration.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};

@@ -1,4 +1,4 @@
-//! What systemd is told, where it listens: sd_notify(3). Elsewhere nothing happens.
+//! Notifies systemd, if it listens: sd_notify(3).
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! `--reload-on-touch`: files whose time stamps are watched, by a thread of its own: a file
-//! system that does not answer must not keep the master from everything else.
+//! `--reload-on-touch`: watches the modification times of files, in its own thread, so that an
+//! unresponsive file system does not block the master.
 
 use std::fs;
 use std::path::PathBuf;

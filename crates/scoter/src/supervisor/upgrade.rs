@@ -1,4 +1,4 @@
-//! What one release leaves to the next, which takes over in the same process.
+//! The state that one release passes to the next, which takes over in the same process.
 
 use std::convert::Infallible;
 use std::env;

@@ -1,4 +1,4 @@
-//! A worker as the master's runtime has it.
+//! The runtime's view of a worker.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,8 +1,8 @@
-//! The end of a process that has lost a part of its own.
+//! The end of a process that has lost a descriptor or a thread of its own.
 //!
-//! A worker whose reactor is gone, or a slot whose epoll instance is, would look as if it were
-//! there, and serve nobody. There is nothing to be mended in it: it says what it has lost, and
-//! ends at once, so that whoever supervises it can start another one.
+//! A worker without its reactor, or a slot without its epoll instance, would seem to run but
+//! serve nobody. It cannot be repaired: it logs what it has lost and exits at once, so that its
+//! supervisor can start another one.
 
 use std::fmt::Display;
 use std::io;

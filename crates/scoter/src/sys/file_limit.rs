@@ -1,5 +1,5 @@
-//! The limit of open files (RLIMIT_NOFILE): raised as far as the configuration needs it, given
-//! back to children of the application, and shared out among what a worker keeps open.
+//! The open file limit (RLIMIT_NOFILE): raised to what the configuration needs, restored in
+//! children of the application, and divided among what a worker keeps open.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! What the standard library lacks of the operating system.
+//! Parts of the operating system that the standard library does not offer.
 
 pub(crate) mod descriptors;
 pub(crate) mod fatal;

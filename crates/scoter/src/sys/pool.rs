@@ -1,8 +1,7 @@
-//! Threads that may wait on behalf of tasks, which must not.
+//! Threads that wait on behalf of tasks, which must not block.
 //!
-//! tokio starts such threads when there is something to do, and panics where the system has
-//! none to give: with `pids.max`, or RLIMIT_NPROC, used up by the application. These have one
-//! that is there from the start.
+//! tokio starts such threads on demand, and panics if the system has none left, when the
+//! application has used up `pids.max` or RLIMIT_NPROC. This pool has one thread from the start.
 
 use std::collections::VecDeque;
 use std::fmt;

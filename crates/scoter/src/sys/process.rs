@@ -1,5 +1,5 @@
-//! What the standard library does not offer of the process: to leave at once, the descriptors it
-//! was started with, its memory, and its signals.
+//! Process functions that the standard library does not offer: immediate exit, inherited
+//! descriptors, memory, and signals.
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -1,4 +1,4 @@
-//! What `/proc/PID/stat` says about a process (proc_pid_stat(5)).
+//! A process's `/proc/PID/stat` (proc_pid_stat(5)).
 
 use std::fs;
 use std::io;

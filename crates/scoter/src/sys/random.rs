@@ -1,4 +1,4 @@
-//! Random numbers, for what not all processes are to do at the same moment.
+//! Random numbers, so that processes do not all act at the same moment.
 
 use rustix::rand::{GetRandomFlags, getrandom};
 

@@ -1,4 +1,4 @@
-//! What signals do in a process that runs code of the application.
+//! Signal dispositions in a process that runs application code.
 
 use std::time::Duration;
 

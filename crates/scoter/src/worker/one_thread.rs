@@ -1,4 +1,4 @@
-//! A hint for applications that are not made for threads, once in each worker: they come from
+//! A hint for applications that are not thread-safe, logged once per worker: they come from
 //! servers where a process runs one request at a time.
 
 use std::sync::atomic::{AtomicBool, Ordering};

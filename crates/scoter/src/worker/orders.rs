@@ -1,5 +1,4 @@
-//! What a worker is told from outside: by the master over its line, or by signals where
-//! there is no master.
+//! Orders to a worker: from the master over its channel, or by signals if there is no master.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,4 +1,4 @@
-//! A worker's life in its process: from the import of the application to its exit handlers.
+//! A worker's process, from the import of the application to its exit handlers.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

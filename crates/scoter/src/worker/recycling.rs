@@ -1,4 +1,4 @@
-//! When a worker has served enough.
+//! Whether a worker has reached `--max-requests`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

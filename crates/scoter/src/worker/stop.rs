@@ -1,4 +1,4 @@
-//! The one way to say that a worker is to end.
+//! Tells all parts of a worker to stop.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;

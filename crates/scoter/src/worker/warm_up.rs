@@ -1,4 +1,4 @@
-//! A first request of our own, before a worker says that it is ready.
+//! The server's own first request, before a worker reports that it is ready.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;

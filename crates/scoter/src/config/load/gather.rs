@@ -1,4 +1,4 @@
-//! Reading all sources, and putting together what they say.
+//! Reads all sources and merges them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Settings on their way from one process of scoter to another.
+//! Settings as JSON, for passing them from one scoter process to another.
 
 use std::ffi::OsString;
 

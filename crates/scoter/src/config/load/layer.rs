@@ -1,5 +1,5 @@
-//! One layer of settings over another: the command line counts most, then the environment,
-//! then the file, then the table's defaults.
+//! Layers of settings: the command line overrides the environment, which overrides the file,
+//! which overrides the table's defaults.
 
 use std::path::Path;
 

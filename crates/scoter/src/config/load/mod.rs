@@ -1,4 +1,4 @@
-//! From sources to settings, and from settings to values.
+//! Loads settings from their sources, and values from settings.
 
 mod gather;
 mod layer;

@@ -1,4 +1,4 @@
-//! What `--no-master` rules out.
+//! Options that `--no-master` excludes.
 
 use crate::config::error::{ConfigError, Problem, Written};
 use crate::config::opt::OFF;

@@ -1,4 +1,4 @@
-//! Where options are written: arguments, the environment, and a file.
+//! The sources of options: arguments, the environment, and a file.
 
 pub(super) mod arguments;
 pub(super) mod command;

@@ -1,4 +1,4 @@
-//! A configuration that is written to a pipe, `--config <(…)` included.
+//! Reading a configuration from a pipe, such as `--config <(…)`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};

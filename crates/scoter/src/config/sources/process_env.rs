@@ -1,4 +1,4 @@
-//! What the configuration reads of the process: its environment and its working directory.
+//! The parts of the process that the configuration reads: environment and working directory.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

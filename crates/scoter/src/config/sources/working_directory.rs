@@ -1,4 +1,4 @@
-//! The working directory: as it was named at the start, and entered again by that name.
+//! The working directory: its name at the start, by which a reload enters it again.
 
 use std::env;
 use std::fs;

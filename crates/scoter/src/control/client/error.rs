@@ -1,4 +1,4 @@
-//! Why a command of the client has not done what it was to do.
+//! Why a client command failed.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A server on a control socket, whose master is the test, and a client of it.
+//! A server on a control socket with the test as its master, and a client.
 
 use std::sync::Arc;
 

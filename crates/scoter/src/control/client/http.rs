@@ -1,4 +1,4 @@
-//! The client's end of the control socket: one request, one connection.
+//! The client's end of the control socket: one request per connection.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `scoter reload`, which may end at another release of the server.
+//! `scoter reload`, after which the server may be another release.
 
 use std::time::Duration;
 

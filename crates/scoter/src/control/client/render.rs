@@ -1,4 +1,4 @@
-//! A [`Status`] for people: a table that fits 100 columns.
+//! Formats a [`Status`] for people: a table that fits into 100 columns.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The terminal as `scoter top` uses it: a screen of its own, and keys without Return.
+//! The terminal of `scoter top`: the alternate screen, and keys without Return.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};

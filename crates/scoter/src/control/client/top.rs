@@ -1,4 +1,4 @@
-//! `scoter top`: how things stand, every second.
+//! `scoter top`: shows the status every second.
 
 use std::cmp::Reverse;
 use std::io::{self, IsTerminal};

@@ -1,4 +1,4 @@
-//! What both ends of the control socket agree on: paths, orders, and the answers' JSON.
+//! The protocol of the control socket: paths, orders, and the JSON of the answers.
 
 mod orders;
 mod routes;

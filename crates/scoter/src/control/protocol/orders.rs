@@ -1,4 +1,4 @@
-//! What the master can be asked for.
+//! Orders to the master.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

@@ -1,4 +1,4 @@
-//! What a request to the control socket asks for.
+//! The routes of the control socket.
 
 use hyper::{Method, StatusCode};
 

@@ -1,9 +1,9 @@
-//! How things stand, as the master tells it. Serialised, it is what `scoter status --json`
-//! prints and `GET /status` answers.
+//! The server's status. Serialised, it is what `scoter status --json` prints and `GET /status`
+//! answers.
 //!
-//! Durations are in milliseconds, sizes in bytes, points in time in RFC 3339. Fields may be
-//! added in a later version; one that is missing reads as its default, so that a client
-//! understands a server of another version.
+//! Durations are in milliseconds, sizes in bytes, points in time in RFC 3339. Later versions
+//! may add fields; a missing one reads as its default, so that a client understands a server
+//! of another version.
 
 use std::fmt;
 use std::time::Duration;

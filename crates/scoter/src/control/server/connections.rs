@@ -1,5 +1,5 @@
-//! The connections of the control socket, and how many each user may have: a client that
-//! connects and sends nothing keeps nobody else out.
+//! The connections of the control socket, limited per user, so that a client that connects and
+//! sends nothing keeps nobody else out.
 
 use std::future::Future;
 use std::sync::Arc;

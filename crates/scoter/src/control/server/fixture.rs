@@ -1,4 +1,4 @@
-//! A server on a control socket, whose master is the test.
+//! A server on a control socket with the test as its master.
 
 use std::io;
 use std::path::PathBuf;

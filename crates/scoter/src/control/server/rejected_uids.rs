@@ -1,4 +1,4 @@
-//! The users who tried to give orders and may not.
+//! Users whose orders were refused.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! From a request to its response: an order to the master, and what comes of it.
+//! Answers a request: sends the order to the master, and responds with its result.
 
 use std::time::Duration;
 

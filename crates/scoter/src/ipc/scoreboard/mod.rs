@@ -1,7 +1,7 @@
-//! What every slot is doing, in memory that the master shares with a worker.
+//! The state of every slot, in memory that the master shares with a worker.
 //!
-//! One mapping per worker and one cell per slot, written with atomics alone: it can be read
-//! at any time, also after the worker was killed in the middle of a request.
+//! One mapping per worker and one cell per slot, written only with atomics: it can be read at
+//! any time, even after the worker was killed in the middle of a request.
 
 mod cell;
 mod seqlock;

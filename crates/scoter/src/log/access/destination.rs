@@ -1,4 +1,4 @@
-//! Where the access log goes, together with other processes.
+//! The destination of the access log, which several processes share.
 
 use std::fs::File;
 use std::io;

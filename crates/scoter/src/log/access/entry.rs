@@ -1,4 +1,4 @@
-//! What the access log is told of a request.
+//! The facts about a request that the access log needs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The access log: a line per response, written off the slots.
+//! The access log: one line per response, not written by the slots themselves.
 
 mod access_log;
 mod clock;

@@ -1,4 +1,4 @@
-//! The thread that logs for tasks, which may not wait for whoever reads standard error.
+//! The thread that logs for tasks, which must not wait for standard error.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What the error log tells, and how it looks: `--log-level` and `--log-format`.
+//! Level and format of the error log: `--log-level` and `--log-format`.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Panics: each is a bug of scoter's, and one line of the error log.
+//! Panics: each is a bug in scoter, and one line of the error log.
 
 use std::any::Any;
 

@@ -1,9 +1,9 @@
-//! Text of others in the text log: of an application, or of a peer.
+//! Untrusted text in the text log: from an application or a peer.
 //!
-//! A line of ours begins with the time. So that no other line can pass for one, and no
-//! terminal takes orders from what a client has sent, each further line of a message begins
-//! with [`MARK`], and so does each line of `wsgi.errors`. Control characters are written as
-//! `\xXX`, tabs excepted.
+//! A line of ours begins with the time. So that no other line can pass for one, each further
+//! line of a message begins with [`MARK`], and so does each line of `wsgi.errors`. So that a
+//! client cannot send commands to a terminal, control characters other than tabs are written
+//! as `\xXX`.
 
 use std::fmt::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Which Python this is, for whoever has installed something into another one.
+//! Advice for when a package is installed into a different Python.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,8 @@
-//! How an object may be called, as far as that can be known without calling it, and whether
+//! How an object can be called, as far as that can be known without calling it, and whether
 //! that makes it a WSGI application.
 //!
-//! `inspect.signature()` tells what an object wants to be taken for (`__wrapped__`,
-//! `__signature__`); here it counts what the interpreter will do. Whatever is not sure is not
-//! known, and what is not known is not refused.
+//! `inspect.signature()` returns what an object claims to be (`__wrapped__`, `__signature__`);
+//! what matters here is what the interpreter will do. When in doubt, the object is accepted.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyDict, PyFunction, PyTuple, PyType};

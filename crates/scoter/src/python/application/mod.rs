@@ -1,4 +1,4 @@
-//! The application: how it is named, found and loaded, and what is said when it is not.
+//! The application: how it is named, found and loaded, and the errors if that fails.
 
 mod environments;
 mod interface;

@@ -1,5 +1,5 @@
-//! Where an application comes from: a module, or a file. Which of them a name means, and what
-//! a file is called as a module.
+//! The source of an application: a module or a file. Decides which of them a name means, and
+//! the module name of a file.
 
 use std::path::Path;
 

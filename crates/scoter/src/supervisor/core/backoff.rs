@@ -1,8 +1,8 @@
-//! How long a place that lost its process stays empty.
+//! The pause before a lost process is started again.
 //!
-//! Only processes that end before they have served make it wait. One that has served is
-//! replaced at once, however often that happens: whatever ended it was a request, and the
-//! next request needs somebody to serve it.
+//! It applies only to processes that end before they have served. A process that has served is
+//! replaced at once, however often that happens: a request ended it, and the next request
+//! needs a worker.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What the supervisor wants done.
+//! Commands from the supervisor to the runtime.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the supervisor is told.
+//! Events from the runtime to the supervisor.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Processes that have ended: whose they were, and what follows.
+//! Handles the end of processes.
 
 use std::time::{Duration, Instant};
 

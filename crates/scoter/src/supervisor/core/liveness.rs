@@ -1,4 +1,4 @@
-//! Whether workers and launchers still respond, and what follows if they do not.
+//! Detects workers and launchers that no longer respond, and replaces them.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What launchers and workers say.
+//! Handles messages from launchers and workers.
 
 use std::time::Instant;
 

@@ -1,9 +1,9 @@
-//! What the master decides: plain data and arithmetic.
+//! The master's decisions: plain data and arithmetic.
 //!
-//! [`Supervisor::handle`] is told what has happened and [`Supervisor::handle_timeout`] that
-//! time has passed; [`Supervisor::next_timeout`] says when it wants to be called again, and
-//! [`Supervisor::next_command`] what is to be done. There is no system call, no clock and no
-//! log in here, so that every race is a unit test.
+//! [`Supervisor::handle`] takes events and [`Supervisor::handle_timeout`] the passage of time;
+//! [`Supervisor::next_timeout`] returns when to call that again, and
+//! [`Supervisor::next_command`] what to do. There are no system calls, clocks or logs in here,
+//! so that every race can be a unit test.
 
 mod backoff;
 mod child;

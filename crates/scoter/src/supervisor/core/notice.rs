@@ -1,4 +1,4 @@
-//! What people are to be told.
+//! Notices for the log.
 
 use std::path::PathBuf;
 use std::time::Duration;

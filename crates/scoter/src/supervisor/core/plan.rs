@@ -1,4 +1,4 @@
-//! What supervision has to know of a configuration.
+//! The part of a configuration that the supervisor needs.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What is compared with what should be: launchers and workers that are missing are started,
-//! and what is too much is retired.
+//! Compares the actual with the wanted state: starts missing launchers and workers, and
+//! retires surplus ones.
 
 use std::time::Instant;
 

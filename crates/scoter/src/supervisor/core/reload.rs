@@ -1,5 +1,5 @@
-//! Reload: a new generation is up and ready before anybody of the old one goes; one that
-//! does not get ready changes nothing.
+//! Reload: a new generation is ready before any worker of the old one retires; if it does not
+//! become ready, nothing changes.
 
 use std::time::Instant;
 

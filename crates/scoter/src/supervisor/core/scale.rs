@@ -1,4 +1,4 @@
-//! How many workers there are to be.
+//! The wanted number of workers.
 
 use std::time::Instant;
 

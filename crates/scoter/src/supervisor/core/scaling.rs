@@ -1,4 +1,4 @@
-//! Changing how many workers there are to be: by order, or by the load.
+//! Changes the wanted number of workers: by order, or by load.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! For how long a process has shown no sign of life, and what that says of it.
+//! How long a process has sent no heartbeat, and what follows from that.
 
 use std::time::Duration;
 

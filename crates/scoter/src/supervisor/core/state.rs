@@ -1,4 +1,4 @@
-//! What one release leaves to the next.
+//! The state that one release passes to the next.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The end: readiness off, what has been accepted finished, processes gone.
+//! Stopping: report not ready, finish accepted requests, end all processes.
 
 use std::time::{Duration, Instant};
 

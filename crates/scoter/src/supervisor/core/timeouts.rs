@@ -1,4 +1,4 @@
-//! When something is due, and what follows.
+//! Handles timeouts.
 
 use std::time::Instant;
 

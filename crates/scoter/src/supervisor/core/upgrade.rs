@@ -1,5 +1,5 @@
-//! Upgrade: the master is replaced by the release that is installed now, in the same process,
-//! while the workers serve on; then it reloads.
+//! Upgrade: the installed release replaces the master in the same process, while the workers
+//! continue to serve; then it reloads.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! A worker as the supervisor knows it.
+//! The supervisor's view of a worker.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The master's loop: what happens is told to the supervisor, and what that decides is done.
-//! Nothing is decided here.
+//! The master's loop: passes events to the supervisor and performs its commands. It decides
+//! nothing itself.
 
 mod status;
 mod upgrade;

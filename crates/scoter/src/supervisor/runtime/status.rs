@@ -1,4 +1,4 @@
-//! How things stand, for whoever asks.
+//! The server's status.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Upgrading: what this release leaves to the next, and takes over from the one before.
+//! Upgrading: passes state to the next release, and takes it over from the previous one.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! High numbers, which neither the kernel gives to the application nor this closes by accident.
+//! High descriptor numbers, which the kernel does not give to the application and the
+//! application does not close by accident.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};

@@ -1,10 +1,9 @@
 //! The descriptors that scoter itself needs.
 //!
-//! Application code closes descriptors that are not its own: by a number that it closes twice,
-//! or with `os.closerange(3, 256)` before it starts another program. The kernel gives the
-//! lowest free number to whoever comes next, so what scoter writes then may end up anywhere.
-//! Hence its own descriptors have [high numbers](high), and are [looked at](watched) again and
-//! again.
+//! Application code closes descriptors that are not its own: it closes a number twice, or
+//! calls `os.closerange(3, 256)` before it starts another program. The kernel gives the lowest
+//! free number to the next file that is opened, so scoter's writes could then go anywhere.
+//! Hence its own descriptors have [high numbers](high), and are [checked](watched) regularly.
 
 mod high;
 mod watched;

@@ -1,4 +1,4 @@
-//! Which descriptors the process cannot do without, and whether they are still what they were.
+//! Checks that the descriptors on which the process depends are still the same.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};

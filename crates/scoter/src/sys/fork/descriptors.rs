@@ -1,4 +1,4 @@
-//! The server's own descriptors, which forked children do not keep.
+//! The server's own descriptors, which are closed in forked children.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};

@@ -1,4 +1,4 @@
-//! What signals did before this server, for children that are no part of it.
+//! The signal dispositions before this server, for children that are not part of it.
 
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -1,12 +1,12 @@
-//! Forks that the application makes of a process of the server.
+//! Forks that the application makes in a process of the server.
 //!
-//! A child has everything that its parent has but the threads, and is not the server. So it
-//! gets back what signals did before the server, keeps no descriptor of it, and ends as a
-//! child of any Python program does where code of the application returns to the server.
+//! A child has everything that its parent has except the threads, but is not the server. So
+//! the previous signal dispositions are restored in it, the server's descriptors are closed,
+//! and it ends like a child of any Python program if application code returns to the server.
 //!
-//! `os.register_at_fork()` knows of Python's own forks only, pthread_atfork(3) of those of C
-//! code too. Nobody knows of vfork(2): what is executed there has no handler and no
-//! descriptor (CLOEXEC) of the server anyway.
+//! `os.register_at_fork()` covers only Python's own forks, pthread_atfork(3) also those of C
+//! code. vfork(2) is not covered: a program executed there has no handlers and no descriptors
+//! (CLOEXEC) of the server anyway.
 
 mod descriptors;
 mod dispositions;

@@ -1,4 +1,4 @@
-//! Which connection a descriptor's number belongs to.
+//! Records which connection a descriptor number belongs to.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::AtomicU32;

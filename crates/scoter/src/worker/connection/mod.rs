@@ -1,4 +1,4 @@
-//! One accepted connection: never blocks by itself, waits only with a deadline.
+//! One accepted connection: it never blocks, and waits only with a deadline.
 
 pub(super) mod async_connection;
 pub(super) mod claim;

@@ -1,5 +1,5 @@
-//! Who may answer the request of a connection: the slot that runs the application, or the
-//! reactor in its place.
+//! Who may answer a connection's request: the slot that runs the application, or the reactor
+//! in its place.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 

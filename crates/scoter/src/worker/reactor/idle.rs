@@ -1,5 +1,5 @@
-//! Connections that have not sent a byte. As many as may wait; then the oldest makes room, and
-//! never a request that has begun to arrive.
+//! Connections that have not sent a byte. Beyond their limit the oldest is closed, but never a
+//! request that has begun to arrive.
 
 use std::collections::BTreeMap;
 use std::io;

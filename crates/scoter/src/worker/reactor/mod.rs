@@ -1,7 +1,7 @@
 //! The reactor: one thread that waits on behalf of the slots.
 //!
-//! Half a packet, a body on its way, a response whose reader is slow, input that nobody
-//! read: none of them holds a slot. Python never runs here.
+//! Incomplete packets, bodies that are still arriving, responses to slow readers and unread
+//! input do not hold a slot. Python never runs here.
 
 pub(super) mod idle;
 

@@ -1,4 +1,4 @@
-//! From received bytes to a request that can be served.
+//! Turns received bytes into a request that can be served.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! Bodies of which nothing has arrived when the application starts.
 //!
 //! nginx sends the length of the client's body with a subrequest that has none (auth_request,
-//! mirror), and nothing says so. So an application is started although the body has not begun
-//! to arrive, and answers if it does not read it. If it does, its slot waits for the peer, and
-//! such slots are bounded: the others go on serving.
+//! mirror), and nothing shows that. So the application is started although the body has not
+//! begun to arrive, and can answer if it does not read. If it reads, its slot waits for the
+//! peer; the number of such slots is limited, so that the others continue to serve.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Room for what a peer sends.
+//! Allocates buffers for what a peer sends.
 
 use std::collections::TryReserveError;
 use std::mem;

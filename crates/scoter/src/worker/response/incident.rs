@@ -1,4 +1,4 @@
-//! What is to be logged of a pending response.
+//! What to log about a pending response.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! The memory of responses that wait for slow readers: how much of it there may be, and how it
-//! is freed.
+//! The memory of responses that wait for slow readers: its limit, and how it is freed.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What was turned away for want of room.
+//! Counts requests and connections that were turned away for lack of room.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;

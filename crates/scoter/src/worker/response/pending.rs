@@ -1,4 +1,4 @@
-//! Responses that only have to be sent: the application has nothing to do with them any more.
+//! Responses that only have to be sent: the application has finished with them.
 
 use std::sync::Arc;
 use std::time::Duration;

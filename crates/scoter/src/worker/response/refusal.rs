@@ -1,4 +1,4 @@
-//! Requests that never reach the application, and what nginx is told about them.
+//! Requests that never reach the application, and the responses to them.
 
 use std::collections::TryReserveError;
 use std::io;

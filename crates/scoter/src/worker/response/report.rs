@@ -1,5 +1,4 @@
-//! What is logged about a request, and what nginx receives where the application could not
-//! even be called.
+//! What is logged about a request, and the response if the application could not be called.
 
 use std::collections::HashSet;
 use std::fmt::Display;

@@ -1,4 +1,4 @@
-//! A request whose response is not the slot's any more.
+//! A request whose response the slot no longer owns.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is left to send of a response that is complete on the Python side.
+//! The unsent rest of a response that is complete on the Python side.
 
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! Whether the request that is next is still to be run.
+//! Whether the next request should still run.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,4 +1,4 @@
-//! A slot: one Python thread that takes connections, and runs the application for them.
+//! A slot: a Python thread that accepts connections and runs the application for them.
 
 pub(super) mod admission;
 pub(super) mod poller;

@@ -1,4 +1,4 @@
-//! What a slot does next: it looks for connections and for requests that are ready.
+//! What a slot does next: looks for connections and for ready requests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! How an idle slot sleeps: on the listeners, the ready queue and the stop at once, without
-//! waking its neighbours.
+//! How an idle slot sleeps: on the listeners, the ready queue and the stop signal together,
+//! without waking other slots.
 
 use std::os::fd::AsFd;
 

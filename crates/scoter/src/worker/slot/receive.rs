@@ -1,4 +1,4 @@
-//! Receiving once: all that most requests need.
+//! A single receive, which is all that most requests need.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How a slot that sleeps is woken.
+//! The scheduling policy of a sleeping slot.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Requests in flight, where the reactor can reach them.
+//! Requests in flight, accessible to the reactor.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Requests that run for too long.
+//! Requests that exceed `--request-timeout`.
 
 pub(super) mod in_flight;
 pub(super) mod monitor;

@@ -1,5 +1,5 @@
-//! What the reactor checks at intervals: its own heartbeat, the worker's descriptors, requests
-//! that run for too long, and refusals to be logged.
+//! The reactor's periodic work: its heartbeat, checks of the worker's descriptors and of
+//! request timeouts, and the logging of refusals.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -1,8 +1,8 @@
 //! A request that cannot be ended: the worker takes no more, its other slots finish, and the
 //! process ends without waiting for it.
 //!
-//! C code that keeps the GIL, a system call that does not return, code that swallows the
-//! exception: nothing else gets rid of them.
+//! Nothing else helps against C code that holds the GIL, a system call that does not return,
+//! or code that swallows the exception.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

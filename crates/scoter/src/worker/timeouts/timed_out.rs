@@ -1,5 +1,5 @@
 //! A request that has run for longer than `--request-timeout`: its client is answered, its
-//! worker's stacks are logged, and it is ended, it alone.
+//! worker's stacks are logged, and only this request is ended.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

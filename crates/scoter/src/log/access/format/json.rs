@@ -4,19 +4,19 @@
 //! |---|---|---|
 //! | `time` | string | local time of the end of the response: RFC 3339 with milliseconds and offset |
 //! | `status` | number | of the response |
-//! | `bytes` | number | of the response's body, as far as they left |
-//! | `duration_ms` | number | from the accept to the last byte out, milliseconds |
-//! | `queue_ms` | number | of that, or before it, the wait until the application began |
-//! | `method`, `uri`, `protocol` | string | the request line; where there is no `REQUEST_URI`, path and query |
+//! | `bytes` | number | bytes of the response's body that were sent |
+//! | `duration_ms` | number | from accept to the last byte sent, milliseconds |
+//! | `queue_ms` | number | of that, or before it, the wait until the application started |
+//! | `method`, `uri`, `protocol` | string | the request line; without `REQUEST_URI`, path and query |
 //! | `host`, `referer`, `user_agent` | string | request headers |
 //! | `remote_addr`, `remote_user` | string | as the front end sent them |
-//! | `request_id` | string | the id of the request: `X-Request-ID`, or made |
-//! | `trace_id`, `span_id` | string | of a valid `traceparent` |
-//! | `worker` | number | the worker's number, where there are workers |
+//! | `request_id` | string | the request ID: `X-Request-ID`, or generated |
+//! | `trace_id`, `span_id` | string | from a valid `traceparent` |
+//! | `worker` | number | the worker's number, if there are workers |
 //! | `pid`, `slot` | number | the process, and its thread from 0 |
 //!
-//! What is absent or empty is left out. Text that is not UTF-8 has U+FFFD in the place of
-//! each wrong sequence, so that the line is valid JSON whatever a client sends.
+//! Absent and empty values are left out. Each invalid UTF-8 sequence becomes U+FFFD, so that
+//! the line is valid JSON whatever a client sends.
 
 use std::borrow::Cow;
 use std::fmt;

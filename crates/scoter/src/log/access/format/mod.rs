@@ -1,4 +1,4 @@
-//! How a line of the access log looks.
+//! The formats of an access log line.
 
 mod combined;
 mod escape;

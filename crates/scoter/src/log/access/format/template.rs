@@ -1,4 +1,4 @@
-//! Lines of the operator's own, as nginx's `log_format` describes them.
+//! Line formats defined by the operator, in the syntax of nginx's `log_format`.
 
 mod variable;
 mod write;

@@ -1,4 +1,4 @@
-//! What slots sleep on while the ready queue is empty.
+//! The semaphore on which slots sleep while the ready queue is empty.
 
 use std::os::fd::{AsFd, BorrowedFd};
 

@@ -1,4 +1,4 @@
-//! Writing a line as its template says.
+//! Writes a line according to its template.
 
 use std::borrow::Cow;
 use std::io::Write;
