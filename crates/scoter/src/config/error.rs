@@ -29,7 +29,7 @@ impl ConfigError {
     )]
     pub(crate) fn print(&self) {
         match self {
-            // Where nobody can be told, the exit code still says it.
+            // If this cannot be printed, the exit code still reports it.
             Self::Arguments(error) => drop(error.print()),
             Self::Problems(problems) => {
                 for problem in problems {
@@ -143,7 +143,7 @@ pub(crate) enum Problem {
         /// Option and value as they were written, and where.
         written: Written,
     },
-    /// A running server cannot be asked, because nobody knows where.
+    /// The control socket of a running server cannot be determined.
     #[error(
         "no control socket: {reason}\nhint: give --control PATH, or the --config FILE that the \
          server was started with"

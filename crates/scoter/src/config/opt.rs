@@ -58,7 +58,7 @@ pub(crate) enum Change {
 }
 
 impl Opt {
-    /// The texts it has where nobody gives any.
+    /// Its default texts.
     pub(crate) fn default_texts(&self) -> Vec<OsString> {
         match self.arity {
             Arity::One(default) => vec![default.into()],

@@ -43,7 +43,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// `None` where there is no descriptor to be had.
+    /// `None` if no descriptor is available.
     fn of(stream: BorrowedFd<'_>) -> Option<Self> {
         let place = place(stream)?;
         let fd = move_up(duplicate(stream).ok()?);

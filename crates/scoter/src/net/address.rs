@@ -17,7 +17,7 @@ pub(crate) enum Address {
     Abstract(String),
     /// A TCP address; port 0 asks the kernel for a free one.
     Tcp(SocketAddr),
-    /// A descriptor that whoever started scoter has left open, bound and listening.
+    /// An inherited descriptor that is bound and listening.
     Inherited(RawFd),
 }
 

@@ -29,7 +29,7 @@ impl AllowList {
         }))
     }
 
-    /// Whether nobody but this machine is admitted.
+    /// Whether only this machine is admitted.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.networks.is_empty()
     }

@@ -66,7 +66,7 @@ impl Drop for BindLock<'_> {
     }
 }
 
-/// `None`: somebody else has it.
+/// `None`: another process holds it.
 fn try_take(folder: BorrowedFd<'_>, name: &OsString) -> Result<Option<OwnedFd>, Errno> {
     match mkdirat(folder, name, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}

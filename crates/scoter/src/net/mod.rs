@@ -44,7 +44,7 @@ pub(crate) struct Listener {
     starved: AtomicBool,
     /// Whether newcomers are refused while the queue is still there.
     closed: AtomicBool,
-    /// Whether its file has been removed, or was not there any more.
+    /// Whether its file has been removed, or no longer existed.
     cleared: AtomicBool,
 }
 

@@ -17,7 +17,7 @@ use super::{AllowList, reason};
 /// Why a TCP address could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TcpError {
-    /// Others could connect, and nobody said who may.
+    /// Other machines could connect, and --allow names none of them.
     #[error(
         "cannot listen on {address}: it is reachable from other machines, and whoever connects \
          can set REMOTE_USER and REMOTE_ADDR\nhint: name the front ends with --allow CIDR, or \

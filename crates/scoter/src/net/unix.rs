@@ -42,7 +42,7 @@ impl Permissions {
         })
     }
 
-    /// Admits nobody but `owner`, by default the user of this process, and root.
+    /// Admits only `owner`, by default the user of this process, and root.
     pub(crate) fn private(owner: Option<Uid>) -> Self {
         Self {
             mode: 0o600,
@@ -53,7 +53,7 @@ impl Permissions {
 }
 
 impl Permissions {
-    /// The same, but owned by these where nobody was named.
+    /// The same, but owned by these if no owner was given.
     pub(crate) fn or_owned_by(self, owner: Option<Uid>, group: Option<Gid>) -> Self {
         Self {
             owner: self.owner.or(owner),
@@ -148,7 +148,7 @@ pub(crate) enum UnixError {
     },
 }
 
-/// Binds a socket to `path`, in place of one that nobody answers on, and starts listening.
+/// Binds a socket to `path`, replacing a stale one, and starts listening.
 ///
 /// The file has its mode, owner and group from the moment it exists, and nothing is changed by
 /// its path: in a folder that somebody else may write, that could lead anywhere by then.

@@ -36,7 +36,7 @@ fn end(py: Python<'_>, error: Option<&PyErr>) -> ! {
     exit_now(code)
 }
 
-/// Says what is to be said of an exception, and returns the exit code that it means.
+/// Prints an exception, and returns the exit code for it.
 fn report(py: Python<'_>, error: &PyErr) -> u8 {
     if !error.is_instance_of::<PySystemExit>(py) {
         // With sys.excepthook, which the application may have replaced.

@@ -73,7 +73,7 @@ impl Launcher {
             path: program.search_path().clone(),
             file_limit: Some(file_limit::before()),
         };
-        // From here on the launcher learns that it is let go, if anything goes wrong.
+        // From here on the launcher is dismissed if anything goes wrong.
         let mut launcher = Self::adopt(serial, ours, events)?;
         let memory = configuration.to_memory()?;
         let crash = CrashReport::create()?;

@@ -90,7 +90,7 @@ impl Pool {
         async { receiver.await.map_err(|_| Panicked) }
     }
 
-    /// Has a thread do something that nobody waits for.
+    /// Runs a job in a thread without waiting for it.
     pub(crate) fn submit(&self, work: impl FnOnce() + Send + 'static) {
         // No vector has room for so many.
         let _ = self.try_submit(usize::MAX, work);
@@ -139,7 +139,7 @@ impl Inner {
             .map(drop)
     }
 
-    /// Waits for a job. `None` to a thread that is not needed any more.
+    /// Waits for a job. `None` if the thread is no longer needed.
     fn next(&self, stay: Stay) -> Option<Job> {
         let mut state = self.lock();
         loop {

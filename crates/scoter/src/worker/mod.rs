@@ -250,7 +250,7 @@ impl Shared {
         }
     }
 
-    /// Lets nobody connect any more, and removes the files of the sockets.
+    /// Refuses new connections, and removes the files of the sockets.
     pub(crate) fn close_to_newcomers(&self) {
         for listener in &self.listeners {
             listener.close_to_newcomers();

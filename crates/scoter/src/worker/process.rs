@@ -47,7 +47,7 @@ pub(crate) struct WorkerContext {
     pub(crate) master: MasterLink,
     /// `wsgi.multiprocess`: whether other workers are wanted beside this one.
     pub(crate) multiprocess: bool,
-    /// The master's own socket, to be removed if that cannot do it any more.
+    /// The master's own socket, to be removed if the master no longer can.
     pub(crate) control: Option<SocketFile>,
     /// The application, where it was loaded before the fork.
     pub(crate) preloaded: Option<Loaded>,

@@ -20,12 +20,12 @@ pub(crate) struct Stop {
     event: Own,
 }
 
-/// What becomes of the connections that nobody has accepted yet.
+/// What happens to connections that have not been accepted yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// Other workers take them.
     Retire,
-    /// There is nobody else: they are taken before the end.
+    /// There is no other worker: they are accepted before the end.
     Drain,
 }
 
@@ -38,7 +38,7 @@ impl Stop {
         })
     }
 
-    /// Begins the stop; more than once is no more than once.
+    /// Begins the stop. Idempotent.
     pub(crate) fn begin(&self, ending: Ending) {
         let _ = self.begun.set((ending, Instant::now()));
         self.token.cancel();

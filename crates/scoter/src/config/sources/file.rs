@@ -21,7 +21,7 @@ use crate::config::sources::process_env::ProcessEnv;
 use crate::config::suggestion::suggest;
 use crate::config::table::TABLE;
 
-/// The file that is read where nobody names one.
+/// The file that is read by default.
 const USUAL: &str = "scoter.toml";
 
 /// Reads the file that `--config` or `SCOTER_CONFIG` names, or, if there is one,

@@ -64,7 +64,7 @@ impl AccessLog {
         })))
     }
 
-    /// Whether nobody is interested in any line.
+    /// Whether no lines are written at all.
     pub(crate) fn is_off(&self) -> bool {
         self.0.is_none()
     }

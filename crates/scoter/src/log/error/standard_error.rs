@@ -53,7 +53,7 @@ impl LossyWriter {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 None
             }
-            // It is gone for good, and with it whoever could be told.
+            // Standard error is lost, so the loss cannot be reported.
             Err(_) => None,
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn init(level: LogLevel, format: LogFormat) {
         .fmt_fields(Fields(DefaultFields::new()))
         .with_ansi(io::stderr().is_terminal())
         .with_writer(|| StandardError)
-        // Where standard error is gone there is nobody to tell, and the attempt would panic.
+        // Without standard error there is nowhere to report this, and the attempt would panic.
         .log_internal_errors(false);
     let started = tracing_subscriber::registry()
         .with(filter)

@@ -221,10 +221,10 @@ fn hides(py: Python<'_>, name: &str, error: &PyErr) -> bool {
 /// How many exceptions behind an exception are looked at.
 const MOST_CAUSES: usize = 10;
 
-/// For modules whose own name somebody else has, or may want.
+/// For modules whose own name is or may be taken.
 const PREFIX: &str = "scoter_app_";
 
-/// Extensions of files that are no code of Python, whoever names them.
+/// Extensions of files that are not Python code.
 const NO_CODE: [&str; 8] = ["ini", "xml", "yaml", "yml", "json", "toml", "cfg", "conf"];
 
 #[cfg(test)]

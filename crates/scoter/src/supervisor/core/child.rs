@@ -27,7 +27,7 @@ impl Child {
         }
     }
 
-    /// Its end, and how long ago that was: nobody tells of it twice.
+    /// Its end, and how long ago that was: it is reported only once.
     pub(super) fn exit_state(&self, now: Instant) -> Option<(Duration, Exit)> {
         let (at, exit) = self.exit.as_ref()?;
         Some((now.saturating_duration_since(*at), exit.clone()))

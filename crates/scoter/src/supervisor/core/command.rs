@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Exit(u8),
 }
 
-/// What a reload and an upgrade have in common: somebody has to read something first.
+/// What a reload and an upgrade have in common: something must be read first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Reload,

@@ -19,7 +19,7 @@ pub(crate) enum Event {
     Worker(u64, FromWorker),
     /// The other end of a launcher's or a worker's channel is closed.
     ChannelClosed(u64),
-    /// A process has ended, whoever noticed it first.
+    /// A process has ended, whatever reported it first.
     Exited(i32, Exit),
     /// A launcher has been started, and is this process.
     LauncherStarted(u64, i32),
@@ -48,7 +48,7 @@ pub(crate) enum Event {
     NotExecuted(String),
     /// A second has passed, and this was measured.
     Tick(Measurements),
-    /// A tenth of a second has passed: whether a connection waits that nobody has accepted.
+    /// A tenth of a second has passed: whether a connection waits to be accepted.
     Load { is_waiting: bool },
 }
 
@@ -134,7 +134,7 @@ impl Activity {
 }
 
 impl Exit {
-    /// The end of a process that nobody saw.
+    /// The end of a process that was not observed.
     pub(crate) fn unseen() -> Self {
         Self {
             status: None,
@@ -143,7 +143,7 @@ impl Exit {
         }
     }
 
-    /// Whether a signal has ended it, or nobody knows what.
+    /// Whether a signal has ended it, or the cause is unknown.
     pub(crate) fn is_killed(&self) -> bool {
         self.status.is_none_or(|status| status & 0x7f != 0)
     }

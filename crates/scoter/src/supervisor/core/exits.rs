@@ -179,7 +179,7 @@ impl Supervisor {
         self.on_failed_start(number, &Failed::new(3, message), now);
     }
 
-    /// Ends the launcher of a generation, which is of no use.
+    /// Ends the launcher of a generation, which is not usable.
     pub(super) fn dismiss_launcher(&mut self, generation: u32, now: Instant) {
         let Some(generation) = self.generation_mut(generation) else {
             return;

@@ -80,7 +80,7 @@ pub(crate) struct Stopping {
 /// How far a stop has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// `--drain-delay`: everything serves on, but whoever asks is told to go elsewhere.
+    /// `--drain-delay`: the server continues to serve, but reports that it is not ready.
     Draining { until: Instant },
     /// Requests are finished.
     Finishing,
@@ -134,7 +134,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether nothing new is begun any more.
+    /// Whether nothing new is started.
     pub(super) fn is_ending(&self) -> bool {
         match self {
             Self::Stopping(stopping) => !matches!(stopping.stage, Stage::Draining { .. }),

@@ -26,7 +26,7 @@ impl Supervisor {
             let worker = &self.workers[index];
             let is_watched = match worker.phase {
                 Phase::Ready => true,
-                // There is a deadline, but without a channel nobody would hear that it is ready.
+                // There is a deadline, but without a channel it could not report that it is ready.
                 Phase::Starting => !worker.child.has_channel(),
                 Phase::Retiring | Phase::Stuck => false,
             };

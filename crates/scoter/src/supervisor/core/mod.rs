@@ -63,7 +63,7 @@ pub(crate) struct Supervisor {
     lifecycle: Lifecycle,
     generations: Vec<Generation>,
     workers: Vec<Worker>,
-    /// Launchers that have been let go.
+    /// Launchers that have been dismissed.
     departing: Vec<Departing>,
     /// The number of the generation that serves.
     current: u32,
@@ -71,7 +71,7 @@ pub(crate) struct Supervisor {
     /// The worker that is being replaced, by its serial.
     recycling: Option<u64>,
     places: Places,
-    /// Whether the configuration is being read, though nobody may wait for it any more.
+    /// Whether the configuration is being read, even if its requester has given up.
     is_reader_busy: bool,
     /// Why the start failed.
     failure: Option<Failed>,
@@ -86,7 +86,7 @@ pub(crate) struct Supervisor {
     replaced: u64,
     next_generation: u32,
     next_serial: u64,
-    /// For how long workers may stand still before the watchdog is told nothing any more.
+    /// How long workers may make no progress before the watchdog is no longer notified.
     watchdog: Option<Duration>,
     /// A random number from 0 to 1.
     random: fn() -> f64,
@@ -296,7 +296,7 @@ impl Supervisor {
             .find(|worker| worker.serial == serial)
     }
 
-    /// The workers and launchers that are not let go.
+    /// The workers and launchers that have not been dismissed.
     fn children(&self) -> impl Iterator<Item = &Child> {
         let launchers = self.generations.iter();
         let launchers = launchers.filter_map(|generation| generation.launcher.as_ref());

@@ -211,7 +211,7 @@ impl Supervisor {
         self.end_request(request, self.next_generation, problem, now);
     }
 
-    /// Nothing has changed, and whoever asked or watches is to know.
+    /// Nothing has changed; tells the requester and the log.
     pub(super) fn end_request(
         &mut self,
         request: Request,

@@ -10,7 +10,7 @@ use crate::config::Workers;
 pub(crate) struct Scale {
     pub(super) wanted: u32,
     pub(super) range: Option<(u32, u32)>,
-    /// How often in a row somebody was found waiting while everybody was busy.
+    /// How often in a row a request was waiting while every slot was busy.
     pub(super) pressure: u32,
     /// Since when one worker less would have done.
     pub(super) slack: Option<Instant>,

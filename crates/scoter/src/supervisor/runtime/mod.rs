@@ -85,7 +85,7 @@ pub(super) struct Runtime {
     exit_code: Option<u8>,
 }
 
-/// Where the answer to an order goes. Nobody may be there any more to take it.
+/// Where the answer to an order goes. The client may have disconnected.
 #[derive(Debug)]
 enum Reply {
     Reload(oneshot::Sender<Result<Reloaded, ReloadError>>),
@@ -512,7 +512,7 @@ impl Runtime {
         self.handle(Event::Tick(measurements));
     }
 
-    /// Whether a connection is in a listener's queue that nobody has taken.
+    /// Whether a connection waits in a listener's queue.
     fn is_anybody_waiting(&self) -> bool {
         let mut fds: Vec<_> = self
             .listeners

@@ -87,7 +87,7 @@ pub(crate) fn is_child() -> bool {
 
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
-/// Locked by whoever forks.
+/// Locked by the forking thread.
 static FORKS: RwLock<()> = RwLock::new(());
 
 thread_local! {

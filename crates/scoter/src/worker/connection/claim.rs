@@ -30,14 +30,14 @@ impl Claim {
         self.number
     }
 
-    /// Whether nobody has claimed the number since.
+    /// Whether no other connection has claimed the number since.
     pub(crate) fn counts(&self) -> bool {
         ticket_of(self.number).is_none_or(|current| current.load(Acquire) == self.ticket)
     }
 
     /// Gives the claim up. Returns whether it counted: only then is the number to be closed.
     pub(crate) fn give_up(&self) -> bool {
-        // Before the number is closed: from then on it is somebody else's.
+        // Before the number is closed: after that it may belong to something else.
         let released = self.ticket.wrapping_add(1);
         ticket_of(self.number).is_none_or(|current| {
             current

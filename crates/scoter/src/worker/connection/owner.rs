@@ -37,7 +37,7 @@ impl ResponseOwner {
         }
     }
 
-    /// Revokes the slot's right: it sends nothing any more.
+    /// Revokes the slot's right to send.
     pub(crate) fn revoke(&self) -> Revoked {
         match self
             .0

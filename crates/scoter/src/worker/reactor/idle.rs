@@ -36,7 +36,7 @@ struct Waiting {
     next: u64,
 }
 
-/// A place that somebody else can take.
+/// A place that another connection can take.
 #[derive(Debug)]
 pub(crate) struct Place {
     number: u64,

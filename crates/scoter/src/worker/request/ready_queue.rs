@@ -101,14 +101,14 @@ impl<R, S: Semaphore> ReadyQueue<R, S> {
         }
     }
 
-    /// Says that nothing will be pushed any more. The slots see it one after the other.
+    /// Announces that nothing more will be pushed. The slots see it one after the other.
     pub(crate) fn close(&self) {
         let mut queue = self.lock();
         queue.closed = true;
         self.wakeups.add();
     }
 
-    /// Whether nothing will be pushed any more.
+    /// Whether nothing more will be pushed.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }

@@ -52,7 +52,7 @@ pub(crate) enum Finder {
 }
 
 impl Incident {
-    /// `None` where nobody would read of it.
+    /// `None` if it would not be logged.
     pub(crate) fn lost(
         entry: Option<&Entry>,
         kind: LossKind,

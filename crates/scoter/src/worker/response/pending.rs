@@ -362,7 +362,7 @@ impl PendingResponse {
     }
 }
 
-/// For how long input that nobody reads is discarded.
+/// How long unread input is discarded.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// The same where more than half of those wait that may. Also how often that is looked at.

@@ -95,7 +95,7 @@ pub(crate) enum Refusal {
 /// What the peer of a refused request receives before the close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Nothing: nobody listens, or nobody asked.
+    /// Nothing: the peer has closed, or has sent no request.
     Silence,
     /// A response with this status, and a text that says what was wrong.
     Status(u16),

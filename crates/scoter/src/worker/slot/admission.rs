@@ -21,7 +21,7 @@ pub(crate) struct Admission {
 pub(crate) enum Decision {
     /// It is run, having waited for so long.
     Run(Duration),
-    /// Nobody waits for it any more.
+    /// No client waits for it any more.
     PeerGone,
     /// It waited for longer than `--queue-timeout`.
     Late(Duration),

@@ -67,7 +67,7 @@ enum Next {
     Serve(Box<Request>),
     /// A signal arrived: Python may have a handler to run in the main thread.
     CheckSignals,
-    /// Memory of Python's that nobody needs any more is to be freed.
+    /// Python memory that is no longer needed must be freed.
     FreeMemory,
     /// There will be no more requests.
     End,

@@ -97,7 +97,7 @@ pub(crate) fn next_release_ends_what_the_last_one_has_begun() {
     world.run(3 * SECOND);
     world.settle().expect("two workers of the new code");
 
-    // A launcher that was let go, and does not end.
+    // A launcher that was dismissed, and does not end.
     let mut world = World::serving(plan(1));
     let reload = world.order(Order::Reload);
     world.finish_reading();

@@ -36,7 +36,7 @@ pub(super) struct Transitions {
 impl Transitions {
     pub(super) fn note(&mut self, supervisor: &Supervisor) {
         let server = server(&supervisor.lifecycle);
-        // A stop that meets nobody is over at once.
+        // A stop without processes is complete at once.
         let is_direct = |before| matches!(before, "starting" | "leaving" | "killed" | "over");
         let is_stop = self.server.get(&0).is_some_and(|it| !is_direct(*it));
         if server == "over" && is_stop {
