@@ -11,13 +11,13 @@ from .cases import GROUPS, Group
 from .results import Results
 
 METHOD = """\
-Figures are medians of {rounds} rounds, with the least and the greatest in parentheses. In each round every
-contender is measured once, started afresh, and each round begins with another one; a ratio is the median of
-the ratios of the rounds. Hello, nginx and threads are measured with all contenders of a round up together, in
-short slices in turns: the sample of a round is made of the sums of its slices, and of all their latencies.
-Everything else is measured alone. Servers run with their own defaults but for the number of processes and
-threads, a backlog of 1024, and the log. {pinning} Every reply is compared with what it must be, byte by byte
-(pages: status and size): a wrong one voids a measurement. `benchmarks/README.md` says how to run it."""
+Figures are medians of {rounds} rounds, with the minimum and the maximum in parentheses. In each round every
+server is measured once, freshly started, and each round begins with a different one; a ratio is the median of
+the ratios of the rounds. For hello, nginx and threads all servers of a round run at the same time and are
+measured in short alternating slices: the sample of a round is the sum of its slices, with all their latencies.
+Everything else is measured alone. Servers run with their own defaults except for the number of processes and
+threads, a backlog of 1024, and the log. {pinning} Every response is compared byte by byte with the expected one
+(pages: status and size): a wrong one invalidates a measurement. `benchmarks/README.md` says how to run it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The server, and the objects that an application meets in its environ (PEP 3333)."""
+"""The server, and the objects in the environ of an application (PEP 3333)."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -34,9 +34,9 @@ def worker_id() -> int | None:
 class RequestTimeout(BaseException):
     """Raised in a request that has run for longer than ``--request-timeout``.
 
-    The client has been answered already, and nothing more is sent to it. The exception comes
-    at any line, like ``KeyboardInterrupt``, and like that it is no ``Exception``: clean up and
-    let it pass.
+    The client has already been answered, and nothing more is sent to it. Like
+    ``KeyboardInterrupt``, the exception can be raised at any line and is not an ``Exception``:
+    clean up and let it pass.
     """
 
 class _Readable(Protocol):

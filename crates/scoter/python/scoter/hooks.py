@@ -1,4 +1,4 @@
-"""What an application can have done at the turns of a worker's life.
+"""Hooks in the lifecycle of a worker.
 
 Each decorator takes a function without arguments and returns it unchanged::
 

@@ -11,9 +11,9 @@ create_exception!(
     RequestTimeout,
     PyBaseException,
     "Raised in a request that has run for longer than --request-timeout.\n\n\
-     The client has been answered already, and nothing more is sent to it. The exception \
-     comes at any line, like KeyboardInterrupt, and like that it is no Exception: clean up \
-     and let it pass."
+     The client has already been answered, and nothing more is sent to it. Like \
+     KeyboardInterrupt, the exception can be raised at any line and is not an Exception: \
+     clean up and let it pass."
 );
 
 /// A thread as Python numbers it, `threading.get_ident()`.
