@@ -5,7 +5,7 @@ use std::io;
 use pyo3::prelude::*;
 use thiserror::Error;
 
-use crate::ipc::channel::Failed;
+use crate::ipc::messages::Failed;
 use crate::log::OpenError;
 use crate::net::BindError;
 use crate::python::application::ApplicationError;

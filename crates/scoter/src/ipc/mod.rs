@@ -2,4 +2,5 @@
 
 pub(crate) mod channel;
 pub(crate) mod crash_report;
+pub(crate) mod messages;
 pub(crate) mod scoreboard;

@@ -13,7 +13,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::{Errno, write};
 
 use super::Estate;
-use crate::ipc::channel::{Line, Received, ToLauncher};
+use crate::ipc::channel::{Channel, Received};
+use crate::ipc::messages::ToLauncher;
 use crate::python::child_processes::terminate_children;
 use crate::sys::descriptors::move_up;
 use crate::sys::fork::Own;
@@ -33,7 +34,7 @@ impl Lookout {
     /// # Errors
     ///
     /// Those of the system, when it has no descriptors or threads to give.
-    pub(super) fn post(line: &Line, estate: Estate) -> io::Result<Self> {
+    pub(super) fn post(line: &Channel, estate: Estate) -> io::Result<Self> {
         let line = line.try_clone()?;
         let relief: Own = move_up(eventfd(0, EventfdFlags::CLOEXEC)?);
         let relieved = relief.try_clone()?;
@@ -61,7 +62,7 @@ impl Lookout {
 }
 
 /// Waits for whatever comes first: the end of the line, or the relief.
-fn has_ended(line: &Line, relief: &Own) -> bool {
+fn has_ended(line: &Channel, relief: &Own) -> bool {
     loop {
         // The end is reported without being asked for (poll(2)), messages are not.
         let mut fds = [
@@ -81,7 +82,7 @@ fn has_ended(line: &Line, relief: &Own) -> bool {
 
 /// Whether a line that has ended did so without [`ToLauncher::End`]: the sockets are still the
 /// master's if it has said that.
-fn is_without_end(line: &Line) -> bool {
+fn is_without_end(line: &Channel) -> bool {
     loop {
         match line.receive() {
             Ok(Received::Message(ToLauncher::End, _)) => return false,
@@ -98,7 +99,7 @@ fn is_without_end(line: &Line) -> bool {
 mod tests {
     use super::*;
 
-    fn fork(line: &Line) {
+    fn fork(line: &Channel) {
         let order = ToLauncher::Fork {
             worker: 1,
             serial: 1,
@@ -107,13 +108,13 @@ mod tests {
         line.send(&order, &[]).unwrap();
     }
 
-    fn end(line: &Line) {
+    fn end(line: &Channel) {
         line.send(&ToLauncher::End, &[]).unwrap();
     }
 
     #[test]
     fn line_that_ends_says_whether_the_master_is_gone() {
-        type Say = fn(&Line);
+        type Say = fn(&Channel);
         let cases: [(&str, Say, bool); 4] = [
             ("without a word", |_| {}, true),
             ("after an order", fork, true),
@@ -128,7 +129,7 @@ mod tests {
             ),
         ];
         for (name, say, is_gone) in cases {
-            let (master, launcher) = Line::pair().unwrap();
+            let (master, launcher) = Channel::pair().unwrap();
             // What the launcher has said, and the master has not read, is no word of the master's.
             launcher.send(&ToLauncher::Configure, &[]).unwrap();
             say(&master);

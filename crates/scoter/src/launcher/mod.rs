@@ -28,9 +28,8 @@ use lookout::Lookout;
 
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
-use crate::ipc::channel::{
-    Configuration, Failed, FromLauncher, FromWorker, Line, Received, ToLauncher,
-};
+use crate::ipc::channel::{Channel, Received};
+use crate::ipc::messages::{Configuration, Failed, FromLauncher, FromWorker, ToLauncher};
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log::{self, ProcessRole};
 use crate::net::{AllowList, BindError, Description, Listener, SocketFile};
@@ -45,9 +44,10 @@ use crate::python::signal_handlers;
 use crate::python::start_watch::{StartWatch, too_late};
 use crate::python::traceback::traceback;
 use crate::sys::descriptors::{fill_standard_streams, move_up, watch_for_ever};
+use crate::sys::disposition::{Disposition, survive};
 use crate::sys::file_limit;
 use crate::sys::fork::{self, Own};
-use crate::sys::process::{Disposition, exit_now, survive};
+use crate::sys::process::exit_now;
 use crate::sys::signals::ACTED_ON;
 use crate::worker::{
     Dispositions, MASTER_GONE, MasterLink, WorkerContext, is_first_to_miss_master, serve,
@@ -72,15 +72,15 @@ pub(crate) fn run(py: Python<'_>) -> u8 {
 }
 
 /// Moves the line away from where the application would look for its standard input.
-fn take_line() -> io::Result<Line> {
+fn take_line() -> io::Result<Channel> {
     let line: Own = move_up(fcntl_dupfd_cloexec(stdin(), 3)?);
     let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     dup2_stdin(&null)?;
-    Ok(Line::from(line))
+    Ok(Channel::from(line))
 }
 
 /// Learns what to launch, and loads it if it is to be shared. `None`: the master has gone.
-fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
+fn prepare(py: Python<'_>, line: &Channel) -> Result<Option<Prepared>, Failure> {
     let _ = set_name(c"scoter-launcher");
     watch_forks(py).map_err(Failure::python(py))?;
     fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
@@ -139,7 +139,7 @@ fn prepare(py: Python<'_>, line: &Line) -> Result<Option<Prepared>, Failure> {
     Ok(Some(prepared))
 }
 
-fn await_configuration(line: &Line) -> io::Result<Option<(Configuration, Vec<Own>)>> {
+fn await_configuration(line: &Channel) -> io::Result<Option<(Configuration, Vec<Own>)>> {
     loop {
         wait(Some(line), SigSet::empty())?;
         match line.receive() {
@@ -188,7 +188,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn with(self, line: Line) -> Launcher {
+    fn with(self, line: Channel) -> Launcher {
         Launcher {
             line,
             given: self,
@@ -222,7 +222,7 @@ impl Prepared {
         Ok(WorkerContext {
             listeners: listeners.map_err(BindError::from)?,
             board: Scoreboard::attach(board)?,
-            master: MasterLink::Channel(Line::from(line)),
+            master: MasterLink::Channel(Channel::from(line)),
             multiprocess,
             control: self.control,
             preloaded: self.preloaded,
@@ -253,7 +253,7 @@ impl Estate {
 }
 
 struct Launcher {
-    line: Line,
+    line: Channel,
     given: Prepared,
     workers: HashSet<Pid>,
 }
@@ -427,7 +427,7 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiproc
         warn!(%traceback, "no stack will be logged if this worker crashes");
     }
     let line: Own = move_up(newborn.line);
-    let report = line.try_clone().map(Line::from);
+    let report = line.try_clone().map(Channel::from);
     if let Ok(report) = &report {
         watch_for_ever("channel to the master, for a failed start", report);
     }
@@ -447,7 +447,7 @@ fn become_worker(py: Python<'_>, launcher: Launcher, newborn: Newborn, multiproc
 }
 
 /// Waits for a message, for a worker's end, or for a moment.
-fn wait(line: Option<&Line>, mask: SigSet) -> io::Result<()> {
+fn wait(line: Option<&Channel>, mask: SigSet) -> io::Result<()> {
     let mut fds: Vec<_> = line
         .iter()
         .map(|line| PollFd::new(line.as_fd(), PollFlags::POLLIN))

@@ -11,6 +11,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getsockname, sockop
 
 use super::{Address, Family, TcpError, reason};
 use crate::sys::fork::Mark;
+use crate::sys::raw_fd::with_borrowed;
 
 /// Why a socket that was passed cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -43,15 +44,13 @@ pub(crate) enum InheritedError {
 
 /// Takes descriptor `number`. The process keeps the original too, but its children do not.
 pub(super) fn take(number: RawFd) -> Result<(OwnedFd, Address, Family), InheritedError> {
-    let not_open = |_| InheritedError::NotOpen { number };
-    #[expect(unsafe_code, reason = "the descriptor comes from outside")]
-    // SAFETY: it is borrowed for two calls that fail with EBADF where nothing is open, and
-    // nothing else runs yet that could close it.
-    let original = unsafe { BorrowedFd::borrow_raw(number) };
-    fcntl_getfd(original).map_err(not_open)?;
-    fcntl_setfd(original, FdFlags::CLOEXEC).map_err(not_open)?;
-    Mark::for_good(original);
-    let fd = fcntl_dupfd_cloexec(original, 3).map_err(not_open)?;
+    let copy = with_borrowed(number, |original| {
+        fcntl_getfd(original)?;
+        fcntl_setfd(original, FdFlags::CLOEXEC)?;
+        Mark::for_good(original);
+        fcntl_dupfd_cloexec(original, 3)
+    });
+    let fd = copy.map_err(|_| InheritedError::NotOpen { number })?;
     if !is_listening(fd.as_fd()) {
         return Err(InheritedError::NotListening { number });
     }
@@ -64,15 +63,14 @@ pub(super) fn take(number: RawFd) -> Result<(OwnedFd, Address, Family), Inherite
 
 /// Finds out whether descriptor `number` could be taken, and leaves it as it is.
 pub(super) fn check(number: RawFd) -> Result<(), InheritedError> {
-    #[expect(unsafe_code, reason = "the descriptor comes from outside")]
-    // SAFETY: it is borrowed for calls that fail with EBADF where nothing is open, and nothing
-    // else runs yet that could close it.
-    let original = unsafe { BorrowedFd::borrow_raw(number) };
-    fcntl_getfd(original).map_err(|_| InheritedError::NotOpen { number })?;
-    if !is_listening(original) {
-        return Err(InheritedError::NotListening { number });
+    let is_listening = with_borrowed(number, |original| {
+        fcntl_getfd(original).map(|_| is_listening(original))
+    });
+    match is_listening {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(InheritedError::NotListening { number }),
+        Err(_) => Err(InheritedError::NotOpen { number }),
     }
-    Ok(())
 }
 
 /// Finds out where a socket listens.

@@ -7,8 +7,9 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 
 use crate::python::exit_handlers::run_exit_handlers;
+use crate::sys::disposition::{raise_here, reset};
 use crate::sys::fork;
-use crate::sys::process::{exit_now, raise_here, reset};
+use crate::sys::process::exit_now;
 
 /// To be asked whenever code of the application has returned, before anything else is done:
 /// in a child it does not return. `error` is what the code has raised.

@@ -17,8 +17,8 @@ use tracing::error;
 
 use crate::python::signal_wakeups::signals_of;
 use crate::python::traceback::traceback;
+use crate::sys::disposition::Disposition;
 use crate::sys::fork;
-use crate::sys::process::Disposition;
 use crate::sys::signals::{ACTED_ON, Signal, name_of};
 
 /// Leaves the signals to scoter alone: what has been installed before, by `sitecustomize` for

@@ -15,8 +15,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::python::exception::PythonThread;
 use crate::sys::descriptors::{move_up, watch_for_ever};
+use crate::sys::disposition::{highest_signal, raise_here};
 use crate::sys::fork::{self, Mark};
-use crate::sys::process::{highest_signal, raise_here};
 
 /// The stacks of all threads with their source lines, each with the most recent call last;
 /// `marked` comes first, and is said to be `whose`.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use tracing::{debug, warn};
 
-use crate::ipc::channel::Failed;
+use crate::ipc::messages::Failed;
 use crate::python::exception::PythonThread;
 use crate::python::stacks::{LastResort, Place, answer_of, of_all_threads};
 use crate::python::traceback::traceback;

@@ -12,8 +12,9 @@ use tracing::debug;
 use super::configuration::Loaded;
 use super::core::{Event, NewWorker};
 use super::link::{Events, Link};
-use crate::ipc::channel::{Configuration, Line, ToLauncher};
+use crate::ipc::channel::Channel;
 use crate::ipc::crash_report::CrashReport;
+use crate::ipc::messages::{Configuration, ToLauncher};
 use crate::net::{Listener, SocketFile};
 use crate::program::Program;
 use crate::sys::file_limit;
@@ -46,7 +47,7 @@ impl Launcher {
         sockets: &Sockets<'_>,
         events: Events,
     ) -> io::Result<(Self, i32)> {
-        let (ours, theirs) = Line::pair()?;
+        let (ours, theirs) = Channel::pair()?;
         let mut command: Command = program.launcher();
         // The channel goes as standard input: no other descriptor survives the exec.
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
@@ -90,7 +91,7 @@ impl Launcher {
     /// # Errors
     ///
     /// Those of [`Link::new`].
-    pub(super) fn adopt(serial: u64, line: Line, events: Events) -> io::Result<Self> {
+    pub(super) fn adopt(serial: u64, line: Channel, events: Events) -> io::Result<Self> {
         Ok(Self {
             link: Link::new(serial, line, events, Event::Launcher)?,
             crash: None,

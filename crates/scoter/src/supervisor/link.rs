@@ -7,14 +7,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
 use super::core::Event;
-use crate::ipc::channel::{Line, Received};
+use crate::ipc::channel::{AsyncChannel, Channel, Received};
 
 /// What is received, until the runtime handles it.
 pub(super) type Events = mpsc::Sender<Event>;
@@ -22,7 +20,7 @@ pub(super) type Events = mpsc::Sender<Event>;
 /// The master's end of a channel. It is read until it is dropped.
 #[derive(Debug)]
 pub(super) struct Link {
-    line: Arc<AsyncFd<Line>>,
+    channel: Arc<AsyncChannel>,
     reader: JoinHandle<()>,
 }
 
@@ -34,23 +32,23 @@ impl Link {
     /// Those of the system, when it has no descriptors to give.
     pub(super) fn new<M: DeserializeOwned + Debug + Send + 'static>(
         serial: u64,
-        line: Line,
+        channel: Channel,
         events: Events,
         event: fn(u64, M) -> Event,
     ) -> io::Result<Self> {
-        let line = Arc::new(line.watch()?);
-        let reader = tokio::spawn(read(serial, Arc::clone(&line), events, event));
-        Ok(Self { line, reader })
+        let channel = Arc::new(channel.watch()?);
+        let reader = tokio::spawn(read(serial, Arc::clone(&channel), events, event));
+        Ok(Self { channel, reader })
     }
 
     pub(super) fn send(&self, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.line.get_ref().send(message, fds)
+        self.channel.send(message, fds)
     }
 }
 
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.line.get_ref().as_fd()
+        self.channel.as_fd()
     }
 }
 
@@ -62,13 +60,12 @@ impl Drop for Link {
 
 async fn read<M: DeserializeOwned + Debug>(
     serial: u64,
-    line: Arc<AsyncFd<Line>>,
+    channel: Arc<AsyncChannel>,
     events: Events,
     event: fn(u64, M) -> Event,
 ) {
     loop {
-        let received = line.async_io(Interest::READABLE, Line::receive::<M>).await;
-        let event = match received {
+        let event = match channel.receive::<M>().await {
             Ok(Received::Message(message, _)) => event(serial, message),
             Ok(Received::End) => Event::ChannelClosed(serial),
             Err(error) if error.kind() != io::ErrorKind::InvalidData => {

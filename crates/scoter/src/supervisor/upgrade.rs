@@ -22,7 +22,7 @@ use crate::program::SearchPath;
 use crate::program::{Program, RESUME};
 use crate::start::{Opened, StartError};
 use crate::sys::file_limit;
-use crate::sys::process::own;
+use crate::sys::raw_fd::own;
 
 /// What one release leaves to the next. Fields may come, with a default, but not go.
 #[derive(Debug, Serialize, Deserialize)]

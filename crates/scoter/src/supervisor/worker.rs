@@ -11,8 +11,9 @@ use super::core::{Activity, Event, NewWorker};
 use super::launcher::Launcher;
 use super::link::{Events, Link};
 use crate::control::Totals;
-use crate::ipc::channel::{Line, ToWorker};
+use crate::ipc::channel::Channel;
 use crate::ipc::crash_report::CrashReport;
+use crate::ipc::messages::ToWorker;
 use crate::ipc::scoreboard::{Cell, Phase, Scoreboard, Snapshot};
 
 /// The master's ends of what it shares with a worker.
@@ -45,7 +46,7 @@ impl Worker {
     ///
     /// Those of the system, when it has no descriptors or no memory to give.
     pub(super) fn fork(launcher: &Launcher, new: NewWorker, events: Events) -> io::Result<Self> {
-        let (ours, theirs) = Line::pair()?;
+        let (ours, theirs) = Channel::pair()?;
         let board = Scoreboard::create(new.slots)?;
         let crash = CrashReport::create()?;
         // First of all: once a worker is ordered, what goes wrong has to end it with a word.
@@ -63,7 +64,7 @@ impl Worker {
     pub(super) fn adopt(
         serial: u64,
         id: u32,
-        line: Line,
+        line: Channel,
         board: Scoreboard,
         events: Events,
     ) -> io::Result<Self> {

@@ -1,6 +1,8 @@
 //! Parts of the operating system that the standard library does not offer.
 
+pub(crate) mod async_fd;
 pub(crate) mod descriptors;
+pub(crate) mod disposition;
 pub(crate) mod fatal;
 pub(crate) mod file_limit;
 pub(crate) mod fork;
@@ -8,4 +10,6 @@ pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod process_stat;
 pub(crate) mod random;
+pub(crate) mod raw_fd;
+pub(crate) mod scheduling;
 pub(crate) mod signals;

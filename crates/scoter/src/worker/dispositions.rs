@@ -7,8 +7,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use crate::log::say;
+use crate::sys::disposition::Disposition;
 use crate::sys::fork;
-use crate::sys::process::Disposition;
 
 /// The dispositions that C code of an application may replace, and that
 /// scoter cannot do without: the server could not be stopped, or would end with it. For the

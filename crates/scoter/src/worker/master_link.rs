@@ -2,7 +2,8 @@
 
 use tracing::debug;
 
-use crate::ipc::channel::{FromWorker, Line};
+use crate::ipc::channel::Channel;
+use crate::ipc::messages::FromWorker;
 use crate::net::Listener;
 use crate::sys::descriptors::move_up;
 use crate::sys::fatal;
@@ -11,7 +12,7 @@ use crate::sys::fatal;
 #[derive(Debug)]
 pub(crate) enum MasterLink {
     /// It replaces the worker when that asks for it.
-    Channel(Line),
+    Channel(Channel),
     /// `--no-master`: whoever started the process sees its exit code.
     None,
 }

@@ -28,7 +28,7 @@ pub(crate) use process::{WorkerContext, serve};
 pub(crate) use stop::Ending;
 
 use crate::config::Options;
-use crate::ipc::channel::FromWorker;
+use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::{Cell, Phase, Scoreboard};
 use crate::log::AccessLog;
 use crate::net::Listener;

@@ -5,12 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use crate::ipc::channel::{FromWorker, Line, Received, ToWorker};
+use crate::ipc::channel::{AsyncChannel, Received};
+use crate::ipc::messages::{FromWorker, ToWorker};
 use crate::ipc::scoreboard::Snapshot;
 use crate::log::say;
 use crate::net::{Listener, SocketFile};
@@ -28,7 +27,7 @@ use crate::worker::master_link;
 #[derive(Debug)]
 pub(crate) enum Orders {
     Master {
-        line: MasterLine,
+        channel: MasterChannel,
         /// The master's own socket.
         control: Option<SocketFile>,
         quiet: Quiet,
@@ -36,11 +35,11 @@ pub(crate) enum Orders {
     Signals(Signals),
 }
 
-/// The line to the master. It stays open when the master is gone: scoter closes no descriptor
+/// The channel to the master. It stays open when the master is gone: scoter closes no descriptor
 /// that the process cannot do without.
 #[derive(Debug)]
-pub(crate) struct MasterLine {
-    line: AsyncFd<Line>,
+pub(crate) struct MasterChannel {
+    channel: AsyncChannel,
     has_ended: bool,
 }
 
@@ -61,9 +60,9 @@ impl Orders {
     /// Those of the system, when it has no descriptors to give.
     pub(crate) fn of(master: &MasterLink, control: Option<SocketFile>) -> io::Result<Self> {
         Ok(match master {
-            MasterLink::Channel(line) => Self::Master {
-                line: MasterLine {
-                    line: line.try_clone()?.watch()?,
+            MasterLink::Channel(channel) => Self::Master {
+                channel: MasterChannel {
+                    channel: channel.try_clone()?.watch()?,
                     has_ended: false,
                 },
                 control,
@@ -130,12 +129,12 @@ impl Orders {
     async fn next(&mut self, shared: &Shared) -> Order {
         match self {
             Self::Master {
-                line,
+                channel,
                 control,
                 quiet,
             } => loop {
                 tokio::select! {
-                    message = line.next_message() => match message {
+                    message = channel.next_message() => match message {
                         None => {
                             let first = is_first_to_miss_master(&shared.listeners);
                             if let Some(control) = control {
@@ -176,7 +175,7 @@ impl Orders {
     }
 }
 
-impl MasterLine {
+impl MasterChannel {
     /// Waits for a message. `None`, once, says that the master is gone: nobody else is there to
     /// stop the worker, to end it, or to remove the sockets.
     async fn next_message(&mut self) -> Option<ToWorker> {
@@ -184,8 +183,7 @@ impl MasterLine {
             return std::future::pending().await;
         }
         loop {
-            let received = self.line.async_io(Interest::READABLE, Line::receive);
-            match received.await {
+            match self.channel.receive().await {
                 Ok(Received::Message(message, _)) => return Some(message),
                 Ok(Received::End) => {
                     self.has_ended = true;

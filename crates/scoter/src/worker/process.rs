@@ -16,7 +16,7 @@ use wsgi_environ::{ForwardedProto, ServerInfo};
 use super::dispositions::Dispositions;
 use crate::config::Options;
 use crate::failure::Failure;
-use crate::ipc::channel::FromWorker;
+use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log::{self, AccessLog};
 use crate::net::{Address, Listener, SocketFile};

@@ -1,6 +1,5 @@
 //! The commands that talk to a running server.
 
-mod async_fd;
 mod commands;
 mod error;
 mod http;

@@ -10,7 +10,7 @@ use rustix::termios::{
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::async_fd::readable;
+use crate::sys::async_fd::readable;
 
 /// The terminal's other screen, until it is dropped.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::time::sleep;
 
-use super::async_fd::readable;
 use super::error::ClientError;
 use super::http::Client;
+use crate::sys::async_fd::readable;
 
 /// How the end of a server is noticed.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use super::event::OrderId;
 use super::notice::Notice;
 use crate::control::{ReloadError, Reloaded, Scaled};
-use crate::ipc::channel::ToWorker;
+use crate::ipc::messages::ToWorker;
 
 /// Something to be done. What becomes of it is told as an [`Event`], where the command can fail.
 ///

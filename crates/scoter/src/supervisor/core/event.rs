@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
-use crate::ipc::channel::{FromLauncher, FromWorker};
+use crate::ipc::messages::{FromLauncher, FromWorker};
 use crate::sys::signals::Signal;
 
 /// Something that has happened.

@@ -11,7 +11,7 @@ use super::generation::Launcher;
 use super::notice::Notice;
 use super::worker::{Phase, Worker};
 use super::{KILL_TIMEOUT, generation::Departing};
-use crate::ipc::channel::Failed;
+use crate::ipc::messages::Failed;
 use crate::sys::signals::ACTED_ON;
 
 impl Supervisor {

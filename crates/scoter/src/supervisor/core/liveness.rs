@@ -11,7 +11,7 @@ use super::notice::Notice;
 use super::silence::{LOST, Liveness, step};
 use super::worker::{Phase, Worker};
 use super::{KILL_TIMEOUT, Supervisor};
-use crate::ipc::channel::Failed;
+use crate::ipc::messages::Failed;
 
 impl Supervisor {
     /// Replaces workers and launchers that do not respond.

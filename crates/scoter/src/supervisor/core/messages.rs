@@ -10,7 +10,7 @@ use super::notice::Notice;
 use super::origin::Origin;
 use super::worker::{Phase, Worker};
 use super::{OVERTIME, Supervisor};
-use crate::ipc::channel::{Failed, FromLauncher, FromWorker, ToWorker};
+use crate::ipc::messages::{Failed, FromLauncher, FromWorker, ToWorker};
 
 impl Supervisor {
     pub(super) fn on_launcher(&mut self, serial: u64, message: FromLauncher, now: Instant) {

@@ -38,7 +38,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::ipc::channel::{Failed, ToWorker};
+use crate::ipc::messages::{Failed, ToWorker};
 use crate::sys::signals::Signal;
 use child::Child;
 use generation::{Departing, Generation};

@@ -9,7 +9,7 @@ use super::lifecycle::Lifecycle;
 use super::notice::Notice;
 use super::worker::{Phase, Worker};
 use super::{OVERTIME, Supervisor};
-use crate::ipc::channel::ToWorker;
+use crate::ipc::messages::ToWorker;
 
 impl Supervisor {
     /// Brings what is closer to what should be.

@@ -8,7 +8,7 @@ use super::notice::Notice;
 use super::origin::Origin;
 use super::worker::Phase;
 use super::{OVERTIME, Supervisor};
-use crate::ipc::channel::ToWorker;
+use crate::ipc::messages::ToWorker;
 
 impl Supervisor {
     /// Begins a stop, or hurries one that has begun.

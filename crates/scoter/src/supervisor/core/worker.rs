@@ -6,7 +6,7 @@ use super::backoff::Service;
 use super::child::Child;
 use super::event::{Activity, Process};
 use super::silence::Liveness;
-use crate::ipc::channel::Failed;
+use crate::ipc::messages::Failed;
 use serde::{Deserialize, Serialize};
 
 /// One worker process, from the order to fork it to its end.

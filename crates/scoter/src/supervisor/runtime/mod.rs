@@ -26,7 +26,7 @@ use crate::config::{Change, Options, Settings};
 use crate::control::{
     self, ControlListener, Order as Ordered, ReloadError, ReloadStatus, Reloaded, Scaled, Totals,
 };
-use crate::ipc::channel::FromLauncher;
+use crate::ipc::messages::FromLauncher;
 use crate::log;
 use crate::net::Listener;
 use crate::program::Program;

@@ -11,14 +11,14 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use tracing::info;
 
 use super::Runtime;
-use crate::ipc::channel::Line;
+use crate::ipc::channel::Channel;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::supervisor::configuration::Loaded;
 use crate::supervisor::launcher::Launcher;
 use crate::supervisor::upgrade::{GenerationState, LauncherState, State, WorkerState, exec_with};
 use crate::supervisor::worker::Worker;
 use crate::sys::file_limit;
-use crate::sys::process::own;
+use crate::sys::raw_fd::own;
 
 impl Runtime {
     /// Executes the new release. Returns why it did not.
@@ -131,12 +131,12 @@ impl Runtime {
             }
         }
         for launcher in state.launchers {
-            let line = Line::from(own(launcher.line)?);
+            let line = Channel::from(own(launcher.line)?);
             let adopted = Launcher::adopt(launcher.serial, line, self.events.clone())?;
             self.launchers.insert(launcher.serial, adopted);
         }
         for worker in state.workers {
-            let line = Line::from(own(worker.line)?);
+            let line = Channel::from(own(worker.line)?);
             let board = Scoreboard::attach(own(worker.board)?)?;
             let events = self.events.clone();
             let adopted = Worker::adopt(worker.serial, worker.id, line, board, events)?;

@@ -1,7 +1,7 @@
 //! Checks that the descriptors on which the process depends are still the same.
 
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use super::high::with_low_numbers_taken;
+use crate::sys::raw_fd::with_borrowed;
 
 /// Has [`find_loss`] look at a descriptor for as long as what comes back is kept: it is to be
 /// dropped before the descriptor.
@@ -102,11 +103,7 @@ struct Identity {
 
 impl Identity {
     fn of(number: RawFd) -> Result<Self, Errno> {
-        #[expect(unsafe_code, reason = "whether it is open is the question")]
-        // SAFETY: the number is not -1. That it is open is not needed: fstat(2) only reads
-        // the number, and says EBADF where it is closed.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
-        let stat = fstat(descriptor)?;
+        let stat = with_borrowed(number, |fd| fstat(fd))?;
         Ok(Self {
             device: stat.st_dev,
             inode: stat.st_ino,

@@ -9,6 +9,7 @@ use nix::libc;
 use rustix::fs::{Dir, Mode, OFlags, fstat, open};
 
 use crate::sys::descriptors::{duplicate, move_up};
+use crate::sys::raw_fd::with_borrowed;
 
 /// A descriptor of the server's own.
 ///
@@ -181,10 +182,7 @@ fn is_null(number: RawFd) -> bool {
     if number < 0 {
         return false;
     }
-    #[expect(unsafe_code, reason = "the number may have been closed meanwhile")]
-    // SAFETY: it is borrowed for one call, which fails where nothing is open.
-    let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    fstat(fd).is_ok_and(|stat| {
+    with_borrowed(number, |fd| fstat(fd)).is_ok_and(|stat| {
         stat.st_rdev == libc::makedev(1, 3) && stat.st_mode & libc::S_IFMT == libc::S_IFCHR
     })
 }

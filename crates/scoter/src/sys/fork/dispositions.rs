@@ -4,7 +4,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicUsize};
 
-use crate::sys::process::Disposition;
+use crate::sys::disposition::Disposition;
 
 /// Has `install` replace what `signals` do, and notes what that was and is: a child gets it
 /// back, unless the application has put something of its own in the place of the server's.

@@ -151,7 +151,7 @@ mod tests {
             let stop = Stop::new().unwrap();
             let first = connection(one.into());
             // As if the application had closed the number, and the kernel given it out again.
-            let mut taken = crate::sys::process::own(first.as_raw_fd()).unwrap();
+            let mut taken = crate::sys::raw_fd::own(first.as_raw_fd()).unwrap();
             rustix::io::dup2(&other, &mut taken).unwrap();
             let second = connection(taken);
             let refused = AsyncConnection::new(Arc::clone(&first), interest, &stop).map(drop);

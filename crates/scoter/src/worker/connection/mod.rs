@@ -337,7 +337,7 @@ mod tests {
         let first = connection(one, Family::Unix);
         let number = first.as_raw_fd();
         // As if the application had closed the number, and the kernel given it out again.
-        let mut number_taken = crate::sys::process::own(number).unwrap();
+        let mut number_taken = crate::sys::raw_fd::own(number).unwrap();
         rustix::io::dup2(&other, &mut number_taken).unwrap();
         let second = connection(number_taken, Family::Unix);
         assert_eq!(second.as_raw_fd(), number);

@@ -9,7 +9,7 @@ use tracing::error;
 use uwsgi_codec::modifier;
 use wsgi_environ::{Body, Completed, Exchange, Input, Method, ResponseEnd, ScriptName, respond};
 
-use crate::ipc::channel::FromWorker;
+use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::{Cell, Label};
 use crate::log::Entry;
 use crate::python::forked_child;

@@ -1,9 +1,9 @@
 //! The scheduling policy of a sleeping slot.
 
-use std::io;
-
 use nix::libc;
 use tracing::{debug, warn};
+
+use crate::sys::scheduling::{policy, set_policy};
 
 /// Keeps a slot from interrupting the front end, where both share a core.
 ///
@@ -84,27 +84,6 @@ impl Drop for Batch {
                 warn!(%error, "a thread stays SCHED_BATCH");
             }
         }
-    }
-}
-
-/// The policy of the calling thread.
-fn policy() -> libc::c_int {
-    #[expect(unsafe_code, reason = "no library that is here has this call")]
-    // SAFETY: takes no pointer; zero is the calling thread.
-    unsafe {
-        libc::sched_getscheduler(0)
-    }
-}
-
-/// Changes the policy of the calling thread; niceness stays.
-fn set_policy(policy: libc::c_int) -> io::Result<()> {
-    let priority = libc::sched_param { sched_priority: 0 };
-    #[expect(unsafe_code, reason = "no library that is here has this call")]
-    // SAFETY: `priority` is valid for reading; zero is the calling thread.
-    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const priority) };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use wsgi_environ::Method;
 
-use crate::ipc::channel::FromWorker;
+use crate::ipc::messages::FromWorker;
 use crate::log::{say, say_soon};
 use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::hooks::{Event, run_hooks};

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRunner};
 use super::transitions::TRANSITIONS;
 use super::world::{Checked, Code, Seen, World, plan, seen};
 use crate::config::Workers;
-use crate::ipc::channel::FromWorker;
+use crate::ipc::messages::FromWorker;
 use crate::supervisor::core::{Event, Order, Plan};
 use crate::sys::signals::Signal;
 

@@ -1,7 +1,7 @@
 //! Workers that are replaced.
 
 use super::{SECOND, count};
-use crate::ipc::channel::FromWorker;
+use crate::ipc::messages::FromWorker;
 use crate::supervisor::core::tests::world::{World, plan};
 use crate::supervisor::core::{Notice, Order};
 

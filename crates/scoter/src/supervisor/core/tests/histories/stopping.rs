@@ -2,7 +2,7 @@
 
 use super::{SECOND, is_busy};
 use crate::control::Phase;
-use crate::ipc::channel::FromWorker;
+use crate::ipc::messages::FromWorker;
 use crate::supervisor::core::tests::world::{Code, World, plan};
 use crate::supervisor::core::{Answer, Event, Order, OrderId};
 use crate::sys::signals::Signal;

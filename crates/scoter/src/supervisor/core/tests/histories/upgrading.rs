@@ -2,7 +2,7 @@
 
 use super::{SECOND, count, is_broken, is_busy, is_reloaded};
 use crate::control::Phase;
-use crate::ipc::channel::FromWorker;
+use crate::ipc::messages::FromWorker;
 use crate::supervisor::core::tests::world::{Code, World, plan};
 use crate::supervisor::core::{Notice, Order};
 use crate::sys::signals::Signal;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::processes::{Launcher, Worker};
 use super::{World, exited, plan, processes, supervisor};
 use crate::control::{ReloadError, Reloaded};
-use crate::ipc::channel::{FromLauncher, ToWorker};
+use crate::ipc::messages::{FromLauncher, ToWorker};
 use crate::supervisor::core::{Activity, Answer, Command, Event, Notification, State};
 
 impl World {

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 
 use crate::config::{Percent, Workers};
 use crate::control::Phase;
-use crate::ipc::channel::{FromLauncher, FromWorker};
+use crate::ipc::messages::{FromLauncher, FromWorker};
 use crate::supervisor::core::{
     Action, Answer, Configuration, Event, Exit, Measurement, Measurements, Notice, Order, OrderId,
     Plan, Process, Supervisor, TICK,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::World;
 use crate::control::{Phase, WorkerPhase};
-use crate::ipc::channel::{Failed, FromLauncher, FromWorker, ToWorker};
+use crate::ipc::messages::{Failed, FromLauncher, FromWorker, ToWorker};
 use crate::supervisor::core::{Activity, Event};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

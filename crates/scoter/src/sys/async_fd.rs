@@ -1,0 +1,29 @@
+//! Waiting for a descriptor that tokio has no type for.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::fork::Own;
+
+/// What has the same open descriptor from its beginning to its end.
+pub(crate) trait KeepsDescriptor: AsRawFd {}
+
+impl KeepsDescriptor for OwnedFd {}
+
+impl KeepsDescriptor for Own {}
+
+/// Registers `fd` with the runtime, to wait until it can be read. To be called within one.
+///
+/// # Errors
+///
+/// Those of epoll, which takes no regular file.
+pub(crate) fn readable<T: KeepsDescriptor>(fd: T) -> io::Result<AsyncFd<T>> {
+    #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
+    // SAFETY: both types own their descriptor, and neither closes nor exchanges it before it is
+    // dropped. The AsyncFd keeps it until then.
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? };
+    Ok(registered)
+}

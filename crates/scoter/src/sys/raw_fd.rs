@@ -1,0 +1,33 @@
+//! Descriptors of which only the number is known.
+
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+
+/// Does something with the descriptor of this number. It is async-signal-safe if `operation`
+/// is.
+///
+/// Nobody has said that it is open. `operation` is a system call, or several, that fail with
+/// EBADF where it is not.
+pub(crate) fn with_borrowed<R>(number: RawFd, operation: impl FnOnce(BorrowedFd<'_>) -> R) -> R {
+    assert_ne!(number, -1, "no descriptor has this number");
+    #[expect(unsafe_code, reason = "only the number is known")]
+    // SAFETY: the number is not -1, and is borrowed for system calls that check it.
+    operation(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Takes a descriptor that another program has left open for this one.
+///
+/// # Errors
+///
+/// EBADF where there is none.
+pub(crate) fn own(number: RawFd) -> io::Result<OwnedFd> {
+    if number == -1 {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    with_borrowed(number, |left| fcntl_setfd(left, FdFlags::CLOEXEC))?;
+    #[expect(unsafe_code, reason = "the descriptor comes from outside")]
+    // SAFETY: it is open, and was left to this program: nobody else here owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

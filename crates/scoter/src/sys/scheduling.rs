@@ -1,0 +1,26 @@
+//! How the kernel schedules a thread (sched(7)).
+
+use std::io;
+
+use nix::libc;
+
+/// The policy of the calling thread.
+pub(crate) fn policy() -> libc::c_int {
+    #[expect(unsafe_code, reason = "no library that is here has this call")]
+    // SAFETY: takes no pointer; zero is the calling thread.
+    unsafe {
+        libc::sched_getscheduler(0)
+    }
+}
+
+/// Changes the policy of the calling thread; niceness stays.
+pub(crate) fn set_policy(policy: libc::c_int) -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    #[expect(unsafe_code, reason = "no library that is here has this call")]
+    // SAFETY: `priority` is valid for reading; zero is the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const priority) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
