@@ -192,7 +192,7 @@ impl Client {
             return Ok(Advance::Waits);
         };
         // Not without end: the others' replies wait meanwhile.
-        for _ in 0..MOST_RECEIVED_AT_ONCE {
+        for _ in 0..MAX_RECEIVED_AT_ONCE {
             let len = match net::recv(&connection.socket, &mut *buffer, RecvFlags::empty()) {
                 Ok((_, len)) => len,
                 Err(Errno::AGAIN) => return Ok(Advance::Waits),
@@ -281,4 +281,4 @@ impl Connection {
 }
 
 /// Times the buffer is filled before other clients have their turn.
-const MOST_RECEIVED_AT_ONCE: usize = 8;
+const MAX_RECEIVED_AT_ONCE: usize = 8;

@@ -63,7 +63,7 @@ impl Repeated {
     pub(crate) fn new(text: &[u8]) -> Self {
         assert!(!text.is_empty(), "nothing can be repeated");
         Self {
-            bytes: text.repeat(2 + LONGEST_PIECE / text.len()),
+            bytes: text.repeat(2 + MAX_PIECE / text.len()),
             period: text.len(),
         }
     }
@@ -72,7 +72,7 @@ impl Repeated {
     /// or as many as there are in one piece, but at least one.
     pub(crate) fn piece(&self, offset: u64, len: u64) -> &[u8] {
         let begin = (offset % self.period as u64) as usize;
-        let len = usize::try_from(len).map_or(LONGEST_PIECE, |len| len.min(LONGEST_PIECE));
+        let len = usize::try_from(len).map_or(MAX_PIECE, |len| len.min(MAX_PIECE));
         &self.bytes[begin..begin + len]
     }
 
@@ -103,4 +103,4 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
     format!("\"{}{dots}\"", shown.escape_ascii())
 }
 
-const LONGEST_PIECE: usize = 256 * 1024;
+const MAX_PIECE: usize = 256 * 1024;

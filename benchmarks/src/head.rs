@@ -42,7 +42,7 @@ pub(crate) fn parse<'b>(
         got: excerpt(bytes),
         reason: reason.to_string(),
     };
-    let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut reply = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
         &mut reply,
@@ -51,7 +51,7 @@ pub(crate) fn parse<'b>(
     );
     let len = match parsed {
         Ok(httparse::Status::Complete(len)) => len,
-        Ok(httparse::Status::Partial) if bytes.len() > LONGEST_HEAD => {
+        Ok(httparse::Status::Partial) if bytes.len() > MAX_HEAD => {
             return Err(malformed(&"it does not end"));
         }
         Ok(httparse::Status::Partial) => return Ok(None),
@@ -109,5 +109,5 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-const MOST_HEADERS: usize = 100;
-const LONGEST_HEAD: usize = 64 * 1024;
+const MAX_HEADERS: usize = 100;
+const MAX_HEAD: usize = 64 * 1024;

@@ -16,7 +16,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new(kinds: usize, headers: &[String]) -> Self {
-        let histogram = Histogram::new_with_max(LONGEST.as_nanos() as u64, 3)
+        let histogram = Histogram::new_with_max(MAX_LENGTH.as_nanos() as u64, 3)
             .expect("both bounds are in the range that is allowed");
         Self {
             latencies: vec![histogram; kinds],
@@ -38,7 +38,7 @@ impl Tally {
     }
 }
 
-const LONGEST: Duration = Duration::from_secs(3600);
+const MAX_LENGTH: Duration = Duration::from_secs(3600);
 
 /// How often each value of the response headers in question came.
 #[derive(Debug)]

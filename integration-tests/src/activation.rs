@@ -80,7 +80,7 @@ impl Activation {
         thread::spawn(move || {
             let (stream, _) = listener.accept().expect("it listens");
             let copies: Vec<_> = copies.iter().map(AsFd::as_fd).collect();
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
             let mut passed = SendAncillaryBuffer::new(&mut space);
             assert!(passed.push(SendAncillaryMessage::ScmRights(&copies)));
             let byte = [IoSlice::new(b".")];
@@ -91,4 +91,4 @@ impl Activation {
 }
 
 /// Descriptors that are passed at once.
-const MOST: usize = 8;
+const MAX_FDS: usize = 8;

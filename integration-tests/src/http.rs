@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use crate::reply::{LONGEST_REPLY, Reply};
+use crate::reply::{MAX_REPLY, Reply};
 use crate::wait::DEADLINE;
 
 /// A request body.
@@ -209,7 +209,7 @@ impl Open {
     pub fn rest(&mut self) -> (Bytes, Completeness) {
         let mut rest = BytesMut::new();
         loop {
-            assert!(rest.len() < LONGEST_REPLY, "{} has no end", self.what);
+            assert!(rest.len() < MAX_REPLY, "{} has no end", self.what);
             match self.piece() {
                 Ok(Some(piece)) => rest.extend_from_slice(&piece),
                 Ok(None) => return (rest.freeze(), Completeness::Complete),

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 /// More bytes than any test expects in one response, so that an endless one fails it.
-pub(crate) const LONGEST_REPLY: usize = 256 << 20;
+pub(crate) const MAX_REPLY: usize = 256 << 20;
 
 /// A complete HTTP response.
 #[derive(Clone, Debug)]

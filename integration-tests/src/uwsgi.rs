@@ -5,7 +5,7 @@ use std::path::Path;
 
 use uwsgi_codec::PacketBuilder;
 
-use crate::reply::{LONGEST_REPLY, Reply};
+use crate::reply::{MAX_REPLY, Reply};
 use crate::wait::DEADLINE;
 
 /// Starts the packet of a GET request, as a front end would send it.
@@ -204,8 +204,8 @@ pub fn exchange(mut stream: impl Read + Write, packet: &PacketBuilder) -> Reply 
 #[track_caller]
 fn ending(stream: &mut impl Read) -> Ending {
     let mut bytes = Vec::new();
-    let end = stream.take(LONGEST_REPLY as u64).read_to_end(&mut bytes);
-    assert!(bytes.len() < LONGEST_REPLY, "the response has no end");
+    let end = stream.take(MAX_REPLY as u64).read_to_end(&mut bytes);
+    assert!(bytes.len() < MAX_REPLY, "the response has no end");
     match end {
         Ok(_) => Ending::Closed(bytes),
         Err(error) if error.kind() == ErrorKind::ConnectionReset => Ending::Reset(bytes),

@@ -20,13 +20,13 @@ pub(crate) fn announce(py: Python<'_>, listeners: &[Listener]) {
         gil,
         "scoter starts"
     );
-    for listener in listeners.iter().take(MOST_ANNOUNCED) {
+    for listener in listeners.iter().take(MAX_ANNOUNCED) {
         info!(address = %listener, "listening");
     }
-    if let Some(more @ 1..) = listeners.len().checked_sub(MOST_ANNOUNCED) {
+    if let Some(more @ 1..) = listeners.len().checked_sub(MAX_ANNOUNCED) {
         info!(more, "listening on more addresses");
     }
 }
 
 /// Addresses named at start, so that the whole of it stays within six lines.
-const MOST_ANNOUNCED: usize = 2;
+const MAX_ANNOUNCED: usize = 2;

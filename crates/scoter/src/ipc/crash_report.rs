@@ -28,7 +28,7 @@ impl CrashReport {
 
     /// Reads it, on lines of its own; nothing where there is nothing.
     pub(crate) fn read(&self) -> Option<String> {
-        let mut bytes = vec![0; LONGEST];
+        let mut bytes = vec![0; MAX_LENGTH];
         let length = self.0.read_at(&mut bytes, 0).ok()?;
         let text = String::from_utf8_lossy(&bytes[..length]);
         (!text.trim().is_empty()).then(|| format!("\n{}", text.trim_end()))
@@ -42,4 +42,4 @@ impl AsFd for CrashReport {
 }
 
 /// Bytes of a report that are told: some hundred calls.
-const LONGEST: usize = 12 * 1_024;
+const MAX_LENGTH: usize = 12 * 1_024;

@@ -70,7 +70,7 @@ pub(crate) enum AddressError {
         text: String,
     },
     /// The kernel has room for 107 bytes (`sun_path` in unix(7)).
-    #[error("the path has {length} bytes; a Unix socket's path can have at most {LONGEST_PATH}")]
+    #[error("the path has {length} bytes; a Unix socket's path can have at most {MAX_PATH}")]
     PathTooLong {
         /// Bytes of the path or the name.
         length: usize,
@@ -87,10 +87,10 @@ pub(crate) enum AddressError {
 }
 
 /// Bytes of `sun_path`, less its closing NUL.
-pub(crate) const LONGEST_PATH: usize = 107;
+pub(crate) const MAX_PATH: usize = 107;
 
 fn unix(path: &str) -> Result<Address, AddressError> {
-    if path.len() > LONGEST_PATH {
+    if path.len() > MAX_PATH {
         return Err(AddressError::PathTooLong { length: path.len() });
     }
     Ok(match path.strip_prefix('@') {

@@ -55,14 +55,14 @@ impl AllowList {
             .reported
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if reported.len() < MOST_REPORTED && reported.insert(peer) {
+        if reported.len() < MAX_REPORTED && reported.insert(peer) {
             warn!(%peer, "refused a peer that no --allow network contains");
         }
     }
 }
 
 /// Addresses remembered as reported; a scan from more of them is not worth the memory.
-const MOST_REPORTED: usize = 1_024;
+const MAX_REPORTED: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

@@ -105,7 +105,7 @@ fn lock_name(folder: &Folder) -> OsString {
 }
 
 /// How long a start waits for another start in the same place.
-pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -116,14 +116,14 @@ mod tests {
     fn lock_is_taken_in_turns_and_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::of(&directory.path().join("s")).unwrap();
-        let first = BindLock::take(&folder, LOCK_PATIENCE).unwrap();
+        let first = BindLock::take(&folder, LOCK_TIMEOUT).unwrap();
         assert!(
             try_take(folder.as_fd(), &lock_name(&folder))
                 .unwrap()
                 .is_none()
         );
         drop(first);
-        drop(BindLock::take(&folder, LOCK_PATIENCE).unwrap());
+        drop(BindLock::take(&folder, LOCK_TIMEOUT).unwrap());
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
     }
 
@@ -132,7 +132,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join(".s.lock")).unwrap();
         let folder = Folder::of(&directory.path().join("s")).unwrap();
-        drop(BindLock::take(&folder, LOCK_PATIENCE).unwrap());
+        drop(BindLock::take(&folder, LOCK_TIMEOUT).unwrap());
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
     }
 }

@@ -27,7 +27,7 @@ use crate::sys::descriptors::{move_up, watch_for_ever};
 use crate::sys::fatal;
 use crate::sys::fork::{self, Own};
 
-pub(crate) use address::{Address, LONGEST_PATH};
+pub(crate) use address::{Address, MAX_PATH};
 pub(crate) use allow::AllowList;
 pub(crate) use inherited::InheritedError;
 pub(crate) use socket_file::SocketFile;

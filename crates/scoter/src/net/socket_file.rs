@@ -150,7 +150,7 @@ impl SocketFile {
         if !self.is_in(&folder)? {
             return Ok(());
         }
-        let _lock = match BindLock::take(&folder, UNLINK_PATIENCE) {
+        let _lock = match BindLock::take(&folder, UNLINK_TIMEOUT) {
             Ok(lock) => Some(lock),
             Err(Unlocked::Impossible) => None,
             Err(Unlocked::Held(_)) => {
@@ -239,7 +239,7 @@ impl OpenFile {
 
 /// How long the end of a server waits for a start at the same path. Most of what the event loop
 /// does waits with it.
-const UNLINK_PATIENCE: Duration = Duration::from_millis(500);
+const UNLINK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A Unix socket that does not block.
 pub(super) fn stream_socket() -> Result<OwnedFd, Errno> {

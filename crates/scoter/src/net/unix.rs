@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, bind, connect, listen};
 
-use super::bind_lock::{BindLock, LOCK_PATIENCE, Unlocked};
+use super::bind_lock::{BindLock, LOCK_TIMEOUT, Unlocked};
 use super::creator::{Creator, ModeOfFiles};
 use super::folder::Folder;
 use super::reason;
@@ -121,7 +121,7 @@ pub(crate) enum UnixError {
     #[error(
         "cannot listen on unix:{}: another start has held the lock {} for {} s\nhint: remove it \
          if no other scoter is starting there", path.display(), lock.display(),
-        LOCK_PATIENCE.as_secs()
+        LOCK_TIMEOUT.as_secs()
     )]
     Locked {
         /// The socket.
@@ -164,7 +164,7 @@ pub(crate) fn bind_path(
     // The process may change its directory later (--chdir), and so may the application.
     let path = std::path::absolute(path).map_err(|error| other(path, error))?;
     let folder = Folder::of(&path).map_err(|errno| bind_error(&path, errno))?;
-    let _lock = match BindLock::take(&folder, LOCK_PATIENCE) {
+    let _lock = match BindLock::take(&folder, LOCK_TIMEOUT) {
         Ok(lock) => Some(lock),
         Err(Unlocked::Impossible) => None,
         Err(Unlocked::Held(lock)) => return Err(UnixError::Locked { path, lock }),

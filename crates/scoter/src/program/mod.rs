@@ -69,7 +69,7 @@ impl Program {
     }
 
     /// The command as it was given.
-    pub(crate) fn again(&self) -> Command {
+    pub(crate) fn restart_command(&self) -> Command {
         let mut command = Command::new(&self.executable);
         command.args(&self.leading).args(&self.arguments);
         command

@@ -195,7 +195,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn read(file: File) -> io::Result<String> {
     let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text)?;
+    file.take(MAX_LENGTH).read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -209,7 +209,7 @@ fn identity(file: &File) -> io::Result<(u64, u64)> {
 }
 
 /// Bytes that a number and a line feed can have, and one more.
-const LONGEST: u64 = 24;
+const MAX_LENGTH: u64 = 24;
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use super::error::StartError;
 use super::identity::Identity;
 use crate::config::Options;
 use crate::control::{ControlListener, ControlLocation};
-use crate::net::{self, AllowList, BindError, LONGEST_PATH, Listener, Permissions};
+use crate::net::{self, AllowList, BindError, Listener, MAX_PATH, Permissions};
 
 /// Opens all of them, or none.
 ///
@@ -70,7 +70,7 @@ pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), StartE
 
 /// Whether the path that nobody has chosen is too long for a socket.
 fn is_too_long(options: &Options, control: &Path) -> bool {
-    options.control == ControlLocation::Beside && control.as_os_str().len() > LONGEST_PATH
+    options.control == ControlLocation::Beside && control.as_os_str().len() > MAX_PATH
 }
 
 fn fill(

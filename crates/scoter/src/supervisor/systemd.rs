@@ -27,7 +27,7 @@ impl Systemd {
         Self {
             // 0 is "not valid" (sd_watchdog_enabled(3)), and so is what nobody could keep up.
             watchdog: watchdog_enabled()
-                .filter(|period| *period >= SHORTEST_WATCHDOG)
+                .filter(|period| *period >= MIN_WATCHDOG)
                 .map(|period| period / 2),
             fed: Instant::now(),
             unsent: VecDeque::new(),
@@ -99,7 +99,7 @@ impl Systemd {
             let _ = writeln!(message, "{state}");
         }
         self.unsent.push_back(message);
-        if self.unsent.len() > MOST_UNSENT {
+        if self.unsent.len() > MAX_UNSENT {
             self.unsent.pop_front();
         }
         self.catch_up();
@@ -124,7 +124,7 @@ fn send(path: &[u8], message: &[u8]) -> io::Result<()> {
 }
 
 /// Messages kept for a service manager that does not read.
-const MOST_UNSENT: usize = 64;
+const MAX_UNSENT: usize = 64;
 
 /// A watchdog with less patience than this is a mistake.
-const SHORTEST_WATCHDOG: Duration = Duration::from_millis(100);
+const MIN_WATCHDOG: Duration = Duration::from_millis(100);

@@ -126,7 +126,7 @@ impl GenerationState {
 
 /// Executes the new release, which finds `state` behind that descriptor.
 pub(super) fn exec_with(program: &Program, state: RawFd) -> io::Result<Infallible> {
-    let command = program.again();
+    let command = program.restart_command();
     let arguments = std::iter::once(command.get_program()).chain(command.get_args());
     let arguments: Vec<_> = arguments.map(|text| c_string(text.to_owned())).collect();
     let variables: Vec<_> = env::vars_os()

@@ -112,7 +112,7 @@ fn wanted(threads: u16, max_pending: u32) -> u64 {
 /// Half of a low limit is kept for the threads, the application and the worker itself.
 fn places(limit: u64, threads: usize) -> usize {
     let own = OWN + SPARE + 2 * threads as u64;
-    let kept = (limit / 2).min(MOST_KEPT).max(own);
+    let kept = (limit / 2).min(MAX_KEPT).max(own);
     let places = (limit.saturating_sub(kept) / KINDS).max(1);
     usize::try_from(places).unwrap_or(usize::MAX)
 }
@@ -134,7 +134,7 @@ const KINDS: u64 = 4;
 const BASE: u64 = 4_096 + 256;
 
 /// Descriptors that are not for connections that wait, where the limit is high enough.
-const MOST_KEPT: u64 = 1_024;
+const MAX_KEPT: u64 = 1_024;
 
 /// What a worker keeps open, besides one descriptor for each thread.
 const OWN: u64 = 40;

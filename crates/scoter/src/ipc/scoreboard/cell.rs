@@ -185,8 +185,8 @@ impl Cell {
             length += part.len();
             part.len()
         };
-        let method = put(label.method, LONGEST_METHOD) as u64;
-        let id = put(label.request_id, LONGEST_ID) as u64;
+        let method = put(label.method, MAX_METHOD) as u64;
+        let id = put(label.request_id, MAX_ID) as u64;
         let uri = put(label.uri, usize::MAX) as u64;
         for (bytes, word) in text[..length.next_multiple_of(WORD)]
             .chunks_exact(WORD)
@@ -238,8 +238,8 @@ const TEXT_WORDS: usize = if cfg!(all(test, feature = "loom")) {
 } else {
     40
 };
-const LONGEST_METHOD: usize = 16;
-const LONGEST_ID: usize = 64;
+const MAX_METHOD: usize = 16;
+const MAX_ID: usize = 64;
 
 #[cfg(all(test, feature = "loom"))]
 mod model;

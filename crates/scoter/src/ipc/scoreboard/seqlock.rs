@@ -39,7 +39,7 @@ impl SeqLock {
     /// What `read` has read while nothing was written. `None` where the writer does not come to
     /// an end of it.
     pub(super) fn read<T>(&self, read: impl Fn() -> T) -> Option<T> {
-        (0..MOST_READS).find_map(|_| {
+        (0..MAX_READS).find_map(|_| {
             let before = self.0.load(Acquire);
             if before & 1 == 1 {
                 spin_loop();
@@ -54,7 +54,7 @@ impl SeqLock {
 }
 
 /// How often a reader tries.
-const MOST_READS: usize = 64;
+const MAX_READS: usize = 64;
 
 #[cfg(all(test, feature = "loom"))]
 mod model;

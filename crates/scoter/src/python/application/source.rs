@@ -193,7 +193,7 @@ fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> L
 /// The module that is missing, where that is what an exception comes of.
 fn missing_module(py: Python<'_>, error: &PyErr) -> Option<String> {
     let mut next = Some(error.clone_ref(py));
-    for _ in 0..MOST_CAUSES {
+    for _ in 0..MAX_CAUSES {
         let error = next?;
         if error.is_instance_of::<PyModuleNotFoundError>(py) {
             return name_in(py, &error);
@@ -219,7 +219,7 @@ fn hides(py: Python<'_>, name: &str, error: &PyErr) -> bool {
 }
 
 /// How many exceptions behind an exception are looked at.
-const MOST_CAUSES: usize = 10;
+const MAX_CAUSES: usize = 10;
 
 /// For modules whose own name is or may be taken.
 const PREFIX: &str = "scoter_app_";

@@ -36,8 +36,8 @@ impl Drop for Watch {
 /// Runs `work`, which opens descriptors that nobody else gets hold of, gives them high numbers
 /// and has [`find_loss`] look at them. Not for a time at which the application opens something.
 pub(crate) fn watch_opened<R>(name: &str, work: impl FnOnce() -> R) -> R {
-    with_low_numbers_taken(MOST_OPENED, |lowest| {
-        let numbers = lowest..lowest + MOST_OPENED;
+    with_low_numbers_taken(MAX_OPENED, |lowest| {
+        let numbers = lowest..lowest + MAX_OPENED;
         let is_open = |number: &RawFd| Identity::of(*number).is_ok();
         let open_before: Vec<_> = numbers.clone().filter(is_open).collect();
         let result = work();
@@ -158,7 +158,7 @@ impl Watched {
 }
 
 /// Descriptors that one call of [`watch_opened`] opens at most, and the range of their numbers.
-const MOST_OPENED: RawFd = 64;
+const MAX_OPENED: RawFd = 64;
 
 #[cfg(test)]
 mod tests {

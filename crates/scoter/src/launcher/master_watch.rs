@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::{Errno, write};
 
-use super::Estate;
+use super::socket_cleanup::SocketCleanup;
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::messages::ToLauncher;
 use crate::python::child_processes::terminate_children;
@@ -20,71 +20,71 @@ use crate::sys::descriptors::move_up;
 use crate::sys::fork::Own;
 use crate::sys::process::exit_now;
 
-/// A thread on the look-out.
+/// A thread that watches.
 #[derive(Debug)]
-pub(super) struct Lookout {
-    relief: Own,
+pub(super) struct MasterWatch {
+    stop: Own,
     thread: JoinHandle<()>,
 }
 
-impl Lookout {
-    /// Posts it. It ends the process when the line ends, and clears up first if that is
+impl MasterWatch {
+    /// Starts it. It ends the process when the channel ends, and clears up first if that is
     /// because the master is gone.
     ///
     /// # Errors
     ///
     /// Those of the system, when it has no descriptors or threads to give.
-    pub(super) fn post(line: &Channel, estate: Estate) -> io::Result<Self> {
-        let line = line.try_clone()?;
-        let relief: Own = move_up(eventfd(0, EventfdFlags::CLOEXEC)?);
-        let relieved = relief.try_clone()?;
+    pub(super) fn start(channel: &Channel, cleanup: SocketCleanup) -> io::Result<Self> {
+        let channel = channel.try_clone()?;
+        let stop: Own = move_up(eventfd(0, EventfdFlags::CLOEXEC)?);
+        let stopped = stop.try_clone()?;
         let thread = std::thread::Builder::new()
-            .name("scoter-lookout".to_owned())
+            .name("scoter-watch".to_owned())
             .spawn(move || {
-                if !has_ended(&line, &relieved) {
+                if !has_ended(&channel, &stopped) {
                     return;
                 }
-                if is_without_end(&line) {
-                    estate.clear();
+                if is_without_end(&channel) {
+                    cleanup.clear();
                 }
                 // What the import has started ends with it, as at any other end.
                 terminate_children();
                 exit_now(0)
             })?;
-        Ok(Self { relief, thread })
+        Ok(Self { stop, thread })
     }
 
     /// Ends it, and waits until it is gone.
-    pub(super) fn relieve(self) {
-        let _ = write(&self.relief, &1u64.to_ne_bytes());
+    pub(super) fn stop(self) {
+        let _ = write(&self.stop, &1u64.to_ne_bytes());
         let _ = self.thread.join();
     }
 }
 
-/// Waits for whatever comes first: the end of the line, or the relief.
-fn has_ended(line: &Channel, relief: &Own) -> bool {
+/// Waits for whatever comes first: the end of the channel, or the stop.
+fn has_ended(channel: &Channel, stop: &Own) -> bool {
     loop {
         // The end is reported without being asked for (poll(2)), messages are not.
         let mut fds = [
-            PollFd::from_borrowed_fd(line.as_fd(), PollFlags::empty()),
-            PollFd::new(relief, PollFlags::IN),
+            PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::empty()),
+            PollFd::new(stop, PollFlags::IN),
         ];
         match poll(&mut fds, None) {
             Err(Errno::INTR) => {}
             Err(_) => return false,
             Ok(_) => {
-                let is_relieved = !fds[1].revents().is_empty();
-                return !is_relieved && fds[0].revents().contains(PollFlags::HUP);
+                let is_stopped = !fds[1].revents().is_empty();
+                return !is_stopped && fds[0].revents().contains(PollFlags::HUP);
             }
         }
     }
 }
 
-/// Whether a line that has ended did so without [`ToLauncher::End`]: the sockets are still the
+/// Whether a channel that has ended did so without [`ToLauncher::End`]: the sockets are still the
 /// master's if it has said that.
-fn is_without_end(line: &Channel) -> bool {
+fn is_without_end(channel: &Channel) -> bool {
     loop {
-        match line.receive() {
+        match channel.receive() {
             Ok(Received::Message(ToLauncher::End, _)) => return false,
             Ok(Received::Message(..)) => {}
             Ok(Received::End) => return true,
@@ -99,17 +99,17 @@ fn is_without_end(line: &Channel) -> bool {
 mod tests {
     use super::*;
 
-    fn fork(line: &Channel) {
+    fn fork(channel: &Channel) {
         let order = ToLauncher::Fork {
             worker: 1,
             serial: 1,
             multiprocess: false,
         };
-        line.send(&order, &[]).unwrap();
+        channel.send(&order, &[]).unwrap();
     }
 
-    fn end(line: &Channel) {
-        line.send(&ToLauncher::End, &[]).unwrap();
+    fn end(channel: &Channel) {
+        channel.send(&ToLauncher::End, &[]).unwrap();
     }
 
     #[test]
@@ -121,9 +121,9 @@ mod tests {
             ("after the end", end, false),
             (
                 "after an order and the end",
-                |line| {
-                    fork(line);
-                    end(line)
+                |channel| {
+                    fork(channel);
+                    end(channel)
                 },
                 false,
             ),

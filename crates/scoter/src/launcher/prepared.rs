@@ -1,0 +1,81 @@
+//! What the workers of a generation have in common.
+
+use pyo3::prelude::*;
+
+use super::socket_cleanup::SocketCleanup;
+use crate::config::Options;
+use crate::failure::Failure;
+use crate::ipc::channel::Channel;
+use crate::ipc::scoreboard::Scoreboard;
+use crate::net::{AllowList, BindError, Description, Listener, SocketFile};
+use crate::python::application::Loaded;
+use crate::python::signal_handlers;
+use crate::sys::disposition::survive;
+use crate::sys::fork::Own;
+use crate::sys::signals::ACTED_ON;
+use crate::worker::{Dispositions, MasterLink, WorkerContext};
+
+/// What every worker of this generation is given.
+pub(super) struct Prepared {
+    pub(super) options: Options,
+    pub(super) listeners: Vec<(Description, Own)>,
+    pub(super) control: Option<SocketFile>,
+    pub(super) preloaded: Option<Loaded>,
+}
+
+impl Prepared {
+    /// What is to be cleared up when the master is gone.
+    pub(super) fn cleanup(&self) -> Result<SocketCleanup, Failure> {
+        let allow = AllowList::new(Vec::new());
+        let mut listeners = Vec::new();
+        for (description, fd) in &self.listeners {
+            let listener = Listener::adopt(fd.try_clone()?, description.clone(), &allow);
+            listeners.push(listener.map_err(BindError::from)?);
+        }
+        Ok(SocketCleanup {
+            listeners,
+            control: self.control.clone(),
+        })
+    }
+
+    pub(super) fn into_context(
+        self,
+        channel: Own,
+        board: Own,
+        multiprocess: bool,
+    ) -> Result<WorkerContext, Failure> {
+        let allow = AllowList::new(self.options.allow.clone());
+        let adopt = |(description, fd)| Listener::adopt(fd, description, &allow);
+        let listeners: Result<_, _> = self.listeners.into_iter().map(adopt).collect();
+        Ok(WorkerContext {
+            listeners: listeners.map_err(BindError::from)?,
+            board: Scoreboard::attach(board)?,
+            master: MasterLink::Channel(Channel::from(channel)),
+            multiprocess,
+            control: self.control,
+            preloaded: self.preloaded,
+            options: self.options,
+        })
+    }
+}
+
+pub(super) fn preload(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
+    let python = Failure::python(py);
+    // The workers run the handlers that the application installs.
+    signal_handlers::share(py).map_err(&python)?;
+    ACTED_ON.into_iter().for_each(survive);
+    let dispositions = Dispositions::current();
+    let loaded = Loaded::load(py, options)?;
+    dispositions.restore();
+    freeze(py).map_err(&python)?;
+    Ok(loaded)
+}
+
+/// Moves what there is out of the collector's sight: a collection in a worker would write
+/// to the pages that it shares (gc.freeze in Python's documentation).
+fn freeze(py: Python<'_>) -> PyResult<()> {
+    let gc = py.import("gc")?;
+    gc.call_method0("collect")?;
+    gc.call_method0("freeze")?;
+    Ok(())
+}
