@@ -3,10 +3,12 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hyper::Request;
 use integration_tests::{
-    Completeness, DEADLINE, Peer, Scoter, ScoterBuilder, Site, empty, get, post, until, with,
+    Completeness, DEADLINE, Peer, Scoter, ScoterBuilder, Site, elapse, empty, get, post, until,
+    with,
 };
 use nix::sys::signal::Signal;
 
@@ -349,6 +351,24 @@ fn stop_does_not_wait_for_what_cannot_be_ended() {
     scoter.wait_for_log("stopping");
     let finished = scoter.wait();
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn grace_does_not_pass_while_the_process_is_frozen() {
+    let scoter = serving("1", "200ms", "4s").start();
+    let gate = scoter.gate("frozen");
+    let mut late = scoter.connect();
+    late.packet(&with(get("/waits"), [("QUERY_STRING", "frozen")]));
+    assert_eq!(late.reply().status, 504);
+    scoter.signal(Signal::SIGSTOP);
+    elapse(Duration::from_secs(5));
+    scoter.signal(Signal::SIGCONT);
+    // It has most of its grace left.
+    elapse(Duration::from_secs(1));
+    gate.open();
+    assert_serves(&scoter);
+    let log = scoter.stderr();
+    assert!(!log.contains("cannot be ended"), "{log}");
 }
 
 #[test]

@@ -11,5 +11,6 @@ pub(crate) mod process;
 pub(crate) mod process_stat;
 pub(crate) mod random;
 pub(crate) mod raw_fd;
+pub(crate) mod running_time;
 pub(crate) mod scheduling;
 pub(crate) mod signals;

@@ -41,7 +41,8 @@ struct InFlight {
 /// How far `--request-timeout` has got with a request.
 #[derive(Debug)]
 struct TimedOut {
-    at: Instant,
+    /// For how long this process has been running since then.
+    since: Duration,
     /// Whether the GIL could be had, to examine the request.
     examined: bool,
     /// Whether the exception was raised in its thread.
@@ -115,7 +116,7 @@ impl InFlightSlot {
         let age = cell.age().filter(|age| *age >= timeout)?;
         cell.time_out();
         in_flight.timed_out = Some(TimedOut {
-            at: Instant::now(),
+            since: Duration::ZERO,
             examined: false,
             raised: false,
             stuck: false,
@@ -123,15 +124,23 @@ impl InFlightSlot {
         Some(in_flight.revoke(self.slot, Some(age)))
     }
 
-    /// The request, once, if it timed out as long ago as `grace` and still runs.
-    pub(crate) fn become_stuck(&self, cell: &Cell, grace: Duration) -> Option<RevokedRequest> {
+    /// The request, once, if it timed out as long ago as `grace` and still runs. `step` is for how
+    /// long this process has been running since it was last asked: the request could not end
+    /// while the process was frozen.
+    pub(crate) fn become_stuck(
+        &self,
+        cell: &Cell,
+        grace: Duration,
+        step: Duration,
+    ) -> Option<RevokedRequest> {
         if cell.phase() != Phase::TimedOut {
             return None;
         }
         let mut in_flight = self.lock();
         let in_flight = in_flight.as_mut()?;
         let timed_out = in_flight.timed_out.as_mut()?;
-        if timed_out.stuck || timed_out.at.elapsed() < grace {
+        timed_out.since += step;
+        if timed_out.stuck || timed_out.since < grace {
             return None;
         }
         timed_out.stuck = true;

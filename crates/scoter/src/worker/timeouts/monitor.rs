@@ -14,6 +14,7 @@ use crate::log::{AccessLog, say};
 use crate::python::stacks::LastResort;
 use crate::python::traceback::traceback;
 use crate::sys::fatal;
+use crate::sys::running_time::RunningTime;
 use crate::worker::Shared;
 use crate::worker::timeouts::in_flight::InFlightSlot;
 use crate::worker::timeouts::stuck;
@@ -103,8 +104,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(shared.monitor.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reported: Option<Instant> = None;
+    let mut running_time = RunningTime::new(shared.monitor.interval(), Instant::now());
     loop {
         ticks.tick().await;
+        let step = running_time.step(Instant::now());
         let totals = shared.board.totals();
         totals.heartbeat.store(now(), Ordering::Relaxed);
         fatal::check_descriptors();
@@ -118,7 +121,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             shared.report_not_accepting();
         }
         if let Some(timeouts) = shared.monitor.timeouts {
-            check_requests(&shared, timeouts);
+            check_requests(&shared, timeouts, step);
         }
         if reported.is_none_or(|time| time.elapsed() >= REPORT_INTERVAL) {
             if let Some(late) = shared.admission.take_late() {
@@ -133,11 +136,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-fn check_requests(shared: &Arc<Shared>, timeouts: Timeouts) {
+/// Ends requests that have run for too long. `step` is for how long this process has been
+/// running since the last check.
+fn check_requests(shared: &Arc<Shared>, timeouts: Timeouts, step: Duration) {
     for (slot, cell) in shared.monitor.slots.iter().zip(shared.board.cells()) {
         if let Some(revoked) = slot.time_out(cell, timeouts.request) {
             timed_out::end_request(shared, revoked);
-        } else if let Some(revoked) = slot.become_stuck(cell, timeouts.grace) {
+        } else if let Some(revoked) = slot.become_stuck(cell, timeouts.grace, step) {
             stuck::end_worker(shared, revoked);
         }
     }

@@ -18,6 +18,7 @@ use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::hooks::{Event, run_hooks};
 use crate::sys::fatal::never_ending;
 use crate::sys::process::{STUCK, exit_now};
+use crate::sys::running_time::RunningTime;
 use crate::worker::Ending;
 use crate::worker::MasterLink;
 use crate::worker::Shared;
@@ -89,11 +90,14 @@ fn exit_code(shared: &Shared) -> u8 {
 
 /// Ends the process once the other slots have finished, or their time is over.
 async fn leave(shared: Arc<Shared>, code: u8) {
-    let begun = Instant::now();
-    let left = |shared: &Shared| time_of_others(shared).saturating_sub(begun.elapsed());
-    while !is_finished(&shared) && !left(&shared).is_zero() {
+    let mut running_time = RunningTime::new(CHECK_INTERVAL, Instant::now());
+    let mut spent = Duration::ZERO;
+    let left = |spent: Duration| time_of_others(&shared).saturating_sub(spent);
+    while !is_finished(&shared) && !left(spent).is_zero() {
         tokio::time::sleep(CHECK_INTERVAL).await;
+        spent += running_time.step(Instant::now());
     }
+    let checked = Instant::now();
     let refused = refuse_waiting(&shared);
     let cut = cut_running(&shared);
     say(move || {
@@ -107,8 +111,9 @@ async fn leave(shared: Arc<Shared>, code: u8) {
     })
     .await;
     let all_responses_sent = shared.reactor.all_responses_sent();
-    let _ = tokio::time::timeout(left(&shared).max(MIN_TIME), all_responses_sent).await;
-    try_exit_handlers(&shared, left(&shared).max(MIN_TIME)).await;
+    let _ = tokio::time::timeout(left(spent).max(MIN_TIME), all_responses_sent).await;
+    let left = left(spent + checked.elapsed());
+    try_exit_handlers(&shared, left.max(MIN_TIME)).await;
     if let MasterLink::None = shared.master {
         say(|| info!("stopped")).await;
     }
