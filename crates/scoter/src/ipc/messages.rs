@@ -17,7 +17,7 @@ pub(crate) enum ToLauncher {
     /// First of all. With it come a [`Configuration`] in memory, for it may be larger than a
     /// message, the listening sockets in its order, and the memory for a report of its crash.
     Configure,
-    /// Fork a worker. With it come its line to the master, its scoreboard and the memory for a
+    /// Fork a worker. With it come its channel to the master, its scoreboard and the memory for a
     /// report of its crash.
     Fork {
         worker: u32,

@@ -91,9 +91,9 @@ impl Launcher {
     /// # Errors
     ///
     /// Those of [`Link::new`].
-    pub(super) fn adopt(serial: u64, line: Channel, events: Events) -> io::Result<Self> {
+    pub(super) fn adopt(serial: u64, channel: Channel, events: Events) -> io::Result<Self> {
         Ok(Self {
-            link: Link::new(serial, line, events, Event::Launcher)?,
+            link: Link::new(serial, channel, events, Event::Launcher)?,
             crash: None,
         })
     }

@@ -54,14 +54,16 @@ pub(super) struct GenerationState {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LauncherState {
     pub(super) serial: u64,
-    pub(super) line: RawFd,
+    #[serde(rename = "line")]
+    pub(super) channel: RawFd,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WorkerState {
     pub(super) serial: u64,
     pub(super) id: u32,
-    pub(super) line: RawFd,
+    #[serde(rename = "line")]
+    pub(super) channel: RawFd,
     pub(super) board: RawFd,
 }
 

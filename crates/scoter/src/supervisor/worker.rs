@@ -64,7 +64,7 @@ impl Worker {
     pub(super) fn adopt(
         serial: u64,
         id: u32,
-        line: Channel,
+        channel: Channel,
         board: Scoreboard,
         events: Events,
     ) -> io::Result<Self> {
@@ -72,7 +72,7 @@ impl Worker {
             id,
             board,
             meter: Meter::default(),
-            link: Link::new(serial, line, events, Event::Worker)?,
+            link: Link::new(serial, channel, events, Event::Worker)?,
             crash: None,
         })
     }

@@ -18,19 +18,19 @@ pub(crate) enum MasterLink {
 }
 
 impl MasterLink {
-    /// The same, with a high number for the line.
+    /// The same, with a high number for the channel.
     #[must_use]
     pub(crate) fn secured(self) -> Self {
         match self {
-            Self::Channel(line) => Self::Channel(move_up(line)),
+            Self::Channel(channel) => Self::Channel(move_up(channel)),
             Self::None => Self::None,
         }
     }
 
     /// Reports. It never blocks; a master that does not listen is about to be missed.
     pub(crate) fn send(&self, message: &FromWorker) {
-        if let Self::Channel(line) = self {
-            if let Err(error) = line.send(message, &[]) {
+        if let Self::Channel(channel) = self {
+            if let Err(error) = channel.send(message, &[]) {
                 debug!(%error, ?message, "cannot send to the master");
                 fatal::examine(NAME, error);
             }
@@ -48,5 +48,5 @@ pub(crate) fn is_first_to_miss_master(listeners: &[Listener]) -> bool {
 pub(crate) const MASTER_GONE: &str = "the master is gone: workers finish what runs, remove the \
      sockets and end (the service manager or the kernel's log may say why)";
 
-/// What the line is called where it is lost.
+/// What the channel is called where it is lost.
 pub(crate) const NAME: &str = "channel to the master";

@@ -156,8 +156,8 @@ impl Shared {
         watch_for_ever(request::ready_queue::NAME, &self.ready);
         watch_for_ever(stop::NAME, &self.stop);
         watch_for_ever(response::memory::NAME, &*self.response_memory);
-        if let MasterLink::Channel(line) = &self.master {
-            watch_for_ever(master_link::NAME, line);
+        if let MasterLink::Channel(channel) = &self.master {
+            watch_for_ever(master_link::NAME, channel);
         }
         let shared = Arc::clone(self);
         fatal::before_the_end(move |part| {

@@ -83,7 +83,7 @@ impl Runtime {
                 .iter()
                 .map(|(serial, launcher)| LauncherState {
                     serial: *serial,
-                    line: raw(launcher.as_fd()),
+                    channel: raw(launcher.as_fd()),
                 })
                 .collect(),
             workers: self
@@ -92,7 +92,7 @@ impl Runtime {
                 .map(|(serial, worker)| WorkerState {
                     serial: *serial,
                     id: worker.id,
-                    line: raw(worker.as_fd()),
+                    channel: raw(worker.as_fd()),
                     board: raw(worker.board.as_fd()),
                 })
                 .collect(),
@@ -131,15 +131,15 @@ impl Runtime {
             }
         }
         for launcher in state.launchers {
-            let line = Channel::from(own(launcher.line)?);
-            let adopted = Launcher::adopt(launcher.serial, line, self.events.clone())?;
+            let channel = Channel::from(own(launcher.channel)?);
+            let adopted = Launcher::adopt(launcher.serial, channel, self.events.clone())?;
             self.launchers.insert(launcher.serial, adopted);
         }
         for worker in state.workers {
-            let line = Channel::from(own(worker.line)?);
+            let channel = Channel::from(own(worker.channel)?);
             let board = Scoreboard::attach(own(worker.board)?)?;
             let events = self.events.clone();
-            let adopted = Worker::adopt(worker.serial, worker.id, line, board, events)?;
+            let adopted = Worker::adopt(worker.serial, worker.id, channel, board, events)?;
             self.workers.insert(worker.serial, adopted);
         }
         let plans = &self.generations;
