@@ -1,6 +1,7 @@
 //! A worker: slots that run the application, and a reactor that waits on their behalf.
 
 mod connection;
+mod counters;
 mod dispositions;
 mod master_link;
 mod one_thread;
@@ -32,7 +33,7 @@ use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::{Cell, Phase, Scoreboard};
 use crate::log::AccessLog;
 use crate::net::Listener;
-use crate::request_head::{MissingVars, RequestHead, RequestIds};
+use crate::request_head::RequestIds;
 use crate::sys::descriptors::watch_for_ever;
 use crate::sys::fatal;
 use crate::sys::file_limit;
@@ -47,7 +48,6 @@ use request::late_body::LateBodies;
 use request::ready_queue::ReadyQueue;
 use response::memory::ResponseMemory;
 use response::overload::Overload;
-use response::refusal::{Answer, Refusal};
 use slot::admission::Admission;
 use stop::Stop;
 use timeouts::monitor::{Monitor, Timeouts};
@@ -176,19 +176,6 @@ impl Shared {
         });
     }
 
-    /// The variables that a request came without, if it is the first one.
-    fn first_missing_vars(&self, head: &RequestHead) -> Option<MissingVars> {
-        MissingVars::of(head).filter(|_| !self.missing_vars_known.swap(true, Ordering::Relaxed))
-    }
-
-    /// Has them reported: by the master, which hears of it from all workers.
-    fn report(&self, missing: MissingVars) {
-        match &self.master {
-            MasterLink::Channel(_) => self.master.send(&FromWorker::MissingVars { missing }),
-            MasterLink::None => missing.warn(),
-        }
-    }
-
     /// Tells the master, once a stop has begun, that no slot accepts another connection: each
     /// of them has left, or will when its request has ended. To be called by a slot that has
     /// just come to that.
@@ -208,25 +195,6 @@ impl Shared {
     pub(crate) fn running(&self) -> usize {
         let cells = self.board.cells().iter();
         cells.filter(|cell| cell.phase() != Phase::Idle).count()
-    }
-
-    /// Counts a peer that went away. That is no error.
-    fn peer_gone(&self) {
-        let totals = self.board.totals();
-        totals.peers_gone.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a connection that was not served.
-    fn count(&self, refusal: &Refusal) {
-        if refusal.is_absence() {
-            self.peer_gone();
-        } else if refusal.answer() != Answer::Silence {
-            if let Refusal::Overloaded = refusal {
-                self.overload.refused();
-            }
-            let totals = self.board.totals();
-            totals.refused.fetch_add(1, Ordering::Relaxed);
-        }
     }
 
     pub(crate) fn is_serving(&self) -> bool {

@@ -1,0 +1,43 @@
+//! What a worker counts of its connections, for the status and the log.
+
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+use super::master_link::MasterLink;
+use super::response::refusal::{Answer, Refusal};
+use crate::ipc::messages::FromWorker;
+use crate::request_head::{MissingVars, RequestHead};
+
+impl Shared {
+    /// Counts a peer that went away. That is no error.
+    pub(super) fn peer_gone(&self) {
+        let totals = self.board.totals();
+        totals.peers_gone.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection that was not served.
+    pub(super) fn count(&self, refusal: &Refusal) {
+        if refusal.is_absence() {
+            self.peer_gone();
+        } else if refusal.answer() != Answer::Silence {
+            if let Refusal::Overloaded = refusal {
+                self.overload.refused();
+            }
+            let totals = self.board.totals();
+            totals.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The variables that a request came without, if it is the first one.
+    pub(super) fn first_missing_vars(&self, head: &RequestHead) -> Option<MissingVars> {
+        MissingVars::of(head).filter(|_| !self.missing_vars_known.swap(true, Ordering::Relaxed))
+    }
+
+    /// Has them reported: by the master, which hears of it from all workers.
+    pub(super) fn report(&self, missing: MissingVars) {
+        match &self.master {
+            MasterLink::Channel(_) => self.master.send(&FromWorker::MissingVars { missing }),
+            MasterLink::None => missing.warn(),
+        }
+    }
+}
