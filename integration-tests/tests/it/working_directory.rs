@@ -108,6 +108,42 @@ fn paths_below_a_link_that_was_moved_lead_to_the_new_release() {
 }
 
 #[test]
+fn worker_or_launcher_that_is_replaced_stays_in_its_directory_by_whatever_name() {
+    let scoter = Scoter::serving("changing");
+    put_release(scoter.folder(), 1);
+    let chdir = scoter.folder().join("current/src");
+    let chdir = chdir.to_str().expect("UTF-8").to_owned();
+    link_release(scoter.folder(), 1);
+    let linked = scoter.args(["--chdir", &chdir]).start();
+    link_release(linked.folder(), 2);
+    let scoter = Scoter::serving("changing");
+    put_release(scoter.folder(), 1);
+    let replaced = scoter.inside("releases/1").start();
+    let releases = replaced.folder().join("releases");
+    fs::rename(releases.join("1"), releases.join("old")).expect("just made");
+    put_release(replaced.folder(), 2);
+    fs::rename(releases.join("2"), releases.join("1")).expect("just made");
+    for (name, scoter, found_now) in [
+        ("a link that was moved", linked, "current/src/changing.py"),
+        ("another directory", replaced, "releases/1/changing.py"),
+    ] {
+        scoter.put(found_now, "1 / 0\n");
+        for is_upgraded in [false, true] {
+            if is_upgraded {
+                let finished = scoter.command(["reload", "--upgrade"]);
+                assert_refused(&finished, &["ZeroDivisionError"]);
+            }
+            for process in [scoter.launcher(), *scoter.worker()] {
+                process.signal(Signal::SIGKILL);
+                process.wait_until_gone();
+                scoter.wait_for_workers(1);
+                assert_eq!(ask(&scoter), "1", "{name}, {is_upgraded}");
+            }
+        }
+    }
+}
+
+#[test]
 fn worker_or_launcher_that_is_replaced_stays_with_its_release() {
     let scoter = serving("changing").start();
     link_release(scoter.folder(), 2);

@@ -42,6 +42,9 @@ pub(crate) struct Configuration {
     /// The soft limit of open files that the server was started with.
     #[serde(default)]
     pub(crate) file_limit: Option<u64>,
+    /// Whether the launcher has been started in the directory of its generation: `--chdir`
+    /// may lead elsewhere by now.
+    pub(crate) has_changed_directory: bool,
 }
 
 impl Configuration {
@@ -185,6 +188,7 @@ mod tests {
             control: None,
             path: SearchPath::default(),
             file_limit: None,
+            has_changed_directory: false,
         };
         let memory = sent.to_memory().unwrap();
         master

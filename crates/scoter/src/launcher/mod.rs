@@ -87,10 +87,13 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
     if let Some(crash) = fds.pop() {
         describe_crashes_in(py, crash).map_err(&python)?;
     }
-    let options = Settings::from_json(&configuration.settings)
+    let mut options = Settings::from_json(&configuration.settings)
         .map_err(|error| error.to_string())
         .and_then(|settings| settings.options().map_err(|error| error.to_string()))
         .map_err(io::Error::other)?;
+    if configuration.has_changed_directory {
+        options.chdir = None;
+    }
     if let Some(before) = configuration.file_limit {
         file_limit::inherit(before);
     }

@@ -1,22 +1,21 @@
 //! The configurations of the generations, and the thread that reads a new one, so that a pipe
 //! without a writer or an unresponsive file system does not block the master.
 
-use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::thread::{self, available_parallelism};
 
 use tokio::sync::mpsc;
 
 use super::core::{Action, Plan};
+use super::directory::Directory;
 use crate::config::{Options, Settings};
 use crate::sys::signals::kept_from;
 
 /// What a generation is started with.
 #[derive(Debug, Clone)]
 pub(super) struct Loaded {
-    /// The working directory, links resolved: where code without `--chdir` is found.
-    pub(super) directory: Option<PathBuf>,
+    /// Where its processes start. Without one they start where the master is.
+    pub(super) directory: Option<Directory>,
     pub(super) settings: Settings,
     pub(super) options: Options,
 }
@@ -25,22 +24,14 @@ pub(super) struct Loaded {
 pub(super) type Read = Result<Option<Box<Loaded>>, String>;
 
 impl Loaded {
-    /// A configuration, to be used in the directory that this process is in.
+    /// A configuration, to be used in the directory that this process is in, or in that of
+    /// `--chdir`. Where that cannot be entered, whoever has to will say so.
     pub(super) fn here(settings: Settings, options: Options) -> Self {
         Self {
-            directory: env::current_dir().ok(),
+            directory: Directory::find(options.chdir.as_deref()).ok(),
             settings,
             options,
         }
-    }
-
-    /// The directory that a launcher has to be started in, unless that is where this process
-    /// is: it may be one that the user of `--user` cannot enter by its name.
-    pub(super) fn elsewhere(&self) -> Option<&Path> {
-        let directory = self.directory.as_deref();
-        let directory = directory.filter(|_| self.options.chdir.is_none())?;
-        let is_here = env::current_dir().is_ok_and(|here| here == directory);
-        (!is_here).then_some(directory)
     }
 
     /// What concerns its processes.

@@ -1,6 +1,5 @@
 //! The runtime's view of a launcher.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -51,19 +50,18 @@ impl Launcher {
         let mut command: Command = program.launcher();
         // The channel goes as standard input: no other descriptor survives the exec.
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
-        if let Some(directory) = generation.elsewhere() {
-            fs::metadata(directory).map_err(|error| {
-                let text = format!("the working directory {}: {error}", directory.display());
-                io::Error::new(error.kind(), text)
-            })?;
-            command.current_dir(directory);
+        if let Some(directory) = &generation.directory {
+            command.current_dir(directory.entrance());
         }
         // A stop with Ctrl-C is the master's to spread.
         command.process_group(0);
         // The master reaps whatever ends, strangers included.
         let child = command.spawn().map_err(|error| {
             let program = Path::new(command.get_program()).display();
-            io::Error::new(error.kind(), format!("{program}: {error}"))
+            let directory = generation.directory.as_ref();
+            let inside = directory.map(|it| format!(" in {}", it.path().display()));
+            let text = format!("{program}{}: {error}", inside.unwrap_or_default());
+            io::Error::new(error.kind(), text)
         })?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         debug!(pid, "launcher started");
@@ -73,6 +71,7 @@ impl Launcher {
             control: sockets.control.cloned(),
             path: program.search_path().clone(),
             file_limit: Some(file_limit::before()),
+            has_changed_directory: generation.directory.is_some(),
         };
         // From here on the launcher is dismissed if anything goes wrong.
         let mut launcher = Self::adopt(serial, ours, events)?;

@@ -4,6 +4,7 @@
 mod cgroup;
 mod configuration;
 mod core;
+mod directory;
 mod exit_reason;
 mod launcher;
 mod link;

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::program::Program;
 
@@ -24,7 +25,8 @@ impl Preflight {
     ///
     /// Those of the system.
     pub(super) fn start(program: &Program) -> io::Result<Self> {
-        let output = tempfile::tempfile()?;
+        // No file: the file system may not respond.
+        let output = File::from(memfd_create("scoter-preflight", MemfdFlags::CLOEXEC)?);
         let mut command = program.preflight();
         command
             .stdin(Stdio::null())

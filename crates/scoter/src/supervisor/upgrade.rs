@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::configuration::Loaded;
 use super::core;
+use super::directory::Directory;
 use crate::config::{Options, Settings};
 use crate::control::{ControlListener, ReloadStatus, Totals};
 use crate::net::{AllowList, BindError, Description, Listener};
@@ -48,6 +49,9 @@ pub(super) struct GenerationState {
     pub(super) number: u32,
     #[serde(default)]
     pub(super) directory: Option<PathBuf>,
+    /// That directory, held open.
+    #[serde(default)]
+    pub(super) held: Option<RawFd>,
     pub(super) settings: String,
 }
 
@@ -114,12 +118,24 @@ impl State {
 }
 
 impl GenerationState {
-    /// The old release may have known options that this one does not.
-    pub(super) fn loaded(&self) -> Option<Loaded> {
-        let settings = Settings::from_json(&self.settings).ok()?;
-        let options = settings.options().ok()?;
+    /// What the generation was started with, or `ours`: the old release may have known options
+    /// that this one does not.
+    pub(super) fn loaded(self, ours: Option<&Loaded>) -> Option<Loaded> {
+        let held = self.held.and_then(|number| own(number).ok());
+        let directory = self.directory.and_then(|path| match held {
+            Some(held) => Some(Directory::adopt(path, held)),
+            None => Directory::named(path).ok(),
+        });
+        let theirs = Settings::from_json(&self.settings)
+            .ok()
+            .and_then(|settings| {
+                let options = settings.options().ok()?;
+                Some((settings, options))
+            });
+        let ours = || ours.map(|ours| (ours.settings.clone(), ours.options.clone()));
+        let (settings, options) = theirs.or_else(ours)?;
         Some(Loaded {
-            directory: self.directory.clone(),
+            directory,
             settings,
             options,
         })

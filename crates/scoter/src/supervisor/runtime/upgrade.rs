@@ -74,7 +74,8 @@ impl Runtime {
                 .iter()
                 .map(|(number, loaded)| GenerationState {
                     number: *number,
-                    directory: loaded.directory.clone(),
+                    directory: loaded.directory.as_ref().map(|it| it.path().to_owned()),
+                    held: loaded.directory.as_ref().map(|it| raw(it.as_fd())),
                     settings: loaded.settings.to_json(),
                 })
                 .collect(),
@@ -103,11 +104,14 @@ impl Runtime {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let listeners = self.listeners.iter().map(AsFd::as_fd);
         let control = self.control.iter().map(AsFd::as_fd);
+        let generations = self.generations.values();
+        let directories = generations.filter_map(|loaded| loaded.directory.as_ref());
         let launchers = self.launchers.values().map(AsFd::as_fd);
         let workers = self.workers.values();
         let boards = workers.clone().map(|worker| worker.board.as_fd());
         listeners
             .chain(control)
+            .chain(directories.map(AsFd::as_fd))
             .chain(launchers)
             .chain(workers.map(AsFd::as_fd))
             .chain(boards)
@@ -126,8 +130,9 @@ impl Runtime {
         self.last_reload = state.last_reload;
         let ours = self.read.take();
         for generation in state.generations {
-            if let Some(loaded) = generation.loaded().or_else(|| ours.clone()) {
-                self.generations.insert(generation.number, loaded);
+            let number = generation.number;
+            if let Some(loaded) = generation.loaded(ours.as_ref()) {
+                self.generations.insert(number, loaded);
             }
         }
         for launcher in state.launchers {
