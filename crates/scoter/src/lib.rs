@@ -30,7 +30,7 @@ mod _scoter {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::python::exception::RequestTimeout;
+    use crate::python::request_timeout::RequestTimeout;
 
     #[pymodule_export]
     use wsgi_environ::{Errors, FileWrapper, Input, StartResponse, Write};

@@ -7,6 +7,7 @@
 mod fork_loop;
 mod forked_worker;
 mod master_watch;
+mod preload;
 mod prepared;
 mod socket_cleanup;
 mod wait;
@@ -22,7 +23,8 @@ use rustix::thread::set_name;
 
 use fork_loop::Launcher;
 use master_watch::MasterWatch;
-use prepared::{Prepared, preload};
+use preload::preload;
+use prepared::Prepared;
 use wait::wait;
 
 use crate::config::Settings;

@@ -1,7 +1,5 @@
 //! What the workers of a generation have in common.
 
-use pyo3::prelude::*;
-
 use super::socket_cleanup::SocketCleanup;
 use crate::config::Options;
 use crate::failure::Failure;
@@ -9,11 +7,8 @@ use crate::ipc::channel::Channel;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::net::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::python::application::Loaded;
-use crate::python::signal_handlers;
-use crate::sys::disposition::survive;
 use crate::sys::fork::Own;
-use crate::sys::signals::ACTED_ON;
-use crate::worker::{Dispositions, MasterLink, WorkerContext};
+use crate::worker::{MasterLink, WorkerContext};
 
 /// What every worker of this generation is given.
 pub(super) struct Prepared {
@@ -57,25 +52,4 @@ impl Prepared {
             options: self.options,
         })
     }
-}
-
-pub(super) fn preload(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
-    let python = Failure::python(py);
-    // The workers run the handlers that the application installs.
-    signal_handlers::share(py).map_err(&python)?;
-    ACTED_ON.into_iter().for_each(survive);
-    let dispositions = Dispositions::current();
-    let loaded = Loaded::load(py, options)?;
-    dispositions.restore();
-    freeze(py).map_err(&python)?;
-    Ok(loaded)
-}
-
-/// Moves what there is out of the collector's sight: a collection in a worker would write
-/// to the pages that it shares (gc.freeze in Python's documentation).
-fn freeze(py: Python<'_>) -> PyResult<()> {
-    let gc = py.import("gc")?;
-    gc.call_method0("collect")?;
-    gc.call_method0("freeze")?;
-    Ok(())
 }

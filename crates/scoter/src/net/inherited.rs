@@ -9,7 +9,10 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getsockname, sockopt};
 
-use super::{Address, Family, TcpError, reason};
+use super::address::Address;
+use super::family::Family;
+use super::reason::reason;
+use super::tcp::TcpError;
 use crate::sys::fork::Mark;
 use crate::sys::raw_fd::with_borrowed;
 

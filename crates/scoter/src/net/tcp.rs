@@ -12,7 +12,8 @@ use rustix::net::{
 };
 use socket2::SockRef;
 
-use super::{AllowList, reason};
+use super::allow::AllowList;
+use super::reason::reason;
 
 /// Why a TCP address could not be bound.
 #[derive(Debug, thiserror::Error)]

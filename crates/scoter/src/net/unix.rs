@@ -1,20 +1,21 @@
 //! Unix sockets: stale files are replaced, live ones are not, and permissions are set before
 //! anyone can connect.
 
-use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getgroups};
 use rustix::fs::FileType;
 use rustix::io::Errno;
-use rustix::net::{SocketAddrUnix, bind, connect, listen};
+use rustix::net::{SocketAddrUnix, bind, listen};
 
 use super::bind_lock::{BindLock, LOCK_TIMEOUT, Unlocked};
 use super::creator::{Creator, ModeOfFiles};
 use super::folder::Folder;
-use super::reason;
+use super::reason::reason;
 use super::socket_file::{OpenFile, SocketFile, stream_socket};
+use super::stale_socket::remove_stale;
+use super::unix_error::{UnixError, bind_error, other};
 
 /// Who may connect to a Unix socket.
 #[derive(Debug, Clone, Copy)]
@@ -61,91 +62,6 @@ impl Permissions {
             ..self
         }
     }
-}
-
-/// Why a Unix socket could not be bound.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UnixError {
-    /// No such user.
-    #[error("--socket-owner {name}: there is no such user")]
-    UnknownUser {
-        /// The name as given.
-        name: String,
-    },
-    /// No such group.
-    #[error("--socket-group {name}: there is no such group")]
-    UnknownGroup {
-        /// The name as given.
-        name: String,
-    },
-    /// Somebody answers there.
-    #[error(
-        "cannot listen on {address}: a running server answers there\nhint: stop it first, or \
-         choose another path"
-    )]
-    InUse {
-        /// The socket.
-        address: String,
-    },
-    /// The path belongs to a file of another kind.
-    #[error(
-        "cannot listen on unix:{}: the file exists and is not a socket\nhint: remove it or choose \
-         another path", path.display()
-    )]
-    NotASocket {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is no such directory.
-    #[error(
-        "cannot listen on unix:{}: its directory does not exist\nhint: create it, or let systemd \
-         do so with RuntimeDirectory=", path.display()
-    )]
-    NoDirectory {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The directory may not be written, or the owner not be given away.
-    #[error(
-        "cannot {action} unix:{}: permission denied\nhint: {hint}", path.display()
-    )]
-    Denied {
-        /// What was tried.
-        action: &'static str,
-        /// The socket.
-        path: PathBuf,
-        /// What would help.
-        hint: &'static str,
-    },
-    /// Another start does not come to an end, or whatever else is in its place.
-    #[error(
-        "cannot listen on unix:{}: another start has held the lock {} for {} s\nhint: remove it \
-         if no other scoter is starting there", path.display(), lock.display(),
-        LOCK_TIMEOUT.as_secs()
-    )]
-    Locked {
-        /// The socket.
-        path: PathBuf,
-        /// The folder that is the lock.
-        lock: PathBuf,
-    },
-    /// Somebody else interferes.
-    #[error(
-        "cannot listen on unix:{}: another process has replaced the new socket's file\nhint: \
-         check who else may write to its directory", path.display()
-    )]
-    Exchanged {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// Anything else.
-    #[error("cannot listen on {address}: {error}")]
-    Io {
-        /// The socket.
-        address: String,
-        /// What the system said.
-        error: io::Error,
-    },
 }
 
 /// Binds a socket to `path`, replacing a stale one, and starts listening.
@@ -226,43 +142,6 @@ pub(super) fn bind_abstract(name: &str, backlog: i32) -> Result<OwnedFd, UnixErr
     })
 }
 
-/// Removes a socket that nobody answers on: its server was killed before it could do so.
-fn remove_stale(folder: &Folder) -> Result<(), UnixError> {
-    let path = folder.path();
-    let found = folder.look().map_err(|errno| other(path, reason(errno)))?;
-    let Some(found) = found else {
-        return Ok(());
-    };
-    if !FileType::from_raw_mode(found.st_mode).is_socket() {
-        return Err(UnixError::NotASocket {
-            path: path.to_owned(),
-        });
-    }
-    let probe = stream_socket()
-        .and_then(|fd| connect(&fd, &SocketAddrUnix::new(path)?))
-        .err();
-    match probe {
-        Some(Errno::CONNREFUSED) => folder.unlink().map_err(|errno| match errno {
-            Errno::ACCESS | Errno::PERM => UnixError::Denied {
-                action: "replace the stale socket",
-                path: path.to_owned(),
-                hint: "remove it as its owner, or start scoter as that user",
-            },
-            errno => other(path, reason(errno)),
-        }),
-        Some(Errno::ACCESS) => Err(UnixError::Denied {
-            action: "find out whether a server answers on",
-            path: path.to_owned(),
-            hint: "another user owns the socket; choose another path",
-        }),
-        Some(Errno::NOENT) => Ok(()),
-        // Connected, or its backlog is full (EAGAIN): somebody listens.
-        _ => Err(UnixError::InUse {
-            address: format!("unix:{}", path.display()),
-        }),
-    }
-}
-
 /// Binds `fd`, which makes its file. Until listen() nobody can connect.
 fn create(
     fd: &OwnedFd,
@@ -317,35 +196,6 @@ fn not_given_away(path: &Path) -> UnixError {
         action: "give away",
         path: path.to_owned(),
         hint: "only root can set the owner; only root or a member can set the group",
-    }
-}
-
-fn bind_error(path: &Path, errno: Errno) -> UnixError {
-    match errno {
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => denied_directory(path),
-        Errno::NOENT => UnixError::NoDirectory {
-            path: path.to_owned(),
-        },
-        Errno::ADDRINUSE => UnixError::InUse {
-            address: format!("unix:{}", path.display()),
-        },
-        errno => other(path, reason(errno)),
-    }
-}
-
-fn denied_directory(path: &Path) -> UnixError {
-    UnixError::Denied {
-        action: "listen on",
-        path: path.to_owned(),
-        hint: "the directory must be writable by the user that runs scoter (systemd: \
-               RuntimeDirectory=)",
-    }
-}
-
-fn other(path: &Path, error: io::Error) -> UnixError {
-    UnixError::Io {
-        address: format!("unix:{}", path.display()),
-        error,
     }
 }
 

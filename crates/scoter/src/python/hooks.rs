@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use thiserror::Error;
 use tracing::error;
 
-use crate::python::forked_child;
+use crate::python::child_exit;
 use crate::python::traceback::traceback;
 
 /// When hooks run.
@@ -51,7 +51,7 @@ pub(crate) fn run_hooks(py: Python<'_>, event: Event) -> Result<(), HookError> {
         traceback: traceback(py, &error),
     };
     for hook in registered(py, event).map_err(failed)? {
-        match forked_child::checked(py, hook.call0()).map_err(failed) {
+        match child_exit::checked(py, hook.call0()).map_err(failed) {
             Err(failure) if event == Event::WorkerExit => error!("{failure}"),
             outcome => drop(outcome?),
         }

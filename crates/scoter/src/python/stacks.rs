@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use crate::python::exception::PythonThread;
+use crate::python::request_timeout::PythonThread;
 use crate::sys::descriptors::{move_up, watch_for_ever};
 use crate::sys::disposition::{highest_signal, raise_here};
 use crate::sys::fork::{self, Mark};

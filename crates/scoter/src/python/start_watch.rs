@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use tracing::{debug, warn};
 
 use crate::ipc::messages::Failed;
-use crate::python::exception::PythonThread;
+use crate::python::request_timeout::PythonThread;
 use crate::python::stacks::{LastResort, Place, answer_of, of_all_threads};
 use crate::python::traceback::traceback;
 

@@ -11,7 +11,7 @@ use wsgi_environ::{
 };
 
 use crate::log;
-use crate::python::forked_child;
+use crate::python::child_exit;
 use crate::python::traceback::traceback;
 use crate::worker::slot::Service;
 
@@ -76,7 +76,7 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
             errors,
             transport: Arc::new(Nowhere),
             method: Method::Other,
-            on_return: forked_child::returned,
+            on_return: child_exit::returned,
             out: Vec::new(),
             object_cache: &mut ObjectCache::default(),
         },

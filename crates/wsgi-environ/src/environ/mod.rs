@@ -4,7 +4,7 @@ mod constants;
 mod derived_entries;
 mod interned_names;
 mod path;
-mod repeated;
+mod repeated_headers;
 mod repeated_vars;
 mod role;
 mod scheme;
@@ -23,7 +23,7 @@ use self::role::Role;
 use self::template::{Template, TemplateCache, TemplateVar};
 use crate::{Errors, Input};
 
-pub use self::repeated::Repeated;
+pub use self::repeated_headers::Repeated;
 
 /// The part of an environ that does not depend on the request.
 #[derive(Clone, Debug, PartialEq, Eq)]

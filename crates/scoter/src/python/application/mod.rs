@@ -13,7 +13,7 @@ use pyo3::types::PyList;
 use thiserror::Error;
 
 use crate::config::{Options, Source, Target, working_directory};
-use crate::python::forked_child;
+use crate::python::child_exit;
 use crate::python::traceback::traceback;
 use interface::{Interface, Misfit, judge};
 
@@ -201,7 +201,7 @@ impl Target {
         let application = match kind {
             Kind::Application => callable,
             Kind::Factory => {
-                let made = forked_child::checked(py, callable.call0()).map_err(|error| {
+                let made = child_exit::checked(py, callable.call0()).map_err(|error| {
                     LoadError::Factory {
                         name: name.clone(),
                         traceback: traceback(py, &error),
@@ -268,7 +268,7 @@ impl Target {
                 .try_fold(module.clone().into_any(), |object, part| {
                     object.getattr(part)
                 });
-            let found = forked_child::checked(py, found);
+            let found = child_exit::checked(py, found);
             match found {
                 Ok(object) if object.is_callable() => return Ok(((*name).to_owned(), object)),
                 Ok(object) => {

@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 
 use super::{LoadError, environments, prepend_to_path};
 use crate::config::Source;
-use crate::python::forked_child;
+use crate::python::child_exit;
 use crate::python::traceback::traceback;
 
 impl Source {
@@ -27,7 +27,7 @@ impl Source {
 }
 
 fn import_module<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyModule>, LoadError> {
-    let error = match forked_child::checked(py, py.import(name)) {
+    let error = match child_exit::checked(py, py.import(name)) {
         Ok(module) => return Ok(module),
         Err(error) => error,
     };
@@ -145,7 +145,7 @@ fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModu
                 .call_method1("exec", (code, module.dict()))
         }
     };
-    forked_child::checked(py, execute()).inspect_err(|_| drop(modules.del_item(&name)))?;
+    child_exit::checked(py, execute()).inspect_err(|_| drop(modules.del_item(&name)))?;
     Ok(module)
 }
 

@@ -17,7 +17,7 @@ use crate::worker::connection::Connection;
 use crate::worker::connection::async_connection::{AsyncConnection, Waited};
 use crate::worker::request::intake::Stage;
 use crate::worker::request::partial_request::{Part, PartialRequest, Received, Refused, conclude};
-use crate::worker::request::room::make_room;
+use crate::worker::request::receive_buffer::make_room;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::refusal::Refusal;
 

@@ -4,4 +4,4 @@ pub(super) mod intake;
 pub(super) mod late_body;
 pub(super) mod partial_request;
 pub(super) mod ready_queue;
-pub(super) mod room;
+pub(super) mod receive_buffer;

@@ -19,7 +19,7 @@ use crate::worker::connection::Connection;
 use crate::worker::connection::async_connection::{AsyncConnection, Waited};
 use crate::worker::request::intake::{Request, Stage, body_of, streamed_body};
 use crate::worker::request::late_body::{LateBody, MayWait};
-use crate::worker::request::room::make_room;
+use crate::worker::request::receive_buffer::make_room;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::refusal::Refusal;
 

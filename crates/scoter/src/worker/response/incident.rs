@@ -8,7 +8,7 @@ use tracing::{Level, debug, enabled, error, warn};
 use crate::log::{Entry, say, say_soon};
 use crate::request_head::RequestHead;
 use crate::worker::response::report;
-use crate::worker::response::send_buffer::SendError;
+use crate::worker::response::send_progress::SendError;
 
 /// Data, because it may be a task of the reactor that finds out: standard error may be slow, and
 /// is for threads that may wait.

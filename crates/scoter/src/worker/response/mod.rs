@@ -8,3 +8,5 @@ pub(super) mod refusal;
 pub(super) mod report;
 pub(super) mod revoked_request;
 pub(super) mod send_buffer;
+pub(super) mod send_progress;
+mod sendfile;

@@ -18,7 +18,8 @@ use crate::worker::connection::owner::Revoked;
 use crate::worker::response::incident::{Finder, Incident, LossKind};
 use crate::worker::response::refusal::{Answer, Refusal};
 use crate::worker::response::revoked_request::RevokedRequest;
-use crate::worker::response::send_buffer::{Progress, SendBuffer, SendError};
+use crate::worker::response::send_buffer::SendBuffer;
+use crate::worker::response::send_progress::{Progress, SendError};
 
 /// A response that only has to be sent, and how its connection ends.
 #[derive(Debug)]

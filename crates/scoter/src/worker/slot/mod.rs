@@ -17,8 +17,8 @@ use bytes::BytesMut;
 use pyo3::prelude::*;
 use wsgi_environ::{EnvironBuilder, Errors, ObjectCache, ServerInfo};
 
-use crate::python::exception::PythonThread;
-use crate::python::forked_child;
+use crate::python::child_exit;
+use crate::python::request_timeout::PythonThread;
 use crate::sys::fatal;
 use crate::sys::fork::Own;
 use crate::worker::Shared;
@@ -126,10 +126,10 @@ impl Slot {
                 Next::Serve(request) => {
                     response = self.serve(py, *request);
                     // Of what `serve` drops and logs something may be code, too.
-                    forked_child::returned(py, None);
+                    child_exit::returned(py, None);
                 }
                 Next::CheckSignals => {
-                    if let Err(error) = forked_child::checked(py, py.check_signals()) {
+                    if let Err(error) = child_exit::checked(py, py.check_signals()) {
                         report::signal_handler_failed(py, &error);
                     }
                 }

@@ -11,7 +11,7 @@ use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
 use crate::worker::request::intake::{Request, Stage, streamed_body};
 use crate::worker::request::partial_request::{Part, PartialRequest};
-use crate::worker::request::room::make_room;
+use crate::worker::request::receive_buffer::make_room;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::refusal::Refusal;
 use crate::worker::slot::Slot;

@@ -12,7 +12,7 @@ use wsgi_environ::{Body, Completed, Exchange, Input, Method, ResponseEnd, Script
 use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::{Cell, Label};
 use crate::log::Entry;
-use crate::python::forked_child;
+use crate::python::child_exit;
 use crate::python::traceback::traceback;
 use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
@@ -66,7 +66,7 @@ impl Slot {
             }
             responded
         }));
-        forked_child::returned(py, None);
+        child_exit::returned(py, None);
         let status = match &served {
             Ok(Ok(completed)) => completed.status,
             Ok(Err(_)) | Err(_) => 500,
@@ -139,7 +139,7 @@ impl Slot {
                 errors: self.errors.bind(py).clone(),
                 transport: Arc::clone(connection) as _,
                 method: head.kind(),
-                on_return: forked_child::returned,
+                on_return: child_exit::returned,
                 out: std::mem::take(&mut self.head_buffer),
                 object_cache: &mut self.object_cache,
             },

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use crate::ipc::scoreboard::{Cell, Phase};
-use crate::python::exception::PythonThread;
+use crate::python::request_timeout::PythonThread;
 use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use pyo3::prelude::*;
 use tracing::error;
 
-use crate::python::exception::PythonThread;
+use crate::python::request_timeout::PythonThread;
 use crate::python::stacks;
 use crate::python::traceback::traceback;
 use crate::worker::Shared;

@@ -1,0 +1,123 @@
+//! Why a Unix socket cannot be had, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use super::bind_lock::LOCK_TIMEOUT;
+use super::reason::reason;
+
+/// Why a Unix socket could not be bound.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnixError {
+    /// No such user.
+    #[error("--socket-owner {name}: there is no such user")]
+    UnknownUser {
+        /// The name as given.
+        name: String,
+    },
+    /// No such group.
+    #[error("--socket-group {name}: there is no such group")]
+    UnknownGroup {
+        /// The name as given.
+        name: String,
+    },
+    /// Somebody answers there.
+    #[error(
+        "cannot listen on {address}: a running server answers there\nhint: stop it first, or \
+         choose another path"
+    )]
+    InUse {
+        /// The socket.
+        address: String,
+    },
+    /// The path belongs to a file of another kind.
+    #[error(
+        "cannot listen on unix:{}: the file exists and is not a socket\nhint: remove it or choose \
+         another path", path.display()
+    )]
+    NotASocket {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no such directory.
+    #[error(
+        "cannot listen on unix:{}: its directory does not exist\nhint: create it, or let systemd \
+         do so with RuntimeDirectory=", path.display()
+    )]
+    NoDirectory {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The directory may not be written, or the owner not be given away.
+    #[error(
+        "cannot {action} unix:{}: permission denied\nhint: {hint}", path.display()
+    )]
+    Denied {
+        /// What was tried.
+        action: &'static str,
+        /// The socket.
+        path: PathBuf,
+        /// What would help.
+        hint: &'static str,
+    },
+    /// Another start does not come to an end, or whatever else is in its place.
+    #[error(
+        "cannot listen on unix:{}: another start has held the lock {} for {} s\nhint: remove it \
+         if no other scoter is starting there", path.display(), lock.display(),
+        LOCK_TIMEOUT.as_secs()
+    )]
+    Locked {
+        /// The socket.
+        path: PathBuf,
+        /// The folder that is the lock.
+        lock: PathBuf,
+    },
+    /// Somebody else interferes.
+    #[error(
+        "cannot listen on unix:{}: another process has replaced the new socket's file\nhint: \
+         check who else may write to its directory", path.display()
+    )]
+    Exchanged {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {error}")]
+    Io {
+        /// The socket.
+        address: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+pub(super) fn bind_error(path: &Path, errno: Errno) -> UnixError {
+    match errno {
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => denied_directory(path),
+        Errno::NOENT => UnixError::NoDirectory {
+            path: path.to_owned(),
+        },
+        Errno::ADDRINUSE => UnixError::InUse {
+            address: format!("unix:{}", path.display()),
+        },
+        errno => other(path, reason(errno)),
+    }
+}
+
+pub(super) fn denied_directory(path: &Path) -> UnixError {
+    UnixError::Denied {
+        action: "listen on",
+        path: path.to_owned(),
+        hint: "the directory must be writable by the user that runs scoter (systemd: \
+               RuntimeDirectory=)",
+    }
+}
+
+pub(super) fn other(path: &Path, error: io::Error) -> UnixError {
+    UnixError::Io {
+        address: format!("unix:{}", path.display()),
+        error,
+    }
+}
