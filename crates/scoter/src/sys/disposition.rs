@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::ptr::null;
 
 use nix::libc;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 
 /// What a process does on a signal, as it was at some moment.
 #[derive(Clone, Copy)]
@@ -66,6 +66,7 @@ fn set_handler(signal: Signal, handler: libc::sighandler_t) {
     let mut action = Disposition::of(signal as i32).action;
     action.sa_sigaction = handler;
     action.sa_flags = 0;
+    action.sa_mask = *SigSet::empty().as_ref();
     sigaction(signal as i32, Some(&action));
 }
 
