@@ -407,3 +407,37 @@ fn client_that_is_interrupted_does_not_take_the_order_back() {
     let reply = scoter.connect().packet(&get("/")).reply();
     assert_eq!(reply.text(), "function GET /");
 }
+
+#[test]
+fn mistyped_command_is_recognised_while_the_server_runs() {
+    let scoter = Scoter::serving("hello").start();
+    let folder = scoter.folder();
+    let address = format!("unix:{}", scoter.socket().display());
+    let configuration = format!("app = 'hello'\nbind = '{address}'\n");
+    scoter.put("scoter.toml", &configuration);
+    for (words, meant) in [
+        (&["relaod"][..], "did you mean scoter reload?"),
+        (&["restart", "--no-master"], "did you mean scoter reload?"),
+        (
+            &["--bind", &address, "status"],
+            "did you mean scoter status?",
+        ),
+        (&["start"], "did you mean scoter APP"),
+    ] {
+        let finished = command_in(folder, words);
+        let list = "check, status, reload, stop, scale, top";
+        assert_says(&finished, 3, &["there is no module", meant, list]);
+        assert!(!finished.stderr.contains("running server"), "{finished:?}");
+    }
+    // A module of such a name is the application: its start gets as far as the socket.
+    scoter.put("restart.py", "from hello import application\n");
+    let finished = command_in(folder, &["restart"]);
+    assert_says(&finished, 2, &["a running server answers there"]);
+    fs::remove_file(folder.join("restart.py")).expect("just made");
+    fs::create_dir(folder.join("elsewhere")).expect("the test's own folder");
+    scoter.put("elsewhere/restart.py", "from hello import application\n");
+    for option in ["--chdir", "--pythonpath"] {
+        let finished = command_in(folder, &["restart", option, "elsewhere"]);
+        assert_says(&finished, 2, &["a running server answers there"]);
+    }
+}

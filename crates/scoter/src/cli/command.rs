@@ -4,14 +4,15 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use pyo3::prelude::*;
 
 use super::check::{self, Extent};
 use super::serve;
 use crate::config::{
-    Action, Arguments, ConfigError, HelpLevel, Settings, client_command, control_path,
-    server_command,
+    Action, Arguments, ConfigError, HelpLevel, MistypedCommand, Settings, client_command,
+    control_path, server_command,
 };
 use crate::control::{self, ClientCommand};
 use crate::program::Program;
@@ -104,11 +105,25 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ConfigError> {
 }
 
 fn parse_server(arguments: &[OsString]) -> Result<Command, ConfigError> {
-    let given = Arguments::parse(arguments)?;
+    let given = Arguments::parse(arguments).map_err(|error| with_command(error, arguments))?;
     match given.action {
         Some(action) => perform(action, &given, server_command),
         None => Ok(Command::Serve(Settings::with(&given)?)),
     }
+}
+
+/// Arguments of a mistyped command are wrong for a server.
+fn with_command(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let first = arguments.get(1).and_then(|first| first.to_str());
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    if let Some(mistyped) = first.and_then(MistypedCommand::of) {
+        error.remove(ContextKind::SuggestedArg);
+        let tips = ContextValue::StyledStrs(vec![mistyped.tip().into()]);
+        error.insert(ContextKind::Suggested, tips);
+    }
+    error
 }
 
 fn parse_check(arguments: &[OsString]) -> Result<Command, ConfigError> {
@@ -292,6 +307,26 @@ mod tests {
             let error = parsed(arguments).unwrap_err();
             assert!(error.contains(word), "{arguments:?}: {error}");
         }
+    }
+
+    #[test]
+    fn arguments_of_mistyped_commands_lead_to_the_command() {
+        for (arguments, tip) in [
+            (
+                &["statsu", "--json"][..],
+                "tip: did you mean 'scoter status'?",
+            ),
+            (&["scael", "3"], "tip: did you mean 'scoter scale'?"),
+            (&["restart", "now"], "tip: did you mean 'scoter reload'?"),
+        ] {
+            let error = parsed(arguments).unwrap_err();
+            assert!(error.contains(tip), "{arguments:?}: {error}");
+        }
+        let error = parsed(&["app", "--thread", "2"]).unwrap_err();
+        assert!(
+            error.contains("tip: a similar argument exists: '--threads'"),
+            "{error}"
+        );
     }
 
     #[test]

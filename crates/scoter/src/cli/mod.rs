@@ -3,6 +3,7 @@
 mod banner;
 mod check;
 mod command;
+mod mistyped;
 mod serve;
 
 pub(crate) use command::run;

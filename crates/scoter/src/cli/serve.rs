@@ -8,7 +8,7 @@ use nix::sys::signal::SigSet;
 use pyo3::prelude::*;
 use tracing::{error, warn};
 
-use super::banner;
+use super::{banner, mistyped};
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
 use crate::ipc::scoreboard::Scoreboard;
@@ -18,7 +18,7 @@ use crate::python::environment;
 use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::watch_forks;
 use crate::python::signal_handlers;
-use crate::start::{Opened, PidFile, Start};
+use crate::start::{Opened, PidFile, Start, StartError};
 use crate::supervisor;
 use crate::sys::file_limit;
 use crate::sys::signals;
@@ -108,13 +108,14 @@ fn serve_alone(
     serve(py, context)
 }
 
-/// Binds the sockets and becomes `--user`.
+/// Binds the sockets and becomes `--user`, unless a command was meant.
 fn open(
     py: Python<'_>,
     program: &Program,
     settings: &Settings,
     options: &Options,
 ) -> Result<Opened, Failure> {
+    mistyped::check(py, program, settings, options).map_err(StartError::from)?;
     let start = Start {
         program,
         settings,

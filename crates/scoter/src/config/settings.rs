@@ -48,6 +48,10 @@ impl Settings {
 }
 
 impl Setting {
+    pub(crate) fn is_from_command_line(&self) -> bool {
+        matches!(self.origin, Origin::CommandLine)
+    }
+
     /// What is wrong with its first text.
     pub(in crate::config) fn problem(&self, reason: String) -> Problem {
         let text = self.texts.first().map(|text| text.to_string_lossy());

@@ -7,12 +7,16 @@ use thiserror::Error;
 
 use super::identity::IdentityError;
 use super::reach::OutOfReach;
+use crate::config::MistypedCommand;
 use crate::control::ControlError;
 use crate::net::BindError;
 
 /// What is wrong before there is a process to serve.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
+    /// The command line.
+    #[error(transparent)]
+    Command(#[from] MistypedCommand),
     /// A socket.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -44,6 +48,7 @@ impl StartError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::System(_) => 1,
+            Self::Command(_) => 3,
             Self::OutOfReach(obstacle) => obstacle.exit_code(),
             _ => 2,
         }

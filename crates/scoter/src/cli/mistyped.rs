@@ -1,0 +1,62 @@
+//! Whether APP is an application, or a mistyped command.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+
+use crate::config::{MistypedCommand, Options, Settings, Source};
+use crate::program::Program;
+
+/// Finds out whether the APP of the command line is a mistyped command. A module or a file of
+/// that name is always the application.
+///
+/// It is for before the sockets are bound: the server that the command was meant for has them.
+///
+/// # Errors
+///
+/// [`MistypedCommand`] names the command.
+pub(super) fn check(
+    py: Python<'_>,
+    program: &Program,
+    settings: &Settings,
+    options: &Options,
+) -> Result<(), MistypedCommand> {
+    let (Source::Module(word), None) = (&options.app.source, &options.app.callable) else {
+        return Ok(());
+    };
+    if !settings.get("app").is_from_command_line() {
+        return Ok(());
+    }
+    match MistypedCommand::of(word) {
+        // Where that cannot be found out, loading the application says why.
+        Some(mistyped) if !is_there(py, word, program, options).unwrap_or(true) => Err(mistyped),
+        _ => Ok(()),
+    }
+}
+
+/// Whether workers would find such a module, without importing it.
+fn is_there(py: Python<'_>, name: &str, program: &Program, options: &Options) -> PyResult<bool> {
+    let here = std::env::current_dir()?;
+    let here = options
+        .chdir
+        .as_ref()
+        .map_or_else(|| here.clone(), |path| here.join(path));
+    if here.join(name).is_file() {
+        return Ok(true);
+    }
+    // The import system skips entries that are no text.
+    let path: Vec<OsString> = std::iter::once(here.clone())
+        .chain(options.pythonpath.iter().map(|path| here.join(path)))
+        .map(PathBuf::into_os_string)
+        .chain(program.search_path().entries.iter().cloned())
+        .collect();
+    let machinery = py.import("importlib.machinery")?;
+    let finder = machinery.getattr("PathFinder")?;
+    if !finder.call_method1("find_spec", (name, path))?.is_none() {
+        return Ok(true);
+    }
+    // What is built in, or found by what a package has installed.
+    let util = py.import("importlib.util")?;
+    Ok(!util.call_method1("find_spec", (name,))?.is_none())
+}

@@ -1,0 +1,141 @@
+//! "Did you mean", for a word that is read as APP though a command was meant.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// There is no module of this name, but a command that it comes close to.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error(
+    "there is no module {word:?}, and no such command\nhint: did you mean {meant}? The commands \
+     are {}, as the first argument; to serve a module {word}, set --chdir or --pythonpath to the \
+     directory that contains {word}.py",
+    commands()
+)]
+pub(crate) struct MistypedCommand {
+    word: String,
+    meant: Meant,
+}
+
+/// What a word is likely to mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meant {
+    Command(&'static str),
+    /// `scoter start` and the like: serving has no command.
+    Serve,
+}
+
+impl fmt::Display for Meant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(command) => write!(f, "scoter {command}"),
+            Self::Serve => f.write_str("scoter APP, which starts a server"),
+        }
+    }
+}
+
+impl MistypedCommand {
+    /// The command that comes closest to `word`, or is called so elsewhere. Whether there is a
+    /// module of that name is for the caller to find out.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        let meant = meant_by(word)?;
+        let word = word.to_owned();
+        Some(Self { word, meant })
+    }
+
+    /// The tip for arguments that are wrong because their first one was taken for APP.
+    pub(crate) fn tip(&self) -> String {
+        format!("did you mean '{}'?", self.meant)
+    }
+}
+
+fn meant_by(word: &str) -> Option<Meant> {
+    let of_another = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word);
+    if let Some((_, meant)) = of_another {
+        return Some(*meant);
+    }
+    COMMANDS
+        .iter()
+        .map(|&command| (strsim::osa_distance(command, word), command))
+        .filter(|&(distance, command)| distance <= if command.len() < 5 { 1 } else { 2 })
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, command)| Meant::Command(command))
+}
+
+fn commands() -> String {
+    COMMANDS.join(", ")
+}
+
+/// As the command line reads them.
+const COMMANDS: [&str; 6] = ["check", "status", "reload", "stop", "scale", "top"];
+
+/// What people know from service managers and other servers.
+const ELSEWHERE: [(&str, Meant); 20] = [
+    ("configtest", Meant::Command("check")),
+    ("exit", Meant::Command("stop")),
+    ("graceful", Meant::Command("reload")),
+    ("halt", Meant::Command("stop")),
+    ("info", Meant::Command("status")),
+    ("kill", Meant::Command("stop")),
+    ("list", Meant::Command("status")),
+    ("ps", Meant::Command("status")),
+    ("quit", Meant::Command("stop")),
+    ("restart", Meant::Command("reload")),
+    ("run", Meant::Serve),
+    ("runserver", Meant::Serve),
+    ("serve", Meant::Serve),
+    ("shutdown", Meant::Command("stop")),
+    ("start", Meant::Serve),
+    ("stats", Meant::Command("status")),
+    ("test", Meant::Command("check")),
+    ("up", Meant::Serve),
+    ("upgrade", Meant::Command("reload --upgrade")),
+    ("validate", Meant::Command("check")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_recognised_where_they_are_mistyped() {
+        for (word, expected) in [
+            ("relaod", Some("scoter reload")),
+            ("realod", Some("scoter reload")),
+            ("reloads", Some("scoter reload")),
+            ("restart", Some("scoter reload")),
+            ("statsu", Some("scoter status")),
+            ("chekc", Some("scoter check")),
+            ("stpo", Some("scoter stop")),
+            ("scael", Some("scoter scale")),
+            ("topp", Some("scoter top")),
+            ("shutdown", Some("scoter stop")),
+            ("start", Some("scoter APP, which starts a server")),
+            // Behind an option they are no commands.
+            ("reload", Some("scoter reload")),
+            ("app", None),
+            ("wsgi", None),
+            ("myproject", None),
+            ("main", None),
+            ("", None),
+        ] {
+            let meant = meant_by(word).map(|meant| meant.to_string());
+            assert_eq!(meant.as_deref(), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn error_names_the_command_meant_and_all_others() {
+        let error = MistypedCommand {
+            word: "relaod".to_owned(),
+            meant: Meant::Command("reload"),
+        };
+        assert_eq!(
+            error.to_string(),
+            "there is no module \"relaod\", and no such command\nhint: did you mean scoter \
+             reload? The commands are check, status, reload, stop, scale, top, as the first \
+             argument; to serve a module relaod, set --chdir or --pythonpath to the directory \
+             that contains relaod.py"
+        );
+    }
+}
