@@ -11,7 +11,7 @@ pub(crate) fn render(status: &Status) -> String {
         lines.push(format!("listening on {}", printable(&listener.address)));
     }
     if let Some(reload) = &status.last_reload {
-        lines.push(reload_line(reload, status));
+        lines.extend(reload_lines(reload, status));
     }
     let totals = &status.totals;
     lines.push(format!(
@@ -99,7 +99,7 @@ pub(super) fn request_line(place: &str, slot: &SlotStatus, width: usize) -> Stri
     format!("{front}{uri}  {id}")
 }
 
-fn reload_line(reload: &ReloadStatus, status: &Status) -> String {
+fn reload_lines(reload: &ReloadStatus, status: &Status) -> Vec<String> {
     // The server's clock, not the reader's.
     let since_start = Duration::try_from(reload.at.duration_since(status.started_at));
     let age = status
@@ -107,13 +107,32 @@ fn reload_line(reload: &ReloadStatus, status: &Status) -> String {
         .saturating_sub(since_start.map(millis).unwrap_or_default());
     let age = short(age);
     if reload.ok {
-        return format!("last reload: {age} ago, generation {}", reload.generation);
+        return vec![format!(
+            "last reload: {age} ago, generation {}",
+            reload.generation
+        )];
     }
-    // A traceback says what happened in its last line; all of it is in the log.
-    let error = reload.error.as_deref().unwrap_or_default();
-    let last = error.trim_end().lines().last().unwrap_or("no reason given");
-    format!("last reload: {age} ago, failed: {}", printable(last))
+    let error = printable(reload.error.as_deref().unwrap_or_default());
+    let error = error.trim();
+    let first = error.lines().next().unwrap_or("no reason given");
+    let mut lines = vec![format!("last reload: {age} ago, failed: {first}")];
+    lines.extend(exception(error).map(|line| format!("  {line}")));
+    // Half a hint helps nobody.
+    let hint = error.lines().find(|line| line.starts_with("hint: "));
+    let hint = hint.map(|hint| format!("  {hint}"));
+    lines.extend(hint.filter(|hint| hint.chars().count() <= WIDTH));
+    lines
 }
+
+/// What a traceback is about; all of it is in the log.
+fn exception(error: &str) -> Option<&str> {
+    let (_, frames) = error.rsplit_once(TRACEBACK)?;
+    let mut lines = frames.lines().skip(1);
+    lines.find(|line| !line.is_empty() && !line.starts_with(' '))
+}
+
+/// Python's heading.
+const TRACEBACK: &str = "Traceback (most recent call last):";
 
 /// Milliseconds for people: two units at most.
 pub(super) fn short(millis: u64) -> String {
@@ -218,15 +237,43 @@ WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY
     }
 
     #[test]
-    fn failed_reload_shows_the_last_line_of_its_traceback() {
-        let mut status = busy_status();
-        let reload = status.last_reload.as_mut().unwrap();
-        reload.ok = false;
-        reload.error =
-            Some("Traceback:\n  File \"app.py\"\nNameError: name 'x' is not defined\n".to_owned());
-        let text = render(&status);
-        let line = "last reload: 5m00s ago, failed: NameError: name 'x' is not defined\n";
-        assert!(text.contains(line), "{text}");
+    fn failed_reload_shows_its_error() {
+        const IMPORT: &str = "cannot load the application: app could not be imported\n\
+                              Traceback (most recent call last):\n  File \"lib.py\"\n\
+                              KeyError: 1\n\nDuring handling of the above exception, another \
+                              exception occurred:\n\nTraceback (most recent call last):\n  \
+                              File \"app.py\"\nNameError: name 'x' is not defined";
+        let long = "x".repeat(100);
+        for (error, expected) in [
+            ("no memory", "failed: no memory\nrequests:"),
+            ("", "failed: no reason given\nrequests:"),
+            (
+                "there is no file a.py\nsearched: /srv\nhint: set --chdir",
+                "failed: there is no file a.py\n  hint: set --chdir\nrequests:",
+            ),
+            (
+                &format!("there is no file a.py\nhint: {long}"),
+                "failed: there is no file a.py\nrequests:",
+            ),
+            (
+                IMPORT,
+                "failed: cannot load the application: app could not be imported\n  NameError: name \
+                 'x' is not defined\nrequests:",
+            ),
+            (
+                &format!("{IMPORT}\nthis is Python 3\nhint: install it\n"),
+                "failed: cannot load the application: app could not be imported\n  NameError: name \
+                 'x' is not defined\n  hint: install it\nrequests:",
+            ),
+        ] {
+            let mut status = busy_status();
+            let reload = status.last_reload.as_mut().unwrap();
+            reload.ok = false;
+            reload.error = Some(error.to_owned());
+            let text = render(&status);
+            let expected = format!("last reload: 5m00s ago, {expected}");
+            assert!(text.contains(&expected), "{expected} in {text}");
+        }
     }
 
     #[test]
