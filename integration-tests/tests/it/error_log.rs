@@ -314,3 +314,27 @@ fn long_messages_of_several_threads_stay_whole_in_a_pipe() {
         assert_eq!(text, text[..1].repeat(20_000));
     }
 }
+
+#[test]
+fn fields_of_a_message_stand_on_its_first_line() {
+    let scoter = Scoter::serving("changing")
+        .with_file("changing.py", "from hello import application\n")
+        .start();
+    scoter.put("changing.py", "misspelt\n");
+    assert_eq!(scoter.command(["reload"]).code, Some(1));
+    scoter.wait_for_log("NameError");
+    let log = scoter.stderr();
+    let mut lines = log.lines();
+    let first = lines.find(|line| line.contains("reload failed"));
+    let first = first.unwrap_or_else(|| panic!("{log}"));
+    assert!(
+        first.ends_with("could not be imported generation=2"),
+        "{log}"
+    );
+    let last = lines.find(|line| line.contains("NameError"));
+    assert_eq!(
+        last,
+        Some("| NameError: name 'misspelt' is not defined"),
+        "{log}"
+    );
+}

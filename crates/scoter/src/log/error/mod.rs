@@ -6,6 +6,7 @@ mod level;
 mod panic;
 pub(super) mod standard_error;
 mod subscriber;
+mod text;
 mod untrusted_text;
 
 pub(crate) use background::{say, say_soon, start_thread};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber, error};
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::fmt::format::{DefaultFields, Format, Full, Writer};
+use tracing_subscriber::fmt::format::{Format, Full, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -19,6 +19,7 @@ use super::json::{Application, JsonEvent};
 use super::level::{LogFormat, LogLevel};
 use super::panic::log_panics;
 use super::standard_error;
+use super::text::EventText;
 use super::untrusted_text;
 use crate::log::process_role::{self, ProcessRole};
 use crate::log::streams;
@@ -37,7 +38,7 @@ pub(crate) fn init(level: LogLevel, format: LogFormat) {
         .event_format(LineFormat {
             text: Format::default().with_target(false),
         })
-        .fmt_fields(Fields(DefaultFields::new()))
+        .fmt_fields(Fields)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(|| StandardError)
         // Without standard error there is nowhere to report this, and the attempt would panic.
@@ -105,9 +106,9 @@ where
     }
 }
 
-/// The usual fields, behind those that say which process it is. What they say may be an
+/// Message and fields, behind those that say which process it is. What they say may be an
 /// application's or a peer's.
-struct Fields(DefaultFields);
+struct Fields;
 
 impl<'writer> FormatFields<'writer> for Fields {
     fn format_fields<R: RecordFields>(
@@ -118,9 +119,7 @@ impl<'writer> FormatFields<'writer> for Fields {
         if let ProcessRole::Worker { id } = process_role::current() {
             write!(writer, "worker={id} pid={} ", std::process::id())?;
         }
-        let mut text = String::new();
-        self.0.format_fields(Writer::new(&mut text), fields)?;
-        untrusted_text::write_message(&mut writer, &text)
+        untrusted_text::write_message(&mut writer, &EventText::of(fields).to_string())
     }
 }
 
