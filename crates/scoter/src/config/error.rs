@@ -77,33 +77,34 @@ pub(crate) enum Problem {
         error: io::Error,
     },
     /// The file is not TOML.
-    #[error("{place}: {message}")]
+    #[error("{place}: {message}{}", hint_line(hint.as_deref()))]
     Syntax {
         /// Where it stops to be.
         place: Place,
         /// What the parser said.
         message: String,
+        /// How it is written in TOML.
+        hint: Option<String>,
     },
     /// A key of the file that is no option.
-    #[error("{place}: unknown key {name:?}{}", did_you_mean(suggestion.as_deref()))]
+    #[error("{place}: unknown key {name:?}{}", hint_line(hint.as_deref()))]
     UnknownKey {
         /// Where it stands.
         place: Place,
         /// The key.
         name: String,
-        /// What may be meant.
-        suggestion: Option<&'static str>,
+        /// What to use instead.
+        hint: Option<String>,
     },
     /// A table in the file.
-    #[error(
-        "{place}: unknown table {name:?}\nhint: options are not grouped in tables: write `option \
-         = value` at the top of the file"
-    )]
+    #[error("{place}: unknown table {name:?}\nhint: {hint}")]
     Table {
         /// Where it stands.
         place: Place,
         /// Its name.
         name: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// A key with a kind of value that no option takes.
     #[error("{place}: {name}: expected {expected}")]
@@ -116,12 +117,12 @@ pub(crate) enum Problem {
         expected: &'static str,
     },
     /// A variable that looks like one of ours.
-    #[error("unknown environment variable {name}{}", did_you_mean(suggestion.as_deref()))]
+    #[error("unknown environment variable {name}{}", hint_line(hint.as_deref()))]
     UnknownVariable {
         /// The variable.
         name: String,
-        /// What may be meant.
-        suggestion: Option<String>,
+        /// What to use instead.
+        hint: Option<String>,
     },
     /// A value that the option does not take.
     #[error("{written}: {reason}")]
@@ -184,6 +185,6 @@ fn lines(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
-fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map_or_else(String::new, |name| format!("\nhint: did you mean {name}?"))
+fn hint_line(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"))
 }

@@ -10,7 +10,7 @@ use crate::config::error::APP;
 use crate::config::opt::Opt;
 use crate::config::origin::Origin;
 use crate::config::settings::Setting;
-use crate::config::suggestion::suggest;
+use crate::config::suggestion::{Suggestion, suggest};
 use crate::config::table::TABLE;
 
 /// What the arguments say.
@@ -80,13 +80,23 @@ fn with_suggestion(mut error: clap::Error) -> clap::Error {
     else {
         return error;
     };
-    if let Some(opt) = unknown.strip_prefix("--").and_then(suggest) {
+    let name = unknown.strip_prefix("--");
+    let meant = name.and_then(suggest);
+    // clap's own guess has less to go by.
+    error.remove(ContextKind::SuggestedArg);
+    let Some(Suggestion { opt, note }) = meant else {
+        return error;
+    };
+    if let Some(opt) = opt {
         let name = match opt.name {
             APP => "APP".to_owned(),
             name => format!("--{name}"),
         };
         error.insert(ContextKind::SuggestedArg, ContextValue::String(name));
     }
+    // In place of the advice to pass the unknown name as a value.
+    let notes = note.into_iter().map(Into::into).collect();
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(notes));
     error
 }
 
@@ -111,10 +121,17 @@ mod tests {
             ("--harakiri=30", "'--request-timeout'"),
             ("--processes", "'--workers'"),
             ("--wsgi-file=app.py", "'APP'"),
+            (
+                "--post-buffering=1",
+                "'--buffer-body'\n  tip: its value \"all\"",
+            ),
+            ("--master", "tip: leave it out: there is a master"),
+            ("--ini", "tip: scoter does not read uWSGI's configuration"),
         ] {
             let arguments = ["scoter", argument].map(OsString::from);
             let error = Arguments::parse(&arguments).unwrap_err().to_string();
             assert!(error.contains(suggestion), "{error}");
+            assert!(!error.contains("as a value"), "{error}");
         }
     }
 }

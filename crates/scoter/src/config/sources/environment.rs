@@ -28,7 +28,7 @@ pub(in crate::config) fn read(env: &ProcessEnv, problems: &mut Vec<Problem>) -> 
             let meant = suggest(&name[PREFIX.len()..]);
             problems.push(Problem::UnknownVariable {
                 name: name.to_owned(),
-                suggestion: meant.map(Opt::variable),
+                hint: meant.map(|meant| meant.hint(Opt::variable)),
             });
             continue;
         };
@@ -157,7 +157,10 @@ mod tests {
                 "hint: did you mean SCOTER_REQUEST_TIMEOUT?",
             ),
             ("SCOTER_COLOUR", "SCOTER_COLOUR"),
-            ("SCOTER_PORT", "SCOTER_PORT"),
+            (
+                "SCOTER_PORT",
+                "did you mean SCOTER_BIND? its value is host:port",
+            ),
             ("SCOTER_threads", "hint: did you mean SCOTER_THREADS?"),
         ] {
             let error = Settings::of(&["app"], &[(name, "1")], Path::new("/")).unwrap_err();

@@ -1,5 +1,6 @@
 //! Options from a TOML file.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::pipe;
+use super::{pipe, toml_hint};
 use crate::config::error::Problem;
 use crate::config::opt::{Arity, Opt};
 use crate::config::origin::{Origin, Place};
@@ -18,7 +19,7 @@ use crate::config::settings::Setting;
 use crate::config::sources::arguments::Arguments;
 use crate::config::sources::environment::CONFIG;
 use crate::config::sources::process_env::ProcessEnv;
-use crate::config::suggestion::suggest;
+use crate::config::suggestion::{UWSGI_CONFIGURATION, suggest};
 use crate::config::table::TABLE;
 
 /// The file that is read by default.
@@ -88,9 +89,19 @@ impl File<'_> {
     fn settings(&self, problems: &mut Vec<Problem>) -> Vec<Setting> {
         let (table, errors) = DeTable::parse_recoverable(self.source);
         if !errors.is_empty() {
-            problems.extend(errors.iter().map(|error| Problem::Syntax {
-                place: self.place(&error.span().unwrap_or_default()),
-                message: error.message().replace('\n', ", "),
+            let mut lines = BTreeSet::new();
+            problems.extend(errors.iter().filter_map(|error| {
+                let place = self.place(&error.span().unwrap_or_default());
+                // A line that is something else is not TOML in several ways.
+                lines.insert(place.line).then(|| Problem::Syntax {
+                    message: error.message().replace('\n', ", "),
+                    hint: self
+                        .source
+                        .lines()
+                        .nth(place.line - 1)
+                        .and_then(toml_hint::hint),
+                    place,
+                })
             }));
             return Vec::new();
         }
@@ -136,12 +147,19 @@ impl File<'_> {
             return Problem::Table {
                 place,
                 name: key.to_owned(),
+                hint: match key {
+                    "uwsgi" => UWSGI_CONFIGURATION,
+                    _ => {
+                        "options are not grouped in tables: write `option = value` at the top of \
+                          the file"
+                    }
+                },
             };
         }
         Problem::UnknownKey {
             place,
             name: key.to_owned(),
-            suggestion: suggest(key).map(|opt| opt.name),
+            hint: suggest(key).map(|meant| meant.hint(|opt| opt.name.to_owned())),
         }
     }
 
@@ -216,6 +234,19 @@ mod tests {
                 "[logging]\nlog-level = 'info'\n",
                 "scoter.toml:1:2: unknown table \"logging\"\nhint: options are not grouped in tables: write \
                  `option = value` at the top of the file",
+            ),
+            (
+                "[uwsgi]\nthreads = 4\n",
+                "scoter.toml:1:2: unknown table \"uwsgi\"\nhint: scoter does not read uWSGI's \
+                 configuration: name the application, as in scoter module:callable, and write \
+                 options into scoter.toml, by their names in scoter --help",
+            ),
+            (
+                "threads = 4 ; each\napp = shop.wsgi\n",
+                "scoter.toml:1:11: string values must be quoted, expected literal string\nhint: \
+                 comments begin with #: write threads = 4  # each\n\
+                 scoter.toml:2:7: string values must be quoted, expected literal string\nhint: \
+                 strings need quotes: write app = \"shop.wsgi\"",
             ),
             (
                 "# café\nthreads = 0 # é\n",

@@ -6,4 +6,5 @@ pub(super) mod environment;
 pub(super) mod file;
 mod pipe;
 pub(super) mod process_env;
+mod toml_hint;
 pub(super) mod working_directory;

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{LoadError, environments, prepend_to_path};
-use crate::config::Source;
+use crate::config::{Source, UWSGI_CONFIGURATION};
 use crate::python::child_exit;
 use crate::python::traceback::traceback;
 
@@ -72,7 +72,7 @@ fn is_configuration(file: &Path) -> bool {
 
 fn missing_module_hint(name: &str) -> String {
     if is_configuration(Path::new(name)) {
-        return "scoter does not read uWSGI configuration files: name the WSGI module".to_owned();
+        return UWSGI_CONFIGURATION.to_owned();
     }
     let file = format!("{}.py", name.replace('.', "/"));
     match name.rsplit_once('.') {
