@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use integration_tests::{Package, Scoter, ScoterBuilder, get, python};
+use integration_tests::{Package, Scoter, ScoterBuilder, apps_folder, get, python};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -163,4 +163,30 @@ fn launcher_that_python_does_not_start_is_not_said_to_have_called_exit() {
         assert!(log.contains(word), "{log}");
     }
     assert!(!log.contains("os._exit"), "{log}");
+}
+
+#[test]
+fn no_command_finds_modules_beside_the_script() {
+    const SCRIPT: &str = "import sys\nfrom scoter.__main__ import main\nsys.exit(main())\n";
+    for words in [&[][..], &["--no-master"], &["check"]] {
+        let scoter = Scoter::told_nothing();
+        let folder = scoter.folder().join("bin");
+        fs::create_dir(&folder).expect("the test's own folder");
+        fs::write(folder.join("scoter"), SCRIPT).expect("just made");
+        let application = "from hello import application\n";
+        fs::write(folder.join("only_there.py"), application).expect("just made");
+        let script = folder.join("scoter");
+        let finished = scoter
+            .by_command([python().as_os_str(), script.as_os_str()])
+            .args(words)
+            .args(["--bind", "unix:scoter.sock", "--pythonpath"])
+            .args([apps_folder().as_os_str(), "only_there".as_ref()])
+            .run();
+        assert_eq!(finished.code, Some(3), "{words:?}: {}", finished.stderr);
+        let expected = "there is no module \"only_there\"";
+        assert!(
+            finished.stderr.contains(expected),
+            "{words:?}: {finished:?}"
+        );
+    }
 }

@@ -28,6 +28,7 @@ pub(crate) fn interpreter(py: Python<'_>, arguments: &[OsString]) -> PyResult<Pr
         .getattr("__file__")?
         .extract::<PathBuf>()?;
     let file = |name: &str| package.with_file_name(name).into_os_string();
+    search_path::leave_out_command(py)?;
     Ok(Program {
         executable,
         launcher: file("launcher.py"),
@@ -36,7 +37,7 @@ pub(crate) fn interpreter(py: Python<'_>, arguments: &[OsString]) -> PyResult<Pr
             .chain([file("__main__.py")])
             .collect(),
         arguments: arguments[1..].to_vec(),
-        path: search_path::of_interpreter(py)?,
+        path: search_path::now(py)?,
     })
 }
 

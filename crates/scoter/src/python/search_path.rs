@@ -7,25 +7,28 @@ use pyo3::types::{PyList, PyString};
 
 use crate::program::SearchPath;
 
-/// What this interpreter has there, but for the folder of the command `scoter`, which
-/// holds nothing to import.
+/// Takes the folder of the command `scoter` off it, which holds nothing to import: so every
+/// command finds the same modules, whether in this process or in another one.
 ///
 /// # Errors
 ///
 /// Those of Python, where `sys.path` is no list.
-pub(crate) fn of_interpreter(py: Python<'_>) -> PyResult<SearchPath> {
-    let mut path = now(py)?;
+pub(crate) fn leave_out_command(py: Python<'_>) -> PyResult<()> {
     let arguments = py.import("sys")?.getattr("argv")?;
     let script: Option<PathBuf> = arguments.get_item(0).and_then(|it| it.extract()).ok();
     let script = script.filter(|path| path.file_name().is_some_and(|name| name == COMMAND));
     // Python looks for the file behind a link.
     let script = script.and_then(|path| path.canonicalize().ok());
     if let Some(folder) = script.as_deref().and_then(Path::parent) {
-        if path.entries.first().is_some_and(|first| first == folder) {
-            path.entries.remove(0);
+        let list = list(py)?;
+        let first = list
+            .get_item(0)
+            .and_then(|first| first.extract::<PathBuf>());
+        if first.is_ok_and(|first| first == folder) {
+            list.del_item(0)?;
         }
     }
-    Ok(path)
+    Ok(())
 }
 
 /// Puts it in place of what this interpreter has found, which follows: what has been
@@ -41,7 +44,12 @@ pub(crate) fn apply(path: SearchPath, py: Python<'_>) -> PyResult<()> {
     path.entries.iter().try_for_each(|entry| list.append(entry))
 }
 
-fn now(py: Python<'_>) -> PyResult<SearchPath> {
+/// What this interpreter has there.
+///
+/// # Errors
+///
+/// Those of Python, where `sys.path` is no list.
+pub(crate) fn now(py: Python<'_>) -> PyResult<SearchPath> {
     // Python skips what is no text, too.
     let entries = list(py)?.iter();
     let texts = entries.filter(|entry| entry.is_instance_of::<PyString>());

@@ -83,8 +83,7 @@ mod tests {
         let text = Arc::default();
         let subscriber = tracing_subscriber::registry().with(Capture(Arc::clone(&text)));
         tracing::subscriber::with_default(subscriber, log);
-        let text = text.lock().unwrap().clone();
-        text
+        text.lock().unwrap().clone()
     }
 
     #[test]
