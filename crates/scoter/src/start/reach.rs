@@ -19,6 +19,9 @@ struct Need {
     /// Where it comes from.
     what: &'static str,
     path: PathBuf,
+    /// The path, and what it becomes as the links on the way are followed: looked up with the
+    /// rights of now, because the user may not even read them.
+    followed: Vec<PathBuf>,
     purpose: Purpose,
     consequence: Consequence,
     /// Whether something else says it better, or it may come later.
@@ -144,6 +147,7 @@ fn needs(start: &Start<'_>) -> Vec<Need> {
         needs.push(Need {
             what,
             path: path.to_owned(),
+            followed: followed(path),
             purpose,
             consequence,
             may_be_missing: matches!(what, APPLICATION | PYTHONPATH),
@@ -189,11 +193,8 @@ fn obstacle(need: &Need, user: &str) -> Option<OutOfReach> {
         return None;
     }
     let may_enter = |folder: &Path| enter(folder).is_ok();
-    // A link on the way leads to folders of its own.
-    let folder = [fs::canonicalize(&need.path).ok(), Some(need.path.clone())]
-        .into_iter()
-        .flatten()
-        .find_map(|path| first_closed(&path, may_enter));
+    let mut followed = need.followed.iter();
+    let folder = followed.find_map(|path| first_closed(path, may_enter));
     let error = io::Error::from(error);
     let reason = match &folder {
         Some(folder) => format!("it may not enter {} ({error})", folder.display()),
@@ -210,6 +211,25 @@ fn obstacle(need: &Need, user: &str) -> Option<OutOfReach> {
             Consequence::Fatal(code) => code,
             Consequence::Without(_) => 0,
         },
+    })
+}
+
+/// The path, and what it becomes as each link on the way is followed.
+fn followed(path: &Path) -> Vec<PathBuf> {
+    let first = Some(path.to_owned());
+    let paths = std::iter::successors(first, |path| follow_first_link(path));
+    paths.take(MAX_LINKS).collect()
+}
+
+fn follow_first_link(path: &Path) -> Option<PathBuf> {
+    let mut parts: Vec<_> = path.ancestors().collect();
+    parts.reverse();
+    parts.into_iter().find_map(|link| {
+        let target = fs::read_link(link).ok()?;
+        let rest = path.strip_prefix(link).ok()?;
+        let target = link.parent()?.join(target);
+        // An empty rest would end in a slash.
+        Some(target.join(rest).components().collect())
     })
 }
 
@@ -230,10 +250,15 @@ fn enter(folder: &Path) -> rustix::io::Result<()> {
 const APPLICATION: &str = "the application";
 const PYTHONPATH: &str = "--pythonpath";
 
+/// path_resolution(7): the kernel gives up after 40.
+const MAX_LINKS: usize = 41;
+
 const FATAL: Consequence = Consequence::Fatal(2);
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -259,6 +284,22 @@ mod tests {
                 "{closed:?} {path}"
             );
         }
+    }
+
+    #[test]
+    fn links_are_followed_one_by_one() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(root.join("a/b/file"), "").unwrap();
+        symlink("b/file", root.join("a/file")).unwrap();
+        symlink(root.join("a"), root.join("folder")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        let names = ["folder/file", "a/file", "a/b/file"];
+        let expected = names.map(|name| root.join(name));
+        // The temporary folder may be behind a link itself.
+        assert!(followed(&root.join("folder/file")).ends_with(&expected));
+        assert_eq!(followed(&root.join("loop")).len(), MAX_LINKS);
     }
 
     #[test]

@@ -63,10 +63,14 @@ fn python_that_the_user_cannot_reach_is_named_before_anything_is_bound() {
     let python = private.join("deeper");
     fs::create_dir(&python).expect("just made");
     let python = python.join("python3");
-    let package = stage.package.through_link(&python);
-    for words in [&[][..], &["--no-master"], &["check"]] {
+    let direct = stage.package.through_link(&python);
+    let link = home.path().join("python3");
+    let linked = direct.through_link(&link);
+    let cases = [(&direct, &python), (&linked, &link)].into_iter();
+    let commands = [&[][..], &["--no-master"], &["check"]];
+    for ((package, python), words) in cases.flat_map(|case| commands.map(|words| (case, words))) {
         let scoter = Scoter::told_nothing()
-            .from_package(&package)
+            .from_package(package)
             .args(words)
             .args(["--user", &stage.user.name, "--bind", "unix:scoter.sock"])
             .args(["--pythonpath".as_ref(), apps_folder().as_os_str()])
