@@ -174,7 +174,8 @@ impl World {
         let count = failed.count;
         if since < failed.pause() {
             self.violate(format!(
-                "worker {id} of generation {generation} is forked again {since:?} after its start                  has failed for the {count}th time in a row"
+                "worker {id} of generation {generation} is forked again {since:?} after its start \
+                 has failed for the {count}th time in a row"
             ));
         }
     }

@@ -6,6 +6,7 @@
 mod checks;
 mod commands;
 mod processes;
+mod requests;
 mod transitions;
 mod watchdog;
 
@@ -27,7 +28,8 @@ use crate::sys::signals::Signal;
 pub(super) use checks::Checked;
 use checks::FailedStarts;
 pub(super) use processes::Code;
-use processes::{GRACEFUL_TIMEOUT, Launcher, State, Worker};
+use processes::{Launcher, State, Worker};
+use requests::GRACEFUL_TIMEOUT;
 use transitions::Transitions;
 pub(super) use transitions::{Seen, Transition, seen};
 use watchdog::Watchdog;
