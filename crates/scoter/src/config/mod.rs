@@ -30,7 +30,6 @@ pub(crate) use opt::Change;
 pub(crate) use settings::Settings;
 pub(crate) use sources::arguments::{Action, Arguments};
 pub(crate) use sources::command::{HelpLevel, client_command, server_command};
-pub(crate) use sources::working_directory::working_directory;
 pub(crate) use suggestion::UWSGI_CONFIGURATION;
 pub(crate) use table::Options;
 pub(crate) use target::{Source, Target};

@@ -14,3 +14,4 @@ pub(crate) mod raw_fd;
 pub(crate) mod running_time;
 pub(crate) mod scheduling;
 pub(crate) mod signals;
+pub(crate) mod working_directory;

@@ -7,9 +7,9 @@ use crate::config::error::{ConfigError, Problem};
 use crate::config::settings::Settings;
 use crate::config::sources::arguments::Arguments;
 use crate::config::sources::process_env::ProcessEnv;
-use crate::config::sources::working_directory::{self, working_directory};
 use crate::config::sources::{environment, file};
 use crate::config::table::Options;
+use crate::sys::working_directory::{self, working_directory};
 
 impl Settings {
     /// Reads all sources again, and goes to where the working directory's name leads now.

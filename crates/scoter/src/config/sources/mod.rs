@@ -7,4 +7,3 @@ pub(super) mod file;
 mod pipe;
 pub(super) mod process_env;
 mod toml_hint;
-pub(super) mod working_directory;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::config::sources::working_directory::working_directory;
+use crate::sys::working_directory::working_directory;
 
 /// What is read besides arguments and the file.
 #[derive(Debug)]

@@ -12,9 +12,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use thiserror::Error;
 
-use crate::config::{Options, Source, Target, working_directory};
+use crate::config::{Options, Source, Target};
 use crate::python::child_exit;
 use crate::python::traceback::traceback;
+use crate::sys::working_directory::working_directory;
 use interface::{Interface, Misfit, judge};
 
 /// Why no application could be loaded.

@@ -100,13 +100,13 @@ impl BackoffState {
 /// nothing to protect by waiting.
 fn pause(failures: u32, is_anybody_ready: bool) -> Duration {
     let longest = if is_anybody_ready {
-        LONGEST_PAUSE
+        MAX_PAUSE
     } else {
-        LONGEST_OUTAGE
+        MAX_OUTAGE
     };
     match failures {
         0 | 1 => Duration::ZERO,
-        _ => (FIRST_PAUSE * (1 << (failures - 2).min(MOST_DOUBLINGS))).min(longest),
+        _ => (FIRST_PAUSE * (1 << (failures - 2).min(MAX_DOUBLINGS))).min(longest),
     }
 }
 
@@ -117,9 +117,9 @@ const MANY_FAILURES: u32 = 3;
 const LONG_ENOUGH: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-const LONGEST_OUTAGE: Duration = Duration::from_secs(1);
-const MOST_DOUBLINGS: u32 = 16;
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+const MAX_OUTAGE: Duration = Duration::from_secs(1);
+const MAX_DOUBLINGS: u32 = 16;
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,7 @@ mod scaling;
 mod silence;
 mod state;
 mod stopping;
+mod surge;
 mod timeouts;
 mod upgrade;
 mod view;

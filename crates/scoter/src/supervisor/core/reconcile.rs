@@ -123,34 +123,11 @@ impl Supervisor {
             .filter(|worker| worker.generation == generation && worker.counts())
             .count();
         let missing = (wanted as usize).saturating_sub(there + held);
-        let is_proven = self.generation(generation).is_some_and(|it| it.is_proven);
-        let is_other = |worker: &Worker| worker.generation != generation;
-        // The one that shows what new code is good for waits for nobody.
-        let is_surging = is_proven && self.workers.iter().any(is_other);
         for _ in 0..missing {
-            if is_surging && self.workers.len() >= self.max_processes() && self.is_complete() {
-                return;
-            }
-            if !self.start_worker(generation, now) {
+            if self.is_surge_over(generation) || !self.start_worker(generation, now) {
                 return;
             }
         }
-    }
-
-    /// Whether as many workers of code that has proven itself serve, or will, as are wanted.
-    fn is_complete(&self) -> bool {
-        let counts = |worker: &&Worker| {
-            let generation = self.generation(worker.generation);
-            worker.counts() && generation.is_some_and(|it| it.is_proven)
-        };
-        self.workers.iter().filter(counts).count() >= self.scale.wanted() as usize
-    }
-
-    /// While one generation replaces another there are more processes than otherwise, but
-    /// not twice as many: memory has its limits.
-    pub(super) fn max_processes(&self) -> usize {
-        let wanted = self.scale.wanted() as usize;
-        wanted + wanted.div_ceil(2)
     }
 
     fn start_worker(&mut self, number: u32, now: Instant) -> bool {

@@ -42,7 +42,7 @@ impl World {
         }
         if let (Some(at), None) = (self.stopped_at, self.exit_code) {
             let delays = self.plans.values().filter_map(|plan| plan.drain_delay);
-            if self.now.duration_since(at) > LONGEST_STOP + delays.max().unwrap_or_default() {
+            if self.now.duration_since(at) > MAX_STOP + delays.max().unwrap_or_default() {
                 return Err("a stop does not end".to_owned());
             }
         }
@@ -77,7 +77,7 @@ impl World {
         for launcher in self.launchers.values_mut() {
             launcher.is_frozen = false;
         }
-        let until = self.now + LONGEST_RECOVERY;
+        let until = self.now + MAX_RECOVERY;
         while self.exit_code.is_none() && self.now < until && self.complaint().is_some() {
             self.run(Duration::from_secs(1));
             self.check()?;
@@ -253,7 +253,7 @@ impl World {
 
 /// Within this time a server that everything goes well for is well again: the longest pause of
 /// a place, and a start after it.
-const LONGEST_RECOVERY: Duration = Duration::from_secs(70);
+const MAX_RECOVERY: Duration = Duration::from_secs(70);
 
 /// `--graceful-timeout`, what a worker gets beyond it, three kills, and what a launcher gets.
-const LONGEST_STOP: Duration = Duration::from_secs(3 + 5 + 4 * 2 + 3 + 2 + 3);
+const MAX_STOP: Duration = Duration::from_secs(3 + 5 + 4 * 2 + 3 + 2 + 3);

@@ -224,7 +224,7 @@ impl World {
     pub(super) fn advance(&mut self, time: Duration) {
         let until = self.now + time;
         // What was sent long ago has been received: the runtime looks at its channels first.
-        while time > LONGEST_DELIVERY && self.deliver(0) {}
+        while time > MAX_DELIVERY && self.deliver(0) {}
         let mut steps = 0;
         while self.exit_code.is_none() {
             let timeout = self.supervisor.next_timeout(self.now);
@@ -412,4 +412,4 @@ fn supervisor(plan: Plan, watchdog: Option<Duration>, now: Instant) -> Superviso
 const LOAD_TICK: Duration = Duration::from_millis(100);
 
 /// For how long a message may be on its way.
-const LONGEST_DELIVERY: Duration = Duration::from_millis(100);
+const MAX_DELIVERY: Duration = Duration::from_millis(100);

@@ -22,7 +22,7 @@ pub(crate) fn working_directory() -> &'static Path {
 ///
 /// Those of the system, when it is not there any more. One that this user may not look at
 /// is left as it is.
-pub(in crate::config) fn enter_again() -> io::Result<()> {
+pub(crate) fn enter_again() -> io::Result<()> {
     let directory = working_directory();
     match is_here(directory) {
         Ok(true) => Ok(()),
