@@ -88,7 +88,7 @@ fn second_signal_stops_at_once_whatever_is_installed() {
         scoter.wait_for_event("begun");
         scoter.begin_to_stop(Signal::SIGTERM);
         scoter.wait_for_log("stopping");
-        scoter.signal(Signal::SIGTERM);
+        scoter.signal(Signal::SIGINT);
         let finished = scoter.wait();
         assert_eq!(finished.code, Some(0), "{handler}: {}", finished.stderr);
         assert!(finished.stderr.contains("request cut"), "{handler}");

@@ -118,12 +118,17 @@ fn begin_waiting(scoter: &Scoter, paths: &[&str]) -> (Gate, Vec<Peer>) {
 
 #[test]
 fn second_signal_stops_at_once_and_names_what_it_cuts() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+    for (first, second) in [
+        (Signal::SIGTERM, Signal::SIGINT),
+        (Signal::SIGTERM, Signal::SIGQUIT),
+        (Signal::SIGINT, Signal::SIGINT),
+        (Signal::SIGINT, Signal::SIGTERM),
+    ] {
         let mut scoter = Scoter::serving("streaming").workers("2").start();
         let uris = ["/a?1", "/b?2", "/c?3"];
         let (_never, peers) = begin_waiting(&scoter, &uris);
-        scoter.begin_to_stop(Signal::SIGTERM);
-        scoter.signal(signal);
+        scoter.begin_to_stop(first);
+        scoter.signal(second);
         let finished = scoter.wait();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         for mut peer in peers {
@@ -132,6 +137,44 @@ fn second_signal_stops_at_once_and_names_what_it_cuts() {
         assert_cut(&finished.stderr, &uris);
         assert!(!scoter.socket().exists());
         assert_eq!(scoter.family(), []);
+    }
+}
+
+#[test]
+fn term_that_is_sent_twice_cuts_no_request() {
+    for args in [&[][..], &["--no-master"]] {
+        let scoter = Scoter::serving("streaming").args(["--log-level", "debug"]);
+        let mut scoter = scoter.args(args).start();
+        let gate = scoter.gate("a");
+        let mut peer = scoter.begin("a");
+        // To a process and to its group, as service managers do.
+        scoter.signal(Signal::SIGTERM);
+        scoter.signal(Signal::SIGTERM);
+        scoter.wait_for_log("stopping");
+        scoter.signal(Signal::SIGTERM);
+        scoter.wait_for_log("already stopping");
+        gate.open();
+        assert_eq!(peer.reply().text(), "waited at a", "{args:?}");
+        let finished = scoter.wait();
+        assert_eq!(finished.code, Some(0), "{args:?}");
+        assert!(!finished.stderr.contains("cut"), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn later_term_stops_at_once() {
+    for args in [&[][..], &["--no-master"]] {
+        let mut scoter = Scoter::serving("streaming").args(args).start();
+        let (_never, _peers) = begin_waiting(&scoter, &["/a?1"]);
+        scoter.begin_to_stop(Signal::SIGTERM);
+        // Whatever the time that it is the same one for: it is over at last.
+        until("the server has stopped", || {
+            scoter.signal(Signal::SIGTERM);
+            scoter.stderr().contains("stopping at once").then_some(())
+        });
+        let finished = scoter.wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert_cut(&finished.stderr, &["/a?1"]);
     }
 }
 
@@ -172,7 +215,8 @@ fn server_that_drains_is_not_ready_but_serves() {
         let reply = scoter.connect().packet(&get("/quick")).reply();
         assert_eq!(reply.text(), "quick");
     }
-    scoter.stop();
+    scoter.signal(Signal::SIGINT);
+    assert_eq!(scoter.wait().code, Some(0));
 }
 
 #[test]

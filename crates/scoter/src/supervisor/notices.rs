@@ -220,6 +220,13 @@ pub(super) fn write(notice: Notice) {
                 running, "stopping: finishing running requests"
             );
         }
+        Notice::StopRepeated(origin) => {
+            let origin = origin.as_str();
+            debug!(
+                origin,
+                "already stopping: the same signal again within a second"
+            );
+        }
         Notice::StoppingAtOnce(origin) => {
             warn!(
                 origin = origin.as_str(),

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream as StdStream;
+use std::time::{Duration, Instant};
 
 use nix::libc::{self, siginfo_t};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number};
@@ -26,6 +27,28 @@ pub(crate) enum Signal {
     Usr2,
     Ttin,
     Ttou,
+}
+
+/// Tells a TERM that is sent twice from one that means "now". Service managers and container
+/// runtimes send two of them, to a process and to its group for instance; Ctrl-C twice is a
+/// person's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FirstStop {
+    signal: Option<Signal>,
+    at: Instant,
+}
+
+impl FirstStop {
+    /// What began a stop: a signal, or something else.
+    pub(crate) fn new(signal: Option<Signal>, at: Instant) -> Self {
+        Self { signal, at }
+    }
+
+    /// Whether a later signal is the same one again.
+    pub(crate) fn is_repeated_by(self, signal: Option<Signal>, now: Instant) -> bool {
+        let both = [self.signal, signal];
+        both == [Some(Signal::Term); 2] && now.duration_since(self.at) < TERM_REPEAT_TIME
+    }
 }
 
 /// A signal that has arrived.
@@ -232,5 +255,37 @@ pub(crate) const ACTED_ON: [Number; 8] = [
     Number::SIGTTOU,
 ];
 
+/// For a manager to send TERM again.
+const TERM_REPEAT_TIME: Duration = Duration::from_secs(1);
+
 /// The bit that marks what the process has sent to itself: signals have smaller numbers.
 const OWN: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_term_soon_after_term_is_the_same_signal() {
+        use Signal::{Int, Quit, Term};
+
+        let begun = Instant::now();
+        for (first, second, after_ms, expected) in [
+            (Some(Term), Some(Term), 0, true),
+            (Some(Term), Some(Term), 999, true),
+            (Some(Term), Some(Term), 1_000, false),
+            (Some(Term), Some(Int), 0, false),
+            (Some(Term), Some(Quit), 0, false),
+            (Some(Int), Some(Int), 0, false),
+            (Some(Int), Some(Term), 0, false),
+            (Some(Quit), Some(Quit), 0, false),
+            // `scoter stop`.
+            (None, Some(Term), 0, false),
+            (Some(Term), None, 0, false),
+        ] {
+            let now = begun + Duration::from_millis(after_ms);
+            let found = FirstStop::new(first, begun).is_repeated_by(second, now);
+            assert_eq!(found, expected, "{first:?} {second:?} {after_ms}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{self, Duration};
 
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -15,7 +15,7 @@ use crate::log::say;
 use crate::net::{Listener, SocketFile};
 use crate::sys::fatal;
 use crate::sys::process::exit_now;
-use crate::sys::signals::{Arrived, Quiet, Signal, Signals};
+use crate::sys::signals::{Arrived, FirstStop, Quiet, Signal, Signals};
 use crate::worker::Ending;
 use crate::worker::MASTER_GONE;
 use crate::worker::MasterLink;
@@ -32,7 +32,11 @@ pub(crate) enum Orders {
         control: Option<SocketFile>,
         quiet: Quiet,
     },
-    Signals(Signals),
+    Signals {
+        signals: Signals,
+        /// The one that has begun the stop.
+        first_stop: Option<FirstStop>,
+    },
 }
 
 /// The channel to the master. It stays open when the master is gone: scoter closes no descriptor
@@ -68,7 +72,10 @@ impl Orders {
                 control,
                 quiet: Quiet::install()?,
             },
-            MasterLink::None => Self::Signals(Signals::install()?),
+            MasterLink::None => Self::Signals {
+                signals: Signals::install()?,
+                first_stop: None,
+            },
         })
     }
 
@@ -101,7 +108,7 @@ impl Orders {
             Self::Master { .. } => {
                 say(move || debug!(reason, running, "ending: finishing running requests")).await;
             }
-            Self::Signals(_) => {
+            Self::Signals { .. } => {
                 say(move || info!(reason, running, "stopping: finishing running requests")).await;
             }
         }
@@ -116,7 +123,7 @@ impl Orders {
         loop {
             match self.next(shared).await {
                 Order::Leave(reason) => return reason,
-                Order::End(..) if matches!(self, Self::Signals(_)) => {
+                Order::End(..) if matches!(self, Self::Signals { .. }) => {
                     return "a second signal came";
                 }
                 // Those whose sockets they were have gone meanwhile.
@@ -157,12 +164,24 @@ impl Orders {
                     }),
                 }
             },
-            Self::Signals(signals) => loop {
+            Self::Signals {
+                signals,
+                first_stop,
+            } => loop {
                 let Arrived { signal, is_own } = signals.next().await;
                 match signal {
                     // A handler of the application wants the process to end, as it does.
                     _ if signal.is_stop() && is_own && shared.stop.begun_for().is_some() => {}
-                    _ if signal.is_stop() => return Order::End(Ending::Drain, signal.name()),
+                    _ if signal.is_stop() => {
+                        let now = time::Instant::now();
+                        let repeats = |first: FirstStop| first.is_repeated_by(Some(signal), now);
+                        if !first_stop.is_some_and(repeats) {
+                            first_stop.get_or_insert(FirstStop::new(Some(signal), now));
+                            return Order::End(Ending::Drain, signal.name());
+                        }
+                        say(|| debug!("already stopping: the same signal again within a second"))
+                            .await;
+                    }
                     Signal::Usr1 => shared.access_log.reopen(),
                     _ => {
                         let signal = signal.name();

@@ -6,6 +6,7 @@ use super::command::Action;
 use super::event::OrderId;
 use super::origin::Origin;
 use super::scale::Scale;
+use crate::sys::signals::FirstStop;
 
 /// What the server as a whole is doing: one thing at a time.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ pub(crate) struct Upgrade {
 #[derive(Debug)]
 pub(crate) struct Stopping {
     pub(super) stage: Stage,
+    pub(super) first: FirstStop,
     /// Whether all workers had been ready once.
     pub(super) was_started: bool,
 }

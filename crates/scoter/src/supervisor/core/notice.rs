@@ -158,6 +158,7 @@ pub(crate) enum Notice {
         origin: Origin,
         running: usize,
     },
+    StopRepeated(Origin),
     StoppingAtOnce(Origin),
     NobodyLeft,
     LeftBehind(usize),

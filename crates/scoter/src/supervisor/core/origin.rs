@@ -20,6 +20,13 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    pub(crate) fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Signal(signal) => Some(signal),
+            _ => None,
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Signal(signal) => signal.name(),

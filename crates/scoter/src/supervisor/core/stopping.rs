@@ -9,10 +9,16 @@ use super::origin::Origin;
 use super::worker::Phase;
 use super::{OVERTIME, Supervisor};
 use crate::ipc::messages::ToWorker;
+use crate::sys::signals::FirstStop;
 
 impl Supervisor {
     /// Begins a stop, or hurries one that has begun.
     pub(super) fn stop(&mut self, origin: Origin, now: Instant) {
+        if let Lifecycle::Stopping(stopping) = &self.lifecycle {
+            if stopping.first.is_repeated_by(origin.signal(), now) {
+                return self.log(Notice::StopRepeated(origin));
+            }
+        }
         if self.lifecycle.is_stopping() {
             self.log(Notice::StoppingAtOnce(origin));
             return self.leave(now);
@@ -30,7 +36,11 @@ impl Supervisor {
             Some(delay) => Stage::Draining { until: now + delay },
             None => Stage::Finishing,
         };
-        let stopping = Lifecycle::Stopping(Stopping { stage, was_started });
+        let stopping = Lifecycle::Stopping(Stopping {
+            stage,
+            first: FirstStop::new(origin.signal(), now),
+            was_started,
+        });
         match std::mem::replace(&mut self.lifecycle, stopping) {
             Lifecycle::Reading(Reading { request, .. }) => self.cancel_request(&request),
             Lifecycle::Upgrading(Upgrade { request, .. }) => {

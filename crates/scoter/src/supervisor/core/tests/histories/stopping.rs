@@ -1,5 +1,7 @@
 //! Stops, and what they wait for.
 
+use std::time::Duration;
+
 use super::{SECOND, is_busy};
 use crate::control::Phase;
 use crate::ipc::messages::FromWorker;
@@ -64,7 +66,7 @@ pub(crate) fn stop_ends_by_its_deadline_although_nobody_responds() {
         }
         world.signal(Signal::Term);
         if second_signal {
-            world.signal(Signal::Term);
+            world.signal(Signal::Quit);
         }
         let begun = world.now;
         while world.exit_code.is_none() {
@@ -111,6 +113,28 @@ pub(crate) fn stop_waits_for_requests_and_cuts_those_that_take_too_long() {
             world.run(SECOND / 4);
         }
         assert_eq!(world.exit_code, Some(0), "{name}");
+        let took = world.now.duration_since(begun).as_secs();
+        assert_eq!(took, expected, "{name}");
+    }
+}
+
+#[test]
+fn term_that_is_sent_twice_cuts_nothing() {
+    for (name, second, after, expected) in [
+        ("at once", Signal::Term, Duration::ZERO, 2),
+        ("soon", Signal::Term, SECOND / 2, 2),
+        ("later", Signal::Term, SECOND, 1),
+        ("another signal", Signal::Int, Duration::ZERO, 0),
+    ] {
+        let mut world = World::serving(plan(2));
+        world.begin_request(0, 2 * SECOND);
+        let begun = world.now;
+        world.signal(Signal::Term);
+        world.run(after);
+        world.signal(second);
+        while world.exit_code.is_none() {
+            world.run(SECOND / 10);
+        }
         let took = world.now.duration_since(begun).as_secs();
         assert_eq!(took, expected, "{name}");
     }
