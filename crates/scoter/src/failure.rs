@@ -12,6 +12,7 @@ use crate::python::application::ApplicationError;
 use crate::python::hooks::HookError;
 use crate::python::traceback::traceback;
 use crate::start::StartError;
+use crate::sys::limits;
 
 /// What ended a start. The exit code says whose turn it is.
 ///
@@ -38,7 +39,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Hook(#[from] HookError),
     /// The system.
-    #[error("cannot start: {0}")]
+    #[error("cannot start: {}{}", .0, limits::hint_for(.0))]
     System(#[from] io::Error),
     /// Python.
     #[error("cannot start{0}")]
@@ -48,7 +49,14 @@ pub(crate) enum Failure {
 impl Failure {
     /// That of Python itself.
     pub(crate) fn python(py: Python<'_>) -> impl Fn(PyErr) -> Self {
-        move |error| Self::Python(traceback(py, &error))
+        move |error| {
+            let mut text = traceback(py, &error);
+            // CPython says no more: Modules/_threadmodule.c, ThreadError.
+            if error.value(py).to_string() == "can't start new thread" {
+                text += &limits::hint_for_threads();
+            }
+            Self::Python(text)
+        }
     }
 
     pub(crate) fn exit_code(&self) -> u8 {

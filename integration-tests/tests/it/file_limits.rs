@@ -141,3 +141,37 @@ fn worker_without_descriptors_for_its_threads_fails_the_start() {
         assert!(finished.stderr.contains(words), "{finished:?}");
     }
 }
+
+#[test]
+fn start_that_a_limit_prevents_names_the_limit() {
+    let files = "ulimit -n 32";
+    let memory = "ulimit -v 600000";
+    for (limit, threads, words) in [
+        (files, "4", ["open file limit", "32", "ulimit -n"]),
+        // The stack of each takes 8 MiB of it.
+        (
+            memory,
+            "500",
+            ["can't start new thread", "limit of 600000 KiB", "ulimit -v"],
+        ),
+    ] {
+        for arguments in [&[][..], &["--no-master"]] {
+            let script = format!("ulimit -s 8192 && {limit} && exec \"$0\" \"$@\"");
+            let finished = Scoter::serving("hello")
+                .under(["sh", "-c", &script])
+                .args(["--threads", threads])
+                .args(arguments)
+                .run();
+            assert_eq!(
+                finished.code,
+                Some(1),
+                "{limit} {arguments:?}: {finished:?}"
+            );
+            let (_, error) = finished.stderr.split_once("ERROR").expect("an error");
+            assert!(error.contains("\n| hint: raise the "), "{error}");
+            for word in words {
+                assert!(error.contains(word), "{word:?} in {error}");
+            }
+        }
+    }
+}

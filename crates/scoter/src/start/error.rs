@@ -10,6 +10,7 @@ use super::reach::OutOfReach;
 use crate::config::MistypedCommand;
 use crate::control::ControlError;
 use crate::net::BindError;
+use crate::sys::limits;
 
 /// What is wrong before there is a process to serve.
 #[derive(Debug, Error)]
@@ -39,7 +40,7 @@ pub(crate) enum StartError {
     #[error("cannot write --pid-file {}: {error}", path.display())]
     PidFile { path: PathBuf, error: io::Error },
     /// The system.
-    #[error("cannot start: {0}")]
+    #[error("cannot start: {}{}", .0, limits::hint_for(.0))]
     System(#[from] io::Error),
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod disposition;
 pub(crate) mod fatal;
 pub(crate) mod file_limit;
 pub(crate) mod fork;
+pub(crate) mod limits;
 pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod process_stat;
