@@ -144,8 +144,8 @@ fn every_way_to_load_refuses_an_asgi_application() {
 #[test]
 fn asgi_module_beside_a_wsgi_module_leads_there() {
     for (app, word) in [
-        ("mysite.asgi", "write mysite.wsgi"),
-        ("mysite.asgi:application", "write mysite.wsgi"),
+        ("mysite.asgi", "use mysite.wsgi"),
+        ("mysite.asgi:application", "use mysite.wsgi"),
         ("mysite/asgi.py", "mysite/wsgi.py"),
     ] {
         let scoter = Scoter::serving(app);
