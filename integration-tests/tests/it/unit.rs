@@ -375,11 +375,8 @@ fn activated_service_starts_reloads_and_stops() {
     let Some(machine) = Machine::set_up() else {
         return;
     };
-    let text =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/scoter.socket"));
-    let text = text.expect("it is shipped");
-    let line = text.lines().find_map(|line| line.split_once("control = "));
-    let (_, control) = line.expect("the unit says where the control socket has to be");
+    let text = shipped("systemd/scoter.toml");
+    let control = line_for_activation(&text);
     let control = control.split('"').nth(1).expect("a path in quotes");
     let control = control.replace("/run/", &format!("{}/", machine.path("run").display()));
     machine.install(
@@ -578,4 +575,80 @@ fn service_gets_by_with_the_system_calls_that_it_has() {
     );
     let beyond: Vec<_> = called.difference(&allowed).collect();
     assert!(beyond.is_empty(), "not in SystemCallFilter=: {beyond:?}");
+}
+
+/// A file that operators copy.
+fn shipped(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+/// The lines of the shipped configuration that are for socket activation.
+fn line_for_activation(configuration: &str) -> &str {
+    let line = configuration
+        .lines()
+        .find(|line| line.starts_with("#control = "));
+    line.expect("a comment that an operator uncomments")
+}
+
+#[test]
+fn files_for_operators_name_the_same_paths() {
+    let service = Unit::read("scoter.service");
+    let configuration = shipped("systemd/scoter.toml");
+    let first = configuration.lines().next().unwrap_or_default();
+    for key in ["ExecStart", "ExecReload"] {
+        let mut words = service.get("Service", key).split_whitespace();
+        let path = words
+            .find(|word| *word == "--config")
+            .and_then(|_| words.next());
+        let path = path.unwrap_or_else(|| panic!("{key} names no configuration"));
+        assert!(first.contains(path), "{path} in {first}");
+    }
+    let bind = configuration
+        .lines()
+        .find_map(|line| line.strip_prefix("bind = "));
+    let bind = bind.expect("an address").trim_matches('"');
+    let upstream = shipped("nginx-conf/upstream.conf");
+    assert!(upstream.contains(&format!("server {bind};")), "{bind}");
+    let socket = Unit::read("scoter.socket");
+    assert_eq!(
+        bind.strip_prefix("unix:"),
+        Some(socket.get("Socket", "ListenStream"))
+    );
+    let folder = format!("/run/{}/", service.get("Service", "RuntimeDirectory"));
+    let control = line_for_activation(&configuration);
+    for path in [bind, control] {
+        assert!(path.contains(&folder), "{path}");
+    }
+    // Else the end of the service takes the socket of the other unit away.
+    assert_eq!(service.get("Service", "RuntimeDirectoryPreserve"), "yes");
+    for file in ["systemd/scoter.socket", "OPERATING.md"] {
+        assert!(
+            shipped(file).contains(control.trim_start_matches('#')),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn shipped_configuration_is_served_where_nginx_looks() {
+    let Some(machine) = Machine::set_up() else {
+        return;
+    };
+    let here = |name: &str| format!("{}/", machine.path(name).display());
+    let configuration = shipped("systemd/scoter.toml")
+        .replace("/run/", &here("run"))
+        .replace("/var/log/", &here("log"))
+        .replace("myproject.wsgi", "project");
+    let upstream = shipped("nginx-conf/upstream.conf").replace("/run/", &here("run"));
+    let (_, socket) = upstream.split_once("server unix:").expect("an address");
+    let socket = PathBuf::from(socket.split(';').next().expect("at least one part"));
+    let apps = format!("pythonpath = {:?}\n", apps_folder());
+    machine.install(APPLICATION, &format!("{configuration}{apps}"));
+    let mut scoter = machine.start(machine.executing("ExecStart", ""));
+    let reply = Peer::connect(&socket).packet(&get("/")).reply();
+    assert_eq!(reply.text(), "Hello, 192.0.2.1!\n");
+    let finished = machine.reload();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    machine.stop(&mut scoter);
 }
