@@ -70,7 +70,7 @@ fn initialize(virtual_env: Option<&Path>) -> Result<(), EmbedError> {
         let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
         ffi::PyConfig_InitPythonConfig(config.as_mut_ptr());
         let config = config.assume_init_mut();
-        // Arguments are scoter's, not Python's.
+        // scoter parses the arguments, not Python.
         config.parse_argv = 0;
         let mut status = match &executable {
             // getpath.py finds pyvenv.cfg, and with it the environment, from here.
@@ -107,7 +107,7 @@ fn python_of(virtual_env: &Path) -> Result<CString, EmbedError> {
     CString::new(path.clone().into_os_string().into_vec()).map_err(|_| EmbedError::Path { path })
 }
 
-/// Major and minor version, as in the names of directories.
+/// Major and minor version, as used in directory names.
 fn built_in_version() -> String {
     let mut parts = Python::version_str().splitn(3, '.');
     let (major, minor) = (parts.next(), parts.next());

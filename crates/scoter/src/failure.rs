@@ -14,7 +14,7 @@ use crate::python::traceback::traceback;
 use crate::start::StartError;
 use crate::sys::limits;
 
-/// What ended a start. The exit code says whose turn it is.
+/// Why a start failed. The exit code says what has to be fixed.
 ///
 /// | code | meaning |
 /// |---|---|
@@ -23,7 +23,7 @@ use crate::sys::limits;
 /// | 3 | the application could not be loaded |
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
-    /// Before there was anything to serve with.
+    /// Preparing the start, such as binding sockets.
     #[error(transparent)]
     Start(#[from] StartError),
     /// `--access-log`.
@@ -47,11 +47,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// That of Python itself.
+    /// A failure of Python itself.
     pub(crate) fn python(py: Python<'_>) -> impl Fn(PyErr) -> Self {
         move |error| {
             let mut text = traceback(py, &error);
-            // CPython says no more: Modules/_threadmodule.c, ThreadError.
+            // CPython raises nothing more specific: Modules/_threadmodule.c, ThreadError.
             if error.value(py).to_string() == "can't start new thread" {
                 text += &limits::hint_for_threads();
             }
@@ -69,7 +69,7 @@ impl Failure {
         }
     }
 
-    /// What another process of ours is told.
+    /// The failure in the form that is sent to the master.
     pub(crate) fn report(&self) -> Failed {
         Failed::new(self.exit_code(), &self.to_string())
     }

@@ -38,7 +38,8 @@ mod _scoter {
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-    /// Runs the command line `arguments`, the program's name first, and returns the exit code.
+    /// Runs the command line `arguments`, which begin with the program's name, and returns the exit
+    /// code.
     #[pyfunction]
     fn main(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
         let program = crate::python::program::interpreter(py, &arguments)?;
@@ -51,7 +52,7 @@ mod _scoter {
         crate::launcher::run(py)
     }
 
-    /// The number of this worker among those that serve now, from 1; `None` elsewhere.
+    /// The number of this worker among those that serve now, from 1; `None` in other processes.
     #[pyfunction]
     fn worker_id() -> Option<u32> {
         crate::python::hooks::worker_id()

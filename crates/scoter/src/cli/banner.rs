@@ -28,5 +28,5 @@ pub(crate) fn announce(py: Python<'_>, listeners: &[Listener]) {
     }
 }
 
-/// Addresses named at start, so that the whole of it stays within six lines.
+/// Addresses named at the start, which keeps the banner within six lines.
 const MAX_ANNOUNCED: usize = 2;

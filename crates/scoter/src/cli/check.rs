@@ -16,7 +16,7 @@ use crate::start::Start;
 use crate::sys::fork;
 use crate::sys::process::exit_now;
 
-/// What `scoter check` looks at.
+/// How much `scoter check` verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// The options only.
@@ -25,8 +25,8 @@ pub(crate) enum Extent {
     Everything,
 }
 
-/// Does what a start does before it serves, except binding sockets, which a running server may
-/// hold. Ends the process: the application may have started threads that never end.
+/// Does everything that a start does before serving, except binding sockets, which a running server
+/// may hold. Exits the process, because the application may have started threads that never end.
 pub(super) fn run(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
     let checked = match extent {
         Extent::Configuration => start
@@ -67,5 +67,5 @@ fn load(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
     Ok(Loaded::load(py, options)?)
 }
 
-/// How long a check waits for threads of the application to end.
+/// How long a check waits for the application's threads to end.
 const THREADS_TIME: Duration = Duration::from_secs(1);

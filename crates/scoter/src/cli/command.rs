@@ -62,7 +62,7 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
             check::run(py, &start, extent)
         }
         Command::Client(command, path) => {
-            // Python's own handler for INT would have the last word.
+            // Otherwise Python's own handler for INT would run.
             let ours = signal_handlers::take(py);
             ours.unwrap_or_else(|error| error.print(py));
             Ok(py.detach(|| control::run(command, &path)))
@@ -74,15 +74,15 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
     })
 }
 
-/// Reads arguments, the program's name first.
+/// Parses the arguments, which begin with the program's name.
 ///
-/// `check`, `status`, … are commands as the first argument only. To serve a module of such a
-/// name, put an option before it, or name its file.
+/// `check`, `status`, … are commands only as the first argument. To serve a module with such a
+/// name, put an option before it, or give its file name.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] with everything that is wrong. It also carries the text of `--version` and
-/// the help of client commands.
+/// [`ConfigError`] lists every mistake. It also carries the text of `--version` and the help of
+/// client commands.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ConfigError> {
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("check") => parse_check(&arguments[1..]),
@@ -112,7 +112,7 @@ fn parse_server(arguments: &[OsString]) -> Result<Command, ConfigError> {
     }
 }
 
-/// Arguments of a mistyped command are wrong for a server.
+/// Adds a tip where arguments are invalid because the command was mistyped.
 fn with_command(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let first = arguments.get(1).and_then(|first| first.to_str());
     if error.kind() != ErrorKind::UnknownArgument {
@@ -225,7 +225,7 @@ fn top() -> clap::Command {
     client("scoter top").about("Shows workers and running requests, live, until interrupted.")
 }
 
-/// clap takes the name in its messages from the first argument, unless told.
+/// By default clap would take the name in its messages from the first argument.
 fn client(name: &'static str) -> clap::Command {
     clap::Command::new(name).bin_name(name)
 }
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_of_mistyped_commands_lead_to_the_command() {
+    fn arguments_of_a_mistyped_command_suggest_the_command() {
         for (arguments, tip) in [
             (
                 &["statsu", "--json"][..],
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_asked_for_before_anything_is_read() {
+    fn help_needs_no_configuration() {
         for arguments in [
             &["-h"][..],
             &["--help"],

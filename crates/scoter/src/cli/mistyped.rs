@@ -8,10 +8,10 @@ use pyo3::prelude::*;
 use crate::config::{MistypedCommand, Options, Settings, Source};
 use crate::program::Program;
 
-/// Finds out whether the APP of the command line is a mistyped command. A module or a file of
-/// that name is always the application.
+/// Checks whether the APP on the command line is a mistyped command. If a module or a file has that
+/// name, it is the application.
 ///
-/// It is for before the sockets are bound: the server that the command was meant for has them.
+/// Call it before the sockets are bound: the server that the command was meant for holds them.
 ///
 /// # Errors
 ///
@@ -29,13 +29,13 @@ pub(super) fn check(
         return Ok(());
     }
     match MistypedCommand::of(word) {
-        // Where that cannot be found out, loading the application says why.
+        // If the check fails, loading the application will report why.
         Some(mistyped) if !is_there(py, word, program, options).unwrap_or(true) => Err(mistyped),
         _ => Ok(()),
     }
 }
 
-/// Whether workers would find such a module, without importing it.
+/// Whether workers would find a module with this name. Does not import it.
 fn is_there(py: Python<'_>, name: &str, program: &Program, options: &Options) -> PyResult<bool> {
     let here = std::env::current_dir()?;
     let here = options
@@ -45,7 +45,7 @@ fn is_there(py: Python<'_>, name: &str, program: &Program, options: &Options) ->
     if here.join(name).is_file() {
         return Ok(true);
     }
-    // The import system skips entries that are no text.
+    // The import system skips entries that are not strings.
     let path: Vec<OsString> = std::iter::once(here.clone())
         .chain(options.pythonpath.iter().map(|path| here.join(path)))
         .map(PathBuf::into_os_string)
@@ -56,7 +56,7 @@ fn is_there(py: Python<'_>, name: &str, program: &Program, options: &Options) ->
     if !finder.call_method1("find_spec", (name, path))?.is_none() {
         return Ok(true);
     }
-    // What is built in, or found by what a package has installed.
+    // Built-in modules, and those found by import hooks that packages install.
     let util = py.import("importlib.util")?;
     Ok(!util.call_method1("find_spec", (name,))?.is_none())
 }

@@ -24,7 +24,7 @@ use crate::sys::file_limit;
 use crate::sys::signals;
 use crate::worker::{MasterLink, WorkerContext, serve};
 
-/// Serves until it is stopped, and returns the exit code. What keeps it from serving is said.
+/// Serves until it is stopped, and returns the exit code. Reports what prevents it from serving.
 pub(crate) fn run(
     py: Python<'_>,
     program: Program,
@@ -32,7 +32,7 @@ pub(crate) fn run(
     settings: Settings,
     options: Options,
 ) -> u8 {
-    // Before anything has a number that depends on it.
+    // First, because other limits are derived from this one.
     file_limit::raise(options.threads, options.max_pending);
     log::init(options.log_level, options.log_format);
     file_limit::warn_if_low(options.threads, options.max_pending);
@@ -55,8 +55,8 @@ fn supervise(
     options: Options,
 ) -> Result<u8, Failure> {
     signal_handlers::take(py).map_err(Failure::python(py))?;
-    // Until there are handlers a signal waits: its default would end the process, with
-    // sockets left behind.
+    // Signals stay blocked until their handlers are installed: the default action would end the
+    // process and leave its sockets behind.
     let _ = SigSet::all().thread_block();
     let mut resumed = supervisor::resumed()?;
     let opened = match &mut resumed {
@@ -108,7 +108,7 @@ fn serve_alone(
     serve(py, context)
 }
 
-/// Binds the sockets and becomes `--user`, unless a command was meant.
+/// Binds the sockets and switches to `--user`, unless APP is a mistyped command.
 fn open(
     py: Python<'_>,
     program: &Program,

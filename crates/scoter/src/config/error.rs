@@ -15,14 +15,13 @@ pub(crate) enum ConfigError {
     /// The arguments are wrong, or ask for a help text.
     #[error("{}", .0.render().to_string().trim_end())]
     Arguments(#[from] clap::Error),
-    /// Everything that one reading found, at least one.
+    /// All mistakes found, at least one.
     #[error("{}", lines(.0))]
     Problems(Vec<Problem>),
 }
 
 impl ConfigError {
-    /// Tells whoever started scoter: clap's help on standard output, mistakes on standard
-    /// error.
+    /// Prints clap's help to standard output, mistakes to standard error.
     #[expect(
         clippy::print_stderr,
         reason = "there is no log before there is a level"
@@ -54,39 +53,39 @@ impl From<Problem> for ConfigError {
     }
 }
 
-/// One thing that is wrong.
+/// One mistake in the configuration.
 #[derive(Debug, Error)]
 pub(crate) enum Problem {
-    /// The file with the configuration cannot be read.
+    /// The configuration file cannot be read.
     #[error("cannot read the configuration {}: {error}", path.display())]
     Unreadable {
         /// The file, as the operator named it.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// The working directory has gone.
+    /// The working directory no longer exists.
     #[error(
         "cannot enter the working directory {}: {error}\nhint: use absolute paths for --chdir and \
          --config", path.display()
     )]
     Directory {
-        /// As it was named at the start.
+        /// Its path at the start.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The file is not TOML.
     #[error("{place}: {message}{}", hint_line(hint.as_deref()))]
     Syntax {
-        /// Where it stops to be.
+        /// The first position that is not TOML.
         place: Place,
-        /// What the parser said.
+        /// The parser's message.
         message: String,
-        /// How it is written in TOML.
+        /// How to write it in TOML.
         hint: Option<String>,
     },
-    /// A key of the file that is no option.
+    /// A key in the file that is not an option.
     #[error("{place}: unknown key {name:?}{}", hint_line(hint.as_deref()))]
     UnknownKey {
         /// Where it stands.
@@ -106,7 +105,7 @@ pub(crate) enum Problem {
         /// What to do.
         hint: &'static str,
     },
-    /// A key with a kind of value that no option takes.
+    /// A key whose value has a type that the option does not accept.
     #[error("{place}: {name}: expected {expected}")]
     WrongType {
         /// Where the value stands.
@@ -116,7 +115,7 @@ pub(crate) enum Problem {
         /// What is allowed.
         expected: &'static str,
     },
-    /// A variable that looks like one of ours.
+    /// An unknown variable that begins with `SCOTER_`.
     #[error("unknown environment variable {name}{}", hint_line(hint.as_deref()))]
     UnknownVariable {
         /// The variable.
@@ -124,7 +123,7 @@ pub(crate) enum Problem {
         /// What to use instead.
         hint: Option<String>,
     },
-    /// A value that the option does not take.
+    /// A value that the option does not accept.
     #[error("{written}: {reason}")]
     Value {
         /// Option and value as they were written, and where.
@@ -138,7 +137,7 @@ pub(crate) enum Problem {
          scoter.toml"
     )]
     NoApplication,
-    /// An option that one process alone cannot follow.
+    /// An option that has no effect without a master process.
     #[error("{written}: needs the master process, which --no-master disables")]
     NeedsMaster {
         /// Option and value as they were written, and where.

@@ -13,9 +13,9 @@ use crate::control::ControlLocation;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
 use crate::net::Address;
 
-/// A value that an option's text stands for.
+/// A value that can be parsed from an option's text.
 pub(super) trait FromText: Sized {
-    /// Reads it. The error says what is allowed.
+    /// Parses the text. The error says what is allowed.
     fn from_text(text: &OsStr) -> Result<Self, String>;
 
     /// The same text, with a relative path in it resolved against `folder`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// There is no module of this name, but a command that it comes close to.
+/// There is no module with this name, but a command with a similar one.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error(
     "there is no module {word:?}, and no such command\nhint: did you mean {meant}? The commands \
@@ -17,11 +17,11 @@ pub(crate) struct MistypedCommand {
     meant: Meant,
 }
 
-/// What a word is likely to mean.
+/// What the word probably means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meant {
     Command(&'static str),
-    /// `scoter start` and the like: serving has no command.
+    /// Serving, as in `scoter start`: there is no command for it.
     Serve,
 }
 
@@ -35,15 +35,15 @@ impl fmt::Display for Meant {
 }
 
 impl MistypedCommand {
-    /// The command that comes closest to `word`, or is called so elsewhere. Whether there is a
-    /// module of that name is for the caller to find out.
+    /// The command whose name is closest to `word`, or that other programs call `word`. The caller
+    /// has to check whether a module has that name.
     pub(crate) fn of(word: &str) -> Option<Self> {
         let meant = meant_by(word)?;
         let word = word.to_owned();
         Some(Self { word, meant })
     }
 
-    /// The tip for arguments that are wrong because their first one was taken for APP.
+    /// The tip for arguments that are invalid because the first one was taken for APP.
     pub(crate) fn tip(&self) -> String {
         format!("did you mean '{}'?", self.meant)
     }
@@ -69,7 +69,7 @@ fn commands() -> String {
 /// As the command line reads them.
 const COMMANDS: [&str; 6] = ["check", "status", "reload", "stop", "scale", "top"];
 
-/// What people know from service managers and other servers.
+/// Names used by service managers and other servers.
 const ELSEWHERE: [(&str, Meant); 20] = [
     ("configtest", Meant::Command("check")),
     ("exit", Meant::Command("stop")),
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_recognised_where_they_are_mistyped() {
+    fn mistyped_commands_are_recognised() {
         for (word, expected) in [
             ("relaod", Some("scoter reload")),
             ("realod", Some("scoter reload")),
@@ -111,7 +111,7 @@ mod tests {
             ("topp", Some("scoter top")),
             ("shutdown", Some("scoter stop")),
             ("start", Some("scoter APP, which starts a server")),
-            // Behind an option they are no commands.
+            // After an option they are not commands.
             ("reload", Some("scoter reload")),
             ("app", None),
             ("wsgi", None),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn error_names_the_command_meant_and_all_others() {
+    fn error_names_the_intended_command_and_all_others() {
         let error = MistypedCommand {
             word: "relaod".to_owned(),
             meant: Meant::Command("reload"),

@@ -8,17 +8,17 @@ use std::path::Path;
 pub(crate) struct Opt {
     /// The name, the same everywhere: `--NAME`, `NAME = …`, and `SCOTER_NAME` in capitals.
     pub(crate) name: &'static str,
-    /// What stands for the value in the help. Empty for a flag.
+    /// The value's name in the help. Empty for a flag.
     pub(crate) value_name: &'static str,
-    /// Heading it is listed under.
+    /// The heading that it is listed under.
     pub(crate) section: &'static str,
-    /// How many values it takes, and what it is without any.
+    /// How many values it takes, and its default.
     pub(crate) arity: Arity,
-    /// When a new value counts.
+    /// When a new value takes effect.
     pub(crate) change: Change,
-    /// What it does, its default and unit left out.
+    /// What it does, without its default and unit.
     pub(crate) help: &'static str,
-    /// Rewrites a text that holds a relative path as if it stood in this folder.
+    /// Resolves a relative path in the text against a directory.
     pub(super) relocate: fn(&OsStr, &Path) -> OsString,
 }
 
@@ -34,7 +34,7 @@ impl Eq for Opt {}
 /// How many values an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arity {
-    /// One, always to be given.
+    /// One, which must be given.
     Required,
     /// One, with this default.
     One(&'static str),
@@ -48,12 +48,12 @@ pub(crate) enum Arity {
     Flag,
 }
 
-/// When a new value of an option counts.
+/// When a new value of an option takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// With the next reload.
+    /// At the next reload.
     Reload,
-    /// When scoter is stopped and started.
+    /// When scoter is restarted.
     Restart,
 }
 
@@ -79,7 +79,7 @@ impl Opt {
     }
 }
 
-/// What turns an option of [`Arity::Off`] off.
+/// The value that turns an option of [`Arity::Off`] off.
 pub(super) const OFF: &str = "off";
 
 /// The public name of a field: dashes for underscores.
@@ -133,7 +133,7 @@ macro_rules! options {
         }
 
         impl Options {
-            /// Reads the texts of all options, so that all mistakes are found at once.
+            /// Parses the texts of all options, and reports all mistakes at once.
             pub(super) fn read(settings: &Settings) -> Result<Self, Vec<Problem>> {
                 let mut reader = Reader::new(settings);
                 $($(

@@ -11,9 +11,9 @@ use super::os_text::path;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Origin {
-    /// Nobody gave one.
+    /// No source sets it.
     Default,
-    /// `scoter.toml`, or what `--config` names.
+    /// `scoter.toml`, or the file that `--config` names.
     File(Place),
     /// The variable `SCOTER_NAME`.
     Environment,

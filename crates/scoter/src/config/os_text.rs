@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use serde::{Deserialize, Serialize};
 
-/// A string, or the bytes of what is not UTF-8.
+/// A string, or bytes if it is not UTF-8.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum OsText {
@@ -31,7 +31,7 @@ impl From<OsText> for OsString {
     }
 }
 
-/// Paths, for serde: its own form of them is UTF-8 only.
+/// Paths, for serde, whose own representation requires UTF-8.
 pub(super) mod path {
     use std::path::{Path, PathBuf};
 

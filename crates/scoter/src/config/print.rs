@@ -10,7 +10,7 @@ use super::origin::Origin;
 use super::settings::{Setting, Settings};
 
 impl Settings {
-    /// All options as a file for `--config`, which gives the same values again.
+    /// All options as a file that yields the same values with `--config`.
     pub(crate) fn print(&self) -> String {
         let mut text = format!(
             "# scoter {}: every option and the source of its value\n",
@@ -29,7 +29,7 @@ impl Settings {
     }
 }
 
-/// The column of the origins, where the values leave room for it.
+/// The column of the origins, unless the value is too long.
 const ORIGINS: usize = 36;
 
 /// `name = value`. An option without a value is a comment.
@@ -58,7 +58,7 @@ impl fmt::Display for Assignment<'_> {
     }
 }
 
-/// A TOML value: a number where it reads back as the same text, else a string.
+/// A TOML value: a number if it reads back as the same text, else a string.
 struct Text<'a>(&'a OsStr);
 
 impl fmt::Display for Text<'_> {
@@ -70,7 +70,7 @@ impl fmt::Display for Text<'_> {
         {
             return f.write_str(&text);
         }
-        // In double quotes, on one line, whatever is in it.
+        // In double quotes, and always on one line.
         TomlStringBuilder::new(&text).as_basic().write_toml_value(f)
     }
 }
@@ -85,7 +85,7 @@ impl fmt::Display for Source<'_> {
             Origin::Default => f.write_str("default"),
             Origin::CommandLine => f.write_str("command line"),
             Origin::Environment => f.write_str(&self.0.opt.variable()),
-            // The name of a file may hold a line break.
+            // A file name may contain a line break.
             Origin::File(place) => write!(f, "{}", place.to_string().escape_debug()),
         }
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_says_where_its_value_came_from() {
+    fn every_line_names_the_origin_of_its_value() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("scoter.toml"), "\nchdir = '/srv'\n").unwrap();
         let variables = [("SCOTER_WORKERS", "4")];

@@ -9,7 +9,7 @@ use crate::config::error::{APP, Problem, Written};
 use crate::config::from_text::FromText;
 use crate::config::opt::OFF;
 
-/// Reads options one by one, and keeps what is wrong with them.
+/// Parses options one by one, and collects their mistakes.
 pub(in crate::config) struct Reader<'a> {
     settings: &'a Settings,
     problems: Vec<Problem>,
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether an option takes a value that its type has.
+/// Whether an option accepts a value of its type.
 pub(in crate::config) type Check<T> = fn(&T) -> Result<(), String>;
 
 /// Checks a value against the limits of its option.

@@ -7,8 +7,8 @@ use super::error::{Problem, Written};
 use super::opt::Opt;
 use super::origin::Origin;
 
-/// The texts of every option, each from the source that counts most: the command line, then
-/// the environment, then the file, then the table.
+/// The texts of every option, each from the source with the highest precedence: the command line,
+/// then the environment, then the file, then the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings(pub(in crate::config) Vec<Setting>);
 
@@ -16,19 +16,19 @@ pub(crate) struct Settings(pub(in crate::config) Vec<Setting>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) opt: &'static Opt,
-    /// None where the option has no value, several only where it is repeatable.
+    /// Empty if the option has no value; several only if it is repeatable.
     pub(crate) texts: Vec<OsString>,
     pub(crate) origin: Origin,
 }
 
 impl Settings {
-    /// One option, by its name.
+    /// The option with this name.
     pub(crate) fn get(&self, name: &str) -> &Setting {
         let setting = self.0.iter().find(|setting| setting.opt.name == name);
         setting.expect("names come from the table, and every row has a setting")
     }
 
-    /// The file that some of it is from, as the operator named it.
+    /// The configuration file that sets any of the options, as the operator named it.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.0.iter().find_map(|setting| match &setting.origin {
             Origin::File(place) => Some(&*place.file),
@@ -36,8 +36,8 @@ impl Settings {
         })
     }
 
-    /// The options whose values differ. Those of [`Change::Restart`](super::Change::Restart)
-    /// wait for one.
+    /// The options whose values differ. Those with [`Change::Restart`](super::Change::Restart) take
+    /// effect at a restart.
     pub(crate) fn changed(old: &Self, new: &Self) -> Vec<&'static Opt> {
         let pairs = old.0.iter().zip(&new.0);
         pairs
@@ -52,7 +52,7 @@ impl Setting {
         matches!(self.origin, Origin::CommandLine)
     }
 
-    /// What is wrong with its first text.
+    /// Reports `reason` as the mistake in its first text.
     pub(in crate::config) fn problem(&self, reason: String) -> Problem {
         let text = self.texts.first().map(|text| text.to_string_lossy());
         let written = Written::new(self.opt, &text.unwrap_or_default(), &self.origin);
@@ -74,7 +74,7 @@ mod tests {
     use crate::config::Change::{Reload, Restart};
 
     #[test]
-    fn changes_are_named() {
+    fn changed_options_are_named() {
         let settings = |arguments: &[&str]| Settings::of(arguments, &[], Path::new("/")).unwrap();
         let old = settings(&["app", "--threads=4", "--bind=unix:/a", "--allow=::1"]);
         let new = settings(&["app", "--bind=unix:/b", "--preload", "--allow=::1"]);

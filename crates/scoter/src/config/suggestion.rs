@@ -3,17 +3,17 @@
 use super::opt::Opt;
 use super::table::TABLE;
 
-/// What to use in place of an option that there is not.
+/// What to use instead of an option that does not exist.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Suggestion {
-    /// The option that is meant.
+    /// The option that was probably meant.
     pub(super) opt: Option<&'static Opt>,
-    /// What else to know: where values differ, or what to do where there is no such option.
+    /// Further advice: how values differ, or what to do if there is no such option.
     pub(super) note: Option<&'static str>,
 }
 
 impl Suggestion {
-    /// The hint, with the option as `spelt` where the mistake was made.
+    /// The hint; `spelt` spells the option as in the source of the mistake.
     pub(super) fn hint(self, spelt: impl Fn(&'static Opt) -> String) -> String {
         let did_you_mean = self.opt.map(|opt| format!("did you mean {}?", spelt(opt)));
         let parts = [did_you_mean.as_deref(), self.note];
@@ -22,7 +22,7 @@ impl Suggestion {
     }
 }
 
-/// Finds what is meant by a name that there is not, in any spelling.
+/// Finds out what an unknown name means, in any spelling.
 pub(super) fn suggest(name: &str) -> Option<Suggestion> {
     let name = name.to_lowercase().replace('_', "-");
     let of_another = ELSEWHERE.iter().find(|(theirs, ..)| *theirs == name);
@@ -47,16 +47,15 @@ pub(super) fn suggest(name: &str) -> Option<Suggestion> {
         })
 }
 
-/// For whoever brings along an ini file.
+/// The hint for users who pass an ini file.
 pub(crate) const UWSGI_CONFIGURATION: &str = "scoter does not read uWSGI's configuration: name the application, as in scoter \
      module:callable, and write options into scoter.toml, by their names in scoter --help";
 
-/// A letter too few or too many leaves more than 0.9; most of what uWSGI and gunicorn have and
-/// scoter does not ("plugins", "route", "queue") stays below.
+/// One letter too few or too many scores above 0.9. Most options of uWSGI and gunicorn that scoter
+/// lacks ("plugins", "route", "queue") score below this.
 const MIN_SIMILARITY: f64 = 0.8;
 
-/// Options of uWSGI, gunicorn and granian that people bring along, what they are called here,
-/// and what else to know.
+/// Options of uWSGI, gunicorn and granian, their names in scoter, and further advice.
 const ELSEWHERE: [(&str, Option<&str>, &str); 78] = [
     ("access-logfile", Some("access-log"), ""),
     (
@@ -242,7 +241,7 @@ const STDERR: &str = "messages go to standard error: redirect it, or leave them 
 const VENV: &str =
     "install scoter into that environment, and start the scoter of its bin directory";
 
-/// Theirs as well, but nothing here comes close to what they mean.
+/// Their options that have no counterpart in scoter.
 const WITHOUT_COUNTERPART: [&str; 14] = [
     "initgroups",
     "log-master",
@@ -279,7 +278,7 @@ mod tests {
             ("bnd", Some("bind")),
             ("colour", None),
             ("plugins", None),
-            // Of uWSGI and gunicorn; the spelling alone would mislead.
+            // Options of uWSGI and gunicorn, for which the spelling alone would mislead.
             ("master", None),
             ("thread-stacksize", None),
             ("worker-class", None),

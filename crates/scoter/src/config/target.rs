@@ -9,7 +9,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) source: Source,
-    /// The attribute to use, perhaps dotted; without it the usual names are tried.
+    /// The attribute to use, which may be dotted; by default the usual names are tried.
     pub(crate) callable: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// The same application, with a relative file resolved against `folder`.
+    /// Resolves a relative file against `folder`.
     pub(crate) fn relocated(self, folder: &Path) -> Self {
         Self {
             source: self.source.relocated(folder),
@@ -47,7 +47,7 @@ impl Target {
         }
     }
 
-    /// Its file, where it is named by one.
+    /// Its file, if it was named by one.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.source {
             Source::File(path) => Some(path),
@@ -59,7 +59,7 @@ impl Target {
 /// Where an application comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A module on `sys.path`; or else a file of exactly this name in the working directory.
+    /// A module on `sys.path`, or else a file with exactly this name in the working directory.
     Module(String),
     /// A file, whatever its name.
     File(PathBuf),
@@ -85,7 +85,7 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// The same, with a relative file resolved against `folder`.
+    /// Resolves a relative file against `folder`.
     fn relocated(self, folder: &Path) -> Self {
         match self {
             Self::File(path) => Self::File(folder.join(path)),

@@ -106,27 +106,27 @@ impl FromStr for Percent {
     }
 }
 
-/// Why a duration, a size could not be read.
+/// Why a duration, size or percentage could not be parsed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum UnitError {
-    /// There are no digits at the front.
+    /// It does not begin with digits.
     #[error("expected a number, optionally followed by a unit")]
     NoNumber,
-    /// The letters behind the number are no unit.
+    /// The letters after the number are not a unit.
     #[error("unknown unit {unit:?}; use one of {known}")]
     UnknownUnit {
-        /// What stood behind the number.
+        /// The letters after the number.
         unit: String,
-        /// The units there are.
+        /// The known units.
         known: &'static str,
     },
-    /// The value is beyond what the option takes.
+    /// The value exceeds the limit.
     #[error("larger than {limit}")]
     TooLarge {
-        /// The largest value there is.
+        /// The largest value allowed.
         limit: &'static str,
     },
-    /// A deadline of nothing would refuse every request.
+    /// A deadline of zero would refuse every request.
     #[error("must be more than zero")]
     Zero,
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::units::{Percent, Size};
 
-/// What happens to a request body beyond `--body-buffer`.
+/// What happens to a request body larger than `--body-buffer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BufferBody {
     /// The application starts at once and reads it from the socket.
@@ -29,7 +29,7 @@ impl FromStr for BufferBody {
 /// How many workers there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workers {
-    /// As many as there are CPUs for this process.
+    /// One for each CPU that this process may use.
     Auto,
     /// Always this many.
     Fixed(u16),
@@ -70,9 +70,9 @@ impl FromStr for Workers {
 /// The memory a worker may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MaxRss {
-    /// So much.
+    /// A number of bytes.
     Bytes(usize),
-    /// So much of what the cgroup allows.
+    /// A share of the cgroup's limit.
     Percent(Percent),
 }
 
@@ -118,7 +118,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A path of the application, as it stands in a request.
+/// A path within the application, as in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UriPath(pub(crate) String);
 

@@ -14,19 +14,19 @@ use crate::net::Address;
 
 /// Finds the control socket of the server that was started with the same configuration.
 ///
-/// Where arguments or the environment name it, no file is read: a mistake there must not
-/// keep an operator from the server that runs.
+/// If the arguments or the environment name it, no file is read: a mistake in the file must not
+/// lock an operator out of the running server.
 ///
 /// # Errors
 ///
-/// What is wrong with the file, or [`Problem::NoControl`] where the configuration leads to no
+/// What is wrong with the file, or [`Problem::NoControl`] if the configuration does not determine a
 /// path.
 pub(crate) fn control_path(arguments: &Arguments) -> Result<PathBuf, ConfigError> {
     find(arguments, &ProcessEnv::of_process())
 }
 
 fn find(arguments: &Arguments, env: &ProcessEnv) -> Result<PathBuf, ConfigError> {
-    // A variable that is misspelt is the server's business.
+    // Misspelt variables are for the server to report.
     let in_environment = environment::read(env, &mut Vec::new());
     let mut problems = Vec::new();
     let in_file = if arguments
@@ -64,7 +64,7 @@ fn path_in(settings: &Settings) -> Result<PathBuf, ConfigError> {
     let bind = &settings.get("bind").texts;
     let sockets: Vec<_> = bind
         .iter()
-        // The host of another would be looked up, for nothing.
+        // Parsing other addresses would look up host names needlessly.
         .filter(|text| text.as_encoded_bytes().starts_with(b"unix:"))
         .filter_map(|text| Address::from_text(text).ok())
         .collect();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn control_socket_is_found_as_the_server_was_configured() {
+    fn control_socket_is_found_from_the_servers_configuration() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let here = folder.to_str().unwrap();

@@ -12,12 +12,12 @@ use crate::config::table::Options;
 use crate::sys::working_directory::{self, working_directory};
 
 impl Settings {
-    /// Reads all sources again, and goes to where the working directory's name leads now.
+    /// Re-enters the working directory by its name, and reads all sources again.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] says what is wrong. That the working directory has gone is wrong only
-    /// where something is to be found in it.
+    /// [`ConfigError`] says what is wrong. A missing working directory is an error only if
+    /// something is to be found in it.
     pub(crate) fn read_again(arguments: &[OsString]) -> Result<(Self, Options), ConfigError> {
         let entered = enter_directory();
         let arguments = Arguments::parse(arguments)?;
@@ -32,12 +32,11 @@ impl Settings {
         Ok((settings, options))
     }
 
-    /// Goes to where the working directory's name leads now, for another process that reads
-    /// all sources.
+    /// Re-enters the working directory by its name, before another process reads all sources.
     ///
     /// # Errors
     ///
-    /// As for [`Settings::read_again`], as far as `options` were those that will be read.
+    /// As for [`Settings::read_again`], assuming that it will read the same `options`.
     pub(crate) fn enter_directory(
         arguments: &[OsString],
         options: &Options,
@@ -52,7 +51,7 @@ impl Settings {
         entered
     }
 
-    /// The file that these arguments lead to, whether it is there or not.
+    /// The configuration file for these arguments, whether or not it exists.
     pub(crate) fn source(arguments: &[OsString]) -> PathBuf {
         match Arguments::parse(arguments) {
             Ok(arguments) => file::path(&arguments, &ProcessEnv::of_process()),
@@ -64,8 +63,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] says what is wrong, and in which place. Whether values are what their
-    /// options take is asked by [`Settings::options`].
+    /// [`ConfigError`] says what is wrong, and where. [`Settings::options`] checks the values.
     pub(crate) fn with(arguments: &Arguments) -> Result<Self, ConfigError> {
         Self::gather(arguments, &ProcessEnv::of_process())
     }
@@ -94,7 +92,7 @@ fn enter_directory() -> Result<(), ConfigError> {
 
 #[cfg(test)]
 impl Settings {
-    /// What these arguments, without the program's name, and these variables make.
+    /// The settings from these arguments, without the program's name, and these variables.
     pub(in crate::config) fn of(
         arguments: &[&str],
         variables: &[(&str, &str)],

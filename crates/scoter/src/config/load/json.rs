@@ -16,7 +16,7 @@ use crate::config::table::TABLE;
 pub(crate) struct NotSettings;
 
 impl Settings {
-    /// One line of JSON, from which [`Settings::from_json`] makes the same settings.
+    /// One line of JSON, from which [`Settings::from_json`] restores the settings.
     pub(crate) fn to_json(&self) -> String {
         let entries = self.0.iter().map(|setting| Entry {
             name: setting.opt.name.to_owned(),
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_arrive_as_they_were_sent() {
+    fn settings_survive_a_round_trip() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("scoter.toml"), "threads = 8\n").unwrap();
         let arguments = ["app", "--bind=unix:/a", "--bind=unix:/b"];

@@ -7,8 +7,8 @@ use crate::config::settings::{Setting, Settings};
 use crate::config::table::TABLE;
 
 impl Settings {
-    /// Puts layers onto the defaults, those that count least first. Relative paths start in
-    /// `here`.
+    /// Applies layers to the defaults, those with the lowest precedence first. Relative paths are
+    /// resolved against `here`.
     pub(in crate::config) fn layered(
         layers: impl IntoIterator<Item = Vec<Setting>>,
         here: &Path,
@@ -33,9 +33,8 @@ impl Settings {
         }
     }
 
-    /// Makes every path absolute, so that it means the same to whoever reads it from another
-    /// directory. Those of the file are already. The application is looked for from
-    /// `--chdir`.
+    /// Makes every path absolute, so that it stays valid after a change of directory. Those from
+    /// the file already are. The application is looked up in `--chdir`.
     fn relocate(&mut self, here: &Path) {
         let chdir = self.get("chdir").texts.first();
         let there = chdir.map_or_else(|| here.to_owned(), |chdir| here.join(chdir));
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn command_line_counts_most_then_environment_then_file() {
+    fn command_line_overrides_environment_overrides_file() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let in_file = "threads = 2";
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_start_where_they_are_written() {
+    fn relative_paths_are_resolved_by_their_source() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
         let there = folder.join("there");
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_no_paths_stay() {
+    fn words_that_are_not_paths_stay() {
         let words = [
             "app",
             "--access-log=off",

@@ -5,7 +5,7 @@ use crate::config::opt::OFF;
 use crate::config::origin::Origin;
 use crate::config::settings::Settings;
 
-/// Options that the master process carries out.
+/// Options that need the master process.
 const NEED_IT: [&str; 11] = [
     "preload",
     "workers",
@@ -20,8 +20,8 @@ const NEED_IT: [&str; 11] = [
     "recycle-jitter",
 ];
 
-/// Refuses options that would silently do nothing. Saying no to one of them, or asking for
-/// one worker, is what `--no-master` does.
+/// Refuses options that would silently do nothing. Turning one of them off, or asking for one
+/// worker, does not contradict `--no-master`.
 pub(in crate::config) fn refuse_what_needs_it(settings: &Settings) -> Result<(), ConfigError> {
     let problems: Vec<_> = NEED_IT
         .into_iter()
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_that_need_the_master_contradict_its_absence() {
+    fn options_that_need_the_master_are_refused_without_it() {
         for (argument, is_fine) in [
             ("--threads=8", true),
             ("--request-timeout=30s", true),

@@ -6,11 +6,11 @@ use crate::config::settings::Settings;
 use crate::config::table::Options;
 
 impl Settings {
-    /// The values that the texts stand for.
+    /// The typed values of all options.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Problems`] names every text that its option does not take, and every
+    /// [`ConfigError::Problems`] names every text that its option does not accept, and every
     /// contradiction.
     pub(crate) fn options(&self) -> Result<Options, ConfigError> {
         let options = Options::read(self).map_err(ConfigError::Problems)?;
@@ -20,7 +20,7 @@ impl Settings {
         Ok(options)
     }
 
-    /// [`Settings::options`], where no application need be named.
+    /// Like [`Settings::options`], but does not require an application.
     pub(crate) fn check_all_but_app(&self) -> Result<(), ConfigError> {
         match self.options() {
             Err(ConfigError::Problems(mut problems)) => {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_application_is_missed_only_where_it_is_needed() {
+    fn missing_application_is_an_error_only_where_it_is_needed() {
         let settings = Settings::of(&["--threads=2"], &[], Path::new("/")).unwrap();
         assert!(settings.options().unwrap_err().to_string().contains("APP"));
         assert!(settings.check_all_but_app().is_ok());

@@ -13,7 +13,7 @@ use crate::config::settings::Setting;
 use crate::config::suggestion::{Suggestion, suggest};
 use crate::config::table::TABLE;
 
-/// What the arguments say.
+/// The parsed arguments.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
     /// The options that were given.
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     pub(crate) action: Option<Action>,
 }
 
-/// What arguments can ask for instead of serving.
+/// What the arguments can ask for instead of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// `-h`: the options that most people need.
@@ -36,16 +36,16 @@ pub(crate) enum Action {
 }
 
 impl Arguments {
-    /// Reads arguments, the program's name first.
+    /// Parses the arguments, which begin with the program's name.
     ///
     /// # Errors
     ///
-    /// clap's, which also carries the version.
+    /// clap's error, which also carries the version.
     pub(crate) fn parse(arguments: &[OsString]) -> Result<Self, clap::Error> {
         Self::parse_as(server_command(HelpLevel::None), arguments).map(|(this, _)| this)
     }
 
-    /// Reads arguments of a command made by [`server_command`] or [`client_command`].
+    /// Parses the arguments of a command made by [`server_command`] or [`client_command`].
     pub(crate) fn parse_as(
         command: Command,
         arguments: &[OsString],
@@ -73,7 +73,7 @@ impl Arguments {
     }
 }
 
-/// clap knows the spelling of names, but not what they are called elsewhere.
+/// clap only compares spellings, and does not know the names that other servers use.
 fn with_suggestion(mut error: clap::Error) -> clap::Error {
     let (ErrorKind::UnknownArgument, Some(ContextValue::String(unknown))) =
         (error.kind(), error.get(ContextKind::InvalidArg))
@@ -82,7 +82,7 @@ fn with_suggestion(mut error: clap::Error) -> clap::Error {
     };
     let name = unknown.strip_prefix("--");
     let meant = name.and_then(suggest);
-    // clap's own guess has less to go by.
+    // clap's own guess is less informed.
     error.remove(ContextKind::SuggestedArg);
     let Some(Suggestion { opt, note }) = meant else {
         return error;
@@ -94,7 +94,7 @@ fn with_suggestion(mut error: clap::Error) -> clap::Error {
         };
         error.insert(ContextKind::SuggestedArg, ContextValue::String(name));
     }
-    // In place of the advice to pass the unknown name as a value.
+    // Replaces clap's advice to pass the unknown name as a value.
     let notes = note.into_iter().map(Into::into).collect();
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(notes));
     error

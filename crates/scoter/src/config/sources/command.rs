@@ -50,7 +50,7 @@ pub(crate) fn server_command(level: HelpLevel) -> Command {
         )
 }
 
-/// A command that asks a server which was started with the same configuration.
+/// A command for a server that was started with the same configuration.
 pub(crate) fn client_command(command: Command) -> Command {
     let known = |opt: &'static Opt| {
         let help = match opt.name {
@@ -82,7 +82,7 @@ pub(super) const PRINT_CONFIG: &str = "print-config";
 pub(super) const SHORT_HELP: &str = "short-help";
 pub(super) const HELP: &str = "help";
 
-/// What `-h` shows of the table.
+/// The options that `-h` shows.
 const COMMON: [&str; 12] = [
     "bind",
     "socket-group",
@@ -120,8 +120,8 @@ overrides the environment, which overrides the file.
 
 Example: scoter myproject.wsgi --bind unix:/run/myproject/scoter.sock";
 
-/// `-h` and `--help` are told apart here, and not by clap, which would spread the longer
-/// help over a paragraph per option.
+/// Distinguishes `-h` and `--help` here, because clap would print a paragraph per option for the
+/// longer help.
 fn parsed_help_flags() -> Vec<Arg> {
     vec![
         Arg::new(SHORT_HELP).short('h').action(ArgAction::SetTrue),

@@ -13,8 +13,8 @@ use crate::config::table::TABLE;
 
 /// Reads every variable that begins with `SCOTER_`.
 ///
-/// An empty one counts as not set: `docker compose` and unit files pass those on. The values
-/// of a repeatable option stand in one variable, separated by commas.
+/// An empty one counts as not set, because `docker compose` and unit files pass those on. A
+/// repeatable option takes its values from one variable, separated by commas.
 pub(in crate::config) fn read(env: &ProcessEnv, problems: &mut Vec<Problem>) -> Vec<Setting> {
     let mut settings = Vec::new();
     for (name, value) in &env.variables {
@@ -43,10 +43,10 @@ pub(in crate::config) fn read(env: &ProcessEnv, problems: &mut Vec<Problem>) -> 
 
 const PREFIX: &str = "SCOTER_";
 
-/// Names the configuration file.
+/// The variable that names the configuration file.
 pub(super) const CONFIG: &str = "SCOTER_CONFIG";
 
-/// Tells variables that stand for no option from misspelt ones.
+/// Distinguishes variables that do not set an option from misspelt ones.
 ///
 /// A Kubernetes Service called `scoter` puts its addresses into every pod of its namespace,
 /// as `SCOTER_SERVICE_HOST`, `SCOTER_PORT=tcp://10.0.0.11:80`, `SCOTER_PORT_80_TCP_ADDR`, …
@@ -69,9 +69,8 @@ fn texts(opt: &Opt, value: &OsStr) -> Vec<OsString> {
         .collect()
 }
 
-/// What a switch is set to, in the words of the other layers. Container platforms and unit
-/// files write 1 and yes; the options that can be more than on and off would take such a word
-/// for the name of a file.
+/// The value of a switch, in the words of the other layers. Container platforms and unit files
+/// write 1 and yes; options that accept more than on and off would take these for file names.
 fn switch(opt: &Opt, value: &OsStr) -> Option<&'static OsStr> {
     let (on, off) = match opt {
         Opt {
@@ -101,7 +100,7 @@ mod tests {
     use crate::config::Settings;
 
     #[test]
-    fn switches_are_written_in_many_ways() {
+    fn switches_accept_common_spellings() {
         let flags = TABLE.iter().filter(|opt| opt.arity == Arity::Flag);
         let names = flags.map(|opt| opt.name).chain(["access-log", "control"]);
         for name in names {
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_switch_is_no_boolean() {
+    fn only_switches_accept_these_spellings() {
         for (name, value, message) in [
             (
                 "SCOTER_FACTORY",
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_others_are_left_alone() {
+    fn unrelated_variables_are_ignored() {
         for (name, value) in [
             ("SCOTER", "/usr/bin/scoter"),
             ("MY_SCOTER_THREAD", "1"),

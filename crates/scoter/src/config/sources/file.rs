@@ -53,7 +53,7 @@ pub(in crate::config) fn read(
     }
 }
 
-/// Reads a file, or what somebody writes to a pipe.
+/// Reads a regular file or a pipe.
 fn read_text(path: &Path) -> io::Result<String> {
     if fs::metadata(path)?.file_type().is_fifo() {
         return pipe::read(path);
@@ -61,13 +61,13 @@ fn read_text(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// The file that is read, if it is there.
+/// The path of the file, which need not exist.
 pub(in crate::config) fn path(arguments: &Arguments, env: &ProcessEnv) -> PathBuf {
     let named = named(arguments, env).map_or_else(|| Path::new(USUAL), Path::new);
     env.directory.join(named)
 }
 
-/// Whether it is found wherever this process is.
+/// Whether its path does not depend on the working directory.
 pub(in crate::config) fn is_named_absolutely(arguments: &Arguments, env: &ProcessEnv) -> bool {
     named(arguments, env).is_some_and(|path| Path::new(path).is_absolute())
 }
@@ -81,7 +81,7 @@ struct File<'a> {
     /// As the operator named it.
     path: PathBuf,
     source: &'a str,
-    /// Where its relative paths start.
+    /// The directory that its relative paths are resolved against.
     folder: &'a Path,
 }
 
@@ -92,7 +92,7 @@ impl File<'_> {
             let mut lines = BTreeSet::new();
             problems.extend(errors.iter().filter_map(|error| {
                 let place = self.place(&error.span().unwrap_or_default());
-                // A line that is something else is not TOML in several ways.
+                // One report per line: a line in another syntax causes several errors.
                 lines.insert(place.line).then(|| Problem::Syntax {
                     message: error.message().replace('\n', ", "),
                     hint: self
@@ -106,7 +106,7 @@ impl File<'_> {
             return Vec::new();
         }
         let mut entries: Vec<_> = table.get_ref().iter().collect();
-        // In the order of the file, not of the alphabet.
+        // In the file's order, not alphabetically.
         entries.sort_by_key(|(key, _)| key.span().start);
         entries
             .into_iter()
@@ -176,7 +176,7 @@ impl File<'_> {
     fn text(&self, opt: &Opt, value: &DeValue<'_>) -> Result<OsString, &'static str> {
         let text = match value {
             DeValue::String(text) => text.to_string(),
-            // `0o660` keeps its prefix, which only permissions take.
+            // `0o660` keeps its prefix, which only permissions accept.
             DeValue::Integer(number) => number.to_string(),
             DeValue::Boolean(value) if opt.arity == Arity::Flag => value.to_string(),
             DeValue::Boolean(true) => "on".to_owned(),
@@ -206,7 +206,7 @@ mod tests {
 
     use crate::config::Settings;
 
-    /// Reads `source` as `scoter.toml`, and its values.
+    /// The errors from reading `source` as `scoter.toml`, including those of its values.
     fn errors(source: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("scoter.toml"), source).unwrap();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_toml_is_named_with_its_place() {
+    fn syntax_errors_are_named_with_their_place() {
         for (source, place) in [
             ("threads 4\n", "scoter.toml:1:"),
             ("threads = 4\nthreads = 5\n", "scoter.toml:2:1:"),

@@ -10,13 +10,14 @@ use nix::fcntl::OFlag;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// Reads what a writer writes until it closes the pipe.
+/// Reads until the writer closes the pipe.
 ///
 /// # Errors
 ///
-/// `TimedOut` where nobody does so in time: a pipe that was read once has no writer any more.
+/// `TimedOut` if that takes too long, for instance because the pipe has been read before and its
+/// writer is gone.
 pub(in crate::config) fn read(path: &Path) -> io::Result<String> {
-    // Otherwise the open waits for a writer, without an end.
+    // Otherwise open(2) would wait indefinitely for a writer.
     let flags = OFlag::O_NONBLOCK.bits();
     let mut pipe = OpenOptions::new()
         .read(true)
@@ -25,7 +26,7 @@ pub(in crate::config) fn read(path: &Path) -> io::Result<String> {
     let deadline = Instant::now() + WRITER_TIMEOUT;
     let mut bytes = Vec::new();
     loop {
-        // A pipe that never had a writer is not at its end for poll(2), as it is for read(2).
+        // Before the first writer opens the pipe, read(2) would report its end; poll(2) waits.
         wait(&pipe, deadline)?;
         match pipe.read_to_end(&mut bytes) {
             Ok(_) => break,
@@ -53,7 +54,7 @@ fn wait(pipe: &File, deadline: Instant) -> io::Result<()> {
     }
 }
 
-/// For a writer to come, write and go.
+/// How long a writer may take to open the pipe, write and close it.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_late_writer_writes_piece_by_piece_is_read_to_its_end() {
+    fn late_writer_is_read_to_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         mkfifo(&path, Mode::S_IRWXU).unwrap();
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn pipe_without_a_writer_is_not_waited_for_without_end() {
+    fn pipe_without_a_writer_times_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         mkfifo(&path, Mode::S_IRWXU).unwrap();

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 use crate::sys::working_directory::working_directory;
 
-/// What is read besides arguments and the file.
+/// The inputs besides the arguments and the file.
 #[derive(Debug)]
 pub(in crate::config) struct ProcessEnv {
     pub(in crate::config) variables: Vec<(OsString, OsString)>,
-    /// Where relative paths start.
+    /// The directory that relative paths are resolved against.
     pub(in crate::config) directory: PathBuf,
 }
 
 impl ProcessEnv {
-    /// Those of this process, now.
+    /// The current ones of this process.
     pub(in crate::config) fn of_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
@@ -22,7 +22,7 @@ impl ProcessEnv {
         }
     }
 
-    /// A variable that is set, and not to nothing.
+    /// The value of a variable, unless it is unset or empty.
     pub(in crate::config) fn variable(&self, name: &str) -> Option<&OsString> {
         let values = self.variables.iter().filter(|(found, _)| found == name);
         values

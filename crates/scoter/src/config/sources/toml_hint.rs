@@ -1,6 +1,6 @@
 //! How a line that is not TOML is written in TOML. People bring along the syntax of ini files.
 
-/// Says what to write, where that can be told from the line alone.
+/// Says what to write, if the line alone shows it.
 pub(super) fn hint(line: &str) -> Option<String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('[') {
@@ -15,7 +15,7 @@ pub(super) fn hint(line: &str) -> Option<String> {
     let (name, rest) = (name.trim(), rest.trim());
     let is_quoted = rest.starts_with(['"', '\'', '[', '{']);
     let (value, comment) = if is_quoted {
-        // What follows the value, which may hold a semicolon itself.
+        // The comment after the value, which may contain a semicolon itself.
         let end = rest.rfind(" ;")?;
         (&rest[..end], Some(&rest[end + 2..]))
     } else {
@@ -48,7 +48,7 @@ pub(super) fn hint(line: &str) -> Option<String> {
     ))
 }
 
-/// Permissions such as `0660` are none.
+/// Permissions such as `0660` are not numbers in TOML.
 fn is_number(value: &str) -> bool {
     value.bytes().all(|byte| byte.is_ascii_digit()) && (value == "0" || !value.starts_with('0'))
 }
