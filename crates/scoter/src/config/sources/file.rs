@@ -89,6 +89,12 @@ impl File<'_> {
     fn settings(&self, problems: &mut Vec<Problem>) -> Vec<Setting> {
         let (table, errors) = DeTable::parse_recoverable(self.source);
         if !errors.is_empty() {
+            // One hint for a file of uWSGI's, in place of one for each of its lines.
+            if let Some(start) = self.source.find("[uwsgi]") {
+                let name = "uwsgi";
+                problems.push(self.table(name, &(start + 1..start + 1 + name.len())));
+                return Vec::new();
+            }
             let mut lines = BTreeSet::new();
             problems.extend(errors.iter().filter_map(|error| {
                 let place = self.place(&error.span().unwrap_or_default());
@@ -142,24 +148,27 @@ impl File<'_> {
     }
 
     fn unknown(&self, key: &str, span: &Range<usize>, value: &DeValue<'_>) -> Problem {
-        let place = self.place(span);
         if matches!(value, DeValue::Table(_)) {
-            return Problem::Table {
-                place,
-                name: key.to_owned(),
-                hint: match key {
-                    "uwsgi" => UWSGI_CONFIGURATION,
-                    _ => {
-                        "options are not grouped in tables: write `option = value` at the top of \
-                          the file"
-                    }
-                },
-            };
+            return self.table(key, span);
         }
         Problem::UnknownKey {
-            place,
+            place: self.place(span),
             name: key.to_owned(),
             hint: suggest(key).map(|meant| meant.hint(|opt| opt.name.to_owned())),
+        }
+    }
+
+    fn table(&self, name: &str, span: &Range<usize>) -> Problem {
+        Problem::Table {
+            place: self.place(span),
+            name: name.to_owned(),
+            hint: match name {
+                "uwsgi" => UWSGI_CONFIGURATION,
+                _ => {
+                    "options are not grouped in tables: write `option = value` at the top of the \
+                      file"
+                }
+            },
         }
     }
 
@@ -238,6 +247,12 @@ mod tests {
             (
                 "[uwsgi]\nthreads = 4\n",
                 "scoter.toml:1:2: unknown table \"uwsgi\"\nhint: scoter does not read uWSGI's \
+                 configuration: name the application, as in scoter module:callable, and write \
+                 options into scoter.toml, by their names in scoter --help",
+            ),
+            (
+                "; mine\n[uwsgi]\nmodule = shop.wsgi ; the app\n",
+                "scoter.toml:2:2: unknown table \"uwsgi\"\nhint: scoter does not read uWSGI's \
                  configuration: name the application, as in scoter module:callable, and write \
                  options into scoter.toml, by their names in scoter --help",
             ),
