@@ -1,6 +1,9 @@
 //! The master's loop: passes events to the supervisor and performs its commands. It decides
 //! nothing itself.
 
+mod exits;
+mod orders;
+mod perform;
 mod status;
 mod upgrade;
 
@@ -12,39 +15,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::SigSet;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{WaitOptions, set_child_subreaper, wait};
+use rustix::process::set_child_subreaper;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use orders::Reply;
+
 use crate::config::{Change, Options, Settings};
-use crate::control::{
-    self, ControlListener, Order as Ordered, ReloadError, ReloadStatus, Reloaded, Scaled, Totals,
-};
-use crate::ipc::messages::FromLauncher;
-use crate::log;
+use crate::control::{self, ControlListener, ReloadStatus, Totals};
 use crate::net::Listener;
 use crate::program::Program;
 use crate::start::Opened;
-use crate::supervisor::configuration::{self, Loaded, Read};
+use crate::supervisor::configuration::{Loaded, Read};
 use crate::supervisor::core::{
-    Action, Answer, Command, Configuration, Event, Exit, Measurement, Measurements, NewWorker,
-    Notification, Order, OrderId, Plan, Supervisor, TICK,
+    Configuration, Event, Measurement, Measurements, OrderId, Plan, Supervisor, TICK,
 };
 use crate::supervisor::exit_reason::ExitReasons;
-use crate::supervisor::launcher::{Launcher, Sockets};
+use crate::supervisor::launcher::Launcher;
 use crate::supervisor::link::Events;
+use crate::supervisor::measure;
 use crate::supervisor::preflight::Preflight;
 use crate::supervisor::systemd::Systemd;
 use crate::supervisor::touch::Watch;
 use crate::supervisor::upgrade::State;
 use crate::supervisor::worker::Worker;
-use crate::supervisor::{measure, notices};
 use crate::sys::file_limit;
 use crate::sys::random;
 use crate::sys::signals::Signals;
@@ -83,14 +81,6 @@ pub(super) struct Runtime {
     /// Whether what has been received is handled before anything else.
     is_flushing: bool,
     exit_code: Option<u8>,
-}
-
-/// Where the answer to an order goes. The client may have disconnected.
-#[derive(Debug)]
-enum Reply {
-    Reload(oneshot::Sender<Result<Reloaded, ReloadError>>),
-    Stop(oneshot::Sender<()>),
-    Scale(oneshot::Sender<Result<Scaled, String>>),
 }
 
 impl Runtime {
@@ -261,133 +251,6 @@ impl Runtime {
         self.core.handle(event, Instant::now());
     }
 
-    /// Performs a command. Returns what became of it, where that can be one thing or another.
-    fn perform(&mut self, command: Command) -> Option<Event> {
-        match command {
-            Command::AddGeneration(number) => {
-                if let Some(loaded) = self.read.take() {
-                    self.generations.insert(number, loaded);
-                }
-            }
-            Command::DropGeneration(number) => drop(self.generations.remove(&number)),
-            Command::PutInForce(number) => self.put_in_force(number),
-            Command::StartLauncher { serial, generation } => {
-                return Some(self.start_launcher(serial, generation));
-            }
-            Command::Fork(worker) => return self.fork(worker),
-            Command::Tell(serial, message) => {
-                if let Some(worker) = self.workers.get(&serial) {
-                    worker.tell(message);
-                }
-            }
-            Command::Kill(pid) => drop(kill(pid, Signal::SIGKILL)),
-            Command::ReportLost(serial) => {
-                if let Some(worker) = self.workers.get(&serial) {
-                    worker.report_lost();
-                }
-            }
-            Command::Release(serial) => {
-                if let Some(worker) = self.workers.remove(&serial) {
-                    worker.add_to(&mut self.gone);
-                }
-                drop(self.launchers.remove(&serial));
-            }
-            Command::StopListening => {
-                self.listeners.iter().for_each(Listener::close_to_newcomers);
-            }
-            Command::ReadConfiguration(action) => return self.read(action),
-            Command::StartPreflight => match Preflight::start(&self.program) {
-                Ok(preflight) => self.preflight = Some(preflight),
-                Err(error) => return Some(Event::Preflight(Err(error.to_string()))),
-            },
-            Command::KillPreflight => {
-                if let Some(preflight) = self.preflight.take() {
-                    preflight.kill();
-                }
-            }
-            Command::Flush => self.is_flushing = true,
-            Command::ExecNewRelease => {
-                let error = self.exec_new_release();
-                return Some(Event::NotExecuted(error.to_string()));
-            }
-            Command::Notify(notification) => self.notify(&notification),
-            Command::NoteReload { generation, error } => {
-                self.last_reload = Some(ReloadStatus {
-                    at: Timestamp::now(),
-                    ok: error.is_none(),
-                    generation,
-                    error,
-                });
-            }
-            Command::Answer(order, answer) => self.answer(order, answer),
-            Command::Log(notice) => notices::write(notice),
-            Command::Exit(code) => self.exit_code = Some(code),
-        }
-        None
-    }
-
-    fn put_in_force(&mut self, generation: u32) {
-        if let Some(loaded) = self.generations.get(&generation) {
-            let paths = &loaded.options.reload_on_touch;
-            if !self.touched.is_of(paths) {
-                self.touched = Watch::begin(paths, &self.events);
-            }
-            log::init(loaded.options.log_level, loaded.options.log_format);
-        }
-    }
-
-    fn start_launcher(&mut self, serial: u64, generation: u32) -> Event {
-        let Some(loaded) = self.generations.get(&generation) else {
-            return Event::LauncherNotStarted(serial, "its generation is gone".to_owned());
-        };
-        let control = self.control.as_ref();
-        let sockets = Sockets {
-            listeners: &self.listeners,
-            control: control.and_then(|control| control.file()),
-        };
-        match Launcher::start(serial, loaded, &self.program, &sockets, self.events.clone()) {
-            Ok((launcher, pid)) => {
-                self.launchers.insert(serial, launcher);
-                Event::LauncherStarted(serial, pid)
-            }
-            Err(error) => Event::LauncherNotStarted(serial, error.to_string()),
-        }
-    }
-
-    fn fork(&mut self, new: NewWorker) -> Option<Event> {
-        let serial = new.serial;
-        let Some(launcher) = self.launchers.get(&new.launcher) else {
-            return Some(Event::WorkerNotForked(
-                serial,
-                "its launcher is gone".to_owned(),
-            ));
-        };
-        match Worker::fork(launcher, new, self.events.clone()) {
-            Ok(worker) => {
-                self.workers.insert(serial, worker);
-                None
-            }
-            Err(error) => {
-                let problem = format!("{error}{}", hint(&error));
-                Some(Event::WorkerNotForked(serial, problem))
-            }
-        }
-    }
-
-    fn read(&self, action: Action) -> Option<Event> {
-        let current = self.generations.get(&self.core.current());
-        let options = current.map(|loaded| loaded.options.clone());
-        let arguments = self.arguments.clone();
-        let Some(options) = options else {
-            let problem = "the serving generation has no configuration".to_owned();
-            return Some(Event::Configuration(Err(problem)));
-        };
-        let begun = configuration::read(action, arguments, options, self.readers.clone());
-        let error = begun.err()?;
-        let problem = format!("cannot read the configuration: {error}");
-        Some(Event::Configuration(Err(problem)))
-    }
-
     fn on_read(&mut self, read: Read) {
         let read = read.map(|loaded| {
             let loaded = *loaded?;
@@ -425,71 +288,6 @@ impl Runtime {
         self.tell(event);
     }
 
-    /// The exit that a launcher tells of.
-    fn exit_told_by(&mut self, event: &Event) -> Option<Event> {
-        match event {
-            Event::Launcher(_, FromLauncher::Exited { pid, status }) => self.exit(*pid, *status),
-            _ => None,
-        }
-    }
-
-    /// Takes the status of every child that has ended; as PID 1 also those of strangers,
-    /// which are nobody's business.
-    fn reap(&mut self) {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            let (pid, status) = (pid.as_raw_pid(), status.as_raw());
-            let event = match self.preflight.take_if(|it| it.pid == Pid::from_raw(pid)) {
-                Some(preflight) => Some(Event::Preflight(preflight.outcome(status))),
-                None => self.exit(pid, status),
-            };
-            if let Some(event) = event {
-                self.handle(event);
-            }
-        }
-    }
-
-    /// Describes the end of a process of ours.
-    fn exit(&mut self, pid: i32, status: i32) -> Option<Event> {
-        let child = self.core.child(Pid::from_raw(pid))?;
-        let worker = self.workers.get(&child.serial).map(Worker::stack);
-        let launcher = self.launchers.get(&child.serial).map(Launcher::stack);
-        let exit = Exit {
-            status: Some(status),
-            reason: self.exit_reasons.describe(status, child.rss),
-            stack: worker.or(launcher).flatten(),
-        };
-        Some(Event::Exited(pid, exit))
-    }
-
-    fn on_order(&mut self, order: Ordered) {
-        let (order, reply) = match order {
-            Ordered::Status(reply) => return drop(reply.send(self.status())),
-            Ordered::Reload { upgrade, reply } => {
-                let order = if upgrade {
-                    Order::Upgrade
-                } else {
-                    Order::Reload
-                };
-                (order, Reply::Reload(reply))
-            }
-            Ordered::Stop(reply) => (Order::Stop, Reply::Stop(reply)),
-            Ordered::Scale { workers, reply } => (Order::Scale(workers), Reply::Scale(reply)),
-        };
-        let id = OrderId(self.next_order);
-        self.next_order += 1;
-        self.orders.insert(id, reply);
-        self.handle(Event::Order(id, order));
-    }
-
-    fn answer(&mut self, order: OrderId, answer: Answer) {
-        match (self.orders.remove(&order), answer) {
-            (Some(Reply::Reload(reply)), Answer::Reload(outcome)) => drop(reply.send(outcome)),
-            (Some(Reply::Stop(reply)), Answer::Stopping) => drop(reply.send(())),
-            (Some(Reply::Scale(reply)), Answer::Scale(scaled)) => drop(reply.send(scaled)),
-            _ => {}
-        }
-    }
-
     fn on_tick(&mut self) {
         self.reap();
         self.systemd.catch_up();
@@ -521,27 +319,6 @@ impl Runtime {
             .collect();
         poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
-
-    fn notify(&mut self, notification: &Notification) {
-        match notification {
-            Notification::Ready(status) => self.systemd.ready(status),
-            Notification::Reloading(status) => self.systemd.reloading(status),
-            Notification::Stopping(status) => self.systemd.stopping(status),
-            Notification::Status(status) => self.systemd.status(status),
-            Notification::ExtendTimeout(time) => self.systemd.extend(*time),
-            Notification::Watchdog => self.systemd.feed(),
-        }
-    }
-}
-
-/// What may help against an error of the system.
-fn hint(error: &io::Error) -> &'static str {
-    match Errno::from_io_error(error) {
-        Some(Errno::MFILE | Errno::NFILE) => {
-            "\nhint: more descriptors (ulimit -n, LimitNOFILE=) may be needed"
-        }
-        _ => "",
-    }
 }
 
 /// How often the load is looked at, where it decides the number of workers.
@@ -553,23 +330,3 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Events and orders that may wait to be dealt with.
 const EVENTS: usize = 1_024;
 const ORDERS: usize = 16;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn descriptors_are_spoken_of_where_there_are_none_left() {
-        for (errno, expected) in [
-            (Errno::MFILE, true),
-            (Errno::NFILE, true),
-            (Errno::PIPE, false),
-            (Errno::AGAIN, false),
-            (Errno::NOMEM, false),
-        ] {
-            let hint = hint(&errno.into());
-            assert_eq!(hint.contains("descriptors"), expected, "{errno}");
-        }
-        assert_eq!(hint(&io::Error::other("descriptors")), "");
-    }
-}

@@ -1,0 +1,189 @@
+//! Performing what the supervisor has decided.
+
+use std::io;
+
+use jiff::Timestamp;
+use nix::sys::signal::{Signal, kill};
+use rustix::io::Errno;
+
+use super::Runtime;
+use crate::control::ReloadStatus;
+use crate::log;
+use crate::net::Listener;
+use crate::supervisor::configuration::{self};
+use crate::supervisor::core::{Action, Command, Event, NewWorker, Notification};
+use crate::supervisor::launcher::{Launcher, Sockets};
+use crate::supervisor::notices;
+use crate::supervisor::preflight::Preflight;
+use crate::supervisor::touch::Watch;
+use crate::supervisor::worker::Worker;
+
+impl Runtime {
+    /// Performs a command. Returns what became of it, where that can be one thing or another.
+    pub(super) fn perform(&mut self, command: Command) -> Option<Event> {
+        match command {
+            Command::AddGeneration(number) => {
+                if let Some(loaded) = self.read.take() {
+                    self.generations.insert(number, loaded);
+                }
+            }
+            Command::DropGeneration(number) => drop(self.generations.remove(&number)),
+            Command::PutInForce(number) => self.put_in_force(number),
+            Command::StartLauncher { serial, generation } => {
+                return Some(self.start_launcher(serial, generation));
+            }
+            Command::Fork(worker) => return self.fork(worker),
+            Command::Tell(serial, message) => {
+                if let Some(worker) = self.workers.get(&serial) {
+                    worker.tell(message);
+                }
+            }
+            Command::Kill(pid) => drop(kill(pid, Signal::SIGKILL)),
+            Command::ReportLost(serial) => {
+                if let Some(worker) = self.workers.get(&serial) {
+                    worker.report_lost();
+                }
+            }
+            Command::Release(serial) => {
+                if let Some(worker) = self.workers.remove(&serial) {
+                    worker.add_to(&mut self.gone);
+                }
+                drop(self.launchers.remove(&serial));
+            }
+            Command::StopListening => {
+                self.listeners.iter().for_each(Listener::close_to_newcomers);
+            }
+            Command::ReadConfiguration(action) => return self.read(action),
+            Command::StartPreflight => match Preflight::start(&self.program) {
+                Ok(preflight) => self.preflight = Some(preflight),
+                Err(error) => return Some(Event::Preflight(Err(error.to_string()))),
+            },
+            Command::KillPreflight => {
+                if let Some(preflight) = self.preflight.take() {
+                    preflight.kill();
+                }
+            }
+            Command::Flush => self.is_flushing = true,
+            Command::ExecNewRelease => {
+                let error = self.exec_new_release();
+                return Some(Event::NotExecuted(error.to_string()));
+            }
+            Command::Notify(notification) => self.notify(&notification),
+            Command::NoteReload { generation, error } => {
+                self.last_reload = Some(ReloadStatus {
+                    at: Timestamp::now(),
+                    ok: error.is_none(),
+                    generation,
+                    error,
+                });
+            }
+            Command::Answer(order, answer) => self.answer(order, answer),
+            Command::Log(notice) => notices::write(notice),
+            Command::Exit(code) => self.exit_code = Some(code),
+        }
+        None
+    }
+
+    fn put_in_force(&mut self, generation: u32) {
+        if let Some(loaded) = self.generations.get(&generation) {
+            let paths = &loaded.options.reload_on_touch;
+            if !self.touched.is_of(paths) {
+                self.touched = Watch::begin(paths, &self.events);
+            }
+            log::init(loaded.options.log_level, loaded.options.log_format);
+        }
+    }
+
+    fn start_launcher(&mut self, serial: u64, generation: u32) -> Event {
+        let Some(loaded) = self.generations.get(&generation) else {
+            return Event::LauncherNotStarted(serial, "its generation is gone".to_owned());
+        };
+        let control = self.control.as_ref();
+        let sockets = Sockets {
+            listeners: &self.listeners,
+            control: control.and_then(|control| control.file()),
+        };
+        match Launcher::start(serial, loaded, &self.program, &sockets, self.events.clone()) {
+            Ok((launcher, pid)) => {
+                self.launchers.insert(serial, launcher);
+                Event::LauncherStarted(serial, pid)
+            }
+            Err(error) => Event::LauncherNotStarted(serial, error.to_string()),
+        }
+    }
+
+    fn fork(&mut self, new: NewWorker) -> Option<Event> {
+        let serial = new.serial;
+        let Some(launcher) = self.launchers.get(&new.launcher) else {
+            return Some(Event::WorkerNotForked(
+                serial,
+                "its launcher is gone".to_owned(),
+            ));
+        };
+        match Worker::fork(launcher, new, self.events.clone()) {
+            Ok(worker) => {
+                self.workers.insert(serial, worker);
+                None
+            }
+            Err(error) => {
+                let problem = format!("{error}{}", hint(&error));
+                Some(Event::WorkerNotForked(serial, problem))
+            }
+        }
+    }
+
+    fn read(&self, action: Action) -> Option<Event> {
+        let current = self.generations.get(&self.core.current());
+        let options = current.map(|loaded| loaded.options.clone());
+        let arguments = self.arguments.clone();
+        let Some(options) = options else {
+            let problem = "the serving generation has no configuration".to_owned();
+            return Some(Event::Configuration(Err(problem)));
+        };
+        let begun = configuration::read(action, arguments, options, self.readers.clone());
+        let error = begun.err()?;
+        let problem = format!("cannot read the configuration: {error}");
+        Some(Event::Configuration(Err(problem)))
+    }
+
+    fn notify(&mut self, notification: &Notification) {
+        match notification {
+            Notification::Ready(status) => self.systemd.ready(status),
+            Notification::Reloading(status) => self.systemd.reloading(status),
+            Notification::Stopping(status) => self.systemd.stopping(status),
+            Notification::Status(status) => self.systemd.status(status),
+            Notification::ExtendTimeout(time) => self.systemd.extend(*time),
+            Notification::Watchdog => self.systemd.feed(),
+        }
+    }
+}
+
+/// What may help against an error of the system.
+fn hint(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "\nhint: more descriptors (ulimit -n, LimitNOFILE=) may be needed"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_spoken_of_where_there_are_none_left() {
+        for (errno, expected) in [
+            (Errno::MFILE, true),
+            (Errno::NFILE, true),
+            (Errno::PIPE, false),
+            (Errno::AGAIN, false),
+            (Errno::NOMEM, false),
+        ] {
+            let hint = hint(&errno.into());
+            assert_eq!(hint.contains("descriptors"), expected, "{errno}");
+        }
+        assert_eq!(hint(&io::Error::other("descriptors")), "");
+    }
+}
