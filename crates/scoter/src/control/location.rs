@@ -17,7 +17,7 @@ pub(crate) enum ControlLocation {
 }
 
 impl ControlLocation {
-    /// What a word means that is not a path.
+    /// Parses a word that is not a path.
     pub(crate) fn from_word(text: &OsStr) -> Option<Self> {
         match text.to_str()? {
             "auto" | "on" => Some(Self::Beside),
@@ -26,7 +26,7 @@ impl ControlLocation {
         }
     }
 
-    /// The path of the socket, where there is one, of a server of these addresses.
+    /// The socket's path for a server with these addresses, if it has one.
     pub(crate) fn path(&self, bind: &[Address]) -> Option<PathBuf> {
         match self {
             Self::Off => None,

@@ -25,20 +25,20 @@ use crate::sys::fork::{self, Own};
 #[derive(Debug)]
 pub(crate) struct Channel(Own);
 
-/// One end of a channel that tasks wait for.
+/// One end of a channel, for tasks that wait for messages.
 #[derive(Debug)]
 pub(crate) struct AsyncChannel(AsyncFd<Own>);
 
-/// What arrived.
+/// The result of receiving.
 #[derive(Debug)]
 pub(crate) enum Received<M> {
     Message(M, Vec<Own>),
-    /// The other end is gone.
+    /// The other end is closed.
     End,
 }
 
 impl Channel {
-    /// Makes a channel; neither end blocks.
+    /// Makes a channel, both ends of which are non-blocking.
     ///
     /// # Errors
     ///
@@ -49,12 +49,12 @@ impl Channel {
         Ok((Self(one.into()), Self(other.into())))
     }
 
-    /// Another handle of the same end.
+    /// Another handle to the same end.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self)
     }
 
-    /// Lets a runtime wait for messages. To be called within one.
+    /// Registers the channel with the current runtime.
     ///
     /// # Errors
     ///
@@ -67,16 +67,16 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when the other end does not read, `BrokenPipe` when it is gone.
+    /// `WouldBlock` if the other end does not read, `BrokenPipe` if it is closed.
     pub(crate) fn send(&self, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         send(&self.0, message, fds)
     }
 
-    /// Takes the next message.
+    /// Receives the next message.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when there is none, `InvalidData` for one that is not understood.
+    /// `WouldBlock` if there is none, `InvalidData` for one that cannot be parsed.
     pub(crate) fn receive<M: DeserializeOwned>(&self) -> io::Result<Received<M>> {
         receive(&self.0)
     }
@@ -92,7 +92,7 @@ impl AsyncChannel {
     ///
     /// # Errors
     ///
-    /// `InvalidData` for one that is not understood, and those of the system.
+    /// `InvalidData` for one that cannot be parsed, and system errors.
     ///
     /// # Cancel safety
     ///
@@ -128,8 +128,8 @@ fn receive<M: DeserializeOwned>(fd: &Own) -> io::Result<Received<M>> {
             let parts = &mut [IoSliceMut::new(&mut bytes)];
             match recvmsg(fd, parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
                 Ok(received) => break received,
-                // The other end has gone with messages of ours unread. That is said once,
-                // and first; its own last messages are still there.
+                // The other end was closed with unread messages of ours. The kernel reports that
+                // once, before the other end's last messages.
                 Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(errno) => return Err(errno),
             }
@@ -186,10 +186,10 @@ impl AsFd for AsyncChannel {
     }
 }
 
-/// Bytes of the longest message: half of what a socket buffers by default.
+/// Bytes of the longest message: half of a socket's default buffer.
 const MAX_MESSAGE: usize = 96 * 1_024;
 
-/// SCM_MAX_FD of Linux.
+/// Linux's SCM_MAX_FD.
 const MAX_FDS: usize = 253;
 
 #[cfg(test)]
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn end_is_seen_even_where_messages_were_left_unread() {
+    fn end_is_seen_even_if_messages_were_left_unread() {
         let (master, worker) = Channel::pair().unwrap();
         worker
             .send(&FromWorker::Replace { reason: "x".into() }, &[])

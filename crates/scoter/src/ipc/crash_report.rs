@@ -11,22 +11,22 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-/// The memory of one process, empty unless that has crashed.
+/// The memory for one process's report, empty unless it has crashed.
 #[derive(Debug)]
 pub(crate) struct CrashReport(File);
 
 impl CrashReport {
-    /// Makes one.
+    /// Creates empty memory.
     ///
     /// # Errors
     ///
-    /// Those of the system, when it has no descriptors to give.
+    /// System errors, if no descriptors are available.
     pub(crate) fn create() -> io::Result<Self> {
         let memory = memfd_create("scoter-crash", MemfdFlags::CLOEXEC)?;
         Ok(Self(memory.into()))
     }
 
-    /// Reads it, on lines of its own; nothing where there is nothing.
+    /// Reads the report, on lines of its own; `None` if it is empty.
     pub(crate) fn read(&self) -> Option<String> {
         let mut bytes = vec![0; MAX_LENGTH];
         let length = self.0.read_at(&mut bytes, 0).ok()?;
@@ -41,5 +41,5 @@ impl AsFd for CrashReport {
     }
 }
 
-/// Bytes of a report that are told: some hundred calls.
+/// Bytes of a report that are logged: some hundred calls.
 const MAX_LENGTH: usize = 12 * 1_024;

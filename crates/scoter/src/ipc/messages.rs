@@ -11,48 +11,48 @@ use crate::net::{Description, SocketFile};
 use crate::program::SearchPath;
 use crate::request_head::MissingVars;
 
-/// What the master tells a launcher.
+/// Messages from the master to a launcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToLauncher {
-    /// First of all. With it come a [`Configuration`] in memory, for it may be larger than a
-    /// message, the listening sockets in its order, and the memory for a report of its crash.
+    /// The first message. With it come a [`Configuration`] in memory, because it may be larger than
+    /// a message, the listening sockets in its order, and the memory for a crash report.
     Configure,
-    /// Fork a worker. With it come its channel to the master, its scoreboard and the memory for a
-    /// report of its crash.
+    /// Fork a worker. With it come the worker's channel to the master, its scoreboard and the
+    /// memory for a crash report.
     Fork {
         worker: u32,
         serial: u64,
-        /// `wsgi.multiprocess`: whether others are wanted beside it.
+        /// `wsgi.multiprocess`: whether there should be other workers as well.
         multiprocess: bool,
     },
-    /// There will be nothing more to fork.
+    /// No more workers will be forked.
     End,
 }
 
-/// What a generation of workers serves, and how.
+/// The configuration of a generation of workers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Configuration {
     /// The resolved configuration, as [`crate::config::Settings::to_json`] writes it.
     pub(crate) settings: String,
     pub(crate) listeners: Vec<Description>,
-    /// The file of the control socket, for whoever outlives the master.
+    /// The file of the control socket, for processes that outlive the master.
     pub(crate) control: Option<SocketFile>,
     /// `sys.path` of the Python that started the server.
     pub(crate) path: SearchPath,
-    /// The soft limit of open files that the server was started with.
+    /// The soft limit on open files that the server was started with.
     #[serde(default)]
     pub(crate) file_limit: Option<u64>,
-    /// Whether the launcher has been started in the directory of its generation: `--chdir`
-    /// may lead elsewhere by now.
+    /// Whether the launcher was started in its generation's directory: the path of `--chdir` may
+    /// lead elsewhere by now.
     pub(crate) has_changed_directory: bool,
 }
 
 impl Configuration {
-    /// Puts it into memory that can be sent.
+    /// Writes it into memory that can be sent to another process.
     ///
     /// # Errors
     ///
-    /// Those of the system, when it has no memory or no descriptors to give.
+    /// System errors, if no memory or descriptors are available.
     pub(crate) fn to_memory(&self) -> io::Result<OwnedFd> {
         let mut file = File::from(memfd_create("scoter-configuration", MemfdFlags::CLOEXEC)?);
         file.write_all(&serde_json::to_vec(self)?)?;
@@ -63,7 +63,7 @@ impl Configuration {
     ///
     /// # Errors
     ///
-    /// `InvalidData` for something else.
+    /// `InvalidData` for anything else.
     pub(crate) fn from_memory(memory: OwnedFd) -> io::Result<Self> {
         let mut file = File::from(memory);
         let mut bytes = Vec::new();
@@ -73,16 +73,16 @@ impl Configuration {
     }
 }
 
-/// What a launcher tells the master.
+/// Messages from a launcher to the master.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FromLauncher {
-    /// First of all.
+    /// The first message.
     Hello {
         version: String,
     },
-    /// It can fork: with `--preload` the application is loaded.
+    /// It can fork; with `--preload` the application is loaded.
     Prepared,
-    /// With `--preload`: there is nothing to fork for.
+    /// With `--preload`: the application could not be loaded.
     Failed(Failed),
     Forked {
         serial: u64,
@@ -90,30 +90,30 @@ pub(crate) enum FromLauncher {
     },
     ForkFailed {
         serial: u64,
-        /// No longer than that of a [`Failed`].
+        /// No longer than the message of a [`Failed`].
         error: String,
     },
-    /// A worker has ended, with this status of wait(2).
+    /// A worker has ended, with this wait(2) status.
     Exited {
         pid: i32,
         status: i32,
     },
 }
 
-/// What the master tells a worker.
+/// Messages from the master to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
-    /// Take no more connections, finish what has been taken, and end.
+    /// Accept no more connections, finish the accepted ones, and end.
     Retire,
-    /// Take what waits in the kernel's queues too, then end: nobody else will.
+    /// Accept the connections in the kernel's queues too, because no other worker will, then end.
     Drain,
-    /// End now: what still runs is cut.
+    /// End immediately, even if requests are running.
     Leave,
-    /// The files of the logs have been renamed.
+    /// Reopen the log files, which have been renamed.
     ReopenLogs,
 }
 
-/// What a worker tells the master.
+/// Messages from a worker to the master.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
     /// It serves.
@@ -125,27 +125,27 @@ pub(crate) enum FromWorker {
     },
     /// It cannot serve, and ends.
     Failed(Failed),
-    /// A request came without what every request has.
+    /// A request lacked variables that every front end sends.
     MissingVars { missing: MissingVars },
-    /// It has been told to end, and takes no more connections.
+    /// It is ending, and accepts no more connections.
     NotAccepting,
-    /// It wants to be replaced, and serves until it is told to retire.
+    /// It has to be replaced, and serves until it is retired.
     Replace { reason: String },
-    /// It serves no more: a request that cannot be ended keeps it.
+    /// It no longer serves because of a request that cannot be ended.
     Stuck { reason: String },
 }
 
 /// Why a launcher or a worker cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failed {
-    /// The exit code that the server ends with when it happens at its start.
+    /// The server's exit code if this happens at its start.
     pub(crate) code: u8,
-    /// Lines for people, a traceback perhaps.
+    /// Human-readable lines, possibly a traceback.
     pub(crate) message: String,
 }
 
 impl Failed {
-    /// A failure whose text fits into a message: of a very long one the middle is left out.
+    /// A failure whose text fits into a message: a very long one loses its middle.
     pub(crate) fn new(code: u8, message: &str) -> Self {
         if message.len() <= MAX_TEXT {
             return Self {
@@ -168,8 +168,7 @@ impl Failed {
     }
 }
 
-/// Bytes of a text in a message, which JSON may make six times as long in the worst case, and
-/// hardly longer in a usual one.
+/// Bytes of a text in a message. JSON makes it up to six times as long, but usually hardly longer.
 const MAX_TEXT: usize = 15 * 1_024;
 
 #[cfg(test)]

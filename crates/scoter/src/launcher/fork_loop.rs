@@ -39,10 +39,10 @@ impl Launcher {
 
     /// Forks and reaps until the master is done with this generation, then ends the process.
     pub(super) fn run(mut self, py: Python<'_>) -> ! {
-        // What the application has installed is for the workers' children, not for workers.
+        // The application's handler is for the workers' children, not for the workers.
         let before = Disposition::of(Signal::SIGCHLD as i32);
-        // A worker that ends between two looks must interrupt the wait behind them: CHLD is
-        // let through only while waiting.
+        // CHLD is unblocked only during the wait, so that a worker that ends before it still
+        // interrupts it.
         fork::replace(&[Signal::SIGCHLD as i32], || survive(Signal::SIGCHLD));
         let children = SigSet::from_iter([Signal::SIGCHLD]);
         let mask = children
@@ -71,7 +71,7 @@ impl Launcher {
                         if let Some(forked) = forked {
                             before.restore();
                             let _ = mask.thread_set_mask();
-                            // The launcher's channel must end with the launcher.
+                            // The worker must not keep the launcher's channel open.
                             drop(self.channel);
                             forked.serve(py, self.given, multiprocess);
                         }
@@ -80,7 +80,7 @@ impl Launcher {
                     Ok(Received::Message(ToLauncher::End, _)) => open = false,
                     Ok(Received::End) => {
                         open = false;
-                        // Workers have a channel of their own, and more to say.
+                        // Workers have their own channels, and remove the sockets themselves.
                         if self.workers.is_empty() {
                             if let Ok(cleanup) = self.given.cleanup() {
                                 cleanup.clear();
@@ -91,7 +91,7 @@ impl Launcher {
                     Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                         error!(%error, "invalid message from the master");
                     }
-                    // An application that closes descriptors which are not its own.
+                    // The application has closed a descriptor that is not its own.
                     Err(error) => {
                         error!(%error, "the launcher's channel to the master is broken");
                         exit_now(1);
@@ -108,7 +108,7 @@ impl Launcher {
         exit_now(0)
     }
 
-    /// Forks a worker. In its process it comes back with what belongs to it.
+    /// Forks a worker. Returns in the worker's process with what it needs.
     fn fork(
         &mut self,
         py: Python<'_>,
@@ -124,7 +124,7 @@ impl Launcher {
             return None;
         };
         self.warn_of_threads(py, worker);
-        // CPython's own fork: its hooks put locks and thread states right, and run what
+        // CPython's own fork, which repairs locks and thread states, and runs the hooks that
         // libraries registered with os.register_at_fork().
         let fork = || py.import("os")?.call_method0("fork")?.extract::<i32>();
         let message = match fork::of_our_own(fork).map(Pid::from_raw) {
@@ -152,7 +152,8 @@ impl Launcher {
         None
     }
 
-    /// A lock that another thread holds during a fork stays locked in the child for ever.
+    /// Warns because a lock that another thread holds during a fork stays locked in the child
+    /// forever.
     fn warn_of_threads(&self, py: Python<'_>, worker: u32) {
         if self.given.preloaded.is_none() {
             return;
@@ -188,7 +189,7 @@ impl Launcher {
     }
 
     fn tell(&self, message: &FromLauncher) {
-        // A master that is gone is noticed by the end of the channel.
+        // If the master is gone, the end of the channel shows it.
         let _ = self.channel.send(message, &[]);
     }
 }
@@ -206,5 +207,5 @@ fn live_threads(py: Python<'_>) -> PyResult<Vec<String>> {
     Ok(names)
 }
 
-/// For the threads and processes that a preloaded application has left running.
+/// How long threads and processes of a preloaded application may take to end.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(1);

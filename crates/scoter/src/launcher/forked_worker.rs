@@ -27,7 +27,7 @@ pub(super) struct ForkedWorker {
 }
 
 impl ForkedWorker {
-    /// Becomes the worker.
+    /// Runs as the worker.
     pub(super) fn serve(self, py: Python<'_>, given: Prepared, multiprocess: bool) -> ! {
         set_worker_id(self.worker);
         log::set_process_role(ProcessRole::Worker { id: self.worker });

@@ -20,7 +20,7 @@ use crate::sys::descriptors::move_up;
 use crate::sys::fork::Own;
 use crate::sys::process::exit_now;
 
-/// A thread that watches.
+/// The watching thread.
 #[derive(Debug)]
 pub(super) struct MasterWatch {
     stop: Own,
@@ -28,12 +28,12 @@ pub(super) struct MasterWatch {
 }
 
 impl MasterWatch {
-    /// Starts it. It ends the process when the channel ends, and clears up first if that is
-    /// because the master is gone.
+    /// Starts the thread. It exits the process when the channel closes; if the master is gone, it
+    /// cleans up first.
     ///
     /// # Errors
     ///
-    /// Those of the system, when it has no descriptors or threads to give.
+    /// System errors, if no descriptors or threads are available.
     pub(super) fn start(channel: &Channel, cleanup: SocketCleanup) -> io::Result<Self> {
         let channel = channel.try_clone()?;
         let stop: Own = move_up(eventfd(0, EventfdFlags::CLOEXEC)?);
@@ -47,24 +47,24 @@ impl MasterWatch {
                 if is_without_end(&channel) {
                     cleanup.clear();
                 }
-                // What the import has started ends with it, as at any other end.
+                // Processes that the import has started end with it, as at any other exit.
                 terminate_children();
                 exit_now(0)
             })?;
         Ok(Self { stop, thread })
     }
 
-    /// Ends it, and waits until it is gone.
+    /// Stops the thread and joins it.
     pub(super) fn stop(self) {
         let _ = write(&self.stop, &1u64.to_ne_bytes());
         let _ = self.thread.join();
     }
 }
 
-/// Waits for whatever comes first: the end of the channel, or the stop.
+/// Waits for the channel to close or for the stop. Returns whether the channel has closed.
 fn has_ended(channel: &Channel, stop: &Own) -> bool {
     loop {
-        // The end is reported without being asked for (poll(2)), messages are not.
+        // poll(2) always reports a hang-up; messages are not requested.
         let mut fds = [
             PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::empty()),
             PollFd::new(stop, PollFlags::IN),
@@ -80,8 +80,8 @@ fn has_ended(channel: &Channel, stop: &Own) -> bool {
     }
 }
 
-/// Whether a channel that has ended did so without [`ToLauncher::End`]: the sockets are still the
-/// master's if it has said that.
+/// Whether a channel has closed without [`ToLauncher::End`]. With it, the sockets still belong to
+/// the master.
 fn is_without_end(channel: &Channel) -> bool {
     loop {
         match channel.receive() {
@@ -89,7 +89,7 @@ fn is_without_end(channel: &Channel) -> bool {
             Ok(Received::Message(..)) => {}
             Ok(Received::End) => return true,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
-            // Nothing is known of the master then, and a live one keeps its sockets.
+            // The master may be alive, and then keeps its sockets.
             Err(_) => return false,
         }
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn line_that_ends_says_whether_the_master_is_gone() {
+    fn end_of_the_channel_shows_whether_the_master_is_gone() {
         type Say = fn(&Channel);
         let cases: [(&str, Say, bool); 4] = [
             ("without a word", |_| {}, true),
@@ -130,7 +130,7 @@ mod tests {
         ];
         for (name, say, is_gone) in cases {
             let (master, launcher) = Channel::pair().unwrap();
-            // What the launcher has said, and the master has not read, is no word of the master's.
+            // The launcher's own unread messages must not count.
             launcher.send(&ToLauncher::Configure, &[]).unwrap();
             say(&master);
             drop(master);

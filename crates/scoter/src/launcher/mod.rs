@@ -43,8 +43,8 @@ use crate::sys::fork::{self, Own};
 use crate::sys::process::exit_now;
 use crate::sys::signals::ACTED_ON;
 
-/// Runs a launcher, whose channel to the master is its standard input. Returns the exit code
-/// where it never came to fork.
+/// Runs a launcher, whose channel to the master is its standard input. Returns the exit code if it
+/// fails before it can fork.
 pub(crate) fn run(py: Python<'_>) -> u8 {
     fill_standard_streams();
     let Ok(channel) = take_channel() else {
@@ -54,14 +54,14 @@ pub(crate) fn run(py: Python<'_>) -> u8 {
         Ok(Some(launcher)) => Launcher::new(channel, launcher).run(py),
         Ok(None) => 0,
         Err(failure) => {
-            // The master says it; without one there is nobody to serve for.
+            // The master reports the failure; without a master there is nothing to do.
             let _ = channel.send(&FromLauncher::Failed(failure.report()), &[]);
             failure.exit_code()
         }
     }
 }
 
-/// Moves the channel away from where the application would look for its standard input.
+/// Moves the channel off descriptor 0, which the application uses as its standard input.
 fn take_channel() -> io::Result<Channel> {
     let channel: Own = move_up(fcntl_dupfd_cloexec(stdin(), 3)?);
     let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
@@ -69,7 +69,8 @@ fn take_channel() -> io::Result<Channel> {
     Ok(Channel::from(channel))
 }
 
-/// Learns what to launch, and loads it if it is to be shared. `None`: the master has gone.
+/// Receives the configuration, and loads the application if it is preloaded. `None` if the master
+/// is gone.
 fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failure> {
     let _ = set_name(c"scoter-launcher");
     watch_forks(py).map_err(Failure::python(py))?;
@@ -111,7 +112,7 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
         control: configuration.control,
         preloaded: None,
     };
-    // For the slots of every worker: imported once, in pages that they share.
+    // Every worker's slots need it: imported once, its pages are shared.
     py.import("threading").map_err(&python)?;
     if prepared.options.preload {
         let master_watch = MasterWatch::start(channel, prepared.cleanup()?)?;

@@ -22,8 +22,8 @@ pub(super) fn preload(py: Python<'_>, options: &Options) -> Result<Loaded, Failu
     Ok(loaded)
 }
 
-/// Moves what there is out of the collector's sight: a collection in a worker would write
-/// to the pages that it shares (gc.freeze in Python's documentation).
+/// Hides all existing objects from the garbage collector: a collection in a worker would write to
+/// the shared pages (gc.freeze in Python's documentation).
 fn freeze(py: Python<'_>) -> PyResult<()> {
     let gc = py.import("gc")?;
     gc.call_method0("collect")?;

@@ -10,7 +10,7 @@ use crate::python::application::Loaded;
 use crate::sys::fork::Own;
 use crate::worker::{MasterLink, WorkerContext};
 
-/// What every worker of this generation is given.
+/// The inputs of every worker of this generation.
 pub(super) struct Prepared {
     pub(super) options: Options,
     pub(super) listeners: Vec<(Description, Own)>,
@@ -19,7 +19,7 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// What is to be cleared up when the master is gone.
+    /// The sockets to remove when the master is gone.
     pub(super) fn cleanup(&self) -> Result<SocketCleanup, Failure> {
         let allow = AllowList::new(Vec::new());
         let mut listeners = Vec::new();

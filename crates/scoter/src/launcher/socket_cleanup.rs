@@ -5,7 +5,7 @@ use tracing::error;
 use crate::net::{Listener, SocketFile};
 use crate::worker::{MASTER_GONE, is_first_to_miss_master};
 
-/// What a master that is gone leaves behind.
+/// The sockets that a dead master has left.
 #[derive(Debug)]
 pub(super) struct SocketCleanup {
     pub(super) listeners: Vec<Listener>,
@@ -13,7 +13,7 @@ pub(super) struct SocketCleanup {
 }
 
 impl SocketCleanup {
-    /// Lets nobody connect any more, and removes the sockets.
+    /// Refuses new connections, and removes the socket files.
     pub(super) fn clear(&self) {
         let first = is_first_to_miss_master(&self.listeners);
         self.listeners.iter().for_each(Listener::close_to_newcomers);

@@ -11,13 +11,13 @@ use nix::sys::time::TimeSpec;
 
 use crate::ipc::channel::Channel;
 
-/// Waits for a message, for a worker's end, or for a moment.
+/// Waits for a message or the end of a worker, for at most [`MAX_WAIT`].
 pub(super) fn wait(channel: Option<&Channel>, mask: SigSet) -> io::Result<()> {
     let mut fds: Vec<_> = channel
         .iter()
         .map(|channel| PollFd::new(channel.as_fd(), PollFlags::POLLIN))
         .collect();
-    // A thread that the application has started may receive CHLD instead.
+    // A thread of the application may receive CHLD instead.
     let timeout = Some(TimeSpec::from_duration(MAX_WAIT));
     match ppoll(&mut fds, timeout, Some(mask)) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -25,5 +25,5 @@ pub(super) fn wait(channel: Option<&Channel>, mask: SigSet) -> io::Result<()> {
     }
 }
 
-/// How long a worker's end goes unnoticed at most.
+/// How long a worker's end can go unnoticed.
 const MAX_WAIT: Duration = Duration::from_secs(1);

@@ -15,19 +15,19 @@ use crate::control::Scaled;
 /// A command for a running server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientCommand {
-    /// Print how things stand: for people, as JSON, or just whether it is ready.
+    /// Print the status: as text, as JSON, or just whether the server is ready.
     Status { json: bool, ready: bool },
-    /// Put a new generation of the code in place, and with `upgrade` of the server too.
+    /// Start a new generation of the code, with `upgrade` also a new release of the server.
     Reload { upgrade: bool },
-    /// Stop, and wait for the end.
+    /// Stop the server, and wait until it has ended.
     Stop,
     /// Keep this many workers.
     Scale(u32),
-    /// Show how things stand until told to end.
+    /// Show the status continuously until the user quits.
     Top,
 }
 
-/// Carries out a command at the control socket `path`, and returns the exit code.
+/// Sends a command to the control socket `path`, and returns the exit code.
 ///
 /// | code | meaning |
 /// |---|---|
@@ -38,7 +38,7 @@ pub(crate) enum ClientCommand {
 pub(crate) fn run(command: ClientCommand, path: &Path) -> u8 {
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
     match perform(command, path) {
-        // A reader that has gone has seen what it wanted.
+        // A closed pipe is not an error: its reader has seen enough.
         Ok(text) => {
             let _ = stdout.write_all(text.as_bytes());
             let _ = stdout.flush();
@@ -62,10 +62,10 @@ fn perform(command: ClientCommand, path: &Path) -> Result<String, ClientError> {
     let client = Client::new(path);
     runtime.block_on(async {
         tokio::select! {
-            // The first one, because Ctrl-C is how `top` ends as well.
+            // Biased towards the command, because `top` also ends with Ctrl-C.
             biased;
             done = client.perform(command) => done,
-            // Python has a handler of its own, which would only take note.
+            // Python's own handler would only set a flag.
             Ok(()) = tokio::signal::ctrl_c() => Err(ClientError::Interrupted {
                 is_ordered: command.is_order(),
             }),
@@ -74,7 +74,7 @@ fn perform(command: ClientCommand, path: &Path) -> Result<String, ClientError> {
 }
 
 impl ClientCommand {
-    /// Whether the server goes on with it when nobody waits any more.
+    /// Whether the server continues it when the client disconnects.
     fn is_order(self) -> bool {
         match self {
             Self::Reload { .. } | Self::Stop | Self::Scale(_) => true,
@@ -107,7 +107,7 @@ impl Client {
     async fn readiness(&self) -> Result<String, ClientError> {
         let answer = self.ask(Method::GET, Uri::from_static("/ready")).await?;
         let said = answer.success().map_err(|error| error.about("not ready: "));
-        // For probes, which want the exit code.
+        // Probes only need the exit code.
         said.map(|_| String::new())
     }
 
@@ -143,7 +143,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn status_is_for_people_for_machines_or_for_probes() {
+    async fn status_is_printed_as_text_as_json_or_as_an_exit_code() {
         let fixture = Fixture::new(|order| {
             if let Order::Status(reply) = order {
                 reply.send(busy_status()).unwrap();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn server_that_drains_is_not_ready() {
+    async fn draining_server_is_not_ready() {
         let fixture = Fixture::new(|order| {
             if let Order::Status(reply) = order {
                 let status = Status {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn scale_tells_both_numbers_or_the_reason() {
+    async fn scale_prints_both_numbers_or_the_reason() {
         let fixture = Fixture::new(|order| {
             if let Order::Scale { workers, reply } = order {
                 let _ = reply.send(match workers {

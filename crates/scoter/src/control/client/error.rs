@@ -16,7 +16,7 @@ pub(super) enum ClientError {
         path.display()
     )]
     Missing { path: PathBuf },
-    /// There is a socket, and nobody behind it.
+    /// There is a socket, but no process listens on it.
     #[error(
         "no server at {}: the server that created this socket has ended\nhint: start scoter; it \
          replaces the socket", path.display()
@@ -28,24 +28,24 @@ pub(super) enum ClientError {
          send commands; try sudo", path.display()
     )]
     Denied { path: PathBuf },
-    /// Somebody else listens there.
+    /// Another program listens there.
     #[error(
         "{} is not scoter's control socket{}\nhint: --control names the control socket, --bind \
          the one for nginx", path.display(), said(answer)
     )]
     NotScoter { path: PathBuf, answer: String },
-    /// It takes connections, and says nothing.
+    /// The server accepts connections, but does not respond.
     #[error(
         "the server at {} does not answer\nhint: its log may say why; `kill -TERM PID` stops it", path.display()
     )]
     NoAnswer { path: PathBuf },
-    /// It ended, or replaced itself, in the middle.
+    /// The server ended or replaced itself before it responded.
     #[error("the server ended before it answered\nhint: its log says why")]
     ConnectionLost,
-    /// It answered that it does not do so.
+    /// The server refused the command.
     #[error("{text}")]
     Refused { text: String },
-    /// It answered something else than this client expects.
+    /// This client does not understand the response.
     #[error(
         "cannot parse the response of the server at {}: {error}\nhint: it may be another version; \
          `scoter status --json` prints the response", path.display()
@@ -54,7 +54,7 @@ pub(super) enum ClientError {
         path: PathBuf,
         error: serde_json::Error,
     },
-    /// The user has pressed Ctrl-C.
+    /// The user pressed Ctrl-C.
     #[error("interrupted{}", if *is_ordered { ": the server continues" } else { "" })]
     Interrupted { is_ordered: bool },
     /// Anything else.
@@ -63,14 +63,14 @@ pub(super) enum ClientError {
 }
 
 impl ClientError {
-    /// Sorts what connect(2) says.
+    /// Classifies an error of connect(2).
     pub(super) fn from_connect(path: &Path, error: io::Error) -> Self {
         let path = path.to_owned();
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing { path },
             io::ErrorKind::ConnectionRefused => Self::Ended { path },
             io::ErrorKind::PermissionDenied => Self::Denied { path },
-            // Its queue is full.
+            // The socket's queue is full.
             io::ErrorKind::WouldBlock => Self::NoAnswer { path },
             _ => Self::System { path, error },
         }
@@ -86,7 +86,7 @@ impl ClientError {
         Self::Refused { text }
     }
 
-    /// Puts `what` before the server's words.
+    /// Puts `what` before the server's message.
     pub(super) fn about(self, what: &str) -> Self {
         match self {
             Self::Refused { text } => Self::Refused {
@@ -96,7 +96,7 @@ impl ClientError {
         }
     }
 
-    /// Whether there is no server any more.
+    /// Whether the error means that no server is running.
     pub(super) fn is_absence(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Ended { .. })
     }
@@ -110,7 +110,7 @@ impl ClientError {
             | Self::NoAnswer { .. }
             | Self::System { .. } => 2,
             Self::ConnectionLost | Self::Refused { .. } | Self::Unreadable { .. } => 1,
-            // As a shell reports SIGINT.
+            // The exit code that shells report for SIGINT.
             Self::Interrupted { .. } => 130,
         }
     }
@@ -125,7 +125,7 @@ fn said(answer: &str) -> String {
     }
 }
 
-/// Characters of an unknown server's answer that are repeated.
+/// Characters to print of an unknown server's response.
 const MAX_ANSWER: usize = 200;
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_connecting_say_what_to_check() {
+    fn connection_errors_say_what_to_check() {
         for (kind, says, hints, code) in [
             (
                 io::ErrorKind::NotFound,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn interruption_tells_whether_anything_goes_on() {
+    fn interruption_says_whether_the_server_continues() {
         for (is_ordered, expected) in [
             (true, "interrupted: the server continues"),
             (false, "interrupted"),

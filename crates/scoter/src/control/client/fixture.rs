@@ -25,7 +25,7 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    /// A server whose master does with every order what `master` says.
+    /// A server whose master handles every order with `master`.
     pub(super) fn new(mut master: impl FnMut(Order) + Send + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control");
@@ -51,7 +51,7 @@ impl Fixture {
         }
     }
 
-    /// A server that answers a reload like this.
+    /// A server that responds to a reload with `answer`.
     pub(super) fn reloading(answer: Result<Reloaded, ReloadError>) -> Self {
         let mut answer = Some(answer);
         Self::new(move |order| match order {

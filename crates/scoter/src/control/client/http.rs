@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::error::ClientError;
 use crate::control::Status;
 
-/// A control socket of somebody else's.
+/// A client of a control socket.
 #[derive(Debug)]
 pub(super) struct Client {
     path: PathBuf,
@@ -38,14 +38,14 @@ impl Client {
         }
     }
 
-    /// How things stand.
+    /// Requests the status.
     pub(super) async fn status(&self) -> Result<Status, ClientError> {
         let answer = self.ask(Method::GET, Uri::from_static("/status")).await?;
         self.read(&answer.success()?)
     }
 
-    /// Asks for what the server answers at once. A question is asked again if the server gives
-    /// way to another release just then; an order is not.
+    /// Sends a request to which the server responds immediately. If another release replaces the
+    /// server at that moment, a query is repeated, but an order is not.
     pub(super) async fn ask(&self, method: Method, uri: Uri) -> Result<Answer, ClientError> {
         let is_question = method == Method::GET;
         match self.ask_once(method.clone(), uri.clone()).await {
@@ -62,7 +62,7 @@ impl Client {
         self.within_timeout(asked).await
     }
 
-    /// Gives up on a server that takes too long.
+    /// Fails if the server takes too long.
     pub(super) async fn within_timeout<T>(
         &self,
         asked: impl Future<Output = Result<T, ClientError>>,
@@ -77,7 +77,7 @@ impl Client {
         let begun = Instant::now();
         loop {
             match UnixStream::connect(&self.path).await {
-                // The queue is full: with others, or for as long as the server stands still.
+                // The queue is full, because of other clients or because the server is stopped.
                 Err(error)
                     if error.kind() == io::ErrorKind::WouldBlock
                         && begun.elapsed() < CONNECT_TIMEOUT =>
@@ -91,7 +91,7 @@ impl Client {
         }
     }
 
-    /// Sends a request on a connection of its own, and waits for the whole answer.
+    /// Sends a request on this connection, and waits for the complete response.
     pub(super) async fn exchange(
         &self,
         stream: UnixStream,
@@ -128,7 +128,7 @@ impl Client {
         })
     }
 
-    /// Reads what an answer carries.
+    /// Parses the body of a response.
     pub(super) fn read<T: DeserializeOwned>(&self, json: &str) -> Result<T, ClientError> {
         serde_json::from_str(json).map_err(|error| ClientError::Unreadable {
             path: self.path.clone(),
@@ -152,7 +152,7 @@ impl Client {
 }
 
 impl Answer {
-    /// The body of an answer that says yes.
+    /// The body of a successful response.
     pub(super) fn success(self) -> Result<String, ClientError> {
         match self.status.is_success() {
             true => Ok(self.text),
@@ -166,14 +166,14 @@ fn is_scoter(headers: &HeaderMap) -> bool {
     name.is_some_and(|name| name.starts_with(b"scoter/"))
 }
 
-/// How long the server may take for what it answers at once.
+/// How long the server may take for a request to which it responds immediately.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a place in the socket's queue is waited for.
+/// How long to wait for room in the socket's queue.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_RETRY_DELAY: Duration = Duration::from_millis(5);
 
-/// Bytes: some hundred thousand slots.
+/// In bytes: enough for some hundred thousand slots.
 const MAX_ANSWER: usize = 64 * 1_024 * 1_024;
 
 #[cfg(test)]
@@ -187,7 +187,7 @@ mod tests {
     use crate::control::ControlListener;
 
     #[tokio::test]
-    async fn absent_servers_are_told_apart() {
+    async fn connection_errors_are_distinguished() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control");
         let client = Client::new(&path);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn server_that_does_not_answer_is_given_up() {
+    async fn server_that_does_not_respond_times_out() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control");
         let _listener = ControlListener::bind(&path, None).unwrap();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_servers_are_not_taken_for_scoter() {
+    async fn responses_of_other_servers_are_rejected() {
         for (answer, says) in [
             (
                 "HTTP/1.1 400 Bad Request\r\nContent-Length: 27\r\n\r\nthis socket speaks uwsgi\x1b.\n\n",

@@ -11,8 +11,8 @@ use super::render::{printable, short};
 use crate::control::{Phase, Reloaded, Status};
 
 impl Client {
-    /// The server may give way to another release, and then cannot answer any more: the one
-    /// that came in its place is asked.
+    /// Another release may replace the server, which then cannot respond. In that case its
+    /// successor is asked for the outcome.
     pub(super) async fn reload(&self, uri: Uri) -> Result<String, ClientError> {
         let before = self.status().await?;
         match self.order_reload(uri).await {
@@ -44,7 +44,7 @@ impl Client {
                         ));
                     }
                 }
-                // It is being replaced just now.
+                // The server is just being replaced.
                 Err(ClientError::ConnectionLost) => {}
                 Err(error) => return Err(error),
             }
@@ -54,7 +54,7 @@ impl Client {
 
     async fn order_reload(&self, uri: Uri) -> Result<Answer, ClientError> {
         let stream = self.connect().await?;
-        // The server's own deadlines apply: --start-timeout for each worker, for instance.
+        // No timeout: the server has its own deadlines, such as --start-timeout for each worker.
         self.exchange(stream, Method::POST, uri).await
     }
 }
@@ -85,11 +85,11 @@ fn describe(reloaded: &Reloaded) -> String {
     text
 }
 
-/// What the server answers when the new generation cannot serve.
+/// The status of the response if the new generation cannot serve.
 const NOT_RELOADED: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 const OLD_GENERATION_SERVES: &str = "not reloaded, the old generation continues to serve:\n";
 
-/// How often the successor is asked.
+/// How often to ask the successor.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     const UPGRADE: ClientCommand = ClientCommand::Reload { upgrade: true };
 
     #[tokio::test]
-    async fn reload_tells_the_generation_and_what_waits_for_a_restart() {
+    async fn reload_prints_the_generation_and_options_that_need_a_restart() {
         let fixture = Fixture::reloading(Ok(Reloaded {
             generation: 4,
             workers: 2,
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reload_that_fails_shows_the_traceback() {
+    async fn failed_reload_shows_the_traceback() {
         let traceback = "Traceback (most recent call last):\nNameError: x\n";
         let expected = "not reloaded, the old generation continues to serve:\n\
                         Traceback (most recent call last):\nNameError: x";
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(fixture.refusal(RELOAD).await, expected);
     }
 
-    /// What a master tells that has tried to replace itself.
+    /// The status of a master that has tried to replace itself.
     fn after_upgrade(ok: bool) -> Status {
         Status {
             version: "2.0.0".to_owned(),
@@ -174,7 +174,7 @@ mod tests {
             let path = directory.path().join("control");
             let listener = Arc::new(ControlListener::bind(&path, None).unwrap());
             let masters = async {
-                // The first one answers nothing once it has been told.
+                // The first server does not respond once it has the order.
                 let (sender, mut orders) = mpsc::channel(1);
                 let token = CancellationToken::new();
                 let serving = serve(Arc::clone(&listener), sender, token.clone());
@@ -194,7 +194,7 @@ mod tests {
                 let (served, _unanswered) = tokio::join!(serving, ordering);
                 served.unwrap();
 
-                // Its successor needs a while.
+                // Its successor takes a while.
                 let (sender, mut orders) = mpsc::channel(1);
                 let token = CancellationToken::new();
                 let serving = serve(Arc::clone(&listener), sender, token);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn server_that_ends_in_the_middle_is_reported() {
+    async fn server_that_ends_during_a_reload_is_reported() {
         let fixture = Fixture::new(|order| match order {
             Order::Status(reply) => reply.send(busy_status()).unwrap(),
             other => drop(other),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::control::{ReloadStatus, SlotStatus, Status, WorkerStatus, millis};
 
-/// Renders what `scoter status` prints.
+/// Renders the output of `scoter status`.
 pub(crate) fn render(status: &Status) -> String {
     let mut lines = vec![headline(status)];
     for listener in &status.listeners {
@@ -39,7 +39,7 @@ pub(crate) fn render(status: &Status) -> String {
     text
 }
 
-/// Who serves, and how it is.
+/// The server and its state.
 pub(super) fn headline(status: &Status) -> String {
     let readiness = if status.ready { "ready" } else { "not ready" };
     format!(
@@ -52,7 +52,7 @@ pub(super) fn headline(status: &Status) -> String {
     )
 }
 
-/// How many workers there are to be.
+/// The wanted number of workers.
 pub(super) fn wanted(status: &Status) -> String {
     match status.workers_range {
         Some([least, most]) => format!("{} wanted ({least}..{most})", status.workers_wanted),
@@ -82,7 +82,7 @@ pub(super) fn worker_line(worker: &WorkerStatus) -> String {
     )
 }
 
-/// A running request, `place` saying where it runs. A long URI is cut to let the rest fit.
+/// A running request; `place` says where it runs. A long URI is truncated to make the rest fit.
 pub(super) fn request_line(place: &str, slot: &SlotStatus, width: usize) -> String {
     let part = |text: &Option<String>| ascii(text.as_deref().unwrap_or_default());
     let front = format!(
@@ -100,7 +100,7 @@ pub(super) fn request_line(place: &str, slot: &SlotStatus, width: usize) -> Stri
 }
 
 fn reload_lines(reload: &ReloadStatus, status: &Status) -> Vec<String> {
-    // The server's clock, not the reader's.
+    // By the server's clock, not the client's.
     let since_start = Duration::try_from(reload.at.duration_since(status.started_at));
     let age = status
         .uptime_ms
@@ -117,24 +117,24 @@ fn reload_lines(reload: &ReloadStatus, status: &Status) -> Vec<String> {
     let first = error.lines().next().unwrap_or("no reason given");
     let mut lines = vec![format!("last reload: {age} ago, failed: {first}")];
     lines.extend(exception(error).map(|line| format!("  {line}")));
-    // Half a hint helps nobody.
+    // Half a hint would not help.
     let hint = error.lines().find(|line| line.starts_with("hint: "));
     let hint = hint.map(|hint| format!("  {hint}"));
     lines.extend(hint.filter(|hint| hint.chars().count() <= WIDTH));
     lines
 }
 
-/// What a traceback is about; all of it is in the log.
+/// The last line of a traceback; the log has all of it.
 fn exception(error: &str) -> Option<&str> {
     let (_, frames) = error.rsplit_once(TRACEBACK)?;
     let mut lines = frames.lines().skip(1);
     lines.find(|line| !line.is_empty() && !line.starts_with(' '))
 }
 
-/// Python's heading.
+/// The first line of Python's tracebacks.
 const TRACEBACK: &str = "Traceback (most recent call last):";
 
-/// Milliseconds for people: two units at most.
+/// A duration in human-readable form: at most two units.
 pub(super) fn short(millis: u64) -> String {
     let seconds = millis / 1_000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
@@ -148,12 +148,12 @@ pub(super) fn short(millis: u64) -> String {
     }
 }
 
-/// Bytes for people, in powers of 1024 like the options take them.
+/// A size in human-readable form, in powers of 1024 as in the options.
 fn size(bytes: u64) -> String {
     let mut unit = 'K';
     let mut tenths = bytes.saturating_mul(10) / 1_024;
     for larger in ['M', 'G', 'T'] {
-        // What would be rounded to 1024 of a unit is one of the next.
+        // What would round to 1024 of a unit is one of the next.
         if tenths < 10_240 {
             break;
         }
@@ -166,7 +166,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// Text from elsewhere, without what a terminal would obey. Lines stay lines.
+/// Untrusted text without control characters that a terminal would interpret. Line breaks are kept.
 pub(super) fn printable(text: &str) -> String {
     let harmless = |letter: char| match letter {
         '\n' | '\t' => letter,
@@ -176,7 +176,7 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
-/// What a client of the application has chosen: nothing that changes its neighbours' places.
+/// Text that a client of the application has chosen, in ASCII only, so that columns stay aligned.
 fn ascii(text: &str) -> String {
     let harmless = |letter: char| match letter {
         ' '..='~' => letter,
@@ -185,7 +185,7 @@ fn ascii(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
-/// The beginning of `text`, as far as `width` characters go.
+/// At most the first `width` characters of `text`.
 pub(super) fn cut(text: &str, width: usize) -> &str {
     match text.char_indices().nth(width) {
         Some((end, _)) => &text[..end],
@@ -277,7 +277,7 @@ WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY
     }
 
     #[test]
-    fn peers_cannot_write_to_the_terminal() {
+    fn peers_cannot_send_control_sequences_to_the_terminal() {
         let mut status = busy_status();
         status.workers[0].slots[1].uri = Some("/\x1b[2J\r\u{9b}31m\u{202e}é".to_owned());
         status.workers[0].slots[1].method = Some("G\x07".to_owned());

@@ -12,14 +12,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::sys::async_fd::readable;
 
-/// The terminal's other screen, until it is dropped.
+/// Shows the terminal's alternate screen until it is dropped.
 #[derive(Debug)]
 pub(super) struct Screen {
-    /// How standard input was before, if it is a terminal.
+    /// The previous settings of standard input, if it is a terminal.
     before: Option<Termios>,
 }
 
-/// What ends the watching.
+/// The events that end `top`.
 #[derive(Debug)]
 pub(super) struct QuitInput {
     interrupt: Signal,
@@ -29,7 +29,7 @@ pub(super) struct QuitInput {
 }
 
 impl Screen {
-    /// Shows the other screen, and lets keys arrive as they are pressed.
+    /// Switches to the alternate screen, and delivers keys as they are pressed.
     ///
     /// # Errors
     ///
@@ -43,10 +43,10 @@ impl Screen {
         let screen = Self { before };
         if let Some(before) = &screen.before {
             let mut raw = before.clone();
-            // Signals too: Ctrl-Z would leave a shell with this screen.
+            // ISIG too: after Ctrl-Z the shell would keep this screen.
             let modes = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
             raw.local_modes.remove(modes);
-            // A read that finds nothing returns.
+            // A read without input returns immediately.
             raw.special_codes[SpecialCodeIndex::VMIN] = 0;
             raw.special_codes[SpecialCodeIndex::VTIME] = 0;
             tcsetattr(&stdin, OptionalActions::Now, &raw)?;
@@ -55,8 +55,8 @@ impl Screen {
         Ok(screen)
     }
 
-    /// The columns and rows to fill. The last column is left free: behind a character there,
-    /// terminals do not agree where the cursor is.
+    /// The columns and rows to fill. The last column stays empty, because terminals differ in where
+    /// they leave the cursor after a character there.
     pub(super) fn size(&self) -> (usize, usize) {
         match tcgetwinsize(io::stdout()) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
@@ -66,7 +66,7 @@ impl Screen {
         }
     }
 
-    /// Replaces what is on the screen.
+    /// Replaces the contents of the screen.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Screen {
     pub(super) fn draw(&self, lines: &[String]) -> io::Result<()> {
         let mut text = String::from(TO_TOP);
         for (index, line) in lines.iter().enumerate() {
-            // Not after the last line: the screen would move up.
+            // Not after the last line, which would make the screen scroll.
             if index > 0 {
                 text.push_str("\r\n");
             }
@@ -114,7 +114,7 @@ impl QuitInput {
         })
     }
 
-    /// Waits for `q`, Ctrl-C, or a signal to end.
+    /// Waits for `q`, Ctrl-C, or a signal that ends the process.
     pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

@@ -14,12 +14,12 @@ use super::error::ClientError;
 use super::http::Client;
 use crate::sys::async_fd::readable;
 
-/// How the end of a server is noticed.
+/// How to notice that a server has ended.
 #[derive(Debug)]
 enum Server {
-    /// By the end of its process.
+    /// Its process ends.
     Process(AsyncFd<OwnedFd>),
-    /// Its process cannot be seen from here, so by nobody answering, or another server.
+    /// Its process is not visible from here, so no server, or another one, responds at the socket.
     Since(Timestamp),
 }
 
@@ -33,7 +33,7 @@ impl Client {
         let asked = self.exchange(stream, Method::POST, Uri::from_static("/stop"));
         match self.within_timeout(asked).await {
             Ok(answer) => drop(answer.success()?),
-            // That quick.
+            // It has already ended.
             Err(ClientError::ConnectionLost) => {}
             Err(error) => return Err(error),
         }
@@ -52,7 +52,7 @@ impl Client {
                 match self.status().await {
                     Ok(status) if status.started_at != *started_at => return Ok(()),
                     Err(error) if error.is_absence() => return Ok(()),
-                    // It is ending, and may be too busy with that.
+                    // It is still ending, and may be too busy to respond.
                     Ok(_) | Err(_) => sleep(POLL_INTERVAL).await,
                 }
             },
@@ -60,14 +60,14 @@ impl Client {
     }
 }
 
-/// The process that listens at the other end, if it can be seen from here.
+/// The process at the other end, if it is visible from here.
 fn process_behind(stream: &UnixStream) -> Option<AsyncFd<OwnedFd>> {
     let pid = Pid::from_raw(stream.peer_cred().ok()?.pid()?)?;
     let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
     readable(process).ok()
 }
 
-/// How often a server is looked at that cannot say when it is done.
+/// How often to check whether an invisible server has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

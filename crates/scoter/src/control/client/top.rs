@@ -12,8 +12,8 @@ use super::render::{TABLE_HEAD, cut, headline, render, request_line, wanted, wor
 use super::screen::{QuitInput, Screen};
 use crate::control::{SlotStatus, Status};
 
-/// Shows the server until a key is pressed or it ends. Where standard output is no terminal,
-/// the result is one status.
+/// Shows the status until the user quits or the server ends. If standard output is not a terminal,
+/// the result is a single status.
 pub(super) async fn watch(client: &Client) -> Result<String, ClientError> {
     let first = client.status().await?;
     if !io::stdout().is_terminal() {
@@ -44,7 +44,7 @@ async fn refresh(client: &Client, screen: &Screen, first: Status) -> Result<Stri
                 rates = Rates::of(&status, Some(&shown));
                 shown = status;
             }
-            // It is replacing itself, or is quit: the next look will tell.
+            // It is replacing itself or has ended: the next request shows which.
             Err(ClientError::ConnectionLost) => {}
             Err(error) if error.is_absence() => return Ok("the server has ended\n".to_owned()),
             Err(error) => return Err(error),
@@ -60,8 +60,7 @@ struct Rates {
 }
 
 impl Rates {
-    /// Counts what has happened between two looks. With one alone the server's own figures
-    /// have to do.
+    /// Computes the rates between two statuses. With only one, the server's own figures are used.
     fn of(now: &Status, before: Option<&Status>) -> Self {
         let same = before.filter(|before| {
             before.started_at == now.started_at && before.uptime_ms < now.uptime_ms
@@ -82,7 +81,7 @@ impl Rates {
     }
 }
 
-/// A screen full of lines: the server, its workers, and what has been running longest.
+/// A screenful of lines: the server, its workers, and the requests that have been running longest.
 fn frame(status: &Status, rates: &Rates, columns: usize, rows: usize) -> Vec<String> {
     let (busy, slots) = status.busy_slots();
     let mut lines = vec![
@@ -103,7 +102,7 @@ fn frame(status: &Status, rates: &Rates, columns: usize, rows: usize) -> Vec<Str
     }
     running.sort_by_key(|(_, slot)| Reverse(slot.age_ms));
 
-    // Where there is no room for all, workers leave half of it to the requests.
+    // If there is not enough room, workers leave half of it to the requests.
     let room = rows.saturating_sub(lines.len());
     let for_requests = (running.len() + 2).min(room / 2);
     let workers = status.workers.iter().take(room - for_requests);
@@ -173,7 +172,7 @@ WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY
     }
 
     #[test]
-    fn rates_are_counted_between_two_looks() {
+    fn rates_are_computed_between_two_statuses() {
         let before = busy_status();
         let mut now = busy_status();
         now.uptime_ms += 2_000;
@@ -184,7 +183,7 @@ WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY
             failed: 0.5,
         };
         assert_eq!(Rates::of(&now, Some(&before)), expected);
-        // A server in place of the one before counts from 0.
+        // A server that has replaced the previous one counts from 0.
         now.started_at += Duration::from_secs(9_000);
         let theirs = Rates {
             requests: 101.25,

@@ -6,21 +6,21 @@ use tokio::sync::oneshot::Sender;
 
 use super::status::Status;
 
-/// A request to the master, and where its answer goes. Nobody may be there any more to take
-/// it: whoever asked can have gone, and what was asked for is done all the same.
+/// A request to the master, with the channel for its result. An order is carried out even if the
+/// client has disconnected and the receiver is gone.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Tell how things stand. Asked often, and answered at once.
+    /// Report the status. Requested often, and answered immediately.
     Status(Sender<Status>),
-    /// Put a new generation in place of the serving one; answered when that has happened.
+    /// Replace the serving generation with a new one; answered when that is done.
     Reload {
-        /// Whether the server itself is started again too, from what is installed now.
+        /// Whether to replace the server itself too, with the release that is installed now.
         upgrade: bool,
         reply: Sender<Result<Reloaded, ReloadError>>,
     },
-    /// Begin to stop; answered when it has begun.
+    /// Begin to stop; answered as soon as that has begun.
     Stop(Sender<()>),
-    /// Keep this many workers. The error says in words for people why not.
+    /// Keep this many workers. The error is a message for the user.
     Scale {
         workers: u32,
         reply: Sender<Result<Scaled, String>>,
@@ -37,14 +37,14 @@ pub(crate) struct Reloaded {
     pub(crate) workers: u32,
     /// How long it took.
     pub(crate) took_ms: u64,
-    /// Options whose new value was read, and waits for a restart.
+    /// Options whose new value takes effect at a restart.
     pub(crate) needs_restart: Vec<String>,
 }
 
 /// Why the serving generation was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum ReloadError {
-    /// Something else has to end first.
+    /// Another operation has to end first.
     #[error("{0}")]
     Busy(String),
     /// The new generation cannot serve: a traceback, or what is wrong with the configuration.
@@ -56,8 +56,8 @@ pub(crate) enum ReloadError {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Scaled {
-    /// How many are wanted now.
+    /// The wanted number now.
     pub(crate) workers: u32,
-    /// How many were before.
+    /// The wanted number before.
     pub(crate) before: u32,
 }

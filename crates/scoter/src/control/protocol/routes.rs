@@ -2,7 +2,7 @@
 
 use hyper::{Method, StatusCode};
 
-/// A request that is understood.
+/// A valid request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::control) enum Route {
     Status,
@@ -13,11 +13,11 @@ pub(in crate::control) enum Route {
     Scale(u32),
 }
 
-/// Why a request is not.
+/// Why a request is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::control) struct BadRequest {
     pub(in crate::control) status: StatusCode,
-    /// The method that would have been right.
+    /// The allowed method.
     pub(in crate::control) allow: Option<Method>,
     pub(in crate::control) text: String,
 }
@@ -27,8 +27,8 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// A [`BadRequest`] with the status to answer: 404 for an unknown path, 405 for
-    /// another method, 400 for a number or a query that is none.
+    /// A [`BadRequest`] with the status of the response: 404 for an unknown path, 405 for another
+    /// method, 400 for an invalid number or query.
     pub(in crate::control) fn parse(
         method: &Method,
         path: &str,
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn routes_are_told_apart() {
+    fn routes_are_parsed() {
         for (method, path, query, expected) in [
             (Method::GET, "/status", None, Route::Status),
             (Method::HEAD, "/ready", None, Route::Ready),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_requests_are_answered_with_the_routes_there_are() {
+    fn bad_requests_are_answered_with_the_known_routes() {
         for (method, path, query, status, text) in [
             (Method::GET, "/", None, 404, "no such path: /\n"),
             (

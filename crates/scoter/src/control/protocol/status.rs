@@ -17,22 +17,22 @@ use crate::ipc::scoreboard::{self, Snapshot};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Status {
-    /// Of the server; a client may have another one.
+    /// The server's version; a client may have another one.
     pub(crate) version: String,
-    /// Of the master.
+    /// The master's process ID.
     pub(crate) pid: i32,
-    /// Counts the starts of the code: 1, and one more with each reload.
+    /// 1 at the start, and one more with each reload.
     pub(crate) generation: u32,
     pub(crate) phase: Phase,
-    /// Whether new requests are welcome: what a readiness probe asks for.
+    /// Whether to send new requests here, for readiness probes.
     pub(crate) ready: bool,
     #[serde(serialize_with = "to_the_millisecond")]
     pub(crate) started_at: Timestamp,
     pub(crate) uptime_ms: u64,
     pub(crate) workers_wanted: u32,
-    /// The least and the most, where the number follows the load.
+    /// The minimum and maximum, if the number follows the load.
     pub(crate) workers_range: Option<[u32; 2]>,
-    /// Nothing until the first one has ended, in either way.
+    /// `None` until the first one has ended, successfully or not.
     pub(crate) last_reload: Option<ReloadStatus>,
     pub(crate) listeners: Vec<ListenerStatus>,
     pub(crate) workers: Vec<WorkerStatus>,
@@ -43,7 +43,7 @@ pub(crate) struct Status {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ListenerStatus {
-    /// As `--bind` takes it.
+    /// In the syntax of `--bind`.
     pub(crate) address: String,
 }
 
@@ -57,78 +57,78 @@ pub(crate) struct ReloadStatus {
     pub(crate) ok: bool,
     /// The generation that was started.
     pub(crate) generation: u32,
-    /// Why it does not serve: a traceback, perhaps.
+    /// Why it does not serve, possibly a traceback.
     pub(crate) error: Option<String>,
 }
 
-/// A worker that lives.
+/// A running worker.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct WorkerStatus {
-    /// Its place, which a successor takes over.
+    /// Its number, which a successor takes over.
     pub(crate) id: u32,
     pub(crate) pid: i32,
-    /// Of the code that it runs.
+    /// The generation of the code that it runs.
     pub(crate) generation: u32,
     pub(crate) phase: WorkerPhase,
     pub(crate) age_ms: u64,
-    /// Requests begun.
+    /// Requests started.
     pub(crate) requests: u64,
     /// Requests answered with a status of 500 or more.
     pub(crate) failed: u64,
-    /// Of late.
+    /// Over a recent interval.
     pub(crate) requests_per_second: f64,
-    /// The part of its slots' time that requests took, of late: 0 to 1.
+    /// The share of its slots' time that requests took over a recent interval, from 0 to 1.
     pub(crate) busy_ratio: f64,
-    /// Resident memory, nothing where the system does not tell.
+    /// Resident memory; `None` if it cannot be determined.
     pub(crate) rss_bytes: Option<u64>,
-    /// Requests that ran into `--request-timeout`.
+    /// Requests that exceeded `--request-timeout`.
     pub(crate) timeouts: u64,
-    /// Peers that went away before their response was complete.
+    /// Peers that disconnected before their response was complete.
     pub(crate) peers_gone: u64,
-    /// Connections that were refused with a reply of the server's own.
+    /// Connections that the server refused with a response of its own.
     pub(crate) refused: u64,
     pub(crate) slots: Vec<SlotStatus>,
 }
 
-/// A slot of a worker. The request is there while one runs.
+/// A slot of a worker, with its request while one runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct SlotStatus {
     /// Its number within the worker, from 0.
     pub(crate) slot: u32,
     pub(crate) phase: SlotPhase,
-    /// How long the application has been running.
+    /// How long the request has been running.
     pub(crate) age_ms: Option<u64>,
     pub(crate) method: Option<String>,
-    /// Of a long one only the beginning.
+    /// A long one is truncated.
     pub(crate) uri: Option<String>,
     pub(crate) request_id: Option<String>,
-    /// Requests begun.
+    /// Requests started.
     pub(crate) requests: u64,
 }
 
-/// Sums over all workers since the start, those included that are gone.
+/// Sums over all workers since the start, including those that have ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Totals {
-    /// Requests begun.
+    /// Requests started.
     pub(crate) requests: u64,
     /// Requests answered with a status of 500 or more.
     pub(crate) failed: u64,
-    /// Connections that were refused with a reply of the server's own.
+    /// Connections that the server refused with a response of its own.
     pub(crate) refused: u64,
-    /// Requests that ran into `--request-timeout`.
+    /// Requests that exceeded `--request-timeout`.
     pub(crate) timeouts: u64,
-    /// Peers that went away before their response was complete.
+    /// Peers that disconnected before their response was complete.
     pub(crate) peers_gone: u64,
-    /// Workers that ended without having been asked to.
+    /// Workers that ended unexpectedly.
     pub(crate) crashed: u64,
     /// Workers that were replaced because of a limit: age, requests, memory, a stuck request.
     pub(crate) replaced: u64,
 }
 
-/// What the server as a whole does.
+/// The state of the server as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
@@ -136,15 +136,15 @@ pub(crate) enum Phase {
     #[default]
     Starting,
     Running,
-    /// A new generation is on its way; the old one serves.
+    /// A new generation is starting; the old one serves.
     Reloading,
-    /// `--drain-delay` runs: it serves, but readiness is off.
+    /// During `--drain-delay` it serves, but reports that it is not ready.
     Draining,
-    /// What has been accepted is finished.
+    /// It finishes the accepted requests.
     Stopping,
 }
 
-/// What a worker does.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum WorkerPhase {
@@ -152,15 +152,15 @@ pub(crate) enum WorkerPhase {
     #[default]
     Starting,
     Ready,
-    /// It finishes what it has, and ends.
+    /// It finishes its requests, and ends.
     Retiring,
-    /// A request that cannot be ended keeps it from serving.
+    /// It cannot serve because of a request that cannot be ended.
     Stuck,
-    /// It shows no sign of life.
+    /// Its heartbeat is missing.
     Unresponsive,
 }
 
-/// What a slot does.
+/// The state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SlotPhase {
@@ -168,12 +168,12 @@ pub(crate) enum SlotPhase {
     #[default]
     Idle,
     Running,
-    /// The application runs on, after its client was told that it took too long.
+    /// The application still runs after its client received a timeout response.
     TimedOut,
 }
 
 impl Status {
-    /// Whether there is a worker that answers requests: what a liveness probe asks for.
+    /// Whether any worker serves requests, for liveness probes.
     pub(crate) fn is_serving(&self) -> bool {
         let serves = |worker: &WorkerStatus| {
             matches!(worker.phase, WorkerPhase::Ready | WorkerPhase::Retiring)
@@ -192,7 +192,7 @@ impl Status {
 }
 
 impl SlotStatus {
-    /// Describes a cell of a worker's scoreboard.
+    /// Describes a slot from its cell of the scoreboard.
     pub(crate) fn new(slot: u32, cell: Snapshot) -> Self {
         let phase = SlotPhase::from(cell.phase);
         let is_busy = phase != SlotPhase::Idle;
@@ -256,7 +256,7 @@ impl fmt::Display for SlotPhase {
     }
 }
 
-/// A duration as the JSON has it.
+/// A duration in milliseconds, as used in the JSON.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn only_workers_that_answer_count_as_serving() {
+    fn only_responsive_workers_count_as_serving() {
         for (phase, expected) in [
             (WorkerPhase::Starting, false),
             (WorkerPhase::Ready, true),

@@ -17,8 +17,8 @@ use super::http::serve_connection;
 use super::rejected_uids::RejectedUids;
 use crate::control::Order;
 
-/// Answers on the control socket until `token` is cancelled. Requests that have been received
-/// by then are answered, if that takes no longer than [`SHUTDOWN_TIMEOUT`]. The socket's file is left alone.
+/// Serves the control socket until `token` is cancelled. Requests received by then are still
+/// answered, for up to [`SHUTDOWN_TIMEOUT`]. The socket's file is left alone.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub(crate) async fn serve(
             Some(()) = connections.ended() => {}
             accepted = socket.accept() => {
                 let Ok((stream, _)) = accepted else {
-                    // No descriptor is left; the connection waits in the kernel.
+                    // No descriptor is available; the connection waits in the kernel.
                     sleep(ACCEPT_RETRY_DELAY).await;
                     continue;
                 };
@@ -50,7 +50,7 @@ pub(crate) async fn serve(
                 let orders = is_admitted.then(|| orders.clone());
                 let user = peer.filter(|_| is_admitted);
                 if !connections.add(user, |seen| serve_connection(stream, orders, seen)) {
-                    // One who connects again and again must not keep the master busy.
+                    // A client that reconnects continually must not keep the master busy.
                     sleep(REJECTION_DELAY).await;
                 }
             }
@@ -68,13 +68,13 @@ fn peer_uid(stream: &UnixStream) -> Option<Uid> {
     Some(Uid::from_raw(credentials.uid()))
 }
 
-/// How long the end waits for responses.
+/// How long the shutdown waits for responses.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Before another accept(2), where no descriptor was left.
+/// Pause before another accept(2) when no descriptor was available.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// After a connection beyond its user's limit.
+/// Pause after a connection beyond its user's limit.
 const REJECTION_DELAY: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn silent_connections_keep_nobody_out() {
+    async fn silent_connections_do_not_lock_out_others() {
         let mut fixture = Fixture::new();
         let mut silent = Vec::new();
         for _ in 0..80 {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_beyond_the_limit_are_closed_if_all_have_asked() {
+    async fn connections_beyond_the_limit_are_closed_if_all_have_sent_requests() {
         let mut fixture = Fixture::new();
         let mut waiting = Vec::new();
         let mut pending = Vec::new();
@@ -115,7 +115,7 @@ mod tests {
             pending.push(fixture.order().await);
         }
         let mut text = String::new();
-        // It may be reset, for what it says is not read.
+        // It may be reset, because its request is not read.
         let _ = fixture.connect().await.read_to_string(&mut text).await;
         assert_eq!(text, "");
         drop(pending.pop());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn cancelled_server_gives_its_last_answers_and_accepts_no_more() {
+    async fn cancelled_server_sends_its_last_responses_and_stops_accepting() {
         let mut fixture = Fixture::new();
         let stream = fixture.send("POST /stop").await;
         let order = fixture.order().await;

@@ -8,21 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::unistd::Uid;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Connections that are served, each by a task.
+/// Open connections, each served by a task.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     tasks: JoinSet<()>,
-    /// In the order in which they came.
+    /// In order of arrival.
     open: Vec<OpenConnection>,
 }
 
-/// Notes that a connection has sent its request, and is not evicted any more.
+/// Records that a connection has sent its request, so that it is no longer evicted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RequestSeen(Arc<AtomicBool>);
 
 #[derive(Debug)]
 struct OpenConnection {
-    /// `None` for all users who may not give orders: they share one allowance.
+    /// `None` for all users who may not give orders: they share one limit.
     user: Option<Uid>,
     seen: RequestSeen,
     task: AbortHandle,
@@ -32,7 +32,7 @@ struct OpenConnection {
 #[derive(Debug, PartialEq, Eq)]
 enum Capacity {
     Available,
-    /// If this one is closed, which has not sent its request yet.
+    /// If this connection is closed, which has not sent its request yet.
     Evict(usize),
     Full,
 }
@@ -45,7 +45,7 @@ impl Connections {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        // One that has ended may not have been waited for yet: its place is free all the same.
+        // A finished task that has not been joined yet does not count.
         self.open.retain(|open| !open.task.is_finished());
         let users = self.open.iter().map(|open| (open.user, open.seen.get()));
         let capacity = capacity(users, user);
@@ -60,11 +60,11 @@ impl Connections {
         capacity == Capacity::Available
     }
 
-    /// Waits for the end of one; `None` where there is none.
+    /// Waits until a connection ends; `None` if there is none.
     ///
     /// # Cancel safety
     ///
-    /// None is missed.
+    /// No end is missed if it is dropped.
     pub(super) async fn ended(&mut self) -> Option<()> {
         let id = match self.tasks.join_next_with_id().await? {
             Ok((id, ())) => id,
@@ -85,7 +85,8 @@ impl RequestSeen {
     }
 }
 
-/// Looks for room among connections, of which it is known whether they have sent a request.
+/// Finds out whether there is room. Each open connection has its user, and whether it has sent a
+/// request.
 fn capacity(open: impl Iterator<Item = (Option<Uid>, bool)>, user: Option<Uid>) -> Capacity {
     let mut count = 0;
     let mut oldest = None;
@@ -104,8 +105,8 @@ fn capacity(open: impl Iterator<Item = (Option<Uid>, bool)>, user: Option<Uid>) 
     }
 }
 
-/// Connections of one user at a time. There are four users at most: root, two who may give
-/// orders, and everybody else.
+/// Connections that one user may have open. There are at most four users: root, two who may give
+/// orders, and all others.
 pub(super) const MAX_PER_USER: usize = 32;
 
 #[cfg(test)]

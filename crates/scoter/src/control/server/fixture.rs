@@ -44,7 +44,7 @@ impl Fixture {
         UnixStream::connect(&self.path).await.unwrap()
     }
 
-    /// Sends a request whose answer is read later.
+    /// Sends a request, whose response is read later.
     pub(super) async fn send(&self, line: &str) -> UnixStream {
         let mut stream = self.connect().await;
         let head = format!("{line} HTTP/1.1\r\nHost: scoter\r\n\r\n");
@@ -57,7 +57,7 @@ impl Fixture {
     }
 }
 
-/// The status code and the body of the one response on a connection.
+/// The status code and body of a connection's only response.
 pub(super) async fn receive(mut stream: UnixStream) -> (u16, String) {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();

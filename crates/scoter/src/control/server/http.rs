@@ -17,7 +17,7 @@ use super::connections::RequestSeen;
 use super::respond::{forbidden, respond};
 use crate::control::Order;
 
-/// Serves one request; without `orders` it is refused.
+/// Serves one request, which is refused without `orders`.
 pub(super) async fn serve_connection(
     stream: UnixStream,
     orders: Option<mpsc::Sender<Order>>,
@@ -37,12 +37,12 @@ pub(super) async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        // One request each, so that nobody keeps a connection without asking anything.
+        // One request per connection, so that no client keeps one open without sending anything.
         .keep_alive(false)
-        // `nc -N` and the like say at once that they send no more.
+        // `nc -N` and similar clients close their sending direction immediately.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
-    // While the master works on an answer there is no deadline but its own.
+    // While the master works on an order, only its own deadline applies.
     let unread = async {
         answered.notified().await;
         sleep(SEND_TIMEOUT).await;
@@ -57,13 +57,13 @@ pub(super) async fn serve_connection(
     }
 }
 
-/// Bytes of a request's head.
+/// Maximum bytes of a request's head.
 const MAX_HEAD: usize = 16 * 1_024;
 
 /// How long a client may take to send its request's head.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client may take to read its answer.
+/// How long a client may take to read the response.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_closed_connection_gets_its_answer() {
+    async fn half_closed_connection_gets_its_response() {
         let mut fixture = Fixture::new();
         let mut stream = fixture.send("GET /ready").await;
         stream.shutdown().await.unwrap();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn answer_that_nobody_reads_is_given_up() {
+    async fn sending_an_unread_response_times_out() {
         let (ours, mut client) = UnixStream::pair().unwrap();
         client
             .write_all(b"GET /status HTTP/1.1\r\nHost: scoter\r\n\r\n")

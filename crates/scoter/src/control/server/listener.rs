@@ -14,13 +14,13 @@ use tracing::warn;
 
 use crate::net::{Permissions, SocketFile, UnixError, bind_path, check_path};
 
-/// A bound control socket. Its file stays until [`ControlListener::close`]: a server that
-/// puts another one in its place leaves it to that one.
+/// A bound control socket. Its file stays until [`ControlListener::close`]: a server that is
+/// replaced leaves it to its successor.
 #[derive(Debug)]
 pub(crate) struct ControlListener {
     fd: OwnedFd,
     path: PathBuf,
-    /// Nothing where the file at the path is not this socket's any more.
+    /// `None` if the file at the path no longer belongs to this socket.
     file: Option<SocketFile>,
 }
 
@@ -30,24 +30,24 @@ pub(crate) enum ControlError {
     /// It could not be bound.
     #[error("control socket: {0}\nhint: --control PATH moves it, --control off disables it")]
     Bind(#[from] UnixError),
-    /// What was handed over is no socket that listens.
+    /// The inherited descriptor is not a listening socket.
     #[error("control socket {}: cannot take it over: {error}", path.display())]
     Inherited {
-        /// Where it is said to be.
+        /// The path that it should be bound to.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }
 
 impl ControlListener {
-    /// Binds the socket with mode 600. It belongs to `owner`, by default the user of this
-    /// process, who may use it besides root and the user that the process has later on.
+    /// Binds the socket with mode 600. It belongs to `owner`, by default the user of this process.
+    /// The owner, root and the user that the process switches to may use it.
     ///
     /// # Errors
     ///
-    /// [`ControlError::Bind`] with what is in the way: a live server, another kind of file,
-    /// permissions.
+    /// [`ControlError::Bind`] if a server is running, the path is another kind of file, or
+    /// permissions are missing.
     pub(crate) fn bind(path: &Path, owner: Option<Uid>) -> Result<Self, ControlError> {
         let (fd, file) = bind_path(path, &Permissions::private(owner), BACKLOG)?;
         Ok(Self {
@@ -57,8 +57,8 @@ impl ControlListener {
         })
     }
 
-    /// Finds out whether [`ControlListener::bind`] would succeed, unless a live server answers
-    /// there.
+    /// Checks whether [`ControlListener::bind`] would succeed. A running server at the path is not
+    /// an error.
     ///
     /// # Errors
     ///
@@ -67,22 +67,22 @@ impl ControlListener {
         Ok(check_path(path, &Permissions::private(owner))?)
     }
 
-    /// Takes over the socket that this process, or the one it replaces, has bound to `path`.
+    /// Takes over the socket that this process, before an upgrade, bound to `path`.
     ///
     /// # Errors
     ///
-    /// [`ControlError::Inherited`] when `fd` is no listening socket.
+    /// [`ControlError::Inherited`] if `fd` is not a listening socket.
     pub(crate) fn from_fd(fd: OwnedFd, path: &Path) -> Result<Self, ControlError> {
         let take_over = || -> io::Result<()> {
             ioctl_fionbio(&fd, true)?;
-            // unix_listen() notes who listens now: clients wait for the end of that process.
+            // unix_listen() records the listening process, which clients wait for to end.
             Ok(listen(&fd, BACKLOG)?)
         };
         take_over().map_err(|error| ControlError::Inherited {
             path: path.to_owned(),
             error,
         })?;
-        // Orders can be given without the file: it is no reason to end a server that runs.
+        // Not fatal: the socket works without a record of its file.
         let file = SocketFile::of(&fd, path).unwrap_or_else(|error| {
             let socket = path.display();
             warn!(
@@ -99,26 +99,26 @@ impl ControlListener {
         })
     }
 
-    /// Removes the file, if it is still this socket's: nobody connects any more. Who has
-    /// connected is answered for as long as [`serve`](super::serve) runs.
+    /// Removes the file if it still belongs to this socket, so that no more clients connect. Those
+    /// already connected are served for as long as [`serve`](super::serve) runs.
     pub(crate) fn close(&self) {
-        // No shutdown(2): tokio would find a listener that is shut down ready for ever.
+        // No shutdown(2): tokio would report the listener as ready forever.
         if let Some(file) = &self.file {
             file.clear();
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its file, where that is still this socket's.
+    /// Its file, if that still belongs to this socket.
     pub(crate) fn file(&self) -> Option<&SocketFile> {
         self.file.as_ref()
     }
 
-    /// Who may use the socket, as far as this process can tell now.
+    /// Who may use the socket, given the process's current user.
     pub(super) fn admitted(&self) -> Admitted {
         Admitted {
             ours: geteuid(),
@@ -126,7 +126,7 @@ impl ControlListener {
         }
     }
 
-    /// A listener for the runtime that this is called in.
+    /// Registers the socket with the current runtime.
     pub(super) fn register(&self) -> io::Result<UnixListener> {
         UnixListener::from_std(StdListener::from(self.fd.try_clone()?))
     }
@@ -141,9 +141,9 @@ impl AsFd for ControlListener {
 /// The users who may give orders, besides root.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Admitted {
-    /// Who could as well send us signals.
+    /// The process's own user, who could also send it signals.
     ours: Uid,
-    /// Who started the server, where that was somebody else.
+    /// The user who started the server, if different.
     owner: Option<Uid>,
 }
 
@@ -153,8 +153,8 @@ impl Admitted {
     }
 }
 
-/// Clients that may wait, while the master is busy with its own replacement or one user connects
-/// again and again.
+/// Clients that may wait while the master is busy replacing itself, or while one user reconnects
+/// continually.
 const BACKLOG: i32 = 1_024;
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_ourselves_and_the_owner_are_admitted() {
+    fn root_the_own_user_and_the_owner_are_admitted() {
         let uid = Uid::from_raw;
         let admitted = Admitted {
             ours: uid(33),
@@ -212,7 +212,7 @@ mod tests {
         );
         assert!(error.contains("a running server answers there"), "{error}");
         assert!(error.contains("--control off"), "{error}");
-        // As after a kill: the file stays.
+        // The file stays, as after SIGKILL.
         drop(first);
         ControlListener::bind(&path, None).unwrap();
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_listen_is_not_taken_over() {
+    fn descriptor_that_does_not_listen_is_not_taken_over() {
         let (one, _other) = UnixStream::pair().unwrap();
         let error = ControlListener::from_fd(one.into(), Path::new("/run/c")).unwrap_err();
         assert!(

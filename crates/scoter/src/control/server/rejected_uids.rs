@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use nix::unistd::Uid;
 
-/// The users who have been reported, so that each is once.
+/// The users who have been reported, so that each is reported once.
 #[derive(Debug, Default)]
 pub(super) struct RejectedUids(HashSet<Option<Uid>>);
 
@@ -14,7 +14,7 @@ impl RejectedUids {
     }
 }
 
-/// Users who are remembered as having been reported.
+/// How many reported users are remembered.
 const MAX_REJECTED: usize = 64;
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rejected_users_are_reported_once_and_not_without_end() {
+    fn rejected_users_are_reported_once_and_up_to_a_limit() {
         let mut rejected = RejectedUids::default();
         for uid in 1..=64 {
             assert!(rejected.is_new(Some(Uid::from_raw(uid))), "{uid}");

@@ -72,7 +72,7 @@ pub(super) async fn respond(
         .unwrap_or_else(|| unavailable("the server does not answer: it is stopping\n".to_owned()))
 }
 
-/// Answers a user who may not give orders.
+/// The response to a user who may not give orders.
 pub(super) fn forbidden() -> Response<Full<Bytes>> {
     text(StatusCode::FORBIDDEN, FORBIDDEN)
 }
@@ -85,7 +85,7 @@ async fn within_timeout<T>(asked: impl Future<Output = Option<T>>) -> Option<T> 
     timeout(ANSWER_TIMEOUT, asked).await.ok().flatten()
 }
 
-/// Gives an order and waits for what comes of it. Nothing comes from a master that is ending.
+/// Gives an order and waits for its result; `None` if the master is ending.
 async fn ask<T>(
     orders: &mpsc::Sender<Order>,
     order: impl FnOnce(oneshot::Sender<T>) -> Order,
@@ -126,12 +126,12 @@ fn lines(mut text: String) -> String {
     text
 }
 
-/// By which a client knows that it is not talking to something else.
+/// Identifies scoter to the client.
 pub(super) const SERVER_NAME: &str = concat!("scoter/", env!("CARGO_PKG_VERSION"));
 
 pub(super) const FORBIDDEN: &str = "only root and the user that scoter runs as may send commands\n";
 
-/// How long the master may take for what it answers at once.
+/// How long the master may take for an order that it answers immediately.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reload_is_answered_with_what_came_of_it() {
+    async fn reload_is_answered_with_its_result() {
         let mut fixture = Fixture::new();
         let reloaded = Reloaded {
             generation: 2,
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn order_is_carried_out_though_its_client_has_gone() {
+    async fn order_is_carried_out_although_its_client_has_disconnected() {
         let mut fixture = Fixture::new();
         drop(fixture.send("POST /stop").await);
         assert!(matches!(fixture.order().await, Order::Stop(_)));

@@ -18,7 +18,7 @@ use crate::request_head::{Param, RequestHead};
 #[repr(C, align(64))]
 pub(crate) struct Cell {
     phase: AtomicU32,
-    /// For the label, and what else of the request is noted with it.
+    /// Protects the label and the other facts about the request.
     lock: SeqLock,
     started: AtomicU64,
     requests: AtomicU64,
@@ -26,24 +26,24 @@ pub(crate) struct Cell {
     queued: AtomicU64,
     /// Requests answered with a status of 500 or more.
     failed: AtomicU64,
-    /// 1 once the slot takes no more connections.
+    /// 1 once the slot accepts no more connections.
     left: AtomicU32,
     lengths: AtomicU64,
     text: [AtomicU64; TEXT_WORDS],
 }
 
-/// What a slot does.
+/// The state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// It waits for a request.
     Idle,
     /// The application runs.
     Running,
-    /// The application runs, and its client has been told that it took too long.
+    /// The application still runs, but its client has received a timeout response.
     TimedOut,
 }
 
-/// How a request is named to people. Each part is kept as far as there is room.
+/// A request as shown to operators. Each part is truncated if there is not enough room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Label<'a> {
     pub(crate) method: &'a [u8],
@@ -51,29 +51,29 @@ pub(crate) struct Label<'a> {
     pub(crate) request_id: &'a [u8],
 }
 
-/// A cell at some moment.
+/// The contents of a cell at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     pub(crate) phase: Phase,
-    /// How long the request has been running; nothing for an idle slot.
+    /// How long the request has been running; zero for an idle slot.
     pub(crate) age: Duration,
-    /// Requests begun.
+    /// Requests started.
     pub(crate) requests: u64,
     /// Requests answered with a status of 500 or more.
     pub(crate) failed: u64,
     /// Time spent in the application, finished requests only.
     pub(crate) busy: Duration,
-    /// Time that requests have waited before their application began.
+    /// Time that requests have waited for the application to start.
     pub(crate) queued: Duration,
-    /// The request that runs, or ran last.
+    /// The method of the current or last request.
     pub(crate) method: String,
     pub(crate) uri: String,
     pub(crate) request_id: String,
 }
 
 impl Cell {
-    /// Notes that the application begins to run for a request, which has waited for
-    /// `queued`. Only the slot itself calls it.
+    /// Records that the application starts a request, which has waited for `queued`. Only the slot
+    /// itself may call this.
     pub(crate) fn begin(&self, label: Label<'_>, queued: Duration) {
         self.lock.write(|| {
             self.write_label(label);
@@ -84,7 +84,7 @@ impl Cell {
         self.phase.store(Phase::Running as u32, Release);
     }
 
-    /// Notes that the application has ended, with this status. Returns how long it ran.
+    /// Records that the application has finished with this status. Returns how long it ran.
     pub(crate) fn end(&self, status: u16) -> Duration {
         let elapsed = now().saturating_sub(self.started.load(Relaxed));
         add(&self.busy, elapsed);
@@ -95,16 +95,16 @@ impl Cell {
         Duration::from_nanos(elapsed)
     }
 
-    /// Notes that the slot takes no more connections.
+    /// Records that the slot accepts no more connections.
     pub(crate) fn leave(&self) {
         self.left.store(1, Release);
     }
 
-    /// Whether none of the slots takes more connections, or each has something else to do until
-    /// it notices that it is not to. Of slots that leave at the same moment and then ask, one is
-    /// told so.
+    /// Whether every slot has either stopped accepting or is busy, and will stop before it accepts
+    /// again. If slots stop at the same moment and then call this, at least one of them gets
+    /// `true`.
     pub(crate) fn are_all_out(cells: &[Self]) -> bool {
-        // Otherwise each might read what was before the other left.
+        // Otherwise each might miss that the other has stopped.
         fence(SeqCst);
         cells.iter().all(Self::is_out)
     }
@@ -113,7 +113,7 @@ impl Cell {
         self.left.load(Acquire) == 1 || self.phase() != Phase::Idle
     }
 
-    /// Notes that the running request's client has been told that it took too long.
+    /// Records that the running request's client has received a timeout response.
     pub(crate) fn time_out(&self) {
         let running = Phase::Running as u32;
         let _ = self
@@ -125,12 +125,12 @@ impl Cell {
         Phase::from(self.phase.load(Acquire))
     }
 
-    /// Requests begun: the number of the one that runs.
+    /// Requests started, which numbers the current one.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
     }
 
-    /// How long the request has been running, if one is.
+    /// How long the current request has been running, if there is one.
     pub(crate) fn age(&self) -> Option<Duration> {
         if self.phase() == Phase::Idle {
             return None;
@@ -139,8 +139,8 @@ impl Cell {
         Some(Duration::from_nanos(now().saturating_sub(started)))
     }
 
-    /// Reads everything. Of a worker that is alive it is what was true a moment ago. There is no
-    /// label where it cannot be read as a whole, such as where the worker was killed over it.
+    /// Reads everything. For a running worker it may already be outdated. The label is empty if it
+    /// cannot be read consistently, for instance because the worker was killed while writing it.
     pub(crate) fn read(&self) -> Snapshot {
         let whole = self.lock.read(|| self.read_once());
         whole.unwrap_or_else(|| Snapshot {
@@ -201,7 +201,7 @@ impl Cell {
 }
 
 impl<'a> Label<'a> {
-    /// The request as people know it.
+    /// The label of a request.
     pub(crate) fn of(head: &'a RequestHead) -> Self {
         Self {
             method: head.param(Param::Method).unwrap_or_default(),
@@ -221,7 +221,7 @@ impl From<u32> for Phase {
     }
 }
 
-/// Adds to a counter that has one writer.
+/// Adds to a counter that has a single writer.
 fn add(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
 }
@@ -232,7 +232,7 @@ fn nanos(duration: Duration) -> u64 {
 
 const WORD: usize = size_of::<u64>();
 
-/// Room for a label: 320 bytes. A model goes through all ways to read each word.
+/// Room for a label: 320 bytes. Few in the model, which explores every way to read each word.
 const TEXT_WORDS: usize = if cfg!(all(test, feature = "loom")) {
     2
 } else {
@@ -252,7 +252,7 @@ mod tests {
     use crate::ipc::scoreboard::Scoreboard;
 
     #[test]
-    fn what_is_too_long_is_cut_and_shorter_labels_leave_no_trace() {
+    fn long_labels_are_truncated_and_shorter_ones_leave_no_trace() {
         let board = Scoreboard::create(1).unwrap();
         let cell = &board.cells()[0];
         cell.begin(
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn label_that_its_worker_was_killed_over_is_none() {
+    fn label_of_a_worker_killed_while_writing_is_empty() {
         let board = Scoreboard::create(1).unwrap();
         let cell = &board.cells()[0];
         let label = Label {

@@ -29,40 +29,40 @@ pub(crate) struct Scoreboard {
     slots: usize,
 }
 
-/// What concerns the worker as a whole.
+/// Values of the worker as a whole.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(crate) struct Totals {
-    /// When the reactor last showed that it runs, on the clock of [`now`].
+    /// When the reactor last ran, by the clock of [`now`].
     pub(crate) heartbeat: AtomicU64,
-    /// Connections that were refused with a reply of the server's own.
+    /// Connections that the server refused with a response of its own.
     pub(crate) refused: AtomicU64,
-    /// Peers that went away before their response was complete.
+    /// Peers that disconnected before their response was complete.
     pub(crate) peers_gone: AtomicU64,
-    /// Requests that ran into `--request-timeout`.
+    /// Requests that exceeded `--request-timeout`.
     pub(crate) timeouts: AtomicU64,
 }
 
-/// The monotonic clock in nanoseconds: the same for all processes of a machine.
+/// The monotonic clock in nanoseconds, the same for all processes of a machine.
 pub(crate) fn now() -> u64 {
-    // It fails for clocks that do not exist, and this one always does (clock_gettime(2)).
+    // Fails only for a clock that does not exist, and this one always does (clock_gettime(2)).
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
     time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl Scoreboard {
-    /// Makes a scoreboard for a worker of `slots` slots.
+    /// Makes a scoreboard for a worker with `slots` slots.
     ///
     /// # Errors
     ///
-    /// Those of the system, when it has no memory or no descriptors to give.
+    /// System errors, if no memory or descriptors are available.
     pub(crate) fn create(slots: usize) -> io::Result<Self> {
         let fd = memfd_create(
             "scoter-scoreboard",
             MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
         )?;
         ftruncate(&fd, byte_length(slots) as u64)?;
-        // Nobody who gets hold of it can make it shorter than the mappings believe.
+        // Prevents any process with the descriptor from making the file shorter than the mappings.
         fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
         Self::attach(fd)
     }
@@ -71,7 +71,7 @@ impl Scoreboard {
     ///
     /// # Errors
     ///
-    /// Those of the system, and `InvalidData` for a file that is none.
+    /// System errors, and `InvalidData` for a file that is not a scoreboard.
     pub(crate) fn attach(fd: impl Into<Own>) -> io::Result<Self> {
         let fd = fd.into();
         let length = usize::try_from(fstat(&fd)?.st_size).unwrap_or_default();
@@ -80,8 +80,8 @@ impl Scoreboard {
             return Err(io::ErrorKind::InvalidData.into());
         }
         #[expect(unsafe_code, reason = "memory shared between processes")]
-        // SAFETY: a new mapping at an address of the kernel's choice; nobody else has a
-        // pointer into it.
+        // SAFETY: a new mapping at an address of the kernel's choice; no other pointer into it
+        // exists.
         let base = unsafe {
             mmap(
                 null_mut(),
@@ -117,7 +117,7 @@ impl Scoreboard {
         }
     }
 
-    /// What the slots are running now, or were when their process ended.
+    /// The requests that are running, or were when the process ended.
     pub(crate) fn running(&self) -> Vec<Snapshot> {
         let cells = self.cells().iter().map(Cell::read);
         cells.filter(|cell| cell.phase != Phase::Idle).collect()
@@ -143,11 +143,11 @@ impl Drop for Scoreboard {
 }
 
 #[expect(unsafe_code, reason = "the pointer is to memory of atomics")]
-// SAFETY: whatever the pointer leads to is an atomic.
+// SAFETY: everything behind the pointer is atomic.
 unsafe impl Send for Scoreboard {}
 
 #[expect(unsafe_code, reason = "the pointer is to memory of atomics")]
-// SAFETY: whatever the pointer leads to is an atomic.
+// SAFETY: everything behind the pointer is atomic.
 unsafe impl Sync for Scoreboard {}
 
 #[cfg(test)]
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_scoreboard_is_refused() {
+    fn file_that_is_not_a_scoreboard_is_refused() {
         let fd = memfd_create("other", MemfdFlags::CLOEXEC).unwrap();
         assert!(Scoreboard::attach(fd).is_err());
     }

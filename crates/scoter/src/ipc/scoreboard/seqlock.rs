@@ -13,31 +13,29 @@ use std::{
     sync::atomic::{AtomicU32, fence},
 };
 
-/// Lets readers know whether they have seen a part of what one thread writes, or all of it.
+/// Lets readers detect whether they have read a partial write.
 ///
-/// What is written and read are relaxed atomics, for both may happen at once. The fences are
-/// those of H.-J. Boehm, "Can seqlocks get along with programming language memory models?"
-/// (2012).
+/// The data are relaxed atomics, because reads and writes may coincide. The fences are those of
+/// H.-J. Boehm, "Can seqlocks get along with programming language memory models?" (2012).
 #[derive(Debug, Default)]
 #[repr(transparent)]
 pub(super) struct SeqLock(
-    /// Odd while something is written.
+    /// Odd during a write.
     AtomicU32,
 );
 
 impl SeqLock {
-    /// Has `write` write what belongs together. For one thread only.
+    /// Runs `write`, whose writes belong together. Only one thread may call this.
     pub(super) fn write(&self, write: impl FnOnce()) {
         let odd = self.0.load(Relaxed) | 1;
         self.0.store(odd, Relaxed);
-        // Who reads something of what follows also sees that the number is odd, or a later one.
+        // A reader that sees any of the following writes also sees this odd number, or a later one.
         fence(Release);
         write();
         self.0.store(odd.wrapping_add(1), Release);
     }
 
-    /// What `read` has read while nothing was written. `None` where the writer does not come to
-    /// an end of it.
+    /// The result of `read` when no write coincided with it; `None` if the write does not end.
     pub(super) fn read<T>(&self, read: impl Fn() -> T) -> Option<T> {
         (0..MAX_READS).find_map(|_| {
             let before = self.0.load(Acquire);
@@ -46,14 +44,14 @@ impl SeqLock {
                 return None;
             }
             let value = read();
-            // If something of that was newer than `before`, so is the number that is read next.
+            // If any of that was newer than `before`, so is the number that is read next.
             fence(Acquire);
             (self.0.load(Relaxed) == before).then_some(value)
         })
     }
 }
 
-/// How often a reader tries.
+/// How many times a reader tries.
 const MAX_READS: usize = 64;
 
 #[cfg(all(test, feature = "loom"))]

@@ -60,7 +60,7 @@ fn label(request: u64) -> Label<'static> {
     }
 }
 
-/// The same, as it should be of that many requests.
+/// The expected snapshot after that many requests.
 fn labelled(seen: &Snapshot) -> Snapshot {
     let label = label(seen.requests);
     let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
