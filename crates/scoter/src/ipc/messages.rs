@@ -44,6 +44,7 @@ pub(crate) struct Configuration {
     pub(crate) file_limit: Option<u64>,
     /// Whether the launcher was started in its generation's directory: the path of `--chdir` may
     /// lead elsewhere by now.
+    #[serde(default)]
     pub(crate) has_changed_directory: bool,
 }
 
@@ -198,6 +199,15 @@ mod tests {
         };
         let received = Configuration::from_memory(fds.remove(0).into()).unwrap();
         assert_eq!(received.settings, sent.settings);
+    }
+
+    #[test]
+    fn configuration_of_an_older_master_lacks_what_is_newer() {
+        let older = r#"{"settings": "[]", "listeners": [], "control": null,
+            "path": {"entries": [], "library": null}}"#;
+        let received: Configuration = serde_json::from_str(older).unwrap();
+        assert!(!received.has_changed_directory);
+        assert_eq!(received.file_limit, None);
     }
 
     #[test]

@@ -122,10 +122,6 @@ impl GenerationState {
     /// that this one does not.
     pub(super) fn loaded(self, ours: Option<&Loaded>) -> Option<Loaded> {
         let held = self.held.and_then(|number| own(number).ok());
-        let directory = self.directory.and_then(|path| match held {
-            Some(held) => Some(Directory::adopt(path, held)),
-            None => Directory::named(path).ok(),
-        });
         let theirs = Settings::from_json(&self.settings)
             .ok()
             .and_then(|settings| {
@@ -134,6 +130,15 @@ impl GenerationState {
             });
         let ours = || ours.map(|ours| (ours.settings.clone(), ours.options.clone()));
         let (settings, options) = theirs.or_else(ours)?;
+        let directory = match (self.directory, held) {
+            (Some(path), Some(held)) => Some(Directory::adopt(path, held)),
+            // A release that held none named the directory it was in itself, also with --chdir.
+            (path, _) => options
+                .chdir
+                .clone()
+                .or(path)
+                .and_then(|path| Directory::named(path).ok()),
+        };
         Some(Loaded {
             directory,
             settings,
@@ -162,4 +167,41 @@ pub(super) fn exec_with(program: &Program, state: RawFd) -> io::Result<Infallibl
 
 fn c_string(text: OsString) -> CString {
     CString::new(text.into_vec()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, IntoRawFd};
+
+    use super::*;
+    use crate::config::Arguments;
+
+    #[test]
+    fn generation_of_a_release_that_holds_no_directory_stays_in_that_of_chdir() {
+        let folder = tempfile::tempdir().unwrap();
+        let [here, chdir, held] = ["here", "chdir", "held"].map(|name| folder.path().join(name));
+        for directory in [&here, &chdir, &held] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        let option = format!("--chdir={}", chdir.display());
+        for (options, holds, expected) in [
+            (&["app", &*option][..], false, &chdir),
+            (&["app"], false, &here),
+            (&["app", &*option], true, &held),
+        ] {
+            let arguments: Vec<_> = ["scoter"].iter().chain(options).map(Into::into).collect();
+            let settings = Settings::with(&Arguments::parse(&arguments).unwrap()).unwrap();
+            let held = holds.then(|| Directory::named(held.clone()).unwrap());
+            let held = held.map(|held| held.as_fd().try_clone_to_owned().unwrap().into_raw_fd());
+            let state = GenerationState {
+                number: 1,
+                directory: Some(here.clone()),
+                held,
+                settings: settings.to_json(),
+            };
+            let directory = state.loaded(None).unwrap().directory.unwrap();
+            let entered = std::fs::canonicalize(directory.entrance()).unwrap();
+            assert_eq!(entered, *expected, "{options:?} {holds}");
+        }
+    }
 }
