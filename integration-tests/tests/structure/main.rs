@@ -1,5 +1,6 @@
 //! The structure of the crates, as `crates/README.md` describes it.
 
+mod documents;
 mod imports;
 mod modules;
 
