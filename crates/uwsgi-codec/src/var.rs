@@ -7,8 +7,8 @@ pub struct Var<'a> {
     pub key: &'a [u8],
     /// The value.
     pub value: &'a [u8],
-    /// Where the value begins in [`Vars::as_bytes`](crate::Vars::as_bytes), at most 65 535: what can be kept
-    /// of it while there is no [`Packet`](crate::Packet) yet.
+    /// Where the value begins in [`Vars::as_bytes`](crate::Vars::as_bytes), at most
+    /// 65 535: what can be kept of it while there is no [`Packet`](crate::Packet) yet.
     pub offset: usize,
 }
 

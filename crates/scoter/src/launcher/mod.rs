@@ -31,7 +31,7 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::messages::{Configuration, FromLauncher, ToLauncher};
-use crate::log::{self};
+use crate::log;
 use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::{watch_forks, watch_hooks_of_forks};
 use crate::python::search_path;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
-/// Raises the soft limit to what so many threads and waiting connections of a worker need, as far as the hard limit allows. It is never
-/// lowered. What it was is noted, the first time.
+/// Raises the soft limit to what a worker with this many threads and waiting connections needs,
+/// as far as the hard limit allows. It is never lowered. The first call notes what it was.
 pub(crate) fn raise(threads: u16, max_pending: u32) {
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.current.unwrap_or(UNLIMITED);

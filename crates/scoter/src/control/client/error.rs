@@ -36,7 +36,8 @@ pub(super) enum ClientError {
     NotScoter { path: PathBuf, answer: String },
     /// The server accepts connections, but does not respond.
     #[error(
-        "the server at {} does not answer\nhint: its log may say why; `kill -TERM PID` stops it", path.display()
+        "the server at {} does not answer\nhint: its log may say why; `kill -TERM PID` stops it",
+        path.display()
     )]
     NoAnswer { path: PathBuf },
     /// The server ended or replaced itself before it responded.

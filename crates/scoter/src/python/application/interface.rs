@@ -119,8 +119,7 @@ impl Misfit {
             Self::AsynchronousFactory => "use def, with asyncio.run() inside",
             Self::NoFactory { .. } => "remove --factory",
             Self::FactoryParameters { .. } => {
-                "name a function without parameters that calls this \
-                                               one"
+                "name a function without parameters that calls this one"
             }
         }
     }

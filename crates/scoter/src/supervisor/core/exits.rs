@@ -126,10 +126,8 @@ impl Supervisor {
     ) {
         let is_loading = !self.lifecycle.is_started() || self.is_rolling_out(generation);
         if is_loading && self.places.keeps_failing(generation, id) {
-            let message = format!(
-                "workers die after they have become ready and before they have \
-                                   served: {reason}"
-            );
+            let message =
+                format!("workers become ready, but die before they have served: {reason}");
             self.on_failed_start(generation, &Failed::new(code, &message), now);
         }
     }
