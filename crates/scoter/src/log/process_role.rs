@@ -2,19 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The role of a process, as those who read its log see it.
+/// The role of a process, as shown in its log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProcessRole {
-    /// The one that was started. Its lines carry nothing.
+    /// The process that was started. Its lines have no prefix.
     Master,
-    /// One of those that serve. Its lines carry its number and its process id.
+    /// A worker. Its lines have its number and process ID.
     Worker {
-        /// As `scoter status` shows it.
+        /// The number that `scoter status` shows.
         id: u32,
     },
 }
 
-/// Sets the role of this process: to be called after a fork, before anything is logged.
+/// Sets the role of this process. Call it after a fork, before anything is logged.
 pub(crate) fn set_process_role(role: ProcessRole) {
     let id = match role {
         ProcessRole::Master => MASTER,

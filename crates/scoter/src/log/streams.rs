@@ -12,7 +12,7 @@ use rustix::stdio::{stderr, stdout};
 use crate::sys::descriptors::{duplicate, move_up, watch_for_ever};
 use crate::sys::fork::{self, Own};
 
-/// Keeps them as they are now: to be called before the application is loaded.
+/// Keeps the current streams. Call it before the application is loaded.
 pub(super) fn keep() {
     for (name, stream, number) in [
         ("standard output", &STDOUT, stdout()),
@@ -24,17 +24,17 @@ pub(super) fn keep() {
     }
 }
 
-/// Returns standard output, as it was kept.
+/// The kept standard output.
 pub(super) fn standard_output() -> BorrowedFd<'static> {
     find(&STDOUT).unwrap_or_else(stdout)
 }
 
-/// Returns standard error, as it was kept.
+/// The kept standard error.
 pub(super) fn standard_error() -> BorrowedFd<'static> {
     find(&STDERR).unwrap_or_else(stderr)
 }
 
-/// A stream at a number that the application does not know of.
+/// A duplicate of a stream, at a number that the application does not know.
 #[derive(Debug)]
 struct Kept {
     fd: Own,
@@ -50,13 +50,13 @@ impl Kept {
         Some(Self { fd, place })
     }
 
-    /// Whether the number has been closed, and may be a file of the application's now.
+    /// Whether the number has been closed and may now be a file of the application.
     fn is_lost(&self) -> bool {
         place(self.fd.as_fd()) != Some(self.place)
     }
 }
 
-/// A child of the application keeps nothing of the server, and writes where that does.
+/// Finds the kept stream. A child of the application does not have it, and uses its own streams.
 fn find(stream: &'static OnceLock<Option<Kept>>) -> Option<BorrowedFd<'static>> {
     let kept = stream.get()?.as_ref();
     let kept = kept.filter(|kept| !fork::is_child() && !kept.is_lost());
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stream_is_kept_whatever_becomes_of_its_number() {
+    fn stream_is_kept_when_its_number_is_reused() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let kept = Kept::of(writer.as_fd()).unwrap();
         drop(writer);

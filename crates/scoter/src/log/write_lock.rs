@@ -12,14 +12,14 @@ use rustix::io::Errno;
 
 use crate::sys::fork;
 
-/// The right to write to a pipe or a socket: one thread of one process has it at a time.
+/// A lock for writing to a pipe or a socket, which one thread of one process holds at a time.
 ///
-/// A write(2) of up to [`PIPE_BUF`] bytes is never torn apart (pipe(7)); of a longer one the
-/// lines of other processes may get into the middle. A record lock on the pipe itself keeps
-/// them out. It takes nothing that would have to be passed on: whoever writes to the same
-/// pipe locks the same inode, also a master, another generation, or another server. The
-/// kernel releases it when its holder dies. It is the process that holds it, not the thread
-/// (fcntl(2), "Advisory record locking"), hence the mutex.
+/// A write(2) of up to [`PIPE_BUF`] bytes is atomic (pipe(7)); other processes may write into the
+/// middle of a longer one. A record lock on the pipe itself prevents that. Nothing has to be passed
+/// between processes: all that write to the same pipe lock the same inode, including a master,
+/// another generation, or another server. The kernel releases the lock when its holder dies. Record
+/// locks belong to processes, not to threads (fcntl(2), "Advisory record locking"), hence the
+/// mutex.
 #[derive(Debug)]
 pub(super) struct WriteLock<'a> {
     fd: BorrowedFd<'a>,
@@ -27,11 +27,11 @@ pub(super) struct WriteLock<'a> {
 }
 
 impl<'a> WriteLock<'a> {
-    /// Waits for the lock, however long that takes. `threads` is what the threads of this
-    /// process that write there have in common.
+    /// Waits for the lock, however long that takes. `threads` is shared by the threads of this
+    /// process that write there.
     pub(super) fn acquire(fd: BorrowedFd<'a>, threads: &'a Mutex<()>) -> Self {
         let thread = threads.lock().unwrap_or_else(PoisonError::into_inner);
-        // Any other error: a line that may be torn is better than none.
+        // On any other error continue: a line that may be torn is better than none.
         while fcntl_lock(fd, FlockOperation::LockExclusive) == Err(Errno::INTR) {}
         Self {
             fd,
@@ -39,7 +39,7 @@ impl<'a> WriteLock<'a> {
         }
     }
 
-    /// Waits for the lock until `deadline`; `None` if others have it until then.
+    /// Waits for the lock until `deadline`; `None` if it was not free by then.
     pub(super) fn acquire_until(
         fd: BorrowedFd<'a>,
         threads: &'a Mutex<()>,
@@ -49,7 +49,7 @@ impl<'a> WriteLock<'a> {
             let thread = match threads.try_lock() {
                 Ok(thread) => Some(Some(thread)),
                 Err(TryLockError::Poisoned(poisoned)) => Some(Some(poisoned.into_inner())),
-                // The thread that held it when the application forked does not exist here.
+                // It was locked when the application forked; that thread does not exist here.
                 Err(TryLockError::WouldBlock) if fork::is_child() => Some(None),
                 Err(TryLockError::WouldBlock) => None,
             };
@@ -79,14 +79,13 @@ impl Drop for WriteLock<'_> {
     }
 }
 
-/// Whether writers need a lock: the kernel takes a write to a file or a terminal
-/// whole, however long it is.
+/// Whether writers need a lock: a write to a file or a terminal is never split, however long it is.
 pub(super) fn is_stream(fd: impl AsFd) -> bool {
     let kind = fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
     matches!(kind, Ok(FileType::Fifo | FileType::Socket))
 }
 
-/// Whether two descriptors lead to one file, pipe or socket.
+/// Whether two descriptors refer to the same file, pipe or socket.
 pub(super) fn is_same(one: impl AsFd, other: impl AsFd) -> bool {
     let place = |stat: Stat| (stat.st_dev, stat.st_ino);
     match (fstat(one), fstat(other)) {
@@ -95,7 +94,7 @@ pub(super) fn is_same(one: impl AsFd, other: impl AsFd) -> bool {
     }
 }
 
-/// Waits until something can be written, forever where there is no deadline.
+/// Waits until the descriptor is writable, forever if there is no deadline.
 ///
 /// # Errors
 ///
@@ -109,7 +108,7 @@ pub(super) fn wait_writable(fd: impl AsFd, deadline: Option<Instant>) -> io::Res
             .map_err(|_| io::ErrorKind::InvalidInput)?;
         match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], left.as_ref()) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            // Hang-ups and errors count as ready: the write says what happened.
+            // Hang-ups and errors count as ready: the write reports them.
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -117,8 +116,9 @@ pub(super) fn wait_writable(fd: impl AsFd, deadline: Option<Instant>) -> io::Res
     }
 }
 
-/// Linux: what one write(2) to a pipe never splits.
+/// The longest write(2) that Linux never splits on a pipe.
 pub(super) const PIPE_BUF: usize = 4_096;
 
-/// Between attempts to get the lock before a deadline. It is held briefly where anybody reads.
+/// Pause between attempts to get the lock before a deadline. It is held only briefly while the pipe
+/// is being read.
 const RETRY: Duration = Duration::from_millis(1);

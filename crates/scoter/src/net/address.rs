@@ -40,7 +40,7 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// Whether it leaves the port to the kernel, so that two of it are two.
+    /// Whether the kernel chooses the port, so that two equal addresses are different sockets.
     pub(crate) fn is_any_port(&self) -> bool {
         matches!(self, Self::Tcp(address) if address.port() == 0)
     }
@@ -57,13 +57,13 @@ impl fmt::Display for Address {
     }
 }
 
-/// Why a `--bind` could not be understood.
+/// Why a `--bind` could not be parsed.
 #[derive(Debug, Error)]
 pub(crate) enum AddressError {
     /// Nothing follows `unix:`.
     #[error("a path or @name must follow `unix:`")]
     EmptyPath,
-    /// It looks like a path, but says so nowhere.
+    /// It looks like a path without `unix:`.
     #[error("write `unix:{text}` for a Unix socket")]
     NoScheme {
         /// The address as given.
@@ -75,7 +75,7 @@ pub(crate) enum AddressError {
         /// Bytes of the path or the name.
         length: usize,
     },
-    /// What follows `fd://` is no descriptor to listen on.
+    /// The text after `fd://` is not a descriptor to listen on.
     #[error("a descriptor from 3 up must follow `fd://`; 0, 1 and 2 are the standard streams")]
     NoDescriptor,
     /// There is no port.
@@ -86,7 +86,7 @@ pub(crate) enum AddressError {
     Unresolved(std::io::Error),
 }
 
-/// Bytes of `sun_path`, less its closing NUL.
+/// Bytes of `sun_path`, without the terminating NUL.
 pub(crate) const MAX_PATH: usize = 107;
 
 fn unix(path: &str) -> Result<Address, AddressError> {

@@ -9,8 +9,8 @@ use tracing::warn;
 
 /// The networks of `--allow`. This machine is always admitted.
 ///
-/// The packet decides REMOTE_USER, REMOTE_ADDR and the scheme, so whoever can connect can
-/// be anybody: an address that others reach needs an explicit list.
+/// The packet sets REMOTE_USER, REMOTE_ADDR and the scheme, so a client that can connect can
+/// impersonate anyone. An address that other machines can reach therefore needs an explicit list.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowList(Arc<Inner>);
 
@@ -45,7 +45,7 @@ impl AllowList {
                 .any(|network| network.contains(&peer))
     }
 
-    /// Warns about a refused peer the first time it comes.
+    /// Warns about a refused peer the first time it connects.
     pub(super) fn report_once(&self, peer: Option<SocketAddr>) {
         let Some(peer) = peer.map(|peer| peer.ip().to_canonical()) else {
             return;
@@ -61,7 +61,7 @@ impl AllowList {
     }
 }
 
-/// Addresses remembered as reported; a scan from more of them is not worth the memory.
+/// How many reported addresses are remembered; a scan from more of them is not worth the memory.
 const MAX_REPORTED: usize = 1_024;
 
 #[cfg(test)]

@@ -13,14 +13,14 @@ use rustix::io::Errno;
 
 use super::folder::Folder;
 
-/// Keeps other starts from looking for a stale socket at the same path, and a stop from removing
-/// its own, until it is dropped: two that found the same one would each replace or remove it, the
-/// second the first one's.
+/// While it is held, no other start can look for a stale socket at the same path, and no stop can
+/// remove its socket. Without the lock, two processes could find the same stale socket, and the
+/// second would replace or remove the first one's new socket.
 ///
-/// It is a folder beside the socket, which goes with the lock. Whoever may read the socket's own
-/// folder could lock that; this one only its owner and root can open. Whoever may write there can
-/// make it first and keep it: then a start waits and fails, with the path, as it would at a socket
-/// of that user's.
+/// The lock is a directory beside the socket, which is removed with the lock. Any user who may read
+/// the socket's own directory could lock that; only its owner and root can open this one. A user
+/// who may write there can create it first and keep it: a start then waits, and fails with the
+/// path, as it would at a socket of that user.
 #[derive(Debug)]
 pub(super) struct BindLock<'a> {
     folder: BorrowedFd<'a>,
@@ -31,14 +31,14 @@ pub(super) struct BindLock<'a> {
 /// Why there is no lock.
 #[derive(Debug)]
 pub(super) enum Unlocked {
-    /// The folder takes none. Whoever binds will see what is wrong with it.
+    /// The directory cannot hold a lock. Binding will report what is wrong with it.
     Impossible,
-    /// Somebody else has held the lock at this path for all of that time.
+    /// Another process has held the lock at this path for the whole time.
     Held(PathBuf),
 }
 
 impl<'a> BindLock<'a> {
-    /// Waits for its turn, for no longer than `patience`.
+    /// Waits for the lock, for no longer than `patience`.
     pub(super) fn take(folder: &'a Folder, patience: Duration) -> Result<Self, Unlocked> {
         let name = lock_name(folder);
         let started = Instant::now();
@@ -61,12 +61,13 @@ impl<'a> BindLock<'a> {
 
 impl Drop for BindLock<'_> {
     fn drop(&mut self) {
-        // While it is still locked: whoever waits for it looks whether it is still there.
+        // Removed while it is still locked: a process that waits for it checks whether it still
+        // exists.
         let _ = unlinkat(self.folder, &self.name, AtFlags::REMOVEDIR);
     }
 }
 
-/// `None`: another process holds it.
+/// `None` if another process holds it.
 fn try_take(folder: BorrowedFd<'_>, name: &OsString) -> Result<Option<OwnedFd>, Errno> {
     match mkdirat(folder, name, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
@@ -74,13 +75,13 @@ fn try_take(folder: BorrowedFd<'_>, name: &OsString) -> Result<Option<OwnedFd>, 
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(held) = openat(folder, name, flags, Mode::empty()) else {
-        // Removed again, another user's, or no folder at all.
+        // It has been removed, belongs to another user, or is not a directory.
         return Ok(None);
     };
     match flock(&held, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(None),
-        // Some network file systems have no locks.
+        // Some network file systems do not support locks.
         Err(errno) => {
             let _ = unlinkat(folder, name, AtFlags::REMOVEDIR);
             return Err(errno);
@@ -104,7 +105,7 @@ fn lock_name(folder: &Folder) -> OsString {
     name
 }
 
-/// How long a start waits for another start in the same place.
+/// How long a start waits for another one at the same path.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 

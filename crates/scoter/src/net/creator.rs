@@ -8,10 +8,10 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
-/// Lets this thread create files as another user and group, until it is dropped.
+/// Lets this thread create files as another user and group until it is dropped.
 ///
-/// Files that it creates are that user's. It keeps one right of root's, CAP_DAC_OVERRIDE, as the
-/// folder may be one that only root can write: meanwhile it can read and write any file.
+/// The thread keeps one of root's capabilities, CAP_DAC_OVERRIDE, because the directory may be
+/// writable by root only. Meanwhile it can read and write any file.
 #[derive(Debug)]
 pub(super) struct Creator {
     before: (Uid, Gid),
@@ -19,7 +19,7 @@ pub(super) struct Creator {
 }
 
 impl Creator {
-    /// Becomes `uid` and `gid`, as far as the system lets this process.
+    /// Switches to `uid` and `gid`, as far as the system allows.
     pub(super) fn assume(uid: Option<Uid>, gid: Option<Gid>) -> Self {
         let creator = Self {
             before: (Self::uid(), Self::gid()),
@@ -31,8 +31,7 @@ impl Creator {
         if let Some(uid) = uid {
             setfsuid(uid);
         }
-        // capabilities(7): who is not root in the file system any more has lost all of them
-        // that are about files.
+        // capabilities(7): setfsuid(2) from root to another user drops all file capabilities.
         if let Some(mut sets) = creator.capabilities.filter(|_| !Self::uid().is_root()) {
             let kept = !FILE_CAPABILITIES | CapabilitySet::DAC_OVERRIDE;
             sets.effective &= kept;
@@ -41,9 +40,9 @@ impl Creator {
         creator
     }
 
-    /// The user that files of this thread belong to.
+    /// The user who owns the files that this thread creates.
     pub(super) fn uid() -> Uid {
-        // setfsuid(2): a number that is no user changes nothing.
+        // setfsuid(2): an invalid user ID changes nothing.
         setfsuid(Uid::from_raw(u32::MAX))
     }
 
@@ -62,9 +61,10 @@ impl Drop for Creator {
     }
 }
 
-/// Gives new files a mode, until it is dropped.
+/// Sets the mode of new files until it is dropped.
 ///
-/// The umask is the whole process's: this is for the start, when no other thread creates files.
+/// The umask belongs to the whole process: use this only at the start, when no other thread creates
+/// files.
 #[derive(Debug)]
 pub(super) struct ModeOfFiles {
     before: Mode,
@@ -87,10 +87,10 @@ impl Drop for ModeOfFiles {
     }
 }
 
-/// Two at a time would each put back what the other has set.
+/// Two at a time would each restore the other one's umask.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// What capabilities(7) lists for setfsuid(2).
+/// The capabilities that capabilities(7) lists for setfsuid(2).
 const FILE_CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::DAC_READ_SEARCH)

@@ -1,6 +1,6 @@
 //! Unix or TCP.
 
-/// What a connection arrived over.
+/// The kind of socket that a connection arrived on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     /// A Unix socket.

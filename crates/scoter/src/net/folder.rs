@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, OFlags, Stat, accessat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
-/// The folder of a path, open: whoever exchanges it, or puts a link in its place, has no say in
-/// what happens in it.
+/// The open directory of a path: replacing it, or putting a link in its place, has no effect on
+/// what is done in it.
 #[derive(Debug)]
 pub(super) struct Folder {
     fd: OwnedFd,
@@ -16,7 +16,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder of `path`, which is absolute.
+    /// Opens the directory of `path`, which must be absolute.
     pub(super) fn of(path: &Path) -> Result<Self, Errno> {
         let parent = path.parent().unwrap_or_else(|| Path::new("/"));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -31,12 +31,12 @@ impl Folder {
         &self.path
     }
 
-    /// The name of that path in the folder.
+    /// The path's name within the directory.
     pub(super) fn name(&self) -> &OsStr {
         self.path.file_name().unwrap_or_default()
     }
 
-    /// What has that name, itself and not what it may link to.
+    /// Looks up the file with that name, without following a link.
     pub(super) fn look(&self) -> Result<Option<Stat>, Errno> {
         match statat(&self.fd, self.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
@@ -45,13 +45,13 @@ impl Folder {
         }
     }
 
-    /// Whether names can be made and taken away in it.
+    /// Fails unless files can be created and removed in it.
     pub(super) fn require_writable(&self) -> Result<(), Errno> {
         let rights = Access::WRITE_OK | Access::EXEC_OK;
         accessat(&self.fd, ".", rights, AtFlags::EACCESS)
     }
 
-    /// Takes that name away.
+    /// Removes the file with that name.
     pub(super) fn unlink(&self) -> Result<(), Errno> {
         unlinkat(&self.fd, self.name(), AtFlags::empty())
     }

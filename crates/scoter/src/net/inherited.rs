@@ -16,10 +16,10 @@ use super::tcp::TcpError;
 use crate::sys::fork::Mark;
 use crate::sys::raw_fd::with_borrowed;
 
-/// Why a socket that was passed cannot be served.
+/// Why an inherited socket cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InheritedError {
-    /// Nobody passed it.
+    /// The descriptor is not open.
     #[error(
         "cannot listen on fd://{number}: there is no such descriptor\nhint: the process that \
          starts scoter must pass it open"
@@ -28,7 +28,7 @@ pub(crate) enum InheritedError {
         /// The number of the descriptor.
         number: RawFd,
     },
-    /// It is no socket, one of another kind, or one that does not listen.
+    /// It is not a socket, of another kind, or not listening.
     #[error(
         "cannot listen on fd://{number}: it is not a listening stream socket\nhint: systemd \
          passes one for ListenStream= with Accept=no"
@@ -37,7 +37,7 @@ pub(crate) enum InheritedError {
         /// The number of the descriptor.
         number: RawFd,
     },
-    /// Anybody could connect.
+    /// Other machines could connect, and --allow names none of them.
     #[error(transparent)]
     Tcp(#[from] TcpError),
     /// Anything else.
@@ -64,7 +64,7 @@ pub(super) fn take(number: RawFd) -> Result<(OwnedFd, Address, Family), Inherite
     Ok((fd, address, family))
 }
 
-/// Finds out whether descriptor `number` could be taken, and leaves it as it is.
+/// Checks whether descriptor `number` could be taken, without changing it.
 pub(super) fn check(number: RawFd) -> Result<(), InheritedError> {
     let is_listening = with_borrowed(number, |original| {
         fcntl_getfd(original).map(|_| is_listening(original))
@@ -76,7 +76,7 @@ pub(super) fn check(number: RawFd) -> Result<(), InheritedError> {
     }
 }
 
-/// Finds out where a socket listens.
+/// Finds out which address a socket listens on.
 pub(super) fn identify(fd: impl AsFd) -> Result<(Address, Family), InheritedError> {
     if sockopt::socket_domain(&fd).map_err(reason)? == AddressFamily::UNIX {
         let name = SocketAddrUnix::try_from(getsockname(&fd).map_err(reason)?).map_err(reason)?;

@@ -26,15 +26,15 @@ use super::tcp::{self, TcpError};
 use super::unix::{Permissions, bind_abstract, bind_path, check_path};
 use super::unix_error::UnixError;
 
-/// A socket that accepts connections, and the file that goes with it.
+/// A socket that accepts connections, and its file.
 #[derive(Debug)]
 pub(crate) struct Listener {
     fd: Own,
     address: Address,
     kind: Kind,
-    /// Whether the last accept failed for want of descriptors or memory.
+    /// Whether the last accept failed for lack of descriptors or memory.
     starved: AtomicBool,
-    /// Whether newcomers are refused while the queue is still there.
+    /// Whether new connections are refused while the queue is kept.
     closed: AtomicBool,
     /// Whether its file has been removed, or no longer existed.
     cleared: AtomicBool,
@@ -45,11 +45,11 @@ enum Kind {
     Unix(SocketFile),
     Abstract,
     Tcp(AllowList),
-    /// Somebody else's, systemd's for instance, who keeps it when this server ends.
+    /// A socket whose owner, such as systemd, keeps it when this server ends.
     Inherited(Family, AllowList),
 }
 
-/// A listener as another process of ours gets to know it, next to the descriptor.
+/// The description of a listener that another scoter process receives with the descriptor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Description {
     address: String,
@@ -64,12 +64,12 @@ enum Origin {
     Inherited,
 }
 
-/// What every socket is bound with.
+/// The settings that every socket is bound with.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// Mode, owner and group of Unix sockets.
     pub(crate) permissions: Permissions,
-    /// Connections that may wait in the kernel.
+    /// How many connections may wait in the kernel.
     pub(crate) backlog: u32,
     /// Who may connect over TCP.
     pub(crate) allow: AllowList,
@@ -84,7 +84,7 @@ pub(crate) enum BindError {
     /// A TCP socket.
     #[error(transparent)]
     Tcp(#[from] TcpError),
-    /// A socket that was passed to the process.
+    /// An inherited socket.
     #[error(transparent)]
     Inherited(#[from] InheritedError),
 }
@@ -115,7 +115,8 @@ impl Listener {
         }
     }
 
-    /// Finds out whether [`Listener::bind`] would succeed, unless a live server has the address.
+    /// Checks whether [`Listener::bind`] would succeed. A running server at the address is not an
+    /// error.
     ///
     /// # Errors
     ///
@@ -146,11 +147,11 @@ impl Listener {
         ))
     }
 
-    /// Takes a listener over that another process of ours has bound.
+    /// Takes over a listener that another scoter process has bound.
     ///
     /// # Errors
     ///
-    /// [`InheritedError`] where the descriptor is no listening socket.
+    /// [`InheritedError`] if the descriptor is not a listening socket.
     pub(crate) fn adopt(
         fd: impl Into<Own>,
         description: Description,
@@ -164,12 +165,12 @@ impl Listener {
             Origin::Tcp => Kind::Tcp(allow.clone()),
             Origin::Inherited => Kind::Inherited(family, allow.clone()),
         };
-        // The kernel knows a relative path as it was bound, the description as it was meant.
+        // The kernel reports a relative path unresolved; the description has the intended address.
         let address = description.address.parse().unwrap_or(address);
         Ok(Self::new(fd, address, kind))
     }
 
-    /// What another process of ours needs to know to adopt it.
+    /// What another scoter process needs in order to adopt it.
     pub(crate) fn describe(&self) -> Description {
         Description {
             address: self.address.to_string(),
@@ -193,8 +194,8 @@ impl Listener {
         }
     }
 
-    /// The same at a high number, where the application does not close it by accident. The
-    /// process ends if it is lost all the same.
+    /// Moves it to a high number, where the application does not close it by accident. If it is
+    /// lost all the same, the process ends.
     #[must_use]
     pub(crate) fn secured(mut self) -> Self {
         self.fd = move_up(self.fd);
@@ -202,17 +203,17 @@ impl Listener {
         self
     }
 
-    /// What it is called where it is lost.
+    /// Its name in messages about a lost descriptor.
     fn part(&self) -> String {
         format!("listener {}", self.address)
     }
 
-    /// The address as bound: the real port where 0 was asked for.
+    /// The address as bound, with the real port if 0 was requested.
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The file that goes with it.
+    /// Its socket file.
     pub(crate) fn file(&self) -> Option<&SocketFile> {
         match &self.kind {
             Kind::Unix(file) => Some(file),
@@ -220,7 +221,7 @@ impl Listener {
         }
     }
 
-    /// What connections of this listener arrive over.
+    /// The kind of socket it is.
     pub(crate) fn family(&self) -> Family {
         match self.kind {
             Kind::Unix(_) | Kind::Abstract => Family::Unix,
@@ -229,21 +230,22 @@ impl Listener {
         }
     }
 
-    /// Whether others go on connecting in spite of [`Listener::close_to_newcomers`].
+    /// Whether clients can still connect in spite of [`Listener::close_to_newcomers`].
     pub(crate) fn stays_open(&self) -> bool {
         !self.closed.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody who has found the socket open may reach the queue later than that:
-    /// the last packet of a TCP handshake is on its way.
+    /// Whether a client may still reach the queue after the socket has been closed to newcomers,
+    /// because the last packet of its TCP handshake is in transit.
     pub(crate) fn has_handshakes(&self) -> bool {
         matches!(self.kind, Kind::Tcp(_))
     }
 
-    /// Takes the next connection, if one waits. It never blocks, and neither does the connection.
+    /// Accepts the next connection, if one waits. Never blocks; the connection is non-blocking as
+    /// well.
     ///
-    /// Where the process has no descriptor left, it pauses for a moment instead of failing:
-    /// the connection stays in the kernel's queue until another one is closed.
+    /// If the process has no descriptors left, accepting pauses briefly instead of failing: the
+    /// connection stays in the kernel's queue until another one is closed.
     pub(crate) fn accept(&self) -> Option<Own> {
         loop {
             match self.accept_once() {
@@ -285,9 +287,9 @@ impl Listener {
         Err(Errno::CONNABORTED)
     }
 
-    /// Lets nobody connect any more. Who has connected already can still be accepted, and
-    /// the file of a Unix socket goes, if it is still the one this listener made. A socket
-    /// that was passed to the process stays as it is: its owner keeps the queue.
+    /// Refuses new connections. Those in the queue can still be accepted. The file of a Unix socket
+    /// is removed, if it is still the one this listener made. An inherited socket stays as it is:
+    /// its owner keeps the queue.
     pub(crate) fn close_to_newcomers(&self) {
         let closed = match &self.kind {
             // unix_stream_connect() refuses (ECONNREFUSED) once the listener has shut down
@@ -305,7 +307,7 @@ impl Listener {
                  Linux 5.7)"
             ),
         }
-        // Later there may be another server's.
+        // Now, because later there may be another server's file.
         if let Some(file) = self.file() {
             if !self.cleared.load(Ordering::Relaxed) {
                 self.cleared.store(file.clear(), Ordering::Relaxed);
@@ -313,15 +315,15 @@ impl Listener {
         }
     }
 
-    /// Whether this process is the first of those that have the socket which is about to close
-    /// it, and so the one to say why. It remains that until it ends.
+    /// Whether this process is the first one sharing the socket that is about to close it, and so
+    /// the one to log why. It holds this claim until it ends.
     pub(crate) fn claim_end(&self) -> bool {
-        // The locks of fcntl(2) are held by processes, and sockets take them too.
+        // fcntl(2) locks belong to processes, and also work on sockets.
         let claimed = fcntl_lock(&self.fd, FlockOperation::NonBlockingLockExclusive);
         claimed.is_ok() && !self.is_closed()
     }
 
-    /// Whether newcomers are refused, whichever process has seen to it.
+    /// Whether new connections are refused, even if another process did that.
     fn is_closed(&self) -> bool {
         match self.kind {
             Kind::Unix(_) | Kind::Abstract => {
@@ -334,9 +336,8 @@ impl Listener {
         }
     }
 
-    /// Ends the listening, also for copies of the socket that forked children hold, and resets
-    /// who waits in the queue of a TCP socket. A socket that was passed to the process stays as
-    /// it is.
+    /// Stops listening, also for copies of the socket in forked children, and resets the
+    /// connections in the queue of a TCP socket. An inherited socket stays as it is.
     pub(crate) fn close(&self) {
         if !matches!(self.kind, Kind::Inherited(..)) {
             let _ = self.shut_down();
@@ -345,7 +346,7 @@ impl Listener {
 
     fn shut_down(&self) -> io::Result<()> {
         match shutdown(&self.fd, Shutdown::Read) {
-            // Another process of ours has done it to this socket.
+            // Another scoter process has already shut it down.
             Ok(()) | Err(Errno::NOTCONN) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -370,7 +371,7 @@ impl fmt::Display for Listener {
 }
 
 /// listen(2): "If the backlog argument is greater than the value in
-/// /proc/sys/net/core/somaxconn, then it is silently capped". Here it is said.
+/// /proc/sys/net/core/somaxconn, then it is silently capped". Warns if that happens.
 fn clamp_backlog(wanted: u32) -> i32 {
     let limit = std::fs::read_to_string(SOMAXCONN)
         .ok()
@@ -385,7 +386,7 @@ fn clamp_backlog(wanted: u32) -> i32 {
     i32::try_from(wanted.min(limit)).unwrap_or(i32::MAX)
 }
 
-/// How long a slot leaves the listener alone when there is no descriptor for a connection.
+/// How long a slot pauses accepting when no descriptors are available.
 const STARVED_PAUSE: Duration = Duration::from_millis(50);
 
 const SOMAXCONN: &str = "/proc/sys/net/core/somaxconn";

@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-/// The plain reason of a system error, without its number.
+/// The text of a system error, without its number.
 pub(super) fn reason(errno: Errno) -> io::Error {
     io::Error::from(errno)
 }

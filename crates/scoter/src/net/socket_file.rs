@@ -29,26 +29,26 @@ pub(crate) struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
-    /// Where the file system knows it: some give the number of an inode that is gone to the
-    /// next file at once.
+    /// `None` if the file system does not record it. It is needed because some file systems
+    /// immediately reuse the inode number of a removed file.
     #[serde(default)]
     born: Option<Birth>,
     mode: u32,
     owner: u32,
-    /// Earlier releases did not note it.
+    /// Not recorded by earlier releases.
     #[serde(default)]
     group: Option<u32>,
 }
 
 impl SocketFile {
-    /// Finds the file of a listening socket that this process has inherited: the one at
-    /// `path`, if connections to it arrive at `listener`.
+    /// Finds the file of an inherited listening socket: the one at `path`, if connections to it
+    /// arrive at `listener`.
     ///
-    /// The connection that finds it out is left in the queue, and closed already.
+    /// The connection made to find out is closed, and stays in the queue.
     ///
     /// # Errors
     ///
-    /// Those of the system, when the file cannot be looked at.
+    /// System errors, if the file cannot be examined.
     pub(crate) fn of(listener: impl AsFd, path: &Path) -> io::Result<Option<Self>> {
         let path = std::path::absolute(path)?;
         let found = match OpenFile::at(&path) {
@@ -57,9 +57,9 @@ impl SocketFile {
             Err(errno) => return Err(errno.into()),
         };
         let connected = stream_socket().and_then(|probe| {
-            // What was opened, whatever is at the path by now.
+            // Connects to the opened file, even if the path has been replaced by now.
             connect(&probe, &SocketAddrUnix::new(found.link())?)?;
-            // unix_stream_connect() has queued it before it returns.
+            // unix_stream_connect() queues the connection before it returns.
             let mut queue = [PollFd::new(&listener, PollFlags::IN)];
             poll(&mut queue, Some(&Timespec::default()))
         });
@@ -80,12 +80,12 @@ impl SocketFile {
         }
     }
 
-    /// The user whom the file belongs to.
+    /// The user who owns the file.
     pub(crate) fn owner(&self) -> Uid {
         Uid::from_raw(self.owner)
     }
 
-    /// Who may connect, as people write it.
+    /// Who may connect, in human-readable form.
     pub(super) fn access(&self) -> String {
         let mut text = format!("mode {:o}", self.mode);
         let user = User::from_uid(self.owner()).ok().flatten();
@@ -103,8 +103,8 @@ impl SocketFile {
         &self.path
     }
 
-    /// Whether this process may remove the file. In a folder with the sticky bit only the
-    /// owners of both may: unlink(2), EPERM.
+    /// Whether this process may remove the file. In a directory with the sticky bit only the owners
+    /// of either may: unlink(2), EPERM.
     pub(crate) fn is_removable(&self) -> bool {
         let may = || {
             let folder = Folder::of(&self.path)?;
@@ -121,8 +121,8 @@ impl SocketFile {
         may().unwrap_or(false)
     }
 
-    /// Removes the file, as [`SocketFile::unlink`], and says so where that fails, unless it was
-    /// clear from the start that it would. Returns whether there is nothing left to remove.
+    /// Removes the file, as [`SocketFile::unlink`] does. A failure is logged unless it was known
+    /// from the start. Returns whether there is nothing left to remove.
     pub(crate) fn clear(&self) -> bool {
         match self.unlink() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -136,12 +136,12 @@ impl SocketFile {
         false
     }
 
-    /// Removes the file unless another server has put its own there meanwhile. One that is
-    /// starting there may be about to.
+    /// Removes the file unless another server has replaced it meanwhile. Takes the lock, because a
+    /// server that is starting may be about to.
     ///
     /// # Errors
     ///
-    /// Those of the system. Where a start holds its lock for too long the file stays.
+    /// System errors. If a start holds the lock for too long the file stays.
     pub(crate) fn unlink(&self) -> io::Result<()> {
         let folder = match Folder::of(&self.path) {
             Err(Errno::NOENT) => return Ok(()),
@@ -163,7 +163,7 @@ impl SocketFile {
         Ok(self.unlink_in(&folder)?)
     }
 
-    /// The same for one who has the lock, or cannot have it.
+    /// Like [`SocketFile::unlink`], for a caller who has the lock or cannot have it.
     pub(super) fn unlink_in(&self, folder: &Folder) -> Result<(), Errno> {
         if self.is_in(folder)? {
             folder.unlink()?;
@@ -177,7 +177,7 @@ impl SocketFile {
             Err(Errno::NOENT) => return Ok(false),
             Err(errno) => return Err(errno),
         };
-        // A release that did not note its birth may have made the file.
+        // A release that did not record the birth may have made the file.
         let is_born_then = match (self.born, found.born) {
             (Some(noted), Some(born)) => noted == born,
             _ => true,
@@ -187,7 +187,7 @@ impl SocketFile {
     }
 }
 
-/// A socket's file, held by a descriptor: what is done to it is done to no other.
+/// A socket's file, held open, so that no operation can affect another file.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     fd: OwnedFd,
@@ -196,7 +196,7 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    /// Opens what is at `path`, and follows no link.
+    /// Opens the file at `path`, without following links.
     pub(super) fn at(path: &Path) -> Result<Self, Errno> {
         Self::open(CWD, path.as_os_str())
     }
@@ -215,7 +215,7 @@ impl OpenFile {
         FileType::from_raw_mode(self.stat.st_mode).is_socket()
     }
 
-    /// Gives it a group, with no more than the rights that this thread has to files.
+    /// Sets its group, with only the file permissions of this thread.
     pub(super) fn set_group(&mut self, gid: Gid) -> Result<(), Errno> {
         let group = Some(rustix::fs::Gid::from_raw(gid.as_raw()));
         chownat(&self.fd, "", None, group, AtFlags::EMPTY_PATH)?;
@@ -223,25 +223,25 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Gives it a mode, with no more than the rights that this thread has to files.
+    /// Sets its mode, with only the file permissions of this thread.
     pub(super) fn set_mode(&mut self, mode: u32) -> io::Result<()> {
-        // fchmod(2) takes no descriptor like this one, and fchmodat2(2) is of Linux 6.6.
+        // fchmod(2) does not accept O_PATH descriptors, and fchmodat2(2) needs Linux 6.6.
         std::fs::set_permissions(self.link(), Mode::from_mode(mode))?;
         self.stat = fstat(&self.fd)?;
         Ok(())
     }
 
-    /// A path that leads to it for as long as it is open: proc_pid_fd(5).
+    /// A path that refers to it while it is open: proc_pid_fd(5).
     fn link(&self) -> String {
         format!("/proc/self/fd/{}", self.fd.as_raw_fd())
     }
 }
 
-/// How long the end of a server waits for a start at the same path. Most of what the event loop
-/// does waits with it.
+/// How long the end of a server waits for a start at the same path. Most of the event loop is
+/// blocked meanwhile.
 const UNLINK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A Unix socket that does not block.
+/// A non-blocking Unix socket.
 pub(super) fn stream_socket() -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn file_is_removed_once_whatever_its_mode_is_by_now() {
+    fn file_is_removed_once_even_if_its_mode_has_changed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let file = bound(&path);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn file_stays_while_a_start_may_be_about_to_exchange_it() {
+    fn file_stays_while_a_start_may_be_about_to_replace_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let file = bound(&path);

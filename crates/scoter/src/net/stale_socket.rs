@@ -9,7 +9,7 @@ use super::reason::reason;
 use super::socket_file::stream_socket;
 use super::unix_error::{UnixError, other};
 
-/// Removes a socket that nobody answers on: its server was killed before it could do so.
+/// Removes a socket that no process listens on, because its server was killed before it could.
 pub(super) fn remove_stale(folder: &Folder) -> Result<(), UnixError> {
     let path = folder.path();
     let found = folder.look().map_err(|errno| other(path, reason(errno)))?;
@@ -39,7 +39,7 @@ pub(super) fn remove_stale(folder: &Folder) -> Result<(), UnixError> {
             hint: "another user owns the socket; choose another path",
         }),
         Some(Errno::NOENT) => Ok(()),
-        // Connected, or its backlog is full (EAGAIN): somebody listens.
+        // Connected, or the backlog is full (EAGAIN): a process listens on it.
         _ => Err(UnixError::InUse {
             address: format!("unix:{}", path.display()),
         }),

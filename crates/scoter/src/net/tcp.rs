@@ -25,7 +25,7 @@ pub(crate) enum TcpError {
          listen on 127.0.0.1 or a Unix socket"
     )]
     NotLoopback {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
     },
     /// The port is taken.
@@ -34,15 +34,15 @@ pub(crate) enum TcpError {
          port 0 picks a free port"
     )]
     InUse {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
     },
     /// Anything else.
     #[error("cannot listen on {address}: {error}")]
     Io {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }
@@ -62,33 +62,33 @@ pub(super) fn bind(
     })
 }
 
-/// Has the kernel refuse whoever connects from now on (ECONNREFUSED). The queue stays as it
-/// is, and so do handshakes that have begun: they still end in the queue.
+/// Makes the kernel refuse new connections (ECONNREFUSED). The queue stays as it is. Handshakes
+/// that have begun complete, and their connections are queued.
 ///
-/// shutdown(2) and close(2) reset both. So the socket is bound to an interface that does not
-/// exist (SO_BINDTOIFINDEX in socket(7)): inet_lookup_listener() then finds it for no packet.
+/// shutdown(2) and close(2) reset both. So the socket is bound to an interface that does not exist
+/// (SO_BINDTOIFINDEX in socket(7)): inet_lookup_listener() then no longer finds it.
 ///
 /// # Errors
 ///
-/// Those of the system; before Linux 5.7 that takes CAP_NET_RAW.
+/// System errors; before Linux 5.7 it needs CAP_NET_RAW.
 pub(super) fn refuse_newcomers(listener: impl AsFd) -> io::Result<()> {
-    // To exchange one interface for another one takes CAP_NET_RAW. Another process of ours may
-    // have been here: the socket is the same.
+    // Changing an interface that is already set needs CAP_NET_RAW, and another scoter process may
+    // have set it on this socket.
     if refuses_newcomers(&listener) {
         return Ok(());
     }
-    // For IPv6 it is the same option.
+    // The option is the same for IPv6.
     SockRef::from(&listener).bind_device_by_index_v4(Some(NO_INTERFACE))
 }
 
-/// Whether [`refuse_newcomers`] has been called for this socket, in whichever process.
+/// Whether [`refuse_newcomers`] has been called for this socket, in any process.
 pub(super) fn refuses_newcomers(listener: impl AsFd) -> bool {
     let interface = SockRef::from(&listener).device_index_v4();
     interface.is_ok_and(|interface| interface == Some(NO_INTERFACE))
 }
 
-/// Finds out whether this machine has the address and lets this user have the port. Nobody can
-/// connect meanwhile, and who listens there is not disturbed.
+/// Checks whether this machine has the address and this user may use the port. No client can
+/// connect meanwhile, and a server that listens there is not disturbed.
 pub(super) fn check(address: SocketAddr, allow: &AllowList) -> Result<(), TcpError> {
     require_admission(address, allow)?;
     match bound(address) {
@@ -100,7 +100,7 @@ pub(super) fn check(address: SocketAddr, allow: &AllowList) -> Result<(), TcpErr
     }
 }
 
-/// Refuses an address that others reach where nobody said who may connect.
+/// Refuses an address that other machines can reach if --allow is not set.
 pub(super) fn require_admission(address: SocketAddr, allow: &AllowList) -> Result<(), TcpError> {
     if !address.ip().to_canonical().is_loopback() && allow.is_empty() {
         return Err(TcpError::NotLoopback { address });
@@ -123,13 +123,14 @@ fn bound(address: SocketAddr) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let fd = socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&fd, true)?;
-    // Accepted connections inherit it; every chunk of a streamed response is to leave at once.
+    // Accepted connections inherit it, so that every chunk of a streamed response is sent
+    // immediately.
     sockopt::set_tcp_nodelay(&fd, true)?;
     bind_socket(&fd, &address)?;
     Ok(fd)
 }
 
-/// The last of the numbers of interfaces, which are given from 1 on.
+/// The highest interface number; the kernel assigns them from 1.
 const NO_INTERFACE: NonZeroU32 = NonZeroU32::new(i32::MAX as u32).expect("not zero");
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newcomers_are_refused_and_the_queue_is_kept() {
+    fn new_connections_are_refused_and_the_queue_is_kept() {
         for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
             let listener = TcpListener::bind(address).unwrap();
             let mut peer = listener.local_addr().unwrap();
@@ -148,7 +149,7 @@ mod tests {
                 peer.set_ip([127, 0, 0, 1].into());
             }
             let mut queued = TcpStream::connect(peer).unwrap();
-            // As often as there are processes that have the socket.
+            // Once for each process that has the socket.
             for _ in 0..2 {
                 refuse_newcomers(&listener).unwrap();
                 assert!(refuses_newcomers(&listener));

@@ -30,7 +30,7 @@ impl Permissions {
     ///
     /// # Errors
     ///
-    /// [`UnixError::UnknownUser`] and [`UnixError::UnknownGroup`] where there is no such name.
+    /// [`UnixError::UnknownUser`] and [`UnixError::UnknownGroup`] if a name does not exist.
     pub(crate) fn new(
         mode: u32,
         owner: Option<&str>,
@@ -54,7 +54,7 @@ impl Permissions {
 }
 
 impl Permissions {
-    /// The same, but owned by these if no owner was given.
+    /// Sets the owner and group that are used unless the options give them.
     pub(crate) fn or_owned_by(self, owner: Option<Uid>, group: Option<Gid>) -> Self {
         Self {
             owner: self.owner.or(owner),
@@ -66,18 +66,18 @@ impl Permissions {
 
 /// Binds a socket to `path`, replacing a stale one, and starts listening.
 ///
-/// The file has its mode, owner and group from the moment it exists, and nothing is changed by
-/// its path: in a folder that somebody else may write, that could lead anywhere by then.
+/// The file has its mode, owner and group from the moment it exists. Nothing is changed by its
+/// path, which could lead anywhere by then if another user may write to the directory.
 ///
 /// # Errors
 ///
-/// [`UnixError`] says what is in the way and what to do about it.
+/// [`UnixError`] says what the obstacle is and what to do about it.
 pub(crate) fn bind_path(
     path: &Path,
     permissions: &Permissions,
     backlog: i32,
 ) -> Result<(OwnedFd, SocketFile), UnixError> {
-    // The process may change its directory later (--chdir), and so may the application.
+    // The process (--chdir) or the application may change its working directory later.
     let path = std::path::absolute(path).map_err(|error| other(path, error))?;
     let folder = Folder::of(&path).map_err(|errno| bind_error(&path, errno))?;
     let _lock = match BindLock::take(&folder, LOCK_TIMEOUT) {
@@ -97,8 +97,8 @@ pub(crate) fn bind_path(
     Ok((fd, file))
 }
 
-/// Finds out whether [`bind_path`] would succeed, unless a live server answers there, and changes
-/// nothing.
+/// Checks whether [`bind_path`] would succeed, and changes nothing. A running server at the path is
+/// not an error.
 ///
 /// # Errors
 ///
@@ -142,7 +142,7 @@ pub(super) fn bind_abstract(name: &str, backlog: i32) -> Result<OwnedFd, UnixErr
     })
 }
 
-/// Binds `fd`, which makes its file. Until listen() nobody can connect.
+/// Binds `fd`, which creates its file. No client can connect before listen().
 fn create(
     fd: &OwnedFd,
     address: &SocketAddrUnix,
@@ -173,8 +173,8 @@ fn create(
     Ok(file)
 }
 
-/// Does what the folder has overruled: it may have a group (S_ISGID), and a mode (acl(5)), for
-/// what is created in it.
+/// Corrects what the directory has overridden: it may impose a group (S_ISGID) or a mode (acl(5))
+/// on new files.
 fn complete(made: &mut OpenFile, permissions: &Permissions, path: &Path) -> Result<(), UnixError> {
     if made.stat.st_mode & 0o777 != permissions.mode {
         let set = made.set_mode(permissions.mode);
@@ -239,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn mode_owner_and_group_are_as_wanted_whatever_the_folder_says() {
+    fn mode_owner_and_group_are_as_wanted_in_any_directory() {
         if !Uid::effective().is_root() {
             return;
         }
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("folder");
         fs::create_dir(&folder).unwrap();
-        // Of root, of the owner, of somebody else; with a group for what is created in it.
+        // Owned by root, by the owner, by another user; imposing a group on new files.
         for (uid, gid, folder_mode) in [
             (0, 0, 0o755),
             (1_234, 1_234, 0o700),

@@ -23,7 +23,7 @@ pub(crate) enum UnixError {
         /// The name as given.
         name: String,
     },
-    /// Somebody answers there.
+    /// A server listens there.
     #[error(
         "cannot listen on {address}: a running server answers there\nhint: stop it first, or \
          choose another path"
@@ -32,7 +32,7 @@ pub(crate) enum UnixError {
         /// The socket.
         address: String,
     },
-    /// The path belongs to a file of another kind.
+    /// There is a file of another kind at the path.
     #[error(
         "cannot listen on unix:{}: the file exists and is not a socket\nhint: remove it or choose \
          another path", path.display()
@@ -50,19 +50,19 @@ pub(crate) enum UnixError {
         /// The socket.
         path: PathBuf,
     },
-    /// The directory may not be written, or the owner not be given away.
+    /// The directory is not writable, or the owner may not be changed.
     #[error(
         "cannot {action} unix:{}: permission denied\nhint: {hint}", path.display()
     )]
     Denied {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// The socket.
         path: PathBuf,
         /// What would help.
         hint: &'static str,
     },
-    /// Another start does not come to an end, or whatever else is in its place.
+    /// Another start, or something else, has held the lock for too long.
     #[error(
         "cannot listen on unix:{}: another start has held the lock {} for {} s\nhint: remove it \
          if no other scoter is starting there", path.display(), lock.display(),
@@ -71,10 +71,10 @@ pub(crate) enum UnixError {
     Locked {
         /// The socket.
         path: PathBuf,
-        /// The folder that is the lock.
+        /// The directory that is the lock.
         lock: PathBuf,
     },
-    /// Somebody else interferes.
+    /// Another process interferes with the path.
     #[error(
         "cannot listen on unix:{}: another process has replaced the new socket's file\nhint: \
          check who else may write to its directory", path.display()
@@ -88,7 +88,7 @@ pub(crate) enum UnixError {
     Io {
         /// The socket.
         address: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }

@@ -9,14 +9,14 @@ use std::process::Command;
 
 pub(crate) use search_path::SearchPath;
 
-/// The program and what leads to its entry points.
+/// The program and the arguments that lead to its entry points.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     pub(crate) executable: PathBuf,
-    /// What comes before scoter's own arguments.
+    /// The arguments before scoter's own.
     pub(crate) leading: Vec<OsString>,
     pub(crate) launcher: OsString,
-    /// scoter's own, without the program's name.
+    /// scoter's own arguments, without the program's name.
     pub(crate) arguments: Vec<OsString>,
     pub(crate) path: SearchPath,
 }
@@ -42,23 +42,23 @@ impl Program {
         &self.executable
     }
 
-    /// The file that Python reads to become a launcher; an embedding program has none.
+    /// The file that Python runs to become a launcher; an embedding program has none.
     pub(crate) fn launcher_file(&self) -> Option<&Path> {
         let file = Path::new(&self.launcher);
         (self.launcher != LAUNCHER).then_some(file)
     }
 
-    /// What launchers have on `sys.path`.
+    /// The `sys.path` of launchers.
     pub(crate) fn search_path(&self) -> &SearchPath {
         &self.path
     }
 
-    /// Keeps what an earlier release had on `sys.path`.
+    /// Puts the `sys.path` of an earlier release in front.
     pub(crate) fn keep_search_path(&mut self, earlier: SearchPath) {
         self.path = earlier.followed_by(std::mem::take(&mut self.path));
     }
 
-    /// A launcher, with no trace of who watches over the master.
+    /// The command of a launcher, without the variables of the master's service manager.
     pub(crate) fn launcher(&self) -> Command {
         let mut command = Command::new(&self.executable);
         if let Some((_, flags)) = self.leading.split_last() {
@@ -68,14 +68,14 @@ impl Program {
         unsupervised(command)
     }
 
-    /// The command as it was given.
+    /// The command that the server was started with.
     pub(crate) fn restart_command(&self) -> Command {
         let mut command = Command::new(&self.executable);
         command.args(&self.leading).args(&self.arguments);
         command
     }
 
-    /// The same, but only to find out whether it would start.
+    /// The same command, which only checks whether it would start.
     pub(crate) fn preflight(&self) -> Command {
         let mut command = Command::new(&self.executable);
         command
@@ -93,14 +93,13 @@ fn unsupervised(mut command: Command) -> Command {
     command
 }
 
-/// The only argument of an embedding program that is to be a launcher.
+/// The only argument of an embedding program that runs as a launcher.
 pub(crate) const LAUNCHER: &str = "--launcher";
 
-/// Where a master that an upgrade has executed finds the state of the one before: the number
-/// of a descriptor.
+/// The descriptor with the previous master's state, for a master that an upgrade has executed.
 pub(crate) const RESUME: &str = "SCOTER_UPGRADE_FD";
 
-/// What systemd tells a service, and nobody behind it.
+/// The variables that systemd sets for a service, but not for its child processes.
 pub(crate) const SUPERVISION: [&str; 7] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",

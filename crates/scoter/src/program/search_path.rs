@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The entries of `sys.path`, in their order. Scripts extend it before they call scoter:
-/// those of zc.buildout, shiv and pex, and zip archives are on it themselves.
+/// The entries of `sys.path`, in order. Scripts of zc.buildout, shiv and pex extend it before they
+/// call scoter, and zip archives add themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SearchPath {
     pub(crate) entries: Vec<OsString>,
-    /// The folder of the standard library of the Python that had them: another Python has
-    /// another one, with its version in its name.
+    /// The standard library's directory of the Python that had these entries. Another Python has
+    /// another one, with its version in the name.
     pub(crate) library: Option<PathBuf>,
 }
 
 impl SearchPath {
-    /// This one, and behind it what only `later` has. Where that is another Python's, what
-    /// belonged to the one before is left out: it must not find that one's standard library.
+    /// Appends the entries that only `later` has. If that is another Python's, the previous
+    /// Python's own entries are left out, so that its standard library is not found.
     pub(crate) fn followed_by(self, later: Self) -> Self {
         let Self {
             mut entries,
@@ -45,15 +45,15 @@ impl SearchPath {
     }
 }
 
-/// Whether an entry is a part of the standard library, or what is installed in its folder.
+/// Whether an entry is part of the standard library, or installed in its directory.
 fn is_of(library: &Path, entry: &Path) -> bool {
     let archive = library.file_name().and_then(OsStr::to_str);
     let archive = archive.map(|name| format!("{}.zip", name.replace('.', "")));
     entry.starts_with(library) || archive.is_some_and(|name| entry == library.with_file_name(name))
 }
 
-/// Whether an entry is for the version of that library alone, as the folders of virtual
-/// environments and of users are: `lib/python3.11/site-packages`.
+/// Whether an entry is only for that library's version, like the directories of virtual
+/// environments and users: `lib/python3.11/site-packages`.
 fn names_version(library: &Path, entry: &Path) -> bool {
     let version = library.file_name().unwrap_or_default();
     let archive = version.to_string_lossy().replace('.', "") + ".zip";
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_another_python_is_left_out() {
+    fn entries_of_another_python_are_left_out() {
         let before = [
             "/eggs/one",
             "/usr/lib/python311.zip",

@@ -13,33 +13,34 @@ use super::writer::{BATCH_BYTES, Lines, Queue};
 use crate::log::process_role::{self, ProcessRole};
 use crate::log::streams;
 
-/// Takes lines from any thread; a thread of its own writes them in batches.
+/// Takes lines from any thread; a separate thread writes them in batches.
 ///
-/// A line appears within [`BATCH_DELAY`](super::writer::BATCH_DELAY). Lines are lost, and that is reported, only where
-/// the disk is full or the reader of a pipe stands still for a megabyte.
+/// A line appears within [`BATCH_DELAY`](super::writer::BATCH_DELAY). Lines are lost only if the
+/// disk is full, or if the reader of a pipe stalls for longer than the buffer lasts. Losses are
+/// reported.
 #[derive(Debug)]
 pub(crate) struct AccessLog(Option<Arc<Queue>>);
 
-/// An access log that is open, and has nobody yet who writes it: it survives a fork, which
-/// a thread does not.
+/// An open access log whose writer has not been started. It survives a fork, which a thread does
+/// not.
 #[derive(Debug)]
 pub(crate) struct OpenLog(Option<Opened>);
 
 #[derive(Debug)]
 struct Opened {
     destination: Destination,
-    /// Of a file, to open it again.
+    /// The path of a file, for reopening it.
     path: Option<PathBuf>,
     format: AccessLogFormat,
 }
 
 impl AccessLog {
-    /// What it is called where it is lost.
+    /// Its name in messages about a lost descriptor.
     pub(crate) const NAME: &str = NAME;
 
     /// Opens the log.
     ///
-    /// A file is appended to, and made with mode 640 where it does not exist.
+    /// A file is appended to, and created with mode 640 if it does not exist.
     ///
     /// # Errors
     ///
@@ -64,13 +65,13 @@ impl AccessLog {
         })))
     }
 
-    /// Whether no lines are written at all.
+    /// Whether the access log is disabled.
     pub(crate) fn is_off(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Writes the line of a response, of which `unsent` bytes never left, and which took
-    /// `elapsed` from the accept on.
+    /// Writes the line of a response of which `unsent` bytes were not sent, and which took
+    /// `elapsed` since the accept.
     pub(crate) fn write(&self, entry: &Entry, unsent: u64, elapsed: Duration) {
         let Some(queue) = &self.0 else {
             return;
@@ -92,14 +93,14 @@ impl AccessLog {
         write_line(bytes, &queue.format, &record);
         let after = bytes.len();
         drop(lines);
-        // The writer waits for the first line of a batch, and then for a full one.
+        // The writer waits for a batch's first line, and then for the batch to fill.
         if before == 0 || (before < BATCH_BYTES && after >= BATCH_BYTES) {
             queue.changed.notify_one();
         }
     }
 
-    /// Opens the file anew, soon: it has been renamed, and further lines belong into one
-    /// with its old name. Where that fails the old one stays in use.
+    /// Has the writer reopen the file soon, because it has been renamed. If that fails the old file
+    /// stays in use.
     pub(crate) fn reopen(&self) {
         if let Some(queue) = &self.0 {
             queue.lock().reopening = true;
@@ -107,8 +108,7 @@ impl AccessLog {
         }
     }
 
-    /// Writes what is pending, unless that takes longer than [`CLOSE_TIMEOUT`]. Lines that
-    /// come later are lost.
+    /// Writes the pending lines, for up to [`CLOSE_TIMEOUT`]. Later lines are lost.
     pub(crate) fn close(&self) {
         let Some(queue) = &self.0 else {
             return;
@@ -121,7 +121,7 @@ impl AccessLog {
             .wait_timeout_while(lines, CLOSE_TIMEOUT, |lines| !lines.closed);
     }
 
-    /// Whether nobody writes it any more, though nobody has closed it.
+    /// Whether its writer has ended although the log has not been closed.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.0.as_ref().is_some_and(|queue| {
             let lines = queue.lock();
@@ -131,7 +131,7 @@ impl AccessLog {
 }
 
 impl OpenLog {
-    /// Starts the writer, in the process that serves, which knows its role by now.
+    /// Starts the writer, in the process that serves and after its role has been set.
     ///
     /// # Errors
     ///
@@ -167,10 +167,10 @@ impl OpenLog {
     }
 }
 
-/// How long the end of the process waits for the last lines to be taken.
+/// How long the end of the process waits for the last lines to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes kept for a log that is not taken.
+/// Bytes kept while the log cannot be written.
 const MAX_PENDING: usize = 1_024 * 1_024;
 
 #[cfg(test)]
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn file_is_closed_to_strangers() {
+    fn file_is_not_readable_by_others() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("access.log");
         start(&path).close();
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_named() {
+    fn log_that_cannot_be_opened_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("no/access.log");
         let to = AccessLogTo::File(path.clone());
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn log_that_is_off_takes_everything() {
+    fn disabled_log_accepts_lines() {
         let log = AccessLog::open(&AccessLogTo::Off, &AccessLogFormat::Combined);
         let log = log.unwrap().start().unwrap();
         write(&log, "/");

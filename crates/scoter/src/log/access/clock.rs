@@ -22,7 +22,7 @@ pub(super) struct Moment<'a> {
     pub(super) date_time: &'a str,
     /// `+00:00`.
     pub(super) offset: &'a str,
-    /// Of the second.
+    /// Milliseconds within the second.
     pub(super) millis: u16,
 }
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_is_that_of_the_zone() {
+    fn time_is_local() {
         let zone = TimeZone::fixed(Offset::from_seconds(5 * 3_600 + 30 * 60).unwrap());
         let mut clock = Clock {
             zone: Some(zone),

@@ -16,11 +16,11 @@ use crate::sys::fork::Mark;
 /// A file, pipe or terminal that takes whole lines.
 #[derive(Debug)]
 pub(super) struct Destination {
-    // First, for it must not outlive the file.
+    // First, because it must not outlive the file.
     _mark: Mark,
     _watch: Watch,
     file: File,
-    /// Shared by the threads that write there; `None` where no lock is needed.
+    /// Shared by the threads that write there; `None` if no lock is needed.
     threads: Option<Arc<Mutex<()>>>,
     /// Whether the last write failed in the middle of a line.
     torn: bool,
@@ -45,8 +45,8 @@ impl Destination {
         }
     }
 
-    /// Writes whole lines, in pieces that are not torn apart by other processes, and waits
-    /// as long as that takes.
+    /// Writes whole lines, in pieces that other processes cannot split, and waits as long as that
+    /// takes.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl Destination {
     pub(super) fn write(&mut self, mut lines: &[u8]) -> io::Result<()> {
         while !lines.is_empty() {
             let (piece, rest) = match self.threads {
-                // Others cannot write to a file of a local disk as long as one write(2) lasts.
+                // On a local disk no other process can write to the file during a write(2).
                 None => (lines, &[][..]),
                 Some(_) => split_piece(lines),
             };
@@ -76,7 +76,7 @@ impl Destination {
     }
 }
 
-/// Splits off as many whole lines as a pipe takes at once, at least one.
+/// Splits off as many whole lines as a pipe takes in one write, at least one.
 fn split_piece(lines: &[u8]) -> (&[u8], &[u8]) {
     let is_end = |byte: &u8| *byte == b'\n';
     let longest = lines.len().min(PIPE_BUF);
@@ -87,7 +87,7 @@ fn split_piece(lines: &[u8]) -> (&[u8], &[u8]) {
     lines.split_at(end.map_or(lines.len(), |end| end + 1))
 }
 
-/// Writes everything, or says how much was written before it failed.
+/// Writes everything. The error includes how much was written.
 fn write_all(file: &File, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
     let mut written = 0;
     while written < bytes.len() {
@@ -95,7 +95,7 @@ fn write_all(file: &File, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
             Ok(0) => return Err((io::ErrorKind::WriteZero.into(), written)),
             Ok(count) => written += count,
             Err(Errno::INTR) => {}
-            // Whoever shares standard output may have made it non-blocking.
+            // Another process that shares standard output may have made it non-blocking.
             Err(Errno::AGAIN) => wait_writable(file, None).map_err(|error| (error, written))?,
             Err(errno) => return Err((errno.into(), written)),
         }
@@ -103,7 +103,7 @@ fn write_all(file: &File, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
     Ok(())
 }
 
-/// What it is called where it is lost.
+/// Its name in messages about a lost descriptor.
 pub(super) const NAME: &str = "access log";
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn line_that_was_torn_by_a_failure_is_ended_first() {
+    fn line_that_a_failure_cut_is_ended_first() {
         let path = tempfile::NamedTempFile::new().unwrap();
         let mut destination = Destination::new(path.reopen().unwrap());
         destination.write(b"half").unwrap();

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use crate::request_head::RequestHead;
 
-/// What a line tells about one request.
+/// The contents of a line.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) head: Arc<RequestHead>,
     pub(crate) status: u16,
-    /// Bytes behind the head.
+    /// Bytes after the head.
     pub(crate) body_bytes: u64,
     pub(crate) accepted: Instant,
-    /// How long it waited for the application to begin, if that is known.
+    /// How long it waited for the application to start, if known.
     pub(crate) queued: Option<Duration>,
     /// The slot that served it, from 0.
     pub(crate) slot: usize,

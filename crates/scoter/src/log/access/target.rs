@@ -18,14 +18,14 @@ pub(crate) enum AccessLogTo {
     Stdout,
     /// Standard error.
     Stderr,
-    /// Nowhere; no line is made.
+    /// Nowhere; no lines are formatted.
     Off,
     /// The end of a file.
     File(PathBuf),
 }
 
 impl AccessLogTo {
-    /// What a word means that is not the name of a file.
+    /// Parses a word that is not a file name.
     pub(crate) fn from_word(text: &OsStr) -> Option<Self> {
         match text.to_str()? {
             "on" | "stdout" => Some(Self::Stdout),
@@ -36,19 +36,19 @@ impl AccessLogTo {
     }
 }
 
-/// Why the access log cannot be had.
+/// Why the access log cannot be opened.
 #[derive(Debug, Error)]
 pub(crate) enum OpenError {
     /// The file cannot be opened.
     #[error("cannot open the access log {}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
-    /// Nor can standard output or error.
+    /// Standard output or standard error cannot be used.
     #[error("cannot write an access log: {0}")]
     Stream(io::Error),
 }
 
-/// As root, a link that another user has made is not followed: it leads to whatever file that
-/// user would like to have written to.
+/// Opens a file for appending. As root, does not follow a link that another user has made, which
+/// could lead to any file.
 pub(super) fn append_to(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o640);
@@ -91,7 +91,7 @@ mod tests {
         std::os::unix::fs::lchown(&link, Some(65_534), None).unwrap();
         let error = append_to(&link).unwrap_err().to_string();
         assert!(error.contains("another user"), "{error}");
-        // What it leads to may be opened by its own name.
+        // The link's target may be opened by its own name.
         append_to(&target).unwrap();
     }
 }

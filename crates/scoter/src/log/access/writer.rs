@@ -25,18 +25,18 @@ pub(super) struct Lines {
     pub(super) bytes: Vec<u8>,
     pub(super) lost: u64,
     pub(super) clock: Clock,
-    /// The writer is to open its file anew.
+    /// The writer has to reopen its file.
     pub(super) reopening: bool,
-    /// The writer is to write what there is, and end.
+    /// The writer has to write the remaining lines and end.
     pub(super) closing: bool,
-    /// It has.
+    /// The writer has ended.
     pub(super) closed: bool,
 }
 
-/// What the writer is to do next.
+/// The writer's next task.
 enum Task {
     Reopen,
-    /// Write a batch. So many lines were lost before it.
+    /// Write a batch. `lost` lines were lost before it.
     Write {
         lost: u64,
     },
@@ -48,7 +48,7 @@ impl Queue {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for lines, then a moment for more of them.
+    /// Waits for lines, and then briefly for more of them.
     fn next_task(&self, batch: &mut Vec<u8>) -> Task {
         let mut lines = self
             .changed
@@ -107,7 +107,7 @@ impl Queue {
     }
 }
 
-/// Says that the writer has ended, whatever it has ended for.
+/// Records that the writer has ended, even if it panicked.
 struct ClosedOnDrop<'a>(&'a Queue);
 
 impl Drop for ClosedOnDrop<'_> {
@@ -133,8 +133,8 @@ fn reopen(destination: &mut Destination, path: &Path) {
     }
 }
 
-/// How long lines are gathered before they are written.
+/// How long lines are collected before they are written.
 pub(super) const BATCH_DELAY: Duration = Duration::from_millis(50);
 
-/// Bytes that are written without further delay.
+/// Bytes that fill a batch, which is then written without further delay.
 pub(super) const BATCH_BYTES: usize = 32 * 1_024;

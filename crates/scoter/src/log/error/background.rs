@@ -10,8 +10,8 @@ use tracing::warn;
 
 use crate::sys::pool::Pool;
 
-/// Starts the thread that logs for tasks. It is there before it is needed: nothing that
-/// watches over others may depend on a thread that is still to be had.
+/// Starts the thread that logs for tasks. It is started in advance, because monitoring must not
+/// depend on whether the system can still start a thread.
 ///
 /// # Errors
 ///
@@ -21,8 +21,8 @@ pub(crate) fn start_thread() -> io::Result<()> {
     Ok(())
 }
 
-/// Logs from a task: on a thread that may wait, and without waiting long for it. A standard
-/// error that nobody reads must not stop the reactor.
+/// Logs from a task, on a thread that may block, and waits only briefly for it. The reactor must
+/// not stop because standard error is not read.
 pub(crate) async fn say(log: impl FnOnce() + Send + 'static) {
     let (sender, said) = oneshot::channel::<()>();
     say_soon(move || {
@@ -32,7 +32,7 @@ pub(crate) async fn say(log: impl FnOnce() + Send + 'static) {
     let _ = tokio::time::timeout(LOG_TIMEOUT, said).await;
 }
 
-/// The same, without waiting at all.
+/// Like [`say`], without waiting at all.
 pub(crate) fn say_soon(log: impl FnOnce() + Send + 'static) {
     if let Some(thread) = THREAD.get() {
         thread.submit(log);
@@ -41,7 +41,7 @@ pub(crate) fn say_soon(log: impl FnOnce() + Send + 'static) {
 
 struct Thread {
     pool: Pool,
-    /// Messages that found no room, and that no line has counted.
+    /// Messages that were dropped and have not been reported yet.
     lost: Arc<AtomicU64>,
 }
 
@@ -57,7 +57,7 @@ impl Thread {
         let lost = Arc::clone(&self.lost);
         let submitted = self.pool.try_submit(MAX_WAITING, move || {
             log();
-            // Standard error is read again.
+            // Standard error is being read again.
             let lost = lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
                 warn!(
@@ -74,11 +74,11 @@ impl Thread {
 
 static THREAD: OnceLock<Thread> = OnceLock::new();
 
-/// How long a task waits for its line to be taken.
+/// How long a task waits for its line to be written.
 const LOG_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Messages that wait for their turn; each is a few hundred bytes, seldom more. A standard error
-/// that is not read at all is given up before that, one that is read slowly never is.
+/// Messages that may wait; each is usually a few hundred bytes. If standard error is not read at
+/// all, writes are given up before this many wait; if it is read slowly, they never are.
 const MAX_WAITING: usize = 1_024;
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_beyond_the_bound_are_counted_and_told_once() {
+    fn messages_beyond_the_bound_are_counted_and_reported_once() {
         let thread = Thread::start().unwrap();
         let (gate, opened) = mpsc::channel::<()>();
         let (begun, has_begun) = mpsc::channel();

@@ -21,7 +21,7 @@ use tracing::{Event, Level};
 
 use crate::log::process_role::{self, ProcessRole};
 
-/// Shows an event as JSON.
+/// Formats an event as JSON.
 pub(super) struct JsonEvent<'a>(pub(super) &'a Event<'a>);
 
 impl fmt::Display for JsonEvent<'_> {
@@ -45,7 +45,7 @@ impl fmt::Display for JsonEvent<'_> {
     }
 }
 
-/// Shows lines of `wsgi.errors` as JSON.
+/// Formats lines of `wsgi.errors` as JSON.
 pub(super) struct Application<'a> {
     /// Whole lines.
     pub(super) lines: &'a str,
@@ -64,7 +64,8 @@ impl fmt::Display for Application<'_> {
     }
 }
 
-/// Writes it piece by piece: it may be as long as a request's body, and is in memory already.
+/// Writes piece by piece: the text may be as long as a request's body, and must not be held in
+/// memory twice.
 fn show<V: Serialize>(object: &Object<'_, V>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     serde_json::to_writer(Pieces(f), object).map_err(|_| fmt::Error)
 }
@@ -73,7 +74,7 @@ struct Pieces<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl io::Write for Pieces<'_, '_> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        // serde_json writes whole strings, and parts that it ends at ASCII characters.
+        // serde_json writes whole strings, or parts that end at ASCII characters.
         let text = std::str::from_utf8(piece).map_err(|_| io::ErrorKind::InvalidData)?;
         let written = self.0.write_str(text);
         written.map_err(|fmt::Error| io::ErrorKind::OutOfMemory)?;
@@ -96,7 +97,7 @@ impl<V: Serialize> Serialize for Object<'_, V> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("time", &format_args!("{:.3}", Timestamp::now()))?;
         map.serialize_entry(self.origin.0, self.origin.1)?;
-        // No key comes twice, whatever an event calls its fields.
+        // No key is repeated, whatever an event's fields are called.
         for (name, value) in self.fields {
             if !["time", self.origin.0].contains(name) {
                 map.serialize_entry(name, value)?;
@@ -128,7 +129,7 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // A traceback begins on a line of its own where it is read as text.
+        // Tracebacks begin with a line break, which is for the text format.
         self.push(field, format!("{value:?}").trim_start_matches('\n'));
     }
 
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_an_application_are_one_object_whatever_they_are() {
+    fn application_lines_become_one_object() {
         for (lines, expected) in [
             ("one\n", "one"),
             ("one\ntwo\n\n", "one\ntwo"),
@@ -182,7 +183,7 @@ mod tests {
         }
     }
 
-    /// Takes so many bytes, and no more.
+    /// Accepts this many bytes, and no more.
     struct Full(usize);
 
     impl Write for Full {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
 
-/// The least severity that is logged.
+/// The lowest severity that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogLevel {
     Trace,
@@ -14,12 +14,12 @@ pub(crate) enum LogLevel {
     Error,
 }
 
-/// How messages on standard error look.
+/// The format of messages on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// A line for people.
+    /// Human-readable lines.
     Text,
-    /// A JSON object per line.
+    /// One JSON object per line.
     Json,
 }
 

@@ -4,15 +4,15 @@ use std::any::Any;
 
 use tracing::error;
 
-/// Has panics logged as what they are, whichever thread they end.
+/// Installs a hook that logs the panics of all threads.
 pub(super) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        // The kernel's name: threads of Python's have no other.
+        // The kernel's name of the thread: Python's threads have no other.
         let thread = rustix::thread::name().unwrap_or_default();
         let thread = &*thread.to_string_lossy();
         let location = panic.location().map(tracing::field::display);
         let text = text_of(panic.payload());
-        // In quotes, with its line ends escaped: it may quote what a peer has sent.
+        // Quoted, with its line ends escaped, because it may contain what a peer has sent.
         error!(thread, location, text = ?text, "bug in scoter: a thread panicked");
     }));
 }

@@ -12,11 +12,11 @@ use tracing::warn;
 use crate::log::streams;
 use crate::log::write_lock::{PIPE_BUF, WriteLock, is_stream, wait_writable};
 
-/// Writes whole lines in one piece, so that lines of other processes stay outside.
+/// Writes whole lines in one piece, so that lines of other processes cannot get between them.
 ///
-/// They are with the kernel when this returns: whatever ends the process then, they are not
-/// lost. Where nobody takes them for [`WRITE_TIMEOUT`] they are dropped, and so are, without any
-/// wait, those that follow, until somebody reads again; then a line says how many.
+/// The kernel has them when this returns, so they survive the end of the process. If they cannot be
+/// written within [`WRITE_TIMEOUT`] they are dropped, and so are later lines, without a wait, until
+/// standard error is read again; then a line reports how many were lost.
 pub(super) fn write_lines(lines: &[u8]) {
     if let Some(lost @ 1..) = WRITER.write(streams::standard_error(), lines, WRITE_TIMEOUT) {
         warn!(
@@ -26,7 +26,7 @@ pub(super) fn write_lines(lines: &[u8]) {
     }
 }
 
-/// What threads that write to standard error have in common.
+/// The lock that all threads that write to standard error share.
 pub(in crate::log) fn threads() -> Arc<Mutex<()>> {
     Arc::clone(&WRITER.threads)
 }
@@ -36,12 +36,12 @@ static WRITER: LazyLock<LossyWriter> = LazyLock::new(LossyWriter::default);
 #[derive(Debug, Default)]
 struct LossyWriter {
     threads: Arc<Mutex<()>>,
-    /// Writes that were given up since the last one that succeeded.
+    /// Writes that were given up since the last successful one.
     lost: AtomicU64,
 }
 
 impl LossyWriter {
-    /// Returns how many writes had been lost before this one, which was not.
+    /// Returns how many writes were lost before this one, or `None` if it failed as well.
     fn write(&self, fd: BorrowedFd<'_>, lines: &[u8], timeout: Duration) -> Option<u64> {
         let timeout = match self.lost.load(Ordering::Relaxed) {
             0 => timeout,
@@ -53,13 +53,13 @@ impl LossyWriter {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 None
             }
-            // Standard error is lost, so the loss cannot be reported.
+            // Standard error is unusable, so the loss cannot be reported.
             Err(_) => None,
         }
     }
 
     fn try_write(&self, fd: BorrowedFd<'_>, lines: &[u8], timeout: Duration) -> io::Result<()> {
-        // Looked at each time: in a child of the application it is what that has put there.
+        // Checked each time, because a child of the application may have replaced it.
         let is_stream = is_stream(fd);
         let _lock = if is_stream {
             let lock = WriteLock::acquire_until(fd, &self.threads, Instant::now() + timeout);
@@ -70,7 +70,7 @@ impl LossyWriter {
         let longest = if is_stream { PIPE_BUF } else { usize::MAX };
         let mut rest = lines;
         while !rest.is_empty() {
-            // Where poll(2) says that there is room, a pipe takes PIPE_BUF bytes at once.
+            // When poll(2) reports room, a pipe takes PIPE_BUF bytes at once.
             wait_writable(fd, Some(Instant::now() + timeout))?;
             match write(fd, &rest[..rest.len().min(longest)]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -83,7 +83,7 @@ impl LossyWriter {
     }
 }
 
-/// How long a thread waits for its lines to be taken.
+/// How long a thread waits to write its lines.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_nobody_reads_are_counted_and_told_of() {
+    fn unread_lines_are_counted_and_reported() {
         let (mut reader, writer) = io::pipe().unwrap();
         let writer = OwnedFd::from(writer);
         let lossy = LossyWriter::default();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn line_beyond_the_size_of_a_pipe_is_written_whole_while_somebody_reads() {
+    fn line_larger_than_a_pipe_is_written_whole_while_it_is_read() {
         let (mut reader, writer) = io::pipe().unwrap();
         let writer = OwnedFd::from(writer);
         let line = [b"x".repeat(300_000), b"\n".to_vec()].concat();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn end_of_the_reader_is_no_reason_to_count() {
+    fn end_of_the_reader_is_not_counted() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let lossy = LossyWriter::default();

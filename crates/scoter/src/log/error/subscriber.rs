@@ -24,7 +24,7 @@ use super::untrusted_text;
 use crate::log::process_role::{self, ProcessRole};
 use crate::log::streams;
 
-/// Starts logging from `level` on. A later call changes both.
+/// Starts logging at `level`. A later call changes both.
 pub(crate) fn init(level: LogLevel, format: LogFormat) {
     let level = LevelFilter::from(level);
     AS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
@@ -41,7 +41,7 @@ pub(crate) fn init(level: LogLevel, format: LogFormat) {
         .fmt_fields(Fields)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(|| StandardError)
-        // Without standard error there is nowhere to report this, and the attempt would panic.
+        // Without standard error an internal error cannot be reported, and the attempt would panic.
         .log_internal_errors(false);
     let started = tracing_subscriber::registry()
         .with(filter)
@@ -53,7 +53,7 @@ pub(crate) fn init(level: LogLevel, format: LogFormat) {
     }
 }
 
-/// Logs lines of `wsgi.errors`: each of them marked, or all of them as one JSON object.
+/// Logs lines of `wsgi.errors`, each with a mark, or all as one JSON object.
 pub(crate) fn application_lines(lines: &str) {
     let mut message = Message::default();
     let written = if AS_JSON.load(Ordering::Relaxed) {
@@ -70,7 +70,7 @@ pub(crate) fn application_lines(lines: &str) {
     }
 }
 
-/// A message that may be as long as a request's body: there may be no memory for it.
+/// Writes a message that may be as long as a request's body, so memory may not suffice for it.
 #[derive(Default)]
 struct Message(String);
 
@@ -82,7 +82,7 @@ impl fmt::Write for Message {
     }
 }
 
-/// How an event becomes a line.
+/// Formats an event as a line.
 struct LineFormat {
     text: Format<Full>,
 }
@@ -106,8 +106,8 @@ where
     }
 }
 
-/// Message and fields, behind those that say which process it is. What they say may be an
-/// application's or a peer's.
+/// Formats message and fields, after those that identify the process. Their text may come from an
+/// application or a peer.
 struct Fields;
 
 impl<'writer> FormatFields<'writer> for Fields {
@@ -123,7 +123,7 @@ impl<'writer> FormatFields<'writer> for Fields {
     }
 }
 
-/// Gets each line whole.
+/// Receives each line whole.
 struct StandardError;
 
 impl io::Write for StandardError {

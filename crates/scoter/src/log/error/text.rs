@@ -6,13 +6,13 @@ use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
 
-/// Collects an event's message and fields, each as the text that is written.
+/// Collects an event's message and fields as text.
 #[derive(Debug, Default)]
 pub(super) struct EventText {
     message: String,
-    /// Those of one line.
+    /// Fields that fit on one line.
     fields: String,
-    /// Tracebacks and the like.
+    /// Fields of several lines, such as tracebacks.
     long_fields: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_one_line_stand_on_the_first_line() {
+    fn single_line_fields_are_on_the_first_line() {
         let problem = "app could not be imported\nTraceback\n  File\nNameError: x\nhint: y";
         let traceback = "\nTraceback\nNameError: x";
         for (text, expected) in [

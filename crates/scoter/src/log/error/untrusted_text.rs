@@ -7,7 +7,7 @@
 
 use std::fmt::{self, Write};
 
-/// Writes the text of a message, whose first line stands behind its time.
+/// Writes the text of a message, whose first line follows the time.
 pub(super) fn write_message(out: &mut impl Write, text: &str) -> fmt::Result {
     let mut lines = text.split('\n');
     if let Some(first) = lines.next() {
@@ -20,7 +20,7 @@ pub(super) fn write_message(out: &mut impl Write, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Writes whole lines that have nothing of ours in front of them.
+/// Writes whole lines that have no prefix of the server.
 pub(super) fn write_lines(out: &mut impl Write, lines: &str) -> fmt::Result {
     for line in lines.split_terminator('\n') {
         write_marked(out, line)?;
@@ -49,7 +49,7 @@ fn write_escaped(out: &mut impl Write, line: &str) -> fmt::Result {
     out.write_str(rest)
 }
 
-/// What a line begins with that continues a message, or is the application's.
+/// The prefix of a line that continues a message or is the application's.
 const MARK: &str = "| ";
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_behind_the_first_are_marked() {
+    fn lines_after_the_first_are_marked() {
         for (text, expected) in [
             ("", ""),
             ("one line", "one line"),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_escaped_but_for_tabs() {
+    fn control_characters_except_tabs_are_escaped() {
         for (text, expected) in [
             ("\x1b[2J\x07", "\\x1b[2J\\x07"),
             ("a\rb\tc\0\x7f", "a\\x0db\tc\\x00\\x7f"),

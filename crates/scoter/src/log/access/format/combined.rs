@@ -6,7 +6,7 @@ use super::request::write_request;
 use crate::request_head::Param;
 
 /// nginx's `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status
-/// $body_bytes_sent "$http_referer" "$http_user_agent"`, then the seconds it took.
+/// $body_bytes_sent "$http_referer" "$http_user_agent"`, then the request's duration in seconds.
 pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
     let head = &record.entry.head;
     escape(line, head.param(Param::RemoteAddr));
@@ -35,7 +35,7 @@ fn number(line: &mut Vec<u8>, number: u64) {
 /// Writes seconds with three decimals, as nginx does.
 fn seconds(line: &mut Vec<u8>, time: Duration) {
     number(line, time.as_secs());
-    // Four digits, the first of which makes room for the point.
+    // Four digits: the first one is then replaced by the decimal point.
     let decimals = line.len();
     number(line, u64::from(1_000 + time.subsec_millis()));
     line[decimals] = b'.';

@@ -7,7 +7,7 @@ use super::super::entry::Entry;
 use super::{Process, Record};
 use crate::request_head::RequestHead;
 
-/// A request with these vars.
+/// A request with these variables.
 pub(super) fn entry<K, V>(vars: impl IntoIterator<Item = (K, V)>) -> Entry
 where
     K: AsRef<[u8]>,
@@ -24,7 +24,7 @@ where
     }
 }
 
-/// What `write` makes of a response that took 1.042 s.
+/// The line that `write` makes of a response that took 1.042 s.
 pub(super) fn line_of(entry: &Entry, write: impl FnOnce(&mut Vec<u8>, &Record<'_>)) -> String {
     let mut line = Vec::new();
     let record = Record {

@@ -101,7 +101,7 @@ fn uri(head: &RequestHead) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Bytes that are probably UTF-8.
+/// Bytes that are usually UTF-8.
 struct Text<'a>(&'a [u8]);
 
 impl Serialize for Text<'_> {
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_is_an_object_with_everything_known() {
+    fn line_is_an_object_with_all_known_values() {
         let entry = entry([
             ("REQUEST_METHOD", "GET"),
             ("REQUEST_URI", "/a?b=c"),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_or_empty_is_left_out() {
+    fn absent_and_empty_values_are_left_out() {
         let entry = entry([
             ("REMOTE_USER", ""),
             ("PATH_INFO", "/p"),

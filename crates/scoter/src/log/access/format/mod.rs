@@ -15,14 +15,14 @@ use template::{Template, TemplateError};
 use super::clock::Moment;
 use super::entry::Entry;
 
-/// What an access log line looks like.
+/// The format of an access log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AccessLogFormat {
-    /// nginx's combined format and the time taken.
+    /// nginx's combined format, followed by the duration.
     Combined,
     /// A JSON object.
     Json,
-    /// A text with variables.
+    /// A template with variables.
     Template(Template),
 }
 
@@ -38,15 +38,15 @@ impl FromStr for AccessLogFormat {
     }
 }
 
-/// Everything a line can tell.
+/// All values that a line can contain.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record<'a> {
     pub(super) entry: &'a Entry,
-    /// Bytes of the body that left.
+    /// Bytes of the body that were sent.
     pub(super) body_bytes: u64,
     /// From the accept to the last byte of the response.
     pub(super) elapsed: Duration,
-    /// When the line is made.
+    /// When the line is written.
     pub(super) now: Moment<'a>,
     pub(super) process: Process,
 }
@@ -55,11 +55,11 @@ pub(super) struct Record<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Process {
     pub(super) pid: u32,
-    /// `None` where there is one process only.
+    /// `None` if there is only one process.
     pub(super) worker: Option<u32>,
 }
 
-/// Appends a line and its end.
+/// Appends a line with its line feed.
 pub(super) fn write_line(line: &mut Vec<u8>, format: &AccessLogFormat, record: &Record<'_>) {
     match format {
         AccessLogFormat::Combined => combined::write(line, record),

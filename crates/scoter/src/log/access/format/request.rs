@@ -10,7 +10,7 @@ pub(super) fn write_request(line: &mut Vec<u8>, head: &RequestHead) {
     escape(line, head.param(Param::Protocol));
 }
 
-/// Writes the URI as the client sent it, or else the path and the query.
+/// Writes the URI as the client sent it, or else the path and query.
 pub(super) fn write_uri(line: &mut Vec<u8>, head: &RequestHead) {
     escape(line, head.uri());
     if let Some(query) = head.query_apart() {

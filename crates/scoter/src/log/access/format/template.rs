@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use variable::{Known, Variable};
 
-/// Text with `$variables` in it; `${name}` where letters follow, `$$` for a dollar sign.
+/// Text with `$variables`; `${name}` if letters follow, `$$` for a dollar sign.
 ///
 /// | variable | value |
 /// |---|---|
@@ -24,8 +24,8 @@ use variable::{Known, Variable};
 /// | `$remote_addr`, `$server_name`, … | another variable of nginx's `uwsgi_params`, in lower case |
 /// | `$var_NAME` | any `uwsgi_param`, whatever its case |
 ///
-/// What is absent or empty is a `-`. In values `"`, `\`, control characters and all bytes
-/// beyond ASCII are written `\xXX`, as nginx does.
+/// Absent and empty values are written as `-`. In values, `"`, `\`, control characters and all
+/// non-ASCII bytes are written as `\xXX`, as nginx does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
     pieces: Vec<Piece>,
@@ -41,41 +41,41 @@ enum Piece {
     Var(usize),
 }
 
-/// What is wrong with a template, and where; columns count characters from 1.
+/// An error in a template and its position; columns count characters from 1.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub(crate) enum TemplateError {
-    /// A name that stands for nothing.
+    /// An unknown name.
     #[error(
         "column {column}: unknown variable ${name}\nhint: {}",
         variable::hint(name)
     )]
     Unknown {
-        /// Of the dollar sign.
+        /// The column of the dollar sign.
         column: usize,
-        /// As written, without the dollar sign.
+        /// The name as written, without the dollar sign.
         name: String,
     },
-    /// A dollar sign with nothing that could be a name behind it.
+    /// A dollar sign without a name after it.
     #[error("column {column}: no name after the dollar sign\nhint: $$ writes a dollar sign")]
     NoName {
-        /// Of the dollar sign.
+        /// The column of the dollar sign.
         column: usize,
     },
-    /// `${` without its end.
+    /// `${` without `}`.
     #[error("column {column}: no }} after the name\nhint: as in ${{status}}")]
     Unclosed {
-        /// Of the dollar sign.
+        /// The column of the dollar sign.
         column: usize,
     },
-    /// Something that would end or break the line.
+    /// A control character, which could end or corrupt the line.
     #[error("column {column}: control character {found:?}\nhint: scoter itself ends each line")]
     Control {
-        /// Of the character.
+        /// The column of the character.
         column: usize,
         /// The character.
         found: char,
     },
-    /// Every line would be the same.
+    /// There are no variables: every line would be the same.
     #[error(
         "no variable in {text:?}\nhint: use combined, json, or a template such as \
          '$remote_addr \"$request\" $status'"
@@ -84,17 +84,17 @@ pub(crate) enum TemplateError {
         /// The whole template.
         text: String,
     },
-    /// More than anybody can read.
+    /// Too many variables.
     #[error("more than {MAX_NAMES} request variables")]
     TooMany,
 }
 
 impl Template {
-    /// Takes a template apart.
+    /// Parses a template.
     ///
     /// # Errors
     ///
-    /// All of [`TemplateError`], the first one from the left.
+    /// The leftmost [`TemplateError`].
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut template = Self {
             pieces: Vec::new(),
@@ -164,7 +164,7 @@ impl Template {
     }
 }
 
-/// Splits the name of a variable off what stands behind its dollar sign.
+/// Splits a variable's name off the text after its dollar sign.
 fn split_name(text: &str, column: usize) -> Result<(&str, &str), TemplateError> {
     let (name, behind) = if let Some(braced) = text.strip_prefix('{') {
         let end = braced.find('}').ok_or(TemplateError::Unclosed { column })?;
@@ -180,7 +180,7 @@ fn split_name(text: &str, column: usize) -> Result<(&str, &str), TemplateError> 
     Ok((name, behind))
 }
 
-/// Request variables in one template, all of nginx's stock ones three times over.
+/// Request variables in one template: three times as many as nginx sends by default.
 const MAX_NAMES: usize = 64;
 
 #[cfg(test)]
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_headers_are_what_the_application_sees() {
+    fn repeated_headers_are_logged_as_the_application_sees_them() {
         let vars = [
             ("HTTP_X_FORWARDED_FOR", "192.0.2.7"),
             ("HTTP_HOST", "included.example"),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_where_and_what_to_do() {
+    fn errors_name_the_position_and_the_remedy() {
         for (template, expected) in [
             (
                 "$status $remote_adr",

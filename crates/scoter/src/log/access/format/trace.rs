@@ -1,14 +1,14 @@
-/// Where a request stands in a distributed trace.
+/// The position of a request in a distributed trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TraceContext<'a> {
     /// 32 lower-case hexadecimal digits.
     pub(super) trace_id: &'a str,
-    /// 16 of them.
+    /// 16 lower-case hexadecimal digits.
     pub(super) span_id: &'a str,
 }
 
 impl<'a> TraceContext<'a> {
-    /// Reads `traceparent`; `None` for anything that is not exactly as it should be.
+    /// Parses `traceparent`; `None` for anything invalid.
     pub(super) fn parse(traceparent: &'a [u8]) -> Option<Self> {
         // W3C Trace Context, "traceparent Header Field Values": version 00 is
         // 00-<trace-id>-<parent-id>-<flags>, and an id of zeroes is invalid.
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_valid_headers_have_a_context() {
+    fn only_valid_headers_are_parsed() {
         let parse = |text: &'static str| TraceContext::parse(text.as_bytes());
         assert_eq!(
             parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),

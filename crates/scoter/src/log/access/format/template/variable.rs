@@ -1,9 +1,9 @@
-/// What a name in a template stands for.
+/// The meaning of a name in a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Variable<'a> {
-    /// Something that scoter knows itself, or puts together.
+    /// A value that scoter knows or composes itself.
     Known(Known),
-    /// The request variable of this name, whatever its case.
+    /// The request variable with this name, regardless of case.
     Var(&'a str),
 }
 
@@ -44,7 +44,7 @@ impl<'a> Variable<'a> {
     }
 }
 
-/// What may have been meant.
+/// Suggests what may have been meant.
 pub(super) fn hint(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let names = KNOWN.iter().map(|(name, _)| *name);
@@ -64,7 +64,7 @@ pub(super) fn hint(name: &str) -> String {
     }
 }
 
-/// Between "stats" and "status" it is 0.96, between unrelated names up to 0.8.
+/// "stats" and "status" score 0.96, unrelated names up to 0.8.
 const MIN_SIMILARITY: f64 = 0.85;
 
 const KNOWN: &[(&str, Known)] = &[
@@ -85,7 +85,7 @@ const KNOWN: &[(&str, Known)] = &[
     ("worker", Known::Worker),
 ];
 
-/// What nginx's `uwsgi_params` send, and what CGI has besides.
+/// The variables in nginx's `uwsgi_params`, and further ones of CGI.
 const PARAMS: &[&str] = &[
     "auth_type",
     "content_length",

@@ -16,7 +16,7 @@ use crate::log::access::format::trace::TraceContext;
 use crate::request_head::Param;
 
 impl Template {
-    /// Appends a line without its end.
+    /// Appends a line without its line feed.
     pub(in crate::log::access) fn write(&self, line: &mut Vec<u8>, record: &Record<'_>) {
         let values = self.values(record.entry.head.vars());
         for piece in &self.pieces {
@@ -31,7 +31,8 @@ impl Template {
         }
     }
 
-    /// Finds the request variables in one pass. Repeated ones are what the application sees.
+    /// Finds the request variables in one pass. Repeated ones get the value that the application
+    /// sees.
     fn values<'a>(&self, vars: VarsRef<'a>) -> [Option<Found<'a>>; MAX_NAMES] {
         let mut values = [const { None }; MAX_NAMES];
         if self.names.is_empty() {
@@ -58,7 +59,7 @@ impl Template {
     }
 }
 
-/// A request variable that a name in a template stands for.
+/// The value of a request variable that the template names.
 struct Found<'a> {
     key: &'a [u8],
     value: Cow<'a, [u8]>,
