@@ -106,7 +106,7 @@ pub(super) fn bind_error(path: &Path, errno: Errno) -> UnixError {
     }
 }
 
-pub(super) fn denied_directory(path: &Path) -> UnixError {
+fn denied_directory(path: &Path) -> UnixError {
     UnixError::Denied {
         action: "listen on",
         path: path.to_owned(),

@@ -30,7 +30,7 @@ impl Service {
     /// Whether its start can be called a success: it has finished a request, or was there to
     /// take one for a while. To have become ready is not enough: a thread of the application
     /// may end each of its processes a moment later.
-    pub(super) fn has_served(self) -> bool {
+    fn has_served(self) -> bool {
         self.ready_for
             .is_some_and(|time| self.finished > 0 || time >= LONG_ENOUGH)
     }

@@ -24,7 +24,7 @@ impl Supervisor {
 
     /// While one generation replaces another there are more processes than otherwise, but
     /// not twice as many: memory has its limits.
-    pub(super) fn max_processes(&self) -> usize {
+    fn max_processes(&self) -> usize {
         let wanted = self.scale.wanted() as usize;
         wanted + wanted.div_ceil(2)
     }
