@@ -295,6 +295,23 @@ fn server_whose_master_dies_while_a_launcher_imports_removes_its_sockets() {
     });
 }
 
+#[test]
+fn launcher_whose_exit_handlers_hang_ends_after_its_master() {
+    const APPLICATION: &str = "\
+import atexit, threading
+from hello import application
+
+atexit.register(threading.Event().wait)
+";
+    let scoter = Scoter::serving("hanging")
+        .with_file("hanging.py", APPLICATION)
+        .args(["--preload", "--graceful-timeout", "1s"])
+        .start();
+    let launcher = scoter.launcher();
+    scoter.signal(Signal::SIGKILL);
+    launcher.wait_until_gone();
+}
+
 /// Returns the process that `apps/starting.py` has started most lately.
 #[track_caller]
 fn process(scoter: &Scoter, number: usize) -> Running {

@@ -101,6 +101,7 @@ impl Launcher {
         }
         if self.given.preloaded.is_some() {
             let deadline = Deadline::set(py, EXIT_TIMEOUT);
+            end_after(HANDLERS_TIMEOUT);
             run_exit_handlers(py, EXIT_TIMEOUT);
             drop(deadline);
             terminate_children();
@@ -206,6 +207,23 @@ fn live_threads(py: Python<'_>) -> PyResult<Vec<String>> {
     }
     Ok(names)
 }
+
+/// Ends the process after `timeout`. A master would kill it earlier, but may be gone.
+fn end_after(timeout: Duration) {
+    let end = move || {
+        std::thread::sleep(timeout);
+        error!("the exit handlers of the application do not end: the launcher ends without them");
+        terminate_children();
+        exit_now(1)
+    };
+    // Without a thread there is the master's patience.
+    let _ = std::thread::Builder::new()
+        .name("scoter-exit".to_owned())
+        .spawn(end);
+}
+
+/// How long the exit handlers of a preloaded application may take.
+const HANDLERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long threads and processes of a preloaded application may take to end.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
