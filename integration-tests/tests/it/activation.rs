@@ -4,11 +4,13 @@ use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::thread;
 
 use integration_tests::{
     Activation, Crowd, Nginx, Peer, Scoter, ScoterBuilder, exchange, get, until, with,
 };
 use nix::sys::signal::Signal;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 /// A server without any address of its own, but with a control socket where the harness looks for it.
 fn activated(app: &str) -> (ScoterBuilder, PathBuf) {
@@ -86,6 +88,30 @@ fn passed_socket_outlives_the_server() {
     let (second, _) = activated("streaming");
     let _second = second.under(activation.socket_unit()).start();
     assert_eq!(between.reply().text(), "quick");
+}
+
+#[test]
+fn connection_that_the_kernel_woke_another_process_for_is_accepted() {
+    let (scoter, path) = activated("hello");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    // As a worker's slot does. What comes first is woken first.
+    let epoll = epoll::create(CreateFlags::CLOEXEC).expect("an epoll instance");
+    let exclusive = EventFlags::IN | EventFlags::EXCLUSIVE;
+    epoll::add(&epoll, &listener, EventData::new_u64(0), exclusive).expect("added");
+    // It accepts nothing, as a process that is killed at that moment.
+    let woken = thread::spawn(move || {
+        let mut events = [Event {
+            flags: EventFlags::empty(),
+            data: EventData::new_u64(0),
+        }];
+        epoll::wait(&epoll, &mut events, None).expect("it waits")
+    });
+    let mut activation = Activation::of_nothing().with("site.socket", listener);
+    let scoter = scoter.under(activation.socket_unit()).start();
+    until("it is woken", || {
+        assert_eq!(scoter.connect().packet(&get("/")).reply().status, 200);
+        woken.is_finished().then_some(())
+    });
 }
 
 #[test]

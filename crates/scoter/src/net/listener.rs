@@ -241,6 +241,13 @@ impl Listener {
         matches!(self.kind, Kind::Tcp(_))
     }
 
+    /// Whether a connection waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+            && fds[0].revents().contains(PollFlags::IN)
+    }
+
     /// Accepts the next connection, if one waits. Never blocks; the connection is non-blocking as
     /// well.
     ///

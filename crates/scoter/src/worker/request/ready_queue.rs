@@ -35,6 +35,8 @@ pub(crate) struct ReadyQueue<R = Request, S = EventFd> {
 struct Queue<R> {
     requests: VecDeque<R>,
     closed: bool,
+    /// Whether a slot is to wake up without a request: counted like one.
+    nudged: bool,
 }
 
 /// What a slot finds in the queue.
@@ -60,6 +62,7 @@ impl<R, S: Semaphore> ReadyQueue<R, S> {
             queue: Mutex::new(Queue {
                 requests: VecDeque::new(),
                 closed: false,
+                nudged: false,
             }),
             length: AtomicUsize::new(0),
             wakeups,
@@ -97,8 +100,22 @@ impl<R, S: Semaphore> ReadyQueue<R, S> {
                 self.wakeups.add();
                 Popped::Closed
             }
-            None => Popped::Empty,
+            None => {
+                if std::mem::take(&mut queue.nudged) {
+                    self.wakeups.take();
+                }
+                Popped::Empty
+            }
         }
+    }
+
+    /// Wakes a slot that finds nothing here, if one sleeps: it then looks for connections.
+    pub(crate) fn nudge(&self) {
+        let mut queue = self.lock();
+        if queue.closed || std::mem::replace(&mut queue.nudged, true) {
+            return;
+        }
+        self.wakeups.add();
     }
 
     /// Announces that nothing more will be pushed. The slots see it one after the other.
@@ -129,3 +146,40 @@ pub(crate) const NAME: &str = "ready queue";
 
 #[cfg(all(test, feature = "loom"))]
 mod model;
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    fn wakes(queue: &ReadyQueue<u8>) -> bool {
+        let mut fds = [PollFd::new(&queue.wakeups, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).unwrap() > 0
+    }
+
+    #[test]
+    fn nudges_wake_one_slot_once() {
+        let queue = ReadyQueue::with(EventFd::new().unwrap());
+        queue.nudge();
+        queue.nudge();
+        queue.push(1);
+        assert!(wakes(&queue));
+        assert!(matches!(queue.pop(), Popped::Request(request) if *request == 1));
+        assert!(wakes(&queue));
+        assert!(matches!(queue.pop(), Popped::Empty));
+        assert!(!wakes(&queue));
+    }
+
+    #[test]
+    fn closed_queue_is_not_nudged() {
+        let queue = ReadyQueue::<u8>::with(EventFd::new().unwrap());
+        queue.nudge();
+        queue.close();
+        queue.nudge();
+        for _ in 0..3 {
+            assert!(matches!(queue.pop(), Popped::Closed));
+            assert!(wakes(&queue));
+        }
+    }
+}

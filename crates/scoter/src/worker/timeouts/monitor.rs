@@ -1,5 +1,5 @@
-//! The reactor's periodic work: its heartbeat, checks of the worker's descriptors and of
-//! request timeouts, and the logging of refusals.
+//! The reactor's periodic work: its heartbeat, checks of the worker's descriptors, of request
+//! timeouts and of connections that nobody accepts, and the logging of refusals.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,6 +11,7 @@ use tracing::warn;
 
 use crate::ipc::scoreboard::now;
 use crate::log::{AccessLog, say};
+use crate::net::Listener;
 use crate::python::stacks::LastResort;
 use crate::python::traceback::traceback;
 use crate::sys::fatal;
@@ -119,6 +120,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             // A request that began at the same moment may have missed the stop, and the stop
             // the request: a fence against that would slow down all requests.
             shared.report_not_accepting();
+        } else if shared.listeners.iter().any(Listener::has_waiting) {
+            // The kernel wakes one sleeper for a connection (EPOLLEXCLUSIVE). If that was a
+            // process which has been killed or stopped, nobody comes for it.
+            shared.ready.nudge();
         }
         if let Some(timeouts) = shared.monitor.timeouts {
             check_requests(&shared, timeouts, step);
