@@ -11,26 +11,26 @@ use crate::sys::disposition::{raise_here, reset};
 use crate::sys::fork;
 use crate::sys::process::exit_now;
 
-/// To be asked whenever code of the application has returned, before anything else is done:
-/// in a child it does not return. `error` is what the code has raised.
+/// Call this whenever application code has returned, before anything else: in a child it does not
+/// return. `error` is the exception that the code raised.
 pub(crate) fn returned(py: Python<'_>, error: Option<&PyErr>) {
     if fork::is_child() {
         end(py, error);
     }
 }
 
-/// As [`returned`], with what the code came to.
+/// As [`returned`], for the result of the code.
 pub(crate) fn checked<T>(py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
     returned(py, result.as_ref().err());
     result
 }
 
-/// Ends the process after code that has raised `error`, or nothing.
+/// Ends the process after application code, which may have raised `error`.
 fn end(py: Python<'_>, error: Option<&PyErr>) -> ! {
     let code = error.map_or(0, |error| report(py, error));
     run_exit_handlers(py, THREADS_TIME);
     if error.is_some_and(|error| error.is_instance_of::<PyKeyboardInterrupt>(py)) {
-        // Py_RunMain(): the parent is to see what ended it.
+        // As in Py_RunMain(), so that the parent sees the signal.
         reset(Signal::SIGINT);
         raise_here(Signal::SIGINT as i32);
     }
@@ -58,5 +58,5 @@ fn report(py: Python<'_>, error: &PyErr) -> u8 {
     1
 }
 
-/// Python waits for threads for ever: those that the child itself has started.
+/// Like Python, waits indefinitely for threads that the child has started.
 const THREADS_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -12,15 +12,15 @@ use nix::unistd::Pid;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-/// Sees to it that exit handlers have not to wait for ever. To be dropped when they have run.
+/// Prevents exit handlers from waiting forever. Drop it when they have run.
 #[derive(Debug)]
 pub(crate) struct Deadline {
     _handlers_run: mpsc::Sender<()>,
 }
 
 impl Deadline {
-    /// Has the processes of `multiprocessing` that are still there `patience` later end, by
-    /// TERM and, where that is not enough, by KILL.
+    /// Ends `multiprocessing` processes that are still running after `patience`, with TERM and, if
+    /// necessary, KILL.
     pub(crate) fn set(py: Python<'_>, patience: Duration) -> Option<Self> {
         let processes = multiprocessing(py).unwrap_or_default();
         if processes.is_empty() {
@@ -35,7 +35,7 @@ impl Deadline {
                 signal_all(&processes, signal);
             }
         };
-        // Without a thread there is the master's patience.
+        // Without a thread, the master's own timeout applies.
         let started = std::thread::Builder::new()
             .name("scoter-end".to_owned())
             .spawn(end);
@@ -45,19 +45,19 @@ impl Deadline {
     }
 }
 
-/// Has every child of this process end that is still there.
+/// Terminates all remaining children of this process.
 pub(crate) fn terminate_children() {
     signal_all(&children(), Signal::SIGTERM);
 }
 
-/// Makes a process that has just been forked forget what its parent has started: its own exit
-/// handlers would end that.
+/// Makes a newly forked process forget its parent's children, which its own exit handlers would
+/// end.
 ///
 /// # Errors
 ///
 /// Those of Python.
 pub(crate) fn forget(py: Python<'_>) -> PyResult<()> {
-    // What multiprocessing itself does in its children (BaseProcess._bootstrap).
+    // As multiprocessing does in its own children (BaseProcess._bootstrap).
     if let Some(module) = module(py)? {
         module.getattr("_children")?.call_method0("clear")?;
     }
@@ -85,7 +85,7 @@ fn module(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 }
 
 fn children() -> Vec<Pid> {
-    // Each thread has its own (proc_tid_children(5)).
+    // Each thread has its own children (proc_tid_children(5)).
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
     threads
         .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok())
@@ -105,5 +105,5 @@ fn signal_all(processes: &[Pid], signal: Signal) {
     }
 }
 
-/// What a process has for its own end.
+/// How long a process may take to end after TERM.
 const TERM_TIME: Duration = Duration::from_millis(500);

@@ -18,7 +18,7 @@ pub(crate) fn set<V: AsRef<OsStr>>(py: Python<'_>, variables: &[(&str, V)]) -> P
     Ok(())
 }
 
-/// Removes variables, as far as they are there.
+/// Removes variables, if they are set.
 ///
 /// # Errors
 ///

@@ -8,10 +8,10 @@ use tracing::{error, warn};
 
 use super::traceback::traceback;
 
-/// Does what Python does at its end: threads that are no daemons end, then come the exit
-/// handlers, then the buffers of the standard streams. The threads have `patience` to end.
+/// Does what Python does at exit: waits for non-daemon threads, for up to `patience`, runs the exit
+/// handlers, and flushes the standard streams.
 ///
-/// Each for itself: one that fails keeps none of the others from its end.
+/// A failure of one does not prevent the others.
 pub(crate) fn run_exit_handlers(py: Python<'_>, patience: Duration) {
     end_threads(py, patience);
     let handlers = py.import("atexit");
@@ -25,11 +25,11 @@ pub(crate) fn run_exit_handlers(py: Python<'_>, patience: Duration) {
     }
 }
 
-/// What `threading._shutdown()` does, which has no deadline. Thread pools are waited for as
-/// long as their work takes; there `--graceful-timeout` is the end.
+/// Like `threading._shutdown()`, but with a deadline. Thread pools are waited for as long as their
+/// work takes, limited by `--graceful-timeout`.
 fn end_threads(py: Python<'_>, patience: Duration) {
     let deadline = Instant::now() + patience;
-    // Here thread pools learn that they are to end.
+    // These handlers tell thread pools to end.
     for handler in or_report(py, thread_handlers(py)) {
         or_report(py, handler.call0().map(drop));
     }
@@ -38,7 +38,7 @@ fn end_threads(py: Python<'_>, patience: Duration) {
     }
 }
 
-/// What is to be called before threads are waited for, in that order.
+/// The handlers to call before waiting for threads, in order.
 fn thread_handlers(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let threading = py.import("threading")?;
     let Some(handlers) = threading.getattr_opt("_threading_atexits")? else {
@@ -47,7 +47,7 @@ fn thread_handlers(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     Ok(handlers.cast_into::<PyList>()?.iter().rev().collect())
 }
 
-/// All threads but the caller's and the main one, where a request that never ends may have it.
+/// All threads except the caller's and the main one, which a stuck request may occupy.
 fn other_threads(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let threading = py.import("threading")?;
     let current = threading.call_method0("current_thread")?;
@@ -78,7 +78,7 @@ fn end_thread(thread: &Bound<'_, PyAny>, deadline: Instant) -> PyResult<()> {
     Ok(())
 }
 
-/// Logs a failure of the application's end, which goes on without what failed.
+/// Logs a failure during the application's exit, which then continues.
 fn or_report<T: Default>(py: Python<'_>, done: PyResult<T>) -> T {
     done.unwrap_or_else(|failure| {
         let traceback = traceback(py, &failure);

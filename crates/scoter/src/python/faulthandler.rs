@@ -11,11 +11,11 @@ use rustix::stdio::stderr;
 
 use crate::sys::descriptors::{Watch, move_up, watch};
 
-/// Has a crash of this process described in `target`, unless the operator or the application
-/// has it described elsewhere: `PYTHONFAULTHANDLER`, `faulthandler.enable()`.
+/// Makes `faulthandler` write crash reports of this process to `target`, unless the operator or the
+/// application has already enabled it: `PYTHONFAULTHANDLER`, `faulthandler.enable()`.
 ///
-/// A later call changes the target. The handler keeps its descriptor meanwhile, and only what
-/// is behind that is exchanged: Python does not tell whether the handler is still ours.
+/// A later call changes the target. The handler keeps its descriptor, and only the file behind it
+/// is replaced, because Python does not reveal whether the handler is still ours.
 ///
 /// # Errors
 ///
@@ -29,7 +29,8 @@ pub(crate) fn describe_crashes_in(py: Python<'_>, target: impl AsFd) -> PyResult
         return Ok(());
     }
     let output = fcntl_dupfd_cloexec(&target, 3).map_err(io::Error::from)?;
-    // A report is not to end in what the application has opened under a number that it closed.
+    // At a low number the application might close it, and reports would go to a file that reuses
+    // the number.
     let output: OwnedFd = move_up(output);
     let arguments = PyDict::new(py);
     arguments.set_item("file", output.as_raw_fd())?;
@@ -38,9 +39,10 @@ pub(crate) fn describe_crashes_in(py: Python<'_>, target: impl AsFd) -> PyResult
         watch: Some(watch(NAME, &output)),
         descriptor: output,
     });
-    // Of a child of the application the master knows nothing.
+    // The master does not know children of the application.
     let hook = PyCFunction::new_closure(py, None, None, |_, _| {
-        // Without a word to the watch: a thread that the child does not have may hold its lock.
+        // The watch is not informed: its lock may be held by a thread that does not exist in the
+        // child.
         lock()
             .as_mut()
             .is_some_and(|output| output.put(&stderr()).is_ok())
@@ -52,7 +54,7 @@ pub(crate) fn describe_crashes_in(py: Python<'_>, target: impl AsFd) -> PyResult
     Ok(())
 }
 
-/// What the handler writes to.
+/// The file that the handler writes to.
 #[derive(Debug)]
 struct Output {
     // Dropped before the descriptor.
@@ -61,7 +63,7 @@ struct Output {
 }
 
 impl Output {
-    /// Puts something else behind the descriptor, which is watched as that from then on.
+    /// Replaces the file behind the descriptor, which is then watched as the new file.
     fn redirect(&mut self, target: &impl AsFd) -> io::Result<()> {
         self.watch = None;
         self.put(target)?;

@@ -11,16 +11,16 @@ use super::{child_processes, signal_handlers};
 use crate::sys::fork;
 use crate::sys::signals::ACTED_ON;
 
-/// Watches the forks of this process, as [`fork::watch`] does, and gives children that the
-/// application forks its own handlers back. To be called once.
+/// Watches the forks of this process, as [`fork::watch`] does, and restores the application's own
+/// signal handlers in the children that it forks. Call it once.
 ///
-/// A child has scoter's handlers, but not the thread that listens to them: nothing but KILL
-/// could end it, `multiprocessing.Process.terminate()` included. The signals are blocked
-/// from before the fork until its own are in place, so that none gets lost in between.
+/// A child inherits scoter's handlers, but not the thread that acts on them: only KILL could end
+/// it, not even `multiprocessing.Process.terminate()`. The signals are blocked from before the fork
+/// until the child's own handlers are in place, so that none is lost.
 pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
     fork::watch()?;
-    // Registered before those of the application, so that of the hooks that run before a fork
-    // it is the last one (os.register_at_fork).
+    // Registered before the application's hooks, so that it is the last one to run before a fork
+    // (os.register_at_fork).
     register_at_fork(
         py,
         [
@@ -46,8 +46,8 @@ pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
     )
 }
 
-/// Tells a fork that hooks of the application make from the one that they run for. To be called
-/// once, when the application is loaded and has registered its own.
+/// Distinguishes forks made by the application's hooks from the fork that the hooks run for. Call
+/// it once, after the application has been loaded and has registered its hooks.
 pub(crate) fn watch_hooks_of_forks(py: Python<'_>) -> PyResult<()> {
     register_at_fork(
         py,

@@ -12,7 +12,7 @@ use crate::python::traceback::traceback;
 /// When hooks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// In a worker's process, once the application is there and before anything else.
+    /// In a worker's process, first of all after the application is available.
     PostFork,
     /// Before the worker takes its first request.
     WorkerStart,
@@ -31,7 +31,7 @@ impl Event {
     }
 }
 
-/// A hook that has raised an exception.
+/// A hook raised an exception.
 #[derive(Debug, Error)]
 #[error("an application hook failed: {event}{traceback}")]
 pub(crate) struct HookError {
@@ -43,8 +43,8 @@ pub(crate) struct HookError {
 ///
 /// # Errors
 ///
-/// [`HookError`] for the first exception; hooks behind it do not run. At a worker's exit
-/// all of them do, and exceptions are only logged.
+/// [`HookError`] for the first exception; later hooks do not run. At a worker's exit all hooks run,
+/// and exceptions are only logged.
 pub(crate) fn run_hooks(py: Python<'_>, event: Event) -> Result<(), HookError> {
     let failed = |error: PyErr| HookError {
         event: event.name(),
@@ -70,7 +70,7 @@ fn registered<'py>(py: Python<'py>, event: Event) -> PyResult<Vec<Bound<'py, PyA
     hooks.try_iter()?.collect()
 }
 
-/// Notes which worker this process is.
+/// Sets this worker's number.
 pub(crate) fn set_worker_id(id: u32) {
     WORKER.store(id, Ordering::Relaxed);
 }

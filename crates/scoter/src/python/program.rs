@@ -9,15 +9,14 @@ use pyo3::prelude::*;
 use super::search_path;
 use crate::program::Program;
 
-/// The wheel: the interpreter that runs now, with the same options, and files of the
-/// installed package. They are found by their path, so that no directory comes onto
-/// `sys.path` that would not be there otherwise.
+/// The wheel's program: the running interpreter with the same options, and files of the installed
+/// package. The files are run by path, so that no additional directory gets onto `sys.path`.
 ///
 /// # Errors
 ///
-/// Those of Python, for a package that was taken apart.
+/// Those of Python, if the package is incomplete.
 pub(crate) fn interpreter(py: Python<'_>, arguments: &[OsString]) -> PyResult<Program> {
-    // Empty or None where Python does not know.
+    // Empty or None if Python does not know it.
     let executable = py.import("sys")?.getattr("executable")?;
     let executable = match executable.extract::<PathBuf>() {
         Ok(path) if path.is_absolute() => path,
@@ -41,22 +40,22 @@ pub(crate) fn interpreter(py: Python<'_>, arguments: &[OsString]) -> PyResult<Pr
     })
 }
 
-/// The options of the interpreter that runs; those of its environment are inherited.
+/// The options of the running interpreter; those in its environment are inherited.
 fn interpreter_options(py: Python<'_>) -> PyResult<Vec<OsString>> {
-    // Python 3.9 does not tell how it was called.
+    // Python 3.9 does not have it.
     let original = py.import("sys")?.getattr_opt("orig_argv")?;
     if let Some(original) = original {
         return Ok(options_of(&original.extract::<Vec<OsString>>()?));
     }
-    // It knows most of them, but its import takes as long as half a start of Python.
+    // It knows most options, but importing it takes half as long as starting Python.
     let subprocess = py.import("subprocess")?;
     subprocess
         .call_method0("_args_from_interpreter_flags")?
         .extract()
 }
 
-/// The options in a command of Python, but for those that concern the script. What follows
-/// the script, `-m` or `-c` is theirs (`Python/getopt.c`, SHORT_OPTS).
+/// The interpreter's options in a command, without those that concern the script. Arguments after
+/// the script, `-m` or `-c` are the script's (`Python/getopt.c`, SHORT_OPTS).
 fn options_of(original: &[OsString]) -> Vec<OsString> {
     let mut options = Vec::new();
     let mut words = original.iter().skip(1);
@@ -74,7 +73,8 @@ fn options_of(original: &[OsString]) -> Vec<OsString> {
         }
         let is_special = |letter: &u8| b"cmWX".contains(letter);
         let special = bytes.iter().position(is_special);
-        // The interpreter is not to wait for a user behind the script, nor to skip a line of it.
+        // The interpreter must not become interactive after the script (-i), nor skip its first
+        // line (-x).
         let flags = &bytes[..special.unwrap_or(bytes.len())];
         let flags: Vec<u8> = flags
             .iter()
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_of_the_interpreter_are_told_from_those_of_the_script() {
+    fn options_of_the_interpreter_and_of_the_script_are_distinguished() {
         for (command, expected) in [
             (&["python", "/bin/scoter", "-h"][..], &[][..]),
             (&["python", "-m", "scoter", "-O"], &[]),

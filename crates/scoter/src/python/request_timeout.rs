@@ -16,12 +16,12 @@ create_exception!(
      clean up and let it pass."
 );
 
-/// A thread as Python numbers it, `threading.get_ident()`.
+/// Python's identifier of a thread, `threading.get_ident()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PythonThread(pub(crate) u64);
 
 impl PythonThread {
-    /// The calling thread. Unlike Python's function it is not replaced by gevent.
+    /// The calling thread. Unlike Python's function, gevent does not patch this.
     pub(crate) fn current(_py: Python<'_>) -> Self {
         #[expect(unsafe_code, reason = "pyo3 has no safe counterpart")]
         // SAFETY: it has no preconditions, and the thread is known to the interpreter.
@@ -29,14 +29,14 @@ impl PythonThread {
         Self(ident)
     }
 
-    /// Has [`RequestTimeout`] raised in the thread, at the next instruction of Python that it
-    /// executes. Returns whether there is such a thread.
+    /// Makes the thread raise [`RequestTimeout`] at the next Python instruction that it executes.
+    /// Returns whether the thread exists.
     pub(crate) fn raise_timeout(self, py: Python<'_>) -> bool {
         let exception = py.get_type::<RequestTimeout>();
         self.set_exception(py, exception.as_ptr())
     }
 
-    /// Takes back an exception that has not been raised yet.
+    /// Cancels an exception that has not been raised yet.
     pub(crate) fn clear_exception(self, py: Python<'_>) {
         self.set_exception(py, std::ptr::null_mut());
     }

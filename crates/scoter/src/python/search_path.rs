@@ -7,17 +7,17 @@ use pyo3::types::{PyList, PyString};
 
 use crate::program::SearchPath;
 
-/// Takes the folder of the command `scoter` off it, which holds nothing to import: so every
-/// command finds the same modules, whether in this process or in another one.
+/// Removes the directory of the command `scoter`, which has no modules, so that every command finds
+/// the same modules in every process.
 ///
 /// # Errors
 ///
-/// Those of Python, where `sys.path` is no list.
+/// Those of Python, if `sys.path` is not a list.
 pub(crate) fn leave_out_command(py: Python<'_>) -> PyResult<()> {
     let arguments = py.import("sys")?.getattr("argv")?;
     let script: Option<PathBuf> = arguments.get_item(0).and_then(|it| it.extract()).ok();
     let script = script.filter(|path| path.file_name().is_some_and(|name| name == COMMAND));
-    // Python looks for the file behind a link.
+    // Python resolves links to the script.
     let script = script.and_then(|path| path.canonicalize().ok());
     if let Some(folder) = script.as_deref().and_then(Path::parent) {
         let list = list(py)?;
@@ -31,12 +31,12 @@ pub(crate) fn leave_out_command(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Puts it in place of what this interpreter has found, which follows: what has been
-/// installed meanwhile is found, too.
+/// Sets `path`, followed by this interpreter's own entries, so that packages installed meanwhile
+/// are found, too.
 ///
 /// # Errors
 ///
-/// Those of Python, where `sys.path` is no list.
+/// Those of Python, if `sys.path` is not a list.
 pub(crate) fn apply(path: SearchPath, py: Python<'_>) -> PyResult<()> {
     let path = path.followed_by(now(py)?);
     let list = list(py)?;
@@ -44,17 +44,17 @@ pub(crate) fn apply(path: SearchPath, py: Python<'_>) -> PyResult<()> {
     path.entries.iter().try_for_each(|entry| list.append(entry))
 }
 
-/// What this interpreter has there.
+/// This interpreter's `sys.path`.
 ///
 /// # Errors
 ///
-/// Those of Python, where `sys.path` is no list.
+/// Those of Python, if `sys.path` is not a list.
 pub(crate) fn now(py: Python<'_>) -> PyResult<SearchPath> {
-    // Python skips what is no text, too.
+    // Python, too, skips entries that are not strings.
     let entries = list(py)?.iter();
     let texts = entries.filter(|entry| entry.is_instance_of::<PyString>());
     let entries = texts.map(|entry| entry.extract());
-    // Only a library that is in an archive or in the program itself has no file.
+    // Missing only if the library is in an archive or in the program itself.
     let file = py.import("os")?.getattr_opt("__file__")?;
     let file = file.and_then(|file| file.extract::<PathBuf>().ok());
     Ok(SearchPath {

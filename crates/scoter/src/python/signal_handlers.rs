@@ -21,8 +21,8 @@ use crate::sys::disposition::Disposition;
 use crate::sys::fork;
 use crate::sys::signals::{ACTED_ON, Signal, name_of};
 
-/// Leaves the signals to scoter alone: what has been installed before, by `sitecustomize` for
-/// instance, is never run.
+/// Makes scoter the only one to handle the signals: handlers installed before, by `sitecustomize`
+/// for instance, never run.
 ///
 /// # Errors
 ///
@@ -36,8 +36,8 @@ pub(crate) fn take(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Has handlers of Python run beside those of scoter, which are to be installed next, each
-/// time. To be called in the main thread.
+/// Makes Python's handlers run in addition to scoter's. Call it in the main thread, each time
+/// before scoter's handlers are installed.
 ///
 /// # Errors
 ///
@@ -47,8 +47,8 @@ pub(crate) fn share(py: Python<'_>) -> PyResult<()> {
     let sharing = SHARING.get_or_try_init(py, || Sharing::begin(py))?;
     let mut signals = Vec::new();
     for signal in ACTED_ON {
-        // C code of the application, such as faulthandler.register(): it stays, and scoter's
-        // handler runs it.
+        // A handler in C, such as faulthandler.register(), stays in place, and scoter's handler
+        // calls it.
         let is_c_code = is_of_c_code(&Disposition::of(signal as i32))
             && !(is_first && sharing.is_python(py, signal)?);
         if !is_c_code {
@@ -58,8 +58,7 @@ pub(crate) fn share(py: Python<'_>) -> PyResult<()> {
     sharing.install(py, &signals)
 }
 
-/// Gives the signals back to a child that the application has forked: its handlers are in
-/// force there as if scoter had never been.
+/// Restores the application's handlers in a child that it has forked, as if scoter were not there.
 ///
 /// # Errors
 ///
@@ -75,7 +74,7 @@ pub(crate) fn give_back(py: Python<'_>) -> PyResult<()> {
         for (number, handler) in given_back.bind(py) {
             let in_force = Disposition::of(number.extract()?);
             sharing.signal.call1(py, (number, handler))?;
-            // Python has not known of it either before the server came.
+            // Python did not know this handler before the server started either.
             if is_of_c_code(&in_force) {
                 in_force.restore();
             }
@@ -84,7 +83,7 @@ pub(crate) fn give_back(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Whether it is a handler, but neither the server's nor the one by which Python runs its own.
+/// Whether it is a handler, but neither the server's nor CPython's.
 fn is_of_c_code(disposition: &Disposition) -> bool {
     disposition.is_foreign() && disposition.handler() != OF_PYTHON.load(Ordering::Relaxed)
 }
@@ -100,10 +99,9 @@ struct Sharing {
     getsignal: Py<PyAny>,
     /// What the application has installed, by the number of the signal.
     handlers: Py<PyDict>,
-    /// Handlers of Python's own that children have, as long as the application has installed
-    /// nothing else.
+    /// Python's default handlers, which children get unless the application has installed others.
     withheld: Py<PyDict>,
-    /// Runs what the application has installed.
+    /// Runs the application's handlers.
     run: Py<PyCFunction>,
 }
 
@@ -127,7 +125,7 @@ impl Sharing {
         Ok(sharing)
     }
 
-    /// Has Python call us for these signals.
+    /// Makes Python call `run` for these signals.
     fn install(&self, py: Python<'_>, signals: &[i32]) -> PyResult<()> {
         fork::replace(signals, || {
             for signal in signals {
@@ -145,7 +143,7 @@ impl Sharing {
         Ok(handler.bind(py).is_callable())
     }
 
-    /// The module `signal` looks these up whenever it is called.
+    /// Replaces the functions in `_signal`, which the module `signal` looks up at every call.
     fn replace_functions(&self, module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         let main = thread::current().id();
@@ -193,18 +191,18 @@ impl Sharing {
     }
 }
 
-/// What has been installed so far, by the number of the signal, and what of that is withheld.
+/// The handlers installed so far, and those of them that are withheld, by signal number.
 fn handlers_in_force<'py>(
     module: &Bound<'py, PyModule>,
 ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>)> {
     let (handlers, withheld) = (PyDict::new(module.py()), PyDict::new(module.py()));
     let default = module.getattr("SIG_DFL")?;
-    // KeyboardInterrupt would hit whatever request is running.
+    // KeyboardInterrupt would interrupt the running request.
     let interrupt = module.getattr("default_int_handler")?;
     for signal in ACTED_ON {
         let number = signal as i32;
         let mut handler = module.call_method1("getsignal", (number,))?;
-        // None is a handler of C code.
+        // None stands for a handler in C.
         if handler.is(&interrupt) {
             withheld.set_item(number, handler)?;
             handler = default.clone();
@@ -216,8 +214,8 @@ fn handlers_in_force<'py>(
     Ok((handlers, withheld))
 }
 
-/// Runs what the application has installed for a signal. It may interrupt a request of the
-/// main thread anywhere: whatever it raises must not end that.
+/// Runs the application's handler for a signal. It may interrupt a request in the main thread at
+/// any point, so its exceptions must not propagate into that.
 fn run_handler(handlers: &Bound<'_, PyDict>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
     let py = args.py();
     let number = args.get_item(0)?;
@@ -227,7 +225,7 @@ fn run_handler(handlers: &Bound<'_, PyDict>, args: &Bound<'_, PyTuple>) -> PyRes
     let Err(raised) = handler.call1(args) else {
         return Ok(());
     };
-    // It has forked: there it does what it would do anywhere in Python.
+    // The handler has forked: in the child exceptions propagate as usual in Python.
     if fork::is_child() {
         return Err(raised);
     }
@@ -235,7 +233,7 @@ fn run_handler(handlers: &Bound<'_, PyDict>, args: &Bound<'_, PyTuple>) -> PyRes
     let is_stop = Signal::of_number(number).is_some_and(Signal::is_stop);
     let asks_for_an_end = raised.is_instance_of::<PySystemExit>(py)
         || raised.is_instance_of::<PyKeyboardInterrupt>(py);
-    // Which has begun.
+    // The stop has already begun.
     if !(is_stop && asks_for_an_end) {
         let signal = name_of(number);
         let traceback = traceback(py, &raised);
@@ -251,7 +249,7 @@ fn is_disposition(handler: &Bound<'_, PyAny>) -> bool {
     matches!(handler.extract(), Ok(0 | 1))
 }
 
-/// As CPython's Modules/signalmodule.c has them.
+/// As in CPython's Modules/signalmodule.c.
 const NOT_MAIN_THREAD: &str = "signal only works in main thread of the main interpreter";
 const NO_HANDLER: &str =
     "signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object";

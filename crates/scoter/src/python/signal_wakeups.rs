@@ -10,14 +10,14 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use crate::sys::descriptors::{Watch, move_up, watch};
 use crate::sys::fork::Own;
 
-/// What the module `signal` wraps: that one makes its enumerations first, which costs more than
-/// all that scoter imports together.
+/// The C module that `signal` wraps. Importing `signal` creates enumerations, which costs more than
+/// all of scoter's other imports together.
 pub(crate) fn signals_of(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     py.import("_signal")
 }
 
-/// Wakes the main thread's slot for signals that Python has handlers for: whichever thread
-/// the kernel picks, CPython's C handler writes a byte here (`signal.set_wakeup_fd`).
+/// Wakes the main thread's slot for signals with Python handlers: CPython's C handler, in any
+/// thread, writes a byte to this socket (`signal.set_wakeup_fd`).
 #[derive(Debug)]
 pub(crate) struct SignalWakeups {
     _watches: [Watch; 2],
@@ -26,7 +26,7 @@ pub(crate) struct SignalWakeups {
 }
 
 impl SignalWakeups {
-    /// Has Python write to a socket. It must be kept as long as Python may do so.
+    /// Makes Python write to a socket, which must be kept as long as Python may do so.
     pub(crate) fn install(py: Python<'_>) -> PyResult<Self> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (receiver, sender) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)

@@ -18,8 +18,8 @@ use crate::sys::descriptors::{move_up, watch_for_ever};
 use crate::sys::disposition::{highest_signal, raise_here};
 use crate::sys::fork::{self, Mark};
 
-/// The stacks of all threads with their source lines, each with the most recent call last;
-/// `marked` comes first, and is said to be `whose`.
+/// The stacks of all threads with their source lines, each with the most recent call last. `marked`
+/// comes first, labelled `whose`.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub(crate) fn of_all_threads(
     marked: Option<PythonThread>,
     whose: &str,
 ) -> PyResult<String> {
-    // The frames are read before any code of Python runs: only that lets other threads go on.
+    // Read before any Python code runs, because other threads could continue then.
     let frames = py.import("sys")?.call_method0("_current_frames")?;
     let mut stacks = frames
         .cast_into::<PyDict>()?
@@ -48,8 +48,8 @@ pub(crate) fn of_all_threads(
     Ok(text)
 }
 
-/// Where a thread is, for people: the line of the module that it imports, rather than that of
-/// what is called there.
+/// Where a thread is, for the log: the line of the module being imported, rather than of a function
+/// called there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     file: String,
@@ -57,7 +57,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Looks at a thread. There is none where it does not execute Python.
+    /// Examines a thread; `None` if it does not execute Python.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl Place {
         }))
     }
 
-    /// Looks at what `faulthandler` has written.
+    /// Finds the place in a dump of `faulthandler`.
     pub(crate) fn in_dump(text: &str) -> Option<Self> {
         text.lines().find_map(|line| {
             let line = line.trim().strip_suffix(MODULE)?.strip_suffix(" in ")?;
@@ -99,11 +99,11 @@ impl fmt::Display for Place {
 struct Stack<'py> {
     thread: PythonThread,
     calls: Vec<Call<'py>>,
-    /// Whether there are more, further out.
+    /// Whether outer calls have been left out.
     cut: bool,
 }
 
-/// Where a function is.
+/// A function and its current line.
 struct Call<'py> {
     file: Bound<'py, PyAny>,
     line: Bound<'py, PyAny>,
@@ -152,7 +152,7 @@ impl<'py> Stack<'py> {
 }
 
 impl Call<'_> {
-    /// The line itself, where there is a file that has it.
+    /// The source line, if its file is available.
     fn source(&self, py: Python<'_>) -> Option<String> {
         let arguments = (&self.file, &self.line, &self.globals);
         let linecache = py.import("linecache").ok()?;
@@ -163,8 +163,7 @@ impl Call<'_> {
     }
 }
 
-/// The name that `threading` knows, without `threading.enumerate()`: the thread that this is
-/// about may hold the lock of that.
+/// The thread's name, without `threading.enumerate()`, whose lock that thread may hold.
 fn thread_name(py: Python<'_>, thread: PythonThread) -> PyResult<String> {
     let threads = py.import("threading")?.getattr("_active")?;
     let name = threads.get_item(thread.0)?.getattr("name")?;
@@ -178,31 +177,30 @@ fn lossy(text: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// Writes stacks without the help of the interpreter, for when a thread keeps the GIL.
+/// Writes stacks without the interpreter, for when a thread does not release the GIL.
 ///
-/// `faulthandler` reads the frames in a signal handler, with nothing that keeps them in
-/// place: a thread that executes Python meanwhile would make it read what is no frame any
-/// more. So it is for one case only: somebody has waited for the GIL for a long time, in vain,
-/// as [`answer_of`] does, and a thread that executes Python would have given it away. Whoever
-/// has it is in C.
+/// `faulthandler` reads the frames in a signal handler, without protection: if a thread executed
+/// Python meanwhile, it would read freed frames. So use this only after waiting for the GIL in vain
+/// for a long time, as [`answer_of`] does. A thread that executes Python would have released it, so
+/// the thread that holds it is in C code.
 #[derive(Debug)]
 pub(crate) struct LastResort {
-    /// Closed only when the handler is gone: its number may be that of a connection then.
+    /// Closed only after the handler has been removed, because a connection may reuse its number.
     output: ManuallyDrop<Output>,
     signal: i32,
 }
 
-/// What the handler writes to.
+/// The file that the handler writes to.
 #[derive(Debug)]
 struct Output {
-    // First, for it must not outlive the file.
+    // First, because it must not outlive the file.
     _mark: Mark,
-    /// Written one time after the other.
+    /// One writer at a time.
     file: Mutex<File>,
 }
 
 impl LastResort {
-    /// Prepares it while the interpreter is still at hand.
+    /// Prepares it while the interpreter is still available.
     ///
     /// # Errors
     ///
@@ -210,8 +208,8 @@ impl LastResort {
     pub(crate) fn prepare(py: Python<'_>) -> PyResult<Self> {
         let file = memfd_create("scoter-stacks", MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
         let file: File = move_up(file);
-        // Nobody else uses it: the C library and those who need a real-time signal begin
-        // with the lowest one.
+        // Unlikely to be in use: the C library and other users of real-time signals begin with the
+        // lowest one.
         let signal = highest_signal();
         let arguments = PyDict::new(py);
         arguments.set_item("file", file.as_raw_fd())?;
@@ -228,8 +226,8 @@ impl LastResort {
         Ok(Self { output, signal })
     }
 
-    /// Has the process end where the application closes the file: its number may be that of a
-    /// connection then. Not for one that [`LastResort::end`] closes.
+    /// Makes the process end if the application closes the file, because a connection may reuse its
+    /// number. Not for one that [`LastResort::end`] closes.
     pub(crate) fn watch_for_ever(&self) {
         let file = self
             .output
@@ -239,7 +237,7 @@ impl LastResort {
         watch_for_ever("file of stacks", &*file);
     }
 
-    /// Gives the signal back, and closes the file that the handler writes to.
+    /// Restores the signal, and closes the file that the handler writes to.
     ///
     /// # Errors
     ///
@@ -264,7 +262,7 @@ impl LastResort {
             .unwrap_or_else(PoisonError::into_inner);
         file.set_len(0)?;
         file.rewind()?;
-        // The handler has returned when this has.
+        // The handler has returned when this returns.
         raise_here(self.signal);
         file.rewind()?;
         let mut bytes = Vec::new();
@@ -274,12 +272,12 @@ impl LastResort {
     }
 }
 
-/// Waits for the answer of a thread that has asked for the GIL. `None`: it has not got it in a
-/// time in which a thread that executes Python would have given it away hundreds of times.
+/// Waits for the result of a thread that needs the GIL. `None` if it has not obtained it, in a time
+/// in which a thread that executes Python would have released it hundreds of times.
 ///
 /// # Errors
 ///
-/// The thread has ended without an answer: it is not waiting for the GIL.
+/// The thread has ended without a result, so it is not waiting for the GIL.
 pub(crate) fn answer_of<T>(thread: &Receiver<T>) -> Result<Option<T>, RecvError> {
     let mut timeout = GilTimeout::default();
     loop {
@@ -295,32 +293,32 @@ pub(crate) fn answer_of<T>(thread: &Receiver<T>) -> Result<Option<T>, RecvError>
     }
 }
 
-/// How long the GIL is waited for, in time that the process has been running: while it is
-/// stopped or its container frozen, no thread could have given the GIL away.
+/// Measures the wait for the GIL in running time: while the process is stopped or its container
+/// frozen, no thread could have released the GIL.
 #[derive(Debug, Default)]
 struct GilTimeout {
     waited: Duration,
 }
 
 impl GilTimeout {
-    /// Counts a step. One that took longer than it should was kept from running.
+    /// Counts a step. During one that took too long, the process was not running.
     fn is_over_after(&mut self, step: Duration) -> bool {
         self.waited += step.min(STEP);
         self.waited >= GIL_TIMEOUT
     }
 }
 
-/// How long the interpreter is waited for. A thread that executes Python gives it away every
-/// few milliseconds.
+/// How long to wait for the interpreter. A thread that executes Python releases it every few
+/// milliseconds.
 const GIL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What that is counted in.
+/// The unit in which the wait is counted.
 const STEP: Duration = Duration::from_millis(50);
 
-/// What Python calls the code of a module.
+/// Python's name for the code of a module.
 const MODULE: &str = "<module>";
 
-/// Calls of a thread that are told; as many as `faulthandler` does.
+/// Calls of a thread that are reported; as many as `faulthandler` reports.
 const MAX_CALLS: usize = 100;
 
 #[cfg(test)]
@@ -330,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_in_which_the_process_stood_still_is_no_wait_for_the_gil() {
+    fn time_in_which_the_process_was_stopped_does_not_count() {
         let hour = Duration::from_secs(3_600);
         for (steps, over) in [
             (vec![STEP; 19], false),
@@ -349,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn thread_that_does_not_wait_for_the_gil_says_nothing_of_it() {
+    fn thread_that_ends_without_a_result_is_an_error() {
         let (sender, receiver) = channel();
         sender.send(1).unwrap();
         assert_eq!(answer_of(&receiver), Ok(Some(1)));

@@ -33,20 +33,20 @@ pub(crate) fn too_late(doing: &str) -> Failed {
     Failed::new(3, &text)
 }
 
-/// A thread that watches a start. It is gone when this has been dropped: nothing of it is left
-/// for a fork.
+/// A thread that watches a start. It has ended when this has been dropped, so that it does not
+/// exist at a fork.
 #[derive(Debug)]
 pub(crate) struct StartWatch {
     step: Arc<AtomicU8>,
     process: u32,
-    /// The watch ends with it.
+    /// Dropping it ends the watch.
     relief: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl StartWatch {
     /// Watches the calling thread. If it has not finished within `timeout`, `give_up` is called
-    /// with what it still does, and where.
+    /// with what it is doing, and where.
     pub(crate) fn post(
         py: Python<'_>,
         timeout: Duration,
@@ -66,7 +66,7 @@ impl StartWatch {
         let thread = std::thread::Builder::new()
             .name("scoter-start".to_owned())
             .spawn(move || watcher.run(timeout, &relieved, give_up));
-        // A start goes on without: the system may have no thread to give.
+        // The start continues without it: the system may have no threads left.
         let thread = thread.inspect_err(|error| debug!(%error, "the start is not watched"));
         Self {
             step,
@@ -76,7 +76,7 @@ impl StartWatch {
         }
     }
 
-    /// Says what comes now.
+    /// Records the next step.
     pub(crate) fn enter(&self, step: Step) {
         self.step.store(step as u8, Ordering::Relaxed);
     }
@@ -88,22 +88,22 @@ impl Drop for StartWatch {
         let Some(thread) = self.thread.take() else {
             return;
         };
-        // A child of the application has a copy of this, and no such thread.
+        // A child of the application has a copy of this, but not the thread.
         if self.process != std::process::id() {
             return std::mem::forget(thread);
         }
-        // It may be about to look at the stack.
+        // It may be waiting to read the stack.
         Python::attach(|py| py.detach(|| drop(thread.join())));
     }
 }
 
-/// The thread's own.
+/// The state of the watching thread.
 struct Watcher {
     begun: Instant,
     thread: PythonThread,
     step: Arc<AtomicU8>,
     last_resort: Option<LastResort>,
-    /// A thread that waits for the interpreter, in vain so far.
+    /// A thread that is waiting for the interpreter.
     asked: Option<(JoinHandle<()>, Receiver<Seen>)>,
 }
 
@@ -135,7 +135,7 @@ impl Watcher {
             self.report(&seen);
             next = reports.next();
         }
-        // Python lets it look now, and it is not to be there at a fork.
+        // It gets the interpreter now, and must have ended before a fork.
         if let Some((thread, _)) = self.asked {
             let _ = thread.join();
         }
@@ -161,8 +161,8 @@ impl Watcher {
         warn!(seconds, place, "still {}", self.doing());
     }
 
-    /// Looks where the thread is, as Python sees it, or, if some C code keeps that to itself,
-    /// as far as it can be seen without.
+    /// Finds out where the thread is: with the interpreter, or, if C code does not release the GIL,
+    /// without it.
     fn look(&mut self) -> Seen {
         let (thread, answer) = match self.asked.take() {
             Some(asked) => asked,
@@ -210,7 +210,7 @@ impl Seen {
     }
 }
 
-/// Has a thread wait for the interpreter, and look.
+/// Starts a thread that waits for the interpreter and finds out where `thread` is.
 fn ask(thread: PythonThread) -> std::io::Result<(JoinHandle<()>, Receiver<Seen>)> {
     let (sender, receiver) = channel();
     let asking = std::thread::Builder::new()
@@ -226,8 +226,8 @@ fn ask(thread: PythonThread) -> std::io::Result<(JoinHandle<()>, Receiver<Seen>)
     Ok((asking, receiver))
 }
 
-/// When something is to be said, from the beginning: after [`FIRST`], or sooner where there is
-/// not that much time, and then more and more rarely.
+/// The times of the reports, since the start: after [`FIRST`], or sooner if `timeout` is shorter,
+/// and then at growing intervals.
 fn reports(timeout: Duration) -> impl Iterator<Item = Duration> {
     let first = FIRST.min(timeout / 2);
     std::iter::successors(Some((first, first * 2)), |&(at, pause)| {
@@ -237,7 +237,7 @@ fn reports(timeout: Duration) -> impl Iterator<Item = Duration> {
     .take_while(move |at| *at < timeout)
 }
 
-/// How long a start may be silent.
+/// How long a start may take before the first report.
 const FIRST: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_starts_are_told_of_ever_more_rarely() {
+    fn long_starts_are_reported_at_growing_intervals() {
         for (timeout, expected) in [
             (120, &[10, 30, 70][..]),
             (3600, &[10, 30, 70, 150, 310, 630, 1270, 2550]),

@@ -12,14 +12,14 @@ pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
         )?;
         let mut text = String::new();
         for line in lines.try_iter()? {
-            // A message may hold lone surrogates, such as those of a file name.
+            // A message may contain lone surrogates, for instance from a file name.
             text.push_str(&line?.cast::<PyString>()?.to_string_lossy());
         }
         PyResult::Ok(text)
     };
     match formatted() {
         Ok(text) => format!("\n{}", text.trim_end()),
-        // No memory, or an application that has replaced the module.
+        // No memory, or the application has replaced the module.
         Err(_) => format!("\n{}", error.get_type(py)),
     }
 }

@@ -2,16 +2,16 @@ use uwsgi_codec::{Var, Vars};
 
 use super::Param;
 
-/// Where the variables that matter to the server stand in their block, noted while it is
-/// checked: to walk it takes longer than anything that is done with them. Of repeated ones
-/// the last counts, as everywhere.
+/// The positions of the variables that the server reads, recorded while their block is checked:
+/// another pass over the block would take longer than using them. The last of repeated ones counts,
+/// as everywhere.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     params: [Place; Param::COUNT],
 }
 
-/// Where a value stands in its block, which is at most 65,535 bytes long; at 0, where no
-/// value can stand, if there is none.
+/// The position of a value in its block, which is at most 65,535 bytes long; 0, where no value can
+/// be, if there is none.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
     start: u16,
@@ -19,9 +19,9 @@ struct Place {
 }
 
 impl Index {
-    /// Takes note of the next variable.
+    /// Records the next variable.
     pub(super) fn note(&mut self, var: Var<'_>) {
-        // To compare whole keys takes a load or two; a pattern is compared byte by byte.
+        // Comparing whole keys takes a load or two; a pattern would be compared byte by byte.
         let param = match var.key.len() {
             17 if var.key == b"HTTP_X_REQUEST_ID" => Param::RequestId,
             9 if var.key == b"HTTP_HOST" => Param::Host,
@@ -41,7 +41,7 @@ impl Index {
         self.params[param as usize] = Place::of(var);
     }
 
-    /// A value among the variables that were noted, unless it is absent or empty.
+    /// The value of a recorded variable, unless it is absent or empty.
     pub(super) fn value<'a>(&self, param: Param, vars: &'a Vars) -> Option<&'a [u8]> {
         let value = self.params[param as usize].of_block(vars.as_bytes());
         (!value.is_empty()).then_some(value)

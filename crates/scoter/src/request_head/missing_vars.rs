@@ -5,7 +5,7 @@ use tracing::warn;
 
 use super::{Param, RequestHead};
 
-/// Which of them a request came without.
+/// The variables that a request lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MissingVars {
     method: bool,
@@ -13,7 +13,7 @@ pub(crate) struct MissingVars {
 }
 
 impl MissingVars {
-    /// Those that this request came without, if any.
+    /// The variables that this request lacks, if any.
     pub(crate) fn of(head: &RequestHead) -> Option<Self> {
         let missing_vars = Self {
             method: head.param(Param::Method).is_none(),
@@ -22,7 +22,7 @@ impl MissingVars {
         (missing_vars.method || missing_vars.remote_addr).then_some(missing_vars)
     }
 
-    /// Says so. What the application makes of it depends on the application.
+    /// Logs a warning. The effect depends on the application.
     pub(crate) fn warn(self) {
         warn!(
             missing = self.names(),
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_absent_or_empty_is_missing() {
+    fn absent_and_empty_variables_are_missing() {
         for (vars, expected) in [
             (
                 &[("REQUEST_METHOD", "GET"), ("REMOTE_ADDR", "unix:")][..],

@@ -27,7 +27,7 @@ pub(crate) struct RequestHead {
     length: Result<u64, RequestError>,
 }
 
-/// A variable that is found without looking for it.
+/// A variable whose position is recorded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Param {
     /// `HTTP_HOST`
@@ -54,7 +54,7 @@ pub(crate) enum Param {
     Traceparent,
     /// `REQUEST_URI`
     Uri,
-    /// `HTTP_USER_AGENT`; the last one, which their number is taken from.
+    /// `HTTP_USER_AGENT`; it must be last, because it determines their number.
     UserAgent,
 }
 
@@ -63,8 +63,8 @@ impl Param {
 }
 
 impl RequestHead {
-    /// Takes a packet from the front of `buffer`; `None` if it is not complete yet. Where it has
-    /// no request id, `ids` makes one.
+    /// Decodes a packet from the front of `buffer`; `None` if it is not complete yet. If it has no
+    /// request ID, `ids` generates one.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl RequestHead {
             _ => index.note(var),
         })?;
         Ok(packet.map(|packet| {
-            // Here, so that nothing but a pointer is handed on.
+            // Allocated here, so that only a pointer is passed on.
             Arc::new(Self {
                 request_id: ids.of(&packet.vars, index.value(Param::RequestId, &packet.vars)),
                 packet,
@@ -123,7 +123,7 @@ impl RequestHead {
         text(self.uri())
     }
 
-    /// What the method says about the response.
+    /// The method, as far as it affects the response.
     pub(crate) fn kind(&self) -> Method {
         Method::named(self.param(Param::Method).unwrap_or_default())
     }
@@ -133,7 +133,7 @@ impl RequestHead {
         self.param(Param::Uri).or_else(|| self.param(Param::Path))
     }
 
-    /// The query that belongs behind [`uri`](Self::uri), where that is only the path.
+    /// The query that belongs after [`uri`](Self::uri), if that is only the path.
     pub(crate) fn query_apart(&self) -> Option<&[u8]> {
         match self.param(Param::Uri) {
             Some(_) => None,
@@ -141,7 +141,7 @@ impl RequestHead {
         }
     }
 
-    /// How long ago the front end passed the request on, if it says so credibly:
+    /// How long ago the front end forwarded the request, if its value is plausible:
     /// `HTTP_X_REQUEST_START`, as nginx-conf sends it.
     pub(crate) fn front_end_age(&self) -> Option<Duration> {
         let request_start = time_since_epoch(self.param(Param::RequestStart)?)?;
@@ -155,8 +155,8 @@ fn text(value: Option<&[u8]>) -> String {
     String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }
 
-/// Nobody waits longer: nginx gives up after `uwsgi_read_timeout`, 60 s unless set. What says
-/// so is a wrong clock or a made-up header.
+/// No request waits longer: nginx gives up after `uwsgi_read_timeout`, 60 s by default. A greater
+/// age means a wrong clock or a forged header.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]

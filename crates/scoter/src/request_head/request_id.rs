@@ -26,7 +26,7 @@ impl RequestId {
         &self.text
     }
 
-    /// As the application finds it: what has been sent is there already.
+    /// The ID to add to the environ, which already contains one that was sent.
     pub(crate) fn in_environ(&self) -> wsgi_environ::RequestId<'_> {
         match self.was_sent {
             true => wsgi_environ::RequestId::Sent,
@@ -37,12 +37,12 @@ impl RequestId {
 
 /// Gives requests their ids.
 ///
-/// To be made in the process that uses it: a copy in a forked one would repeat them.
+/// Create it in the process that uses it: a copy in a forked process would repeat the IDs.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
-    /// Tells processes apart.
+    /// Distinguishes processes.
     prefix: u64,
-    /// Where the counter began.
+    /// The first value of the counter.
     start: u64,
     made: AtomicU64,
 }
@@ -59,8 +59,8 @@ impl RequestIds {
         })
     }
 
-    /// Takes the id that the front end `sent` among the `vars`; where there is none, or one
-    /// that would not stay what it is in a log, makes a new one of 32 hexadecimal digits.
+    /// Uses the ID that the front end `sent` among the `vars`. If there is none, or it is too long
+    /// or unsafe in a log, generates one of 32 hexadecimal digits.
     pub(crate) fn of(&self, vars: &Vars, sent: Option<&[u8]>) -> RequestId {
         match sent {
             Some(text) if is_usable(text) => RequestId {
@@ -85,7 +85,7 @@ impl RequestIds {
     }
 }
 
-/// SplitMix64: one number for each count, and no order to be seen in them.
+/// SplitMix64: a unique number for each count, in no visible order.
 fn mix(start: u64, count: u64) -> u64 {
     let mut mixed = start.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -96,13 +96,13 @@ fn mix(start: u64, count: u64) -> u64 {
 fn is_usable(text: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
     (1..=MAX_LENGTH).contains(&text.len())
-        // All of them, without an early end: a vector at a time.
+        // Without an early exit, so that it is vectorised.
         && text.iter().fold(true, |plain, byte| plain & is_plain(byte))
 }
 
 fn random() -> io::Result<u64> {
     let mut bytes = [0; size_of::<u64>()];
-    // Less than 256 bytes come whole (getrandom(2)).
+    // Up to 256 bytes are never returned partially (getrandom(2)).
     getrandom(&mut bytes, GetRandomFlags::empty())?;
     Ok(u64::from_ne_bytes(bytes))
 }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn made_ids_never_repeat() {
+    fn generated_ids_never_repeat() {
         let sources = [RequestIds::new().unwrap(), RequestIds::new().unwrap()];
         let made: HashSet<_> = (0..2_000)
             .map(|count| of(&sources[count % 2], &vars([])).text)

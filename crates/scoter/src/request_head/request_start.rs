@@ -4,14 +4,14 @@ use std::time::Duration;
 
 /// Reads `t=1763812345.678`, or the same without `t=`: seconds with any number of decimals
 /// (nginx's `$msec`), or whole milliseconds (Heroku's router) or microseconds (`%t` of
-/// Apache's mod_headers), told apart by their size.
+/// Apache's mod_headers), distinguished by their magnitude.
 pub(super) fn time_since_epoch(text: &[u8]) -> Option<Duration> {
     let text = text.strip_prefix(b"t=").unwrap_or(text);
     let mut parts = text.splitn(2, |&byte| byte == b'.');
     let whole = digits(parts.next()?)?;
     let fraction = parts.next().unwrap_or(b"0");
     if whole < SECONDS_END {
-        // Of the decimals, nine are nanoseconds.
+        // Nine decimals are nanoseconds.
         let decimals = &fraction[..fraction.len().min(9)];
         let scale = 10u64.pow(9 - u32::try_from(decimals.len()).ok()?);
         let nanos = digits(decimals)? * scale;
@@ -40,7 +40,7 @@ const SECONDS_END: u64 = 100_000_000_000;
 const MILLIS_END: u64 = SECONDS_END * 1_000;
 const MICROS_END: u64 = MILLIS_END * 1_000;
 
-/// What fits a `u64` whatever the digits are.
+/// Any number with this many digits fits a `u64`.
 const MAX_DIGITS: usize = 19;
 
 #[cfg(test)]

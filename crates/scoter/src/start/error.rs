@@ -12,7 +12,7 @@ use crate::control::ControlError;
 use crate::net::BindError;
 use crate::sys::limits;
 
-/// What is wrong before there is a process to serve.
+/// Why the steps before serving failed.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
     /// The command line.
@@ -24,7 +24,7 @@ pub(crate) enum StartError {
     /// There is nothing to listen on.
     #[error("no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
     NoAddress,
-    /// The second one finds the first one in its way.
+    /// The same address is given twice.
     #[error("cannot listen on {0} twice\nhint: name it once")]
     Repeated(String),
     /// The control socket.
@@ -33,7 +33,7 @@ pub(crate) enum StartError {
     /// `--user` and `--group`.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// A path that `--user` does not get at.
+    /// A path that `--user` cannot access.
     #[error(transparent)]
     OutOfReach(#[from] OutOfReach),
     /// `--pid-file`.
@@ -45,7 +45,7 @@ pub(crate) enum StartError {
 }
 
 impl StartError {
-    /// The exit code of a process that ends for it.
+    /// The exit code for this error.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::System(_) => 1,

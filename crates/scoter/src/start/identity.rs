@@ -19,23 +19,23 @@ use crate::config::Options;
 /// Environment variables to be set.
 pub(crate) type Variables = Vec<(&'static str, OsString)>;
 
-/// Who the server is once its sockets are bound.
+/// The user and group that the server switches to once its sockets are bound.
 #[derive(Debug)]
 pub(super) struct Identity {
     user: Option<NewUser>,
     group: Option<Gid>,
 }
 
-/// Whom the server becomes.
+/// The user that the server switches to.
 #[derive(Debug)]
 struct NewUser {
     uid: Uid,
-    /// The number where the user database has no name.
+    /// The number if the user database has no name.
     name: CString,
     home: PathBuf,
 }
 
-/// Why the server could not become somebody else.
+/// Why the server could not switch users.
 #[derive(Debug, Error)]
 pub(crate) enum IdentityError {
     /// No such user.
@@ -44,26 +44,26 @@ pub(crate) enum IdentityError {
     /// No such group.
     #[error("--group {name}: there is no such group")]
     NoGroup { name: String },
-    /// It takes root.
+    /// The process is not root.
     #[error("--user and --group need root: start scoter as root, or as that user without them")]
     NotRoot,
-    /// A number without an entry in the user database has no groups of its own.
+    /// A number without an entry in the user database has no groups.
     #[error("--user {uid} is not in the user database: set its group with --group")]
     GroupUnknown { uid: Uid },
-    /// The system said no.
+    /// The system refused the change.
     #[error("cannot become --user and --group: {0}")]
     Refused(io::Error),
-    /// The system said yes, and root is still there.
+    /// The system accepted the change, but root's privileges remain.
     #[error("privileges were not dropped permanently: {what}")]
     Kept { what: &'static str },
 }
 
 impl Identity {
-    /// Looks the names up, while that is still possible.
+    /// Looks up the names while that is still possible.
     ///
     /// # Errors
     ///
-    /// [`IdentityError`] names what does not exist, or who would have to start scoter.
+    /// [`IdentityError`] if a name does not exist, or the process is not root.
     pub(super) fn of(options: &Options) -> Result<Self, IdentityError> {
         let identity = Self::look_up(options)?;
         let (user, group) = identity.owner();
@@ -75,7 +75,7 @@ impl Identity {
         Ok(identity)
     }
 
-    /// The same, whoever we are.
+    /// Like [`Identity::of`], without requiring root.
     pub(super) fn look_up(options: &Options) -> Result<Self, IdentityError> {
         let user = options.user.as_deref().map(find_user).transpose()?;
         let group = options.group.as_deref().map(find_group).transpose()?;
@@ -113,11 +113,11 @@ impl Identity {
         }
     }
 
-    /// Does something with the rights that the server will have, in a thread of its own.
+    /// Runs `work` with the server's future privileges, in a separate thread.
     ///
     /// # Errors
     ///
-    /// [`IdentityError::Refused`] where the system does not let it.
+    /// [`IdentityError::Refused`] if the system does not allow it.
     pub(super) fn attempt<T: Send>(
         &self,
         attempt: impl FnOnce() -> T + Send,
@@ -138,8 +138,8 @@ impl Identity {
         .map_err(IdentityError::Refused)
     }
 
-    /// Becomes it as far as this thread is concerned: credentials(7), "at the kernel level,
-    /// user and group IDs are a per-thread attribute".
+    /// Switches only this thread: credentials(7), "at the kernel level, user and group IDs are a
+    /// per-thread attribute".
     fn assume_in_thread(&self) -> io::Result<()> {
         if !Uid::effective().is_root() {
             return Ok(());
@@ -160,11 +160,11 @@ impl Identity {
         Ok(())
     }
 
-    /// Becomes it, for good. Returns the environment variables that belong to it.
+    /// Switches permanently. Returns the environment variables of the user.
     ///
     /// # Errors
     ///
-    /// [`IdentityError`] for every step that did not do what it should.
+    /// [`IdentityError`] if any step failed or had no effect.
     pub(super) fn assume(&self) -> Result<Variables, IdentityError> {
         let refused = |errno: nix::Error| IdentityError::Refused(errno.into());
         if !Uid::effective().is_root() {
@@ -194,8 +194,8 @@ impl Identity {
 }
 
 impl NewUser {
-    /// What login(1) sets, and systemd for `User=`: libraries look for their files and caches
-    /// there, and could not read those of root.
+    /// The variables that login(1) sets, and systemd for `User=`. Libraries use them to find their
+    /// files and caches, and could not read root's.
     fn environment(&self) -> Variables {
         let name = OsStr::from_bytes(self.name.as_bytes());
         vec![
@@ -206,7 +206,7 @@ impl NewUser {
     }
 }
 
-/// Every identity is the new one, and there is no way back.
+/// Verifies that all IDs have changed, and cannot be changed back.
 fn verify(uid: Uid, gid: Option<Gid>) -> Result<(), IdentityError> {
     let refused = |errno: nix::Error| IdentityError::Refused(errno.into());
     let kept = |what| Err(IdentityError::Kept { what });

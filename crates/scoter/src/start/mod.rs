@@ -20,16 +20,16 @@ pub(crate) use pid_file::PidFile;
 
 use identity::{Identity, Variables};
 
-/// What a server has before its first worker.
+/// The resources that are opened before the first worker.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) control: Option<ControlListener>,
-    /// What the environment of `--user` is to have.
+    /// The environment variables of `--user`.
     pub(crate) variables: Variables,
 }
 
-/// A start that is to be made.
+/// The inputs of a start.
 #[derive(Debug)]
 pub(crate) struct Start<'a> {
     pub(crate) program: &'a Program,
@@ -38,11 +38,11 @@ pub(crate) struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// Binds first, and becomes `--user` then: once and for good.
+    /// Binds the sockets, and then switches to `--user` permanently.
     ///
     /// # Errors
     ///
-    /// [`StartError`] says what could not be had. No socket is left behind.
+    /// [`StartError`] says what failed. No socket is left behind.
     pub(crate) fn open(&self) -> Result<Opened, StartError> {
         let identity = self.prepare()?;
         let mut opened = sockets::open(self.options, &identity)?;
@@ -51,9 +51,9 @@ impl Start<'_> {
         Ok(opened)
     }
 
-    /// Finds out whether [`Start::open`] would succeed, without binding anything: a running
-    /// server may have the sockets. Becomes `--user` as well, and returns the environment
-    /// variables that belong to it.
+    /// Checks whether [`Start::open`] would succeed, without binding anything, because a running
+    /// server may have the sockets. Also switches to `--user`, and returns that user's environment
+    /// variables.
     ///
     /// # Errors
     ///
@@ -64,9 +64,8 @@ impl Start<'_> {
         Ok(identity.assume()?)
     }
 
-    /// Finds out what a master that takes over does not have from the one before: looks up every
-    /// user and group that is named, without becoming any of them, and at the place of the
-    /// process ID.
+    /// Checks what a master that takes over does not inherit: looks up every configured user and
+    /// group, without switching to any, and checks the process ID file.
     ///
     /// # Errors
     ///
@@ -93,7 +92,8 @@ impl Start<'_> {
 }
 
 impl Opened {
-    /// What cannot be done at a stop is said at the start, when somebody looks.
+    /// Warns at the start about sockets that cannot be removed at the stop, because operators read
+    /// the log then.
     fn warn_of_what_stays(&self, user: &str) {
         let listeners = self.listeners.iter().filter_map(Listener::file);
         let control = self.control.as_ref().and_then(ControlListener::file);

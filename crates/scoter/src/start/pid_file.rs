@@ -27,8 +27,8 @@ struct Written {
 }
 
 impl PidFile {
-    /// Writes it, over whatever an earlier master has left. Where that may run still, this is
-    /// said, and no more: the number may be another process's since the system was started.
+    /// Writes the file, replacing one that an earlier master has left. If that may still be
+    /// running, only warns, because another process may have got its number since a reboot.
     ///
     /// # Errors
     ///
@@ -43,8 +43,8 @@ impl PidFile {
         }
     }
 
-    /// Keeps the file that this process has written before an upgrade, or writes it. A server
-    /// that runs does not end for want of it.
+    /// Keeps the file that this process wrote before an upgrade, or writes it. A failure does not
+    /// end the running server.
     pub(crate) fn keep(path: Option<&Path>) -> Self {
         let kept = path.and_then(|path| match Written::found(path) {
             Ok(Some(written)) => Some(written),
@@ -59,7 +59,7 @@ impl PidFile {
         Self(kept)
     }
 
-    /// Finds out whether [`PidFile::keep`] would have it.
+    /// Checks whether [`PidFile::keep`] would succeed.
     ///
     /// # Errors
     ///
@@ -78,8 +78,8 @@ fn failure(path: &Path, error: io::Error) -> StartError {
     }
 }
 
-/// Finds out whether a master that takes over could have the file. One that is there may be
-/// its own, and stay.
+/// Checks whether a master that takes over could write the file. An existing one may be its own,
+/// and stay.
 fn check(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() => Ok(()),
@@ -92,7 +92,7 @@ fn check(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whoever reads it finds a whole number or no file.
+/// Writes it atomically: a reader finds the complete number or no file.
 fn write(path: &Path) -> io::Result<Written> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(in_the_way());
@@ -112,7 +112,7 @@ fn write(path: &Path) -> io::Result<Written> {
     })
 }
 
-/// Says that another process, which a file has named until now, is alive.
+/// Warns that the process that the file named until now is alive.
 fn warn_of(before: Option<Pid>, path: &Path) {
     let Some(pid) = before.filter(|&pid| pid != Pid::this()) else {
         return;
@@ -129,19 +129,19 @@ fn warn_of(before: Option<Pid>, path: &Path) {
     }
 }
 
-/// The number in a file that is there before it is written.
+/// The number in an existing file.
 fn read_number(path: &Path) -> Option<Pid> {
     let text = read(open(path).ok()?).ok()?;
     let number = text.trim_end().parse().ok()?;
     (number > 0).then(|| Pid::from_raw(number))
 }
 
-/// Finds a process that has not ended, and returns its name. A zombie has.
+/// Returns the name of a process that has not ended. A zombie has ended.
 fn find_living(pid: Pid) -> Option<String> {
     if kill(pid, None) == Err(Errno::ESRCH) {
         return None;
     }
-    // Whose process it is may be nobody else's business (proc(5), hidepid).
+    // Other users' processes may be hidden (proc(5), hidepid).
     let Ok(stat) = ProcessStat::of(pid) else {
         return Some(String::new());
     };
@@ -166,8 +166,8 @@ impl Written {
         Ok(found.is_ours()?.then_some(found))
     }
 
-    /// Whether nobody has written another number, or put another file there. No link is
-    /// followed, and nothing waited for: the folder may be somebody else's.
+    /// Whether the file has neither been rewritten nor replaced. Does not follow links or block,
+    /// because the directory may belong to another user.
     fn is_ours(&self) -> io::Result<bool> {
         let file = open(&self.path)?;
         if identity(&file)? != self.identity {
@@ -208,7 +208,7 @@ fn identity(file: &File) -> io::Result<(u64, u64)> {
     Ok((found.dev(), found.ino()))
 }
 
-/// Bytes that a number and a line feed can have, and one more.
+/// One byte more than a number and a line feed can have.
 const MAX_LENGTH: u64 = 24;
 
 #[cfg(test)]
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn number_is_read_from_what_may_be_a_pid_file() {
+    fn number_is_read_only_from_a_valid_pid_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         assert_eq!(read_number(&path), None);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_been_put_in_its_place_is_left_alone() {
+    fn file_put_in_its_place_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         type Put = fn(&Path);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn upgrade_keeps_what_is_ours_and_does_without_what_cannot_be_written() {
+    fn upgrade_keeps_its_own_file_and_continues_without_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         let first = write(&path).unwrap();

@@ -19,12 +19,12 @@ struct Need {
     /// Where it comes from.
     what: &'static str,
     path: PathBuf,
-    /// The path, and what it becomes as the links on the way are followed: looked up with the
-    /// rights of now, because the user may not even read them.
+    /// The path, and the paths that result from following each link on the way. Resolved with the
+    /// current privileges, because the user may not be allowed to read the links.
     followed: Vec<PathBuf>,
     purpose: Purpose,
     consequence: Consequence,
-    /// Whether something else says it better, or it may come later.
+    /// Whether another check reports its absence better, or it may be created later.
     may_be_missing: bool,
 }
 
@@ -32,25 +32,25 @@ struct Need {
 enum Purpose {
     /// Executed.
     Run,
-    /// A folder that files are opened in.
+    /// A directory that files are opened in.
     Enter,
     Read,
-    /// Made where it is missing.
+    /// Appended to, and created if missing.
     Append,
-    /// Made anew beside it.
+    /// Replaced by a new file in the same directory.
     Replace,
 }
 
-/// What it means where the path is out of reach.
+/// The consequence if the path is out of reach.
 #[derive(Debug, Clone, Copy)]
 enum Consequence {
-    /// There is nothing to serve with this exit code.
+    /// The start fails with this exit code.
     Fatal(u8),
-    /// Serving is possible without, and this is not.
+    /// Serving is possible, but this is not.
     Without(&'static str),
 }
 
-/// Why the server would not get at a path.
+/// Why the server cannot access a path.
 #[derive(Debug, Error)]
 #[error(
     "user {user} cannot {} {}, {what}: {reason}\nhint: {}", purpose.verb(), path.display(),
@@ -61,7 +61,7 @@ pub(crate) struct OutOfReach {
     what: &'static str,
     path: PathBuf,
     purpose: Purpose,
-    /// The first folder on the way there that the user may not enter.
+    /// The first directory on the way that the user may not enter.
     folder: Option<PathBuf>,
     reason: String,
     exit_code: u8,
@@ -93,7 +93,7 @@ impl Purpose {
         }
     }
 
-    /// Does what comes closest to it and leaves nothing.
+    /// Checks the access that it needs, without side effects.
     fn attempt(self, path: &Path) -> rustix::io::Result<()> {
         let folder = path.parent().unwrap_or_else(|| Path::new("/"));
         match self {
@@ -109,13 +109,14 @@ impl Purpose {
     }
 }
 
-/// Makes sure that the server will get at what it needs. What it can do without is only said.
+/// Checks that the server will be able to access the paths that it needs. Other paths only cause a
+/// warning.
 ///
-/// Returns the first thing that it cannot do without.
+/// Returns the first required path that is out of reach.
 ///
 /// # Errors
 ///
-/// [`IdentityError::Refused`] where the system does not let it be tried.
+/// [`IdentityError::Refused`] if the system does not allow the check.
 pub(super) fn check(
     start: &Start<'_>,
     identity: &Identity,
@@ -155,7 +156,7 @@ fn needs(start: &Start<'_>) -> Vec<Need> {
     };
     let modules = Consequence::Without("modules there will not be found");
     let launcher = start.program.launcher_file();
-    // The embedding program is not started again without a master.
+    // Without a master, the embedding program does not start itself again.
     if launcher.is_some() || !options.no_master {
         let program = start.program.executable();
         add("which starts the workers", program, Purpose::Run, FATAL);
@@ -214,7 +215,7 @@ fn obstacle(need: &Need, user: &str) -> Option<OutOfReach> {
     })
 }
 
-/// The path, and what it becomes as each link on the way is followed.
+/// The path, and the paths that result from following each link on the way.
 fn followed(path: &Path) -> Vec<PathBuf> {
     let first = Some(path.to_owned());
     let paths = std::iter::successors(first, |path| follow_first_link(path));
@@ -228,12 +229,12 @@ fn follow_first_link(path: &Path) -> Option<PathBuf> {
         let target = fs::read_link(link).ok()?;
         let rest = path.strip_prefix(link).ok()?;
         let target = link.parent()?.join(target);
-        // An empty rest would end in a slash.
+        // An empty rest would leave a trailing slash.
         Some(target.join(rest).components().collect())
     })
 }
 
-/// The first folder on the way to `path` that exists and may not be entered.
+/// The first directory on the way to `path` that exists and may not be entered.
 fn first_closed(path: &Path, may_enter: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let mut folders: Vec<_> = path.ancestors().skip(1).collect();
     folders.reverse();
@@ -270,10 +271,10 @@ mod tests {
             (&["a/b"][..], "a/b/c/file", Some("a/b")),
             (&["a", "a/b"], "a/b/c/file", Some("a")),
             (&["a/b/c"], "a/b/c/file", Some("a/b/c")),
-            // Only the folders on the way count.
+            // Only the directories on the way count.
             (&["a/b/c"], "a/b/c", None),
             (&[], "a/b/c/file", None),
-            // What is not there is closed to nobody.
+            // A missing directory is not closed.
             (&["a/x"], "a/x/file", None),
         ] {
             let is_closed = |folder: &Path| closed.iter().any(|name| root.join(name) == folder);
@@ -297,7 +298,7 @@ mod tests {
         symlink("loop", root.join("loop")).unwrap();
         let names = ["folder/file", "a/file", "a/b/file"];
         let expected = names.map(|name| root.join(name));
-        // The temporary folder may be behind a link itself.
+        // The path of the temporary directory may contain a link itself.
         assert!(followed(&root.join("folder/file")).ends_with(&expected));
         assert_eq!(followed(&root.join("loop")).len(), MAX_LINKS);
     }

@@ -13,11 +13,11 @@ use crate::config::Options;
 use crate::control::{ControlListener, ControlLocation};
 use crate::net::{self, AllowList, BindError, Listener, MAX_PATH, Permissions};
 
-/// Opens all of them, or none.
+/// Opens all sockets, or none.
 ///
 /// # Errors
 ///
-/// [`StartError`] names the socket that could not be had.
+/// [`StartError`] names the socket that could not be opened.
 pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, StartError> {
     let (user, group) = identity.owner();
     let settings = net::Settings {
@@ -39,8 +39,8 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Sta
     }
 }
 
-/// Finds out whether [`open`] would succeed, and binds none of them. That a running server has
-/// one is no obstacle: it may be the one that is to be reloaded or replaced.
+/// Checks whether [`open`] would succeed, without binding a socket. A socket of a running server is
+/// not an error: it may be the server to be reloaded or replaced.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), StartE
     }
 }
 
-/// Whether the path that nobody has chosen is too long for a socket.
+/// Whether the default path is too long for a socket.
 fn is_too_long(options: &Options, control: &Path) -> bool {
     options.control == ControlLocation::Beside && control.as_os_str().len() > MAX_PATH
 }
@@ -112,11 +112,11 @@ fn fill(
     Ok(())
 }
 
-/// Looks up who Unix sockets are to belong to.
+/// Looks up the owner and group of Unix sockets.
 ///
 /// # Errors
 ///
-/// [`StartError::Bind`] where there is no such user or group.
+/// [`StartError::Bind`] if there is no such user or group.
 pub(super) fn permissions(options: &Options) -> Result<Permissions, StartError> {
     let owner = options.socket_owner.as_deref();
     let group = options.socket_group.as_deref();

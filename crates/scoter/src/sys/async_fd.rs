@@ -8,18 +8,18 @@ use tokio::io::unix::AsyncFd;
 
 use super::fork::Own;
 
-/// What has the same open descriptor from its beginning to its end.
+/// A type whose descriptor stays open and never changes.
 pub(crate) trait KeepsDescriptor: AsRawFd {}
 
 impl KeepsDescriptor for OwnedFd {}
 
 impl KeepsDescriptor for Own {}
 
-/// Registers `fd` with the runtime, to wait until it can be read. To be called within one.
+/// Registers `fd` with the current runtime, to wait until it is readable.
 ///
 /// # Errors
 ///
-/// Those of epoll, which takes no regular file.
+/// Those of epoll, which does not accept regular files.
 pub(crate) fn readable<T: KeepsDescriptor>(fd: T) -> io::Result<AsyncFd<T>> {
     #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
     // SAFETY: both types own their descriptor, and neither closes nor exchanges it before it is

@@ -76,9 +76,9 @@ pub(crate) struct WorkerStatus {
     pub(crate) requests: u64,
     /// Requests answered with a status of 500 or more.
     pub(crate) failed: u64,
-    /// Over a recent interval.
+    /// Over the last second.
     pub(crate) requests_per_second: f64,
-    /// The share of its slots' time that requests took over a recent interval, from 0 to 1.
+    /// The share of its slots' time that requests took over the last second, from 0 to 1.
     pub(crate) busy_ratio: f64,
     /// Resident memory; `None` if it cannot be determined.
     pub(crate) rss_bytes: Option<u64>,

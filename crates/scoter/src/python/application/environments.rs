@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 
-/// What to say where this Python has no module `name`: on lines of its own.
+/// The advice if this Python has no module `name`, on lines of its own.
 pub(super) fn advice(py: Python<'_>, name: &str) -> PyResult<String> {
     let sys = py.import("sys")?;
     let executable: String = sys.getattr("executable")?.str()?.to_string();
@@ -42,7 +42,7 @@ pub(super) fn advice(py: Python<'_>, name: &str) -> PyResult<String> {
     ))
 }
 
-/// Where environments are: the active one, and those beside the application.
+/// The directories of environments: the active one, and those beside the application.
 fn candidates(active: Option<&Path>, here: &Path) -> Vec<PathBuf> {
     let folders = here.ancestors().take(ANCESTORS);
     let beside = folders.flat_map(|folder| NAMES.iter().map(|name| folder.join(name)));
@@ -72,7 +72,7 @@ fn version_with(environment: &Path, package: &str) -> Option<String> {
         })
 }
 
-/// Whether a folder holds a package, or a module, of machine code perhaps.
+/// Whether a directory contains a package or a module, including extension modules.
 fn has(folder: &Path, package: &str) -> bool {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -85,10 +85,11 @@ fn has(folder: &Path, package: &str) -> bool {
         })
 }
 
-/// What environments are usually called.
+/// The usual names of environments.
 const NAMES: [&str; 3] = [".venv", "venv", "env"];
 
-/// The folder of a project, where `--chdir` names one of its folders.
+/// Directories to search: the application's and its parent, because `--chdir` may name a
+/// subdirectory of the project.
 const ANCESTORS: usize = 2;
 
 #[cfg(test)]

@@ -36,38 +36,38 @@ enum Form {
     },
 }
 
-/// What comes of the call at once.
+/// What the call returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// What it returns.
+    /// A result.
     Value,
-    /// A coroutine or an asynchronous generator, of which only an event loop makes something.
+    /// A coroutine or an asynchronous generator, which needs an event loop.
     Asynchronous,
 }
 
-/// Why an object cannot be what it is named as.
+/// Why an object cannot be what the configuration calls it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Misfit {
-    /// It speaks ASGI.
+    /// It is an ASGI application.
     Asgi { parameters: String },
-    /// It has WSGI's parameters, and has to be awaited.
+    /// It has WSGI's parameters, but has to be awaited.
     Asynchronous,
-    /// It makes applications, as it seems.
+    /// It seems to be a factory.
     Factory { parameters: String },
-    /// It is a class whose instances are applications, at best.
+    /// It is a class, whose instances may be applications.
     Class,
-    /// It takes something else.
+    /// It has other parameters.
     Parameters { parameters: String },
     /// A factory that has to be awaited.
     AsynchronousFactory,
-    /// An application that is said to be a factory.
+    /// An application that is configured as a factory.
     NoFactory { parameters: String },
     /// A factory that needs arguments.
     FactoryParameters { parameters: String },
 }
 
 impl Misfit {
-    /// What it is, behind its name.
+    /// Describes it, to follow its name.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Asgi { parameters } => {
@@ -125,7 +125,7 @@ impl Misfit {
     }
 }
 
-/// Why an object of this interface cannot be what it is named as; `None` if it can.
+/// Why an object with this interface cannot be what the configuration calls it; `None` if it can.
 pub(super) fn judge(interface: &Interface, kind: Kind) -> Option<Misfit> {
     let parameters = interface.describe_parameters();
     let is_asynchronous = interface.result == Outcome::Asynchronous;
@@ -163,7 +163,7 @@ pub(super) fn judge(interface: &Interface, kind: Kind) -> Option<Misfit> {
 }
 
 impl Interface {
-    /// Reads it; `None` where only a call would tell.
+    /// Determines it; `None` if only a call would show it.
     pub(super) fn of(object: &Bound<'_, PyAny>) -> Option<Self> {
         if let Ok(function) = object.cast_exact::<PyFunction>() {
             return Self::of_function(function.as_any(), 0, Form::Function);
@@ -178,7 +178,7 @@ impl Interface {
         Self::of_bound(&call, Form::Object)
     }
 
-    /// Of a function whose first argument is given with it.
+    /// The interface of a function whose first argument is bound.
     fn of_bound(function: &Bound<'_, PyAny>, form: Form) -> Option<Self> {
         let function = function.cast_exact::<PyFunction>().ok()?;
         Self::of_function(function.as_any(), 1, form)
@@ -219,7 +219,7 @@ impl Interface {
         })
     }
 
-    /// Of a class that is called as `type.__call__` does: `__new__`, then `__init__`.
+    /// The interface of a class that is called as `type.__call__` does: `__new__`, then `__init__`.
     fn of_class(class: &Bound<'_, PyType>) -> Option<Self> {
         let py = class.py();
         let metaclass = class.get_type();
@@ -227,7 +227,7 @@ impl Interface {
         if !metaclass.is(&usual) && attribute_of_type(&metaclass, "__call__").ok()?.is_some() {
             return None;
         }
-        // Whatever `__new__` returns need not be an instance.
+        // `__new__` need not return an instance.
         if let Some(new) = attribute_of_type(class, "__new__").ok()? {
             let function = new.getattr("__func__").ok()?;
             return Self::of_bound(&function, Form::Class { iterable: true });
@@ -248,7 +248,7 @@ impl Interface {
         }
     }
 
-    /// Whether it can be called with so many arguments.
+    /// Whether it can be called with `count` positional arguments.
     fn takes(&self, count: usize) -> bool {
         let most = if self.variadic {
             usize::MAX
@@ -281,8 +281,7 @@ impl Interface {
     }
 }
 
-/// What a class or the first of its bases that is not `object` says about a name, as it stands
-/// there.
+/// Looks up a raw attribute in a class and its bases, except `object`.
 fn attribute_of_type<'py>(
     class: &Bound<'py, PyType>,
     name: &str,
@@ -312,7 +311,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said about `app` of each module.
+    /// The misfit of `app` in the module `source`.
     fn judged(source: &str, kind: Kind) -> Option<Misfit> {
         Python::initialize();
         Python::attach(|py| {
@@ -333,7 +332,7 @@ mod tests {
             "def app(environ, *args, **kwargs): pass",
             "app = lambda e, s: []",
             "def app(environ, start_response): yield b''",
-            // What it wraps and what it claims takes something else.
+            // The wrapped function and the claimed signature take other arguments.
             "import functools\n\
              def view(request, a, b): pass\n\
              @functools.wraps(view)\n\
@@ -356,7 +355,7 @@ mod tests {
             "class App:\n    def serve(self, environ, start_response): pass\napp = App().serve",
             "class App:\n    @classmethod\n    def serve(cls, environ, start_response): pass\napp = App.serve",
             "class App:\n    @staticmethod\n    def serve(environ, start_response): pass\napp = App.serve",
-            // Instances do not count, their types do.
+            // The type counts, not the instance.
             "class App:\n    \
                  def __call__(self, environ, start_response): pass\n    \
                  def __getattr__(self, name): raise RuntimeError(name)\n\
@@ -372,7 +371,7 @@ mod tests {
                  def __get__(self, instance, owner): return lambda environ, start_response: []\n\
              class App:\n    __call__ = Call()\n\
              app = App()",
-            // PEP 3333's class, and what else comes of classes.
+            // PEP 3333's class, and other uses of classes.
             "class app:\n    \
                  def __init__(self, environ, start_response): pass\n    \
                  def __iter__(self): yield b''",
@@ -396,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_wsgi_application_is_told_apart() {
+    fn other_callables_are_distinguished() {
         let asgi = |parameters: &str| Misfit::Asgi {
             parameters: parameters.into(),
         };

@@ -39,7 +39,7 @@ pub(crate) enum ApplicationError {
 }
 
 impl ApplicationError {
-    /// The exit code of a process that ends for it.
+    /// The exit code for this error.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Chdir { .. } | Self::Directory { .. } => 2,
@@ -65,7 +65,7 @@ pub(crate) enum LoadError {
         here: PathBuf,
         /// `sys.path`.
         searched: Vec<String>,
-        /// What may be meant.
+        /// What may have been meant.
         hint: String,
     },
     /// There is no such file.
@@ -104,7 +104,7 @@ pub(crate) enum LoadError {
         /// What to do.
         hint: &'static str,
     },
-    /// The attribute can be called, but not as what it is named as.
+    /// The attribute can be called, but not as what the configuration calls it.
     #[error("{name} {}\nhint: {hint}", misfit.describe())]
     Misfit {
         /// The attribute, with its module.
@@ -124,16 +124,16 @@ pub(crate) enum LoadError {
     },
 }
 
-/// Whether the callable is the application or makes it.
+/// Whether the callable is the application or a factory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// It takes `(environ, start_response)`.
     Application,
-    /// It takes nothing and returns the application.
+    /// It takes no arguments and returns the application.
     Factory,
 }
 
-/// A loaded application and the name it goes by.
+/// A loaded application and its name.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     /// The callable.
@@ -143,7 +143,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Goes to the application's directory, and imports it.
+    /// Changes to the application's directory, and imports it.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`LoadError`] says what was searched and what there is instead.
+    /// [`LoadError`] says what was searched and what was found instead.
     fn load<'py>(&self, py: Python<'py>, kind: Kind) -> Result<Loaded, LoadError> {
         let module = self.source.import(py)?;
         let module_name = module.name().map_or_else(
@@ -297,7 +297,7 @@ impl Target {
     }
 }
 
-/// What frameworks call it: Django, Pyramid and PEP 3333's own examples; Flask.
+/// The names that frameworks use: Django, Pyramid and PEP 3333's examples; Flask.
 const USUAL_NAMES: [&str; 2] = ["application", "app"];
 
 /// Puts a directory in front of `sys.path`.

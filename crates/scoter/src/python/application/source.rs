@@ -64,7 +64,7 @@ fn is_or_is_in(module: &str, package: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Whether a file holds settings of uWSGI, or of anything else, and no code.
+/// Whether a file contains settings, of uWSGI for instance, rather than code.
 fn is_configuration(file: &Path) -> bool {
     let extension = file.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| NO_CODE.contains(&extension))
@@ -152,10 +152,10 @@ fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModu
 /// What the name of a file means to Python.
 #[derive(Debug, PartialEq, Eq)]
 enum FileName {
-    /// The module that `import` would make of it, if its directory comes first.
+    /// The module that `import` would find it as, if its directory comes first.
     Module(String),
-    /// No module. Whatever it is called must not be in the way of one: `shop.wsgi` may import
-    /// `shop`. Here it has nothing that would make it a part of a package.
+    /// No module. Its name must not hide one, because `shop.wsgi` may import `shop`. This name has
+    /// no dots, which would make it part of a package.
     Other(String),
 }
 
@@ -171,7 +171,7 @@ impl FileName {
     }
 }
 
-/// An exception of an import. `name` is what other modules can import it as.
+/// The error for an exception during an import. Other modules can import the module as `name`.
 fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> LoadError {
     let advice = if hides(py, name, error) {
         format!(
@@ -190,7 +190,7 @@ fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> L
     }
 }
 
-/// The module that is missing, where that is what an exception comes of.
+/// The missing module that caused an exception, if one did.
 fn missing_module(py: Python<'_>, error: &PyErr) -> Option<String> {
     let mut next = Some(error.clone_ref(py));
     for _ in 0..MAX_CAUSES {
@@ -205,23 +205,23 @@ fn missing_module(py: Python<'_>, error: &PyErr) -> Option<String> {
     None
 }
 
-/// Whether an exception comes of a module that was imported in the place of another one: of
-/// itself, mostly.
+/// Whether an exception was caused by a module that hides another one with the same name, usually
+/// itself.
 fn hides(py: Python<'_>, name: &str, error: &PyErr) -> bool {
     if error.is_instance_of::<PyImportError>(py) {
         return name_in(py, error).is_some_and(|missing| is_or_is_in(&missing, name));
     }
-    // AttributeError says of what since Python 3.10.
+    // AttributeError names the object since Python 3.10.
     let object = error.value(py).getattr("obj");
     let module = object.and_then(|object| Ok(object.cast_into::<PyModule>()?));
     let module_name = module.and_then(|module| module.name()?.extract::<String>());
     module_name.is_ok_and(|module| module == name)
 }
 
-/// How many exceptions behind an exception are looked at.
+/// How many causes of an exception are examined.
 const MAX_CAUSES: usize = 10;
 
-/// For modules whose own name is or may be taken.
+/// The prefix for modules whose own name is or may be taken.
 const PREFIX: &str = "scoter_app_";
 
 /// Extensions of files that are not Python code.
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_that_is_no_module_has_the_name_of_none() {
+    fn file_that_is_not_a_module_gets_a_name_of_its_own() {
         let module = |name: &str| FileName::Module(name.to_owned());
         let other = |name: &str| FileName::Other(name.to_owned());
         for (path, expected) in [
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_package_are_told_from_names_that_begin_alike() {
+    fn parts_of_a_package_differ_from_names_with_the_same_prefix() {
         for (module, package, expected) in [
             ("shop", "shop", true),
             ("shop.wsgi", "shop", true),
