@@ -9,7 +9,7 @@ pub(super) struct Cgroup {
     root: PathBuf,
     /// The path in the unified hierarchy.
     unified: Option<String>,
-    /// Names of controllers in a v1 hierarchy, and the path there.
+    /// The names of a v1 hierarchy's controllers, and the path in it.
     legacy: Vec<(String, String)>,
 }
 
@@ -45,9 +45,9 @@ impl Cgroup {
         cgroup
     }
 
-    /// Folders where a controller's files may be, the group's own first, then its parents':
-    /// their limits hold as well. In a container the group's path is that of the host, and
-    /// its files lie at the root.
+    /// Directories that may have a controller's files: the group's own first, then its parents',
+    /// whose limits also apply. In a container the group's path is the host's, and its files are at
+    /// the root.
     pub(super) fn folders(&self, controller: &str) -> impl Iterator<Item = PathBuf> {
         let unified = self.unified.iter().map(|path| (self.root.clone(), path));
         let legacy = self.legacy.iter().filter_map(move |(names, path)| {
@@ -67,7 +67,7 @@ impl Cgroup {
 
     /// The memory that the group may use, in bytes, if there is a limit.
     pub(super) fn memory_limit(&self) -> Option<u64> {
-        // v1 says "no limit" with a number near 2^63.
+        // In v1 a number near 2^63 means "no limit".
         const NONE: u64 = 1 << 60;
         self.folders("memory")
             .flat_map(|folder| ["memory.max", "memory.limit_in_bytes"].map(|n| folder.join(n)))
@@ -76,7 +76,7 @@ impl Cgroup {
             .min()
     }
 
-    /// How many processes of the group the kernel has killed for want of memory.
+    /// How many processes of the group the kernel has killed for lack of memory.
     pub(super) fn oom_kills(&self) -> Option<u64> {
         self.folders("memory")
             .flat_map(|folder| ["memory.events", "memory.oom_control"].map(|n| folder.join(n)))

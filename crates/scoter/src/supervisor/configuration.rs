@@ -11,21 +11,21 @@ use super::directory::Directory;
 use crate::config::{Options, Settings};
 use crate::sys::signals::kept_from;
 
-/// What a generation is started with.
+/// The configuration that a generation is started with.
 #[derive(Debug, Clone)]
 pub(super) struct Loaded {
-    /// Where its processes start. Without one they start where the master is.
+    /// The directory that its processes start in, by default the master's.
     pub(super) directory: Option<Directory>,
     pub(super) settings: Settings,
     pub(super) options: Options,
 }
 
-/// What a reader has found.
+/// The result of a reader.
 pub(super) type Read = Result<Option<Box<Loaded>>, String>;
 
 impl Loaded {
-    /// A configuration, to be used in the directory that this process is in, or in that of
-    /// `--chdir`. Where that cannot be entered, whoever has to will say so.
+    /// A configuration for the current directory of this process, or that of `--chdir`. If that
+    /// cannot be entered, the launcher will report it.
     pub(super) fn here(settings: Settings, options: Options) -> Self {
         Self {
             directory: Directory::find(options.chdir.as_deref()).ok(),
@@ -34,7 +34,7 @@ impl Loaded {
         }
     }
 
-    /// What concerns its processes.
+    /// The part that the supervisor needs.
     pub(super) fn plan(&self) -> Plan {
         let options = &self.options;
         Plan {
@@ -52,12 +52,12 @@ impl Loaded {
     }
 }
 
-/// Reads what `action` needs, in a thread: for a reload the configuration, for an upgrade
-/// nothing, but enters the working directory for both. What it finds is sent.
+/// Starts a thread that re-enters the working directory and, for a reload, reads the configuration.
+/// The result is sent to `found`.
 ///
 /// # Errors
 ///
-/// Those of the system, when it has no thread to give.
+/// System errors, if no threads are available.
 pub(super) fn read(
     action: Action,
     arguments: Vec<OsString>,
@@ -69,17 +69,17 @@ pub(super) fn read(
         let read = match action {
             Action::Reload => Settings::read_again(&arguments)
                 .map(|(settings, options)| Some(Box::new(Loaded::here(settings, options)))),
-            // The new release reads for itself.
+            // The new release reads the configuration itself.
             Action::Upgrade => Settings::enter_directory(&arguments, &options).map(|()| None),
         };
-        // Nobody is there to hear it once the master is ending.
+        // Fails if the master is ending.
         let _ = found.blocking_send(read.map_err(|problem| problem.to_string()));
     };
     kept_from(|| thread.spawn(read)).map(drop)
 }
 
-/// One for each CPU that this process may use: the affinity mask and the quotas of both
-/// kinds of cgroups count.
+/// The number of CPUs that this process may use, by the affinity mask and the quotas of both kinds
+/// of cgroups.
 fn cpus() -> u32 {
     available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX))
 }

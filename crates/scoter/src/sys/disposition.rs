@@ -6,7 +6,7 @@ use std::ptr::null;
 use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 
-/// What a process does on a signal, as it was at some moment.
+/// A signal's disposition at some moment.
 #[derive(Clone, Copy)]
 pub(crate) struct Disposition {
     number: i32,
@@ -14,29 +14,29 @@ pub(crate) struct Disposition {
 }
 
 impl Disposition {
-    /// Reads what the signal of this number does now. It is async-signal-safe.
+    /// Reads the current disposition of the signal with this number. Async-signal-safe.
     pub(crate) fn of(number: i32) -> Self {
         let action = sigaction(number, None);
         Self { number, action }
     }
 
-    /// Whether nothing else has been set meanwhile.
+    /// Whether it has not been changed since.
     pub(crate) fn is_in_force(&self) -> bool {
         Self::of(self.number).handler() == self.handler()
     }
 
-    /// Puts it back. It is async-signal-safe.
+    /// Restores it. Async-signal-safe.
     pub(crate) fn restore(&self) {
         // The action was in force before, so its handler may run at any time.
         sigaction(self.number, Some(&self.action));
     }
 
-    /// The address of the code that runs, or SIG_DFL or SIG_IGN.
+    /// The address of the handler, or SIG_DFL or SIG_IGN.
     pub(crate) fn handler(&self) -> libc::sighandler_t {
         self.action.sa_sigaction
     }
 
-    /// Whether it is code, and not that of [`survive`].
+    /// Whether it is a handler other than that of [`survive`].
     pub(crate) fn is_foreign(&self) -> bool {
         let survives = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
         ![libc::SIG_DFL, libc::SIG_IGN, survives].contains(&self.handler())
@@ -47,8 +47,8 @@ impl Disposition {
     }
 }
 
-/// Makes the process survive `signal` without ignoring it: programs that it starts get the
-/// default, as they would not if it were ignored (execve(2)).
+/// Makes the process survive `signal` without ignoring it: programs that it starts get the default,
+/// whereas an ignored signal would stay ignored (execve(2)).
 pub(crate) fn survive(signal: Signal) {
     let survives = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
     set_handler(signal, survives);
@@ -56,7 +56,7 @@ pub(crate) fn survive(signal: Signal) {
 
 extern "C" fn nothing(_: libc::c_int) {}
 
-/// Gives `signal` its default back.
+/// Restores the default of `signal`.
 pub(crate) fn reset(signal: Signal) {
     set_handler(signal, libc::SIG_DFL);
 }
@@ -70,8 +70,8 @@ fn set_handler(signal: Signal, handler: libc::sighandler_t) {
     sigaction(signal as i32, Some(&action));
 }
 
-/// Reads what a signal does, and changes it to `new`, whose handler is one that may run at any
-/// time. It is async-signal-safe.
+/// Reads a signal's disposition, and changes it to `new`, whose handler may run at any time.
+/// Async-signal-safe.
 fn sigaction(number: i32, new: Option<&libc::sigaction>) -> libc::sigaction {
     let new = new.map_or(null(), |new| new as *const libc::sigaction);
     let mut old = MaybeUninit::zeroed();

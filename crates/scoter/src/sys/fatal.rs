@@ -16,13 +16,13 @@ use crate::sys::descriptors::{Loss, find_loss};
 use crate::sys::fork;
 use crate::sys::process::exit_now;
 
-/// What has to be done before the process ends, given the name of what it has lost. It returns
-/// the exit code.
+/// Sets what is done before the process ends. It receives the name of the lost part and returns the
+/// exit code.
 pub(crate) fn before_the_end(leave: impl Fn(&str) -> u8 + Send + Sync + 'static) {
     let _ = LEAVE.set(Box::new(leave));
 }
 
-/// Ends the process: `part` is gone.
+/// Ends the process because it has lost `part`.
 pub(crate) fn end_process(part: &str, reason: &dyn Display) -> ! {
     if ENDING.swap(true, Ordering::AcqRel) {
         loop {
@@ -34,9 +34,9 @@ pub(crate) fn end_process(part: &str, reason: &dyn Display) -> ! {
     exit_now(LEAVE.get().map_or(1, |leave| leave(part)))
 }
 
-/// Ends the process if one of its descriptors is gone.
+/// Ends the process if it has lost one of its descriptors.
 pub(crate) fn check_descriptors() {
-    // A child that the application has forked has none, and is to come to its own end.
+    // A child that the application has forked does not have them, and ends by itself.
     if fork::is_child() {
         return;
     }
@@ -45,8 +45,8 @@ pub(crate) fn check_descriptors() {
     }
 }
 
-/// Ends the process if an operation on a descriptor of its own has failed because that is
-/// gone. What else an operation fails for is the caller's affair.
+/// Ends the process if an operation failed because one of its own descriptors is lost. The caller
+/// handles other errors.
 pub(crate) fn examine(part: &str, error: impl Into<io::Error>) {
     let error = error.into();
     if fork::is_child() {
@@ -61,14 +61,14 @@ pub(crate) fn examine(part: &str, error: impl Into<io::Error>) {
     }
 }
 
-/// Ends the process because a thread or a task of its own has ended.
+/// Ends the process because one of its own threads or tasks has ended.
 pub(crate) fn end_of_thread(part: &str) -> ! {
-    // Which of them the thread missed says more.
+    // If a lost descriptor ended the thread, its name says more.
     check_descriptors();
     end_process(part, &"it has ended unexpectedly")
 }
 
-/// Starts a task whose end, by a panic for instance, is the end of the process.
+/// Starts a task. If it ends, by a panic for instance, the process ends.
 pub(crate) fn never_ending(part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     let task = tokio::spawn(task);
     tokio::spawn(async move {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
-/// Raises the soft limit to what a worker with this many threads and waiting connections needs,
-/// as far as the hard limit allows. It is never lowered. The first call notes what it was.
+/// Raises the soft limit to what this many threads and waiting connections of a worker need, as far
+/// as the hard limit allows. Never lowers it. The first call records the previous limit.
 pub(crate) fn raise(threads: u16, max_pending: u32) {
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.current.unwrap_or(UNLIMITED);
@@ -21,7 +21,7 @@ pub(crate) fn raise(threads: u16, max_pending: u32) {
             current: Some(raised),
             ..limit
         };
-        // A system that does not allow it leaves the old one, which is warned about then.
+        // If that fails, `warn_if_low` warns about the old limit.
         let _ = setrlimit(Resource::Nofile, limit);
     }
     RAISED.store(soft_limit(), Relaxed);
@@ -32,14 +32,14 @@ pub(crate) fn before() -> u64 {
     BEFORE.load(Relaxed)
 }
 
-/// Notes what the soft limit was before an earlier process of the server raised it.
+/// Records the soft limit from before an earlier process of the server raised it.
 pub(crate) fn inherit(before: u64) {
     BEFORE.store(before, Relaxed);
     RAISED.store(soft_limit(), Relaxed);
 }
 
-/// Restores the soft limit in a child of the application, unless that has set another. It is
-/// async-signal-safe.
+/// Restores the soft limit in a child of the application, unless the application has changed it.
+/// Async-signal-safe.
 pub(crate) fn give_back() {
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.current.unwrap_or(UNLIMITED);
@@ -53,7 +53,7 @@ pub(crate) fn give_back() {
     }
 }
 
-/// Says that the limit is too low for `--max-pending`, if it is.
+/// Warns if the limit is too low for `--max-pending`.
 pub(crate) fn warn_if_low(threads: u16, max_pending: u32) {
     let limit = soft_limit();
     let places = places(limit, usize::from(threads));
@@ -69,20 +69,20 @@ pub(crate) fn warn_if_low(threads: u16, max_pending: u32) {
     }
 }
 
-/// How many connections of each kind may wait in a worker with so many threads.
+/// How many connections of each kind may wait in a worker with this many threads.
 pub(crate) fn most_waiting(threads: usize) -> usize {
     places(soft_limit(), threads)
 }
 
-/// Sees to it that a worker can take connections with so many threads, once it has opened all
-/// that it needs itself but what each thread has of its own.
+/// Checks that a worker with this many threads will be able to accept connections. Call it when the
+/// worker has opened all its descriptors except those of each thread.
 ///
 /// # Errors
 ///
-/// What is missing.
+/// The error names the limit and the number needed.
 pub(crate) fn check(threads: usize) -> io::Result<()> {
     let limit = soft_limit();
-    // The folder itself is open while it is read.
+    // The directory itself is open while it is read.
     let open = match std::fs::read_dir("/proc/self/fd") {
         Ok(folder) => folder.count().saturating_sub(1) as u64,
         Err(_) => limit,
@@ -102,8 +102,8 @@ fn soft_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(UNLIMITED)
 }
 
-/// What lets as many connections wait as the options say, and own descriptors have their high
-/// numbers.
+/// The limit that allows all the connections of the options to wait, and leaves high numbers for
+/// own descriptors.
 fn wanted(threads: u16, max_pending: u32) -> u64 {
     let waiting = KINDS * u64::from(max_pending);
     BASE + 2 * u64::from(threads) + waiting
@@ -126,20 +126,20 @@ static RAISED: AtomicU64 = AtomicU64::new(UNKNOWN);
 const UNKNOWN: u64 = u64::MAX;
 const UNLIMITED: u64 = u64::MAX;
 
-/// Connections wait for their first bytes, until the reactor takes them in and after that; for
-/// the rest of a request; and for a reader of their response.
+/// Connections wait for their first bytes, before and after the reactor has received them; for the
+/// rest of a request; and for the peer to read the response.
 const KINDS: u64 = 4;
 
-/// The numbers below own descriptors, those of own descriptors, and some for the application.
+/// The numbers below own descriptors, and those of own descriptors with some for the application.
 const BASE: u64 = 4_096 + 256;
 
-/// Descriptors that are not for connections that wait, where the limit is high enough.
+/// Descriptors reserved for other uses than waiting connections, if the limit is high enough.
 const MAX_KEPT: u64 = 1_024;
 
-/// What a worker keeps open, besides one descriptor for each thread.
+/// Descriptors that a worker keeps open, besides one for each thread.
 const OWN: u64 = 40;
 
-/// What the application may need to serve at all.
+/// Descriptors that the application needs at least.
 const SPARE: u64 = 8;
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_fit_into_the_limit() {
+    fn waiting_connections_fit_into_the_limit() {
         for (limit, threads, expected) in [
             (0, 1, 1),
             (64, 1, 3),

@@ -5,7 +5,7 @@ use std::io;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-/// The hint for an error of the system, on a line of its own, where it comes from a limit.
+/// The hint for a system error that a limit has caused, on a line of its own.
 pub(crate) fn hint_for(error: &io::Error) -> String {
     let hint = match Errno::from_io_error(error) {
         Some(Errno::MFILE) => open_files(soft(Resource::Nofile)),
@@ -17,7 +17,7 @@ pub(crate) fn hint_for(error: &io::Error) -> String {
     format!("\nhint: {hint}")
 }
 
-/// The same where a thread could not be started.
+/// The hint if a thread could not be started.
 pub(crate) fn hint_for_threads() -> String {
     let hint = threads(soft(Resource::As), soft(Resource::Nproc));
     format!("\nhint: {hint}")

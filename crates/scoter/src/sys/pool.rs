@@ -15,8 +15,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-/// A pool of threads. There is always one; more come, up to a bound, when all are busy and the
-/// system has them to give, and leave when there is nothing to do for them.
+/// A pool of threads. There is always one. When all are busy, more are started, up to a limit and
+/// if the system allows. They end when idle.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool(Arc<Inner>);
 
@@ -36,18 +36,18 @@ struct State {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Too much waits already.
+/// Too many jobs are waiting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// How long a thread stays.
+/// How long a thread lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stay {
     ForEver,
     WhileBusy,
 }
 
-/// What a thread was to do ended in a panic.
+/// A job panicked.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("a bug in scoter, logged as a panic: please report it")]
 pub(crate) struct Panicked;
@@ -59,7 +59,7 @@ impl From<Panicked> for io::Error {
 }
 
 impl Pool {
-    /// Starts the thread that is always there. There will be `most` at most.
+    /// Starts the permanent thread. There will be at most `most` threads.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Pool {
         Ok(Self(inner))
     }
 
-    /// Has a thread do something, and lets a task wait for what comes of it. It is done whether
-    /// or not anybody waits.
+    /// Runs `work` in a thread, and returns a future for its result. It runs even if the future is
+    /// dropped.
     pub(crate) fn run<R, W>(&self, work: W) -> impl Future<Output = Result<R, Panicked>> + use<R, W>
     where
         R: Send + 'static,
@@ -92,11 +92,11 @@ impl Pool {
 
     /// Runs a job in a thread without waiting for it.
     pub(crate) fn submit(&self, work: impl FnOnce() + Send + 'static) {
-        // No vector has room for so many.
+        // The queue can never be this long.
         let _ = self.try_submit(usize::MAX, work);
     }
 
-    /// The same, unless `most` others wait for their turn.
+    /// Like [`Pool::submit`], unless `most` other jobs are waiting.
     pub(crate) fn try_submit(
         &self,
         most: usize,
@@ -114,7 +114,7 @@ impl Pool {
         }
         drop(state);
         inner.changed.notify_one();
-        // Those that are there do it otherwise, when it is its turn.
+        // If that fails, the existing threads run the job in turn.
         if wants_more && inner.start_thread(Stay::WhileBusy).is_err() {
             inner.lock().threads -= 1;
         }
@@ -129,9 +129,9 @@ impl Inner {
             .name(self.name.to_owned())
             .spawn(move || {
                 while let Some(job) = inner.next(stay) {
-                    // The panic hook has said where and why.
+                    // The panic hook has logged it.
                     if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
-                        // Dropping it might be the next panic, and the end of the thread.
+                        // Dropping it might panic again and end the thread.
                         mem::forget(payload);
                     }
                 }
@@ -157,7 +157,7 @@ impl Inner {
         }
     }
 
-    /// Waits for a change. Returns also whether the thread has waited for long enough.
+    /// Waits for a change. Also returns whether the thread's idle time is over.
     fn wait<'a>(&self, state: MutexGuard<'a, State>, stay: Stay) -> (MutexGuard<'a, State>, bool) {
         if stay == Stay::ForEver {
             let state = self.changed.wait(state);
@@ -184,7 +184,7 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// How long a thread waits for something to do before it leaves.
+/// How long a thread stays idle before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn job_that_waits_does_not_keep_others_waiting_below_the_bound() {
+    fn blocked_job_does_not_delay_others_below_the_bound() {
         let pool = Pool::start("test", 3).unwrap();
         let (gates, done): (Vec<_>, Vec<_>) = (0..2)
             .map(|_| {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn panic_ends_its_job_alone() {
+    fn panic_ends_only_its_job() {
         let pool = Pool::start("test", 1).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn panic_with_a_payload_that_panics_in_turn_ends_its_job_alone() {
+    fn panic_with_a_payload_that_panics_in_turn_ends_only_its_job() {
         struct Payload;
 
         impl Drop for Payload {

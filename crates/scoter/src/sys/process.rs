@@ -2,7 +2,7 @@
 
 use nix::libc;
 
-/// Ends the process now: no destructor, no exit handler, no other thread gets in the way.
+/// Ends the process immediately, without destructors or exit handlers.
 pub(crate) fn exit_now(code: u8) -> ! {
     #[expect(unsafe_code, reason = "the standard library only has exit(3)")]
     // SAFETY: _exit(2) has no preconditions.
@@ -11,8 +11,8 @@ pub(crate) fn exit_now(code: u8) -> ! {
     }
 }
 
-/// Gives the system back what the allocator keeps of freed memory, which it otherwise may for as
-/// long as the process lives (malloc_trim(3)).
+/// Returns freed memory to the system, which the allocator might otherwise keep as long as the
+/// process lives (malloc_trim(3)).
 pub(crate) fn trim_memory() {
     #[cfg(target_env = "gnu")]
     #[expect(unsafe_code, reason = "no library that is here has this call")]
@@ -22,10 +22,10 @@ pub(crate) fn trim_memory() {
     }
 }
 
-/// The exit code of a worker that leaves a request behind which cannot be ended (EX_SOFTWARE
-/// of sysexits.h). The master has been told before.
+/// The exit code of a worker with a request that cannot be ended (EX_SOFTWARE of sysexits.h). It
+/// has reported that to the master before.
 pub(crate) const STUCK: u8 = 70;
 
-/// The exit code of a worker that has lost a part of its own, such as its epoll instance, and
-/// has said which (EX_OSERR of sysexits.h).
+/// The exit code of a worker that has lost and logged a part of its own, such as its epoll instance
+/// (EX_OSERR of sysexits.h).
 pub(crate) const DAMAGED: u8 = 71;

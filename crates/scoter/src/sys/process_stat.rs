@@ -5,28 +5,28 @@ use std::io;
 
 use nix::unistd::Pid;
 
-/// A process that is there, though it may have ended.
+/// An existing process, which may be a zombie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProcessStat {
     pub(crate) name: String,
-    /// Whether it is a zombie: its parent has not taken its status.
+    /// Whether it is a zombie, which its parent has not reaped yet.
     pub(crate) has_ended: bool,
 }
 
 impl ProcessStat {
-    /// Asks the kernel.
+    /// Reads it from `/proc`.
     ///
     /// # Errors
     ///
-    /// `NotFound` where there is no such process, or where it is nobody else's business
-    /// (proc(5), hidepid); `InvalidData` for what is not understood.
+    /// `NotFound` if there is no such process, or it is hidden (proc(5), hidepid); `InvalidData` if
+    /// the text cannot be parsed.
     pub(crate) fn of(pid: Pid) -> io::Result<Self> {
         let stat = fs::read(format!("/proc/{pid}/stat"))?;
         Self::parse(&String::from_utf8_lossy(&stat))
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// The name is in parentheses, and may have some itself.
+    /// The name is in parentheses, and may contain some itself.
     fn parse(stat: &str) -> Option<Self> {
         let (name, fields) = stat.split_once('(')?.1.rsplit_once(") ")?;
         Some(Self {

@@ -5,11 +5,9 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
-/// Does something with the descriptor of this number. It is async-signal-safe if `operation`
-/// is.
+/// Runs `operation` with the descriptor of this number. Async-signal-safe if `operation` is.
 ///
-/// Nobody has said that it is open. `operation` is a system call, or several, that fail with
-/// EBADF where it is not.
+/// It need not be open: `operation` must consist of system calls, which then fail with EBADF.
 pub(crate) fn with_borrowed<R>(number: RawFd, operation: impl FnOnce(BorrowedFd<'_>) -> R) -> R {
     assert_ne!(number, -1, "no descriptor has this number");
     #[expect(unsafe_code, reason = "only the number is known")]
@@ -21,7 +19,7 @@ pub(crate) fn with_borrowed<R>(number: RawFd, operation: impl FnOnce(BorrowedFd<
 ///
 /// # Errors
 ///
-/// EBADF where there is none.
+/// EBADF if it is not open.
 pub(crate) fn own(number: RawFd) -> io::Result<OwnedFd> {
     if number == -1 {
         return Err(rustix::io::Errno::BADF.into());

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Measures that time by looks at regular intervals. One that comes late was kept from it, and
-/// counts little more than one in time.
+/// Measures that time by calls at regular intervals. If a call is late the process was not running,
+/// so it counts as hardly more than an interval.
 #[derive(Debug)]
 pub(crate) struct RunningTime {
     looked: Instant,
@@ -12,16 +12,16 @@ pub(crate) struct RunningTime {
 }
 
 impl RunningTime {
-    /// Begins to measure, by looks at this `interval`.
+    /// Begins to measure with calls at this `interval`.
     pub(crate) fn new(interval: Duration, now: Instant) -> Self {
         Self {
             looked: now,
-            // Under load a look may well come late, although the process runs.
+            // Under load a call may be late although the process is running.
             longest: interval * 2,
         }
     }
 
-    /// For how long the process has been running since the last look.
+    /// How long the process has been running since the last call.
     pub(crate) fn step(&mut self, now: Instant) -> Duration {
         let looked = std::mem::replace(&mut self.looked, now);
         now.saturating_duration_since(looked).min(self.longest)
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_that_comes_late_counts_as_two() {
+    fn late_call_counts_as_two_intervals() {
         let interval = Duration::from_millis(100);
         let mut now = Instant::now();
         let mut time = RunningTime::new(interval, now);

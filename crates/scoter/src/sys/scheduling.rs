@@ -13,7 +13,7 @@ pub(crate) fn policy() -> libc::c_int {
     }
 }
 
-/// Changes the policy of the calling thread; niceness stays.
+/// Changes the policy of the calling thread, but not its niceness.
 pub(crate) fn set_policy(policy: libc::c_int) -> io::Result<()> {
     let priority = libc::sched_param { sched_priority: 0 };
     #[expect(unsafe_code, reason = "no library that is here has this call")]

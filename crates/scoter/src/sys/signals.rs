@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 
 use crate::sys::fork;
 
-/// What the process at the top acts on, in the order in which it arrives.
+/// The signals that the top process acts on, in order of arrival.
 #[derive(Debug)]
 pub(crate) struct Signals(UnixStream);
 
@@ -29,9 +29,9 @@ pub(crate) enum Signal {
     Ttou,
 }
 
-/// Tells a TERM that is sent twice from one that means "now". Service managers and container
-/// runtimes send two of them, to a process and to its group for instance; Ctrl-C twice is a
-/// person's.
+/// Distinguishes a duplicate TERM from a second one that means "now". Service managers and
+/// container runtimes may send two, for instance to a process and to its group, whereas Ctrl-C
+/// twice comes from a user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FirstStop {
     signal: Option<Signal>,
@@ -39,12 +39,12 @@ pub(crate) struct FirstStop {
 }
 
 impl FirstStop {
-    /// What began a stop: a signal, or something else.
+    /// Records what began a stop: a signal, or something else.
     pub(crate) fn new(signal: Option<Signal>, at: Instant) -> Self {
         Self { signal, at }
     }
 
-    /// Whether a later signal is the same one again.
+    /// Whether a later signal is a duplicate.
     pub(crate) fn is_repeated_by(self, signal: Option<Signal>, now: Instant) -> bool {
         let both = [self.signal, signal];
         both == [Some(Signal::Term); 2] && now.duration_since(self.at) < TERM_REPEAT_TIME
@@ -55,14 +55,13 @@ impl FirstStop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arrived {
     pub(crate) signal: Signal,
-    /// Whether this process has sent it to itself: a handler of the application does, to end
-    /// the process once it has done its own part.
+    /// Whether this process sent it to itself, as a handler of the application does to end the
+    /// process after its own work.
     pub(crate) is_own: bool,
 }
 
 impl Signals {
-    /// Installs the handlers, which run those that are in force as well. To be called within a
-    /// runtime.
+    /// Installs handlers, which also run the existing ones. Call it within a runtime.
     ///
     /// # Errors
     ///
@@ -75,7 +74,7 @@ impl Signals {
             for signal in Signal::ALL {
                 let sender = sender.try_clone()?;
                 let note = move |info: &siginfo_t| {
-                    // A child that was forked behind our back has the same socket.
+                    // A child forked by the application shares the socket.
                     if getpid() == process {
                         let own = if sent_by(info) == Some(process.as_raw_pid()) {
                             OWN
@@ -98,7 +97,7 @@ impl Signals {
         Ok(Self(UnixStream::from_std(receiver)?))
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     ///
     /// # Cancel safety
     ///
@@ -124,9 +123,9 @@ impl Signals {
     }
 }
 
-/// The process that has sent a signal, if one has.
+/// The process that sent a signal, if any.
 fn sent_by(info: &siginfo_t) -> Option<i32> {
-    // sigaction(2): si_pid is set for these, and the kernel's own have none.
+    // sigaction(2): si_pid is set for these codes, but not for the kernel's own.
     if !matches!(
         info.si_code,
         libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL
@@ -141,13 +140,13 @@ fn sent_by(info: &siginfo_t) -> Option<i32> {
     Some(unsafe { info.si_pid() })
 }
 
-/// What a worker under a master does: it survives what is sent to the whole group of
-/// processes (`systemctl kill`, Ctrl-C), and leaves it to the master to act.
+/// The signals of a worker under a master. It survives those sent to the whole process group
+/// (`systemctl kill`, Ctrl-C), on which the master acts.
 #[derive(Debug)]
 pub(crate) struct Quiet(Signals);
 
 impl Quiet {
-    /// Installs the handlers. To be called within a runtime.
+    /// Installs the handlers. Call it within a runtime.
     ///
     /// # Errors
     ///
@@ -156,7 +155,7 @@ impl Quiet {
         Signals::install().map(Self)
     }
 
-    /// Waits for a signal that says to this process that it is to end, and names it.
+    /// Waits for a signal that tells this process to end, and returns it.
     ///
     /// # Cancel safety
     ///
@@ -164,7 +163,7 @@ impl Quiet {
     pub(crate) async fn terminated(&mut self) -> Signal {
         loop {
             let signal = self.0.next().await.signal;
-            // INT is sent to the whole group by Ctrl-C, and to nobody else.
+            // INT usually comes from Ctrl-C, which sends it to the whole group.
             if signal.is_stop() && signal != Signal::Int {
                 return signal;
             }
@@ -172,8 +171,8 @@ impl Quiet {
     }
 }
 
-/// Runs `start`, which starts a thread that is to take no signal: while the thread that acts on
-/// them lets them wait, another one would take them, and they would be lost.
+/// Runs `start`, which starts a thread that must not receive signals: while the thread that acts on
+/// them has them blocked, another thread would receive them, and they would be lost.
 pub(crate) fn kept_from<R>(start: impl FnOnce() -> R) -> R {
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
     let result = start();
@@ -183,13 +182,13 @@ pub(crate) fn kept_from<R>(start: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Has the signals wait until [`unblock`]: before there are handlers they would end the process
-/// with sockets left behind, or get lost.
+/// Blocks the signals until [`unblock`]: before the handlers are installed they would end the
+/// process and leave sockets behind, or be lost.
 pub(crate) fn block() {
     let _ = SigSet::from_iter(ACTED_ON).thread_block();
 }
 
-/// Lets the signals come. To be called once the handlers are installed.
+/// Unblocks the signals. Call it once the handlers are installed.
 pub(crate) fn unblock() {
     let _ = SigSet::from_iter(ACTED_ON).thread_unblock();
 }
@@ -206,7 +205,7 @@ impl Signal {
         Self::Ttou,
     ];
 
-    /// The one of this number.
+    /// The signal with this number.
     pub(crate) fn of_number(number: i32) -> Option<Self> {
         let is_it = |signal: &Self| signal.number() as i32 == number;
         Self::ALL.into_iter().find(is_it)
@@ -242,8 +241,8 @@ pub(crate) fn name_of(number: i32) -> &'static str {
     name.strip_prefix("SIG").unwrap_or(name)
 }
 
-/// The signals of [`Signals`]. Their default would end or stop the process; in a launcher
-/// they are the master's to act on.
+/// The signals of [`Signals`]. Their default would end or stop the process; a launcher leaves them
+/// to the master.
 pub(crate) const ACTED_ON: [Number; 8] = [
     Number::SIGTERM,
     Number::SIGINT,
@@ -255,10 +254,10 @@ pub(crate) const ACTED_ON: [Number; 8] = [
     Number::SIGTTOU,
 ];
 
-/// For a manager to send TERM again.
+/// How long after TERM another one counts as a duplicate.
 const TERM_REPEAT_TIME: Duration = Duration::from_secs(1);
 
-/// The bit that marks what the process has sent to itself: signals have smaller numbers.
+/// The bit that marks a signal that the process sent to itself: signals have smaller numbers.
 const OWN: u8 = 0x80;
 
 #[cfg(test)]

@@ -8,20 +8,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The working directory that this process was started in, by the name that whoever started
-/// it had for it: links are not resolved. Asked first before privileges are given up, and the
-/// same ever after.
+/// The working directory that this process was started in, by the name used then: links are not
+/// resolved. It must first be called before privileges are dropped, and always returns the same
+/// path.
 pub(crate) fn working_directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| name_of_here(env::var_os("PWD").map(PathBuf::from)))
 }
 
-/// Goes to the working directory again: a link in its name may lead elsewhere by now.
+/// Re-enters the working directory by its name, because a link in it may lead elsewhere by now.
 ///
 /// # Errors
 ///
-/// Those of the system, when it is not there any more. One that this user may not look at
-/// is left as it is.
+/// System errors, if it no longer exists. If this user may not access it, the working directory is
+/// left as it is.
 pub(crate) fn enter_again() -> io::Result<()> {
     let directory = working_directory();
     match is_here(directory) {
@@ -32,7 +32,7 @@ pub(crate) fn enter_again() -> io::Result<()> {
     }
 }
 
-/// As `pwd -L` names it: by `logical`, what the variable PWD says, if that is true.
+/// The name that `pwd -L` prints: `logical`, the variable PWD, if it is correct.
 fn name_of_here(logical: Option<PathBuf>) -> PathBuf {
     logical
         .filter(|path| path.is_absolute() && is_here(path).is_ok_and(|same| same))
@@ -45,7 +45,7 @@ fn is_here(path: &Path) -> io::Result<bool> {
     Ok(identity(path)? == identity(Path::new("."))?)
 }
 
-/// Of a directory that has been deleted (proc(5), `/proc/PID/cwd`).
+/// The name of a deleted directory (proc(5), `/proc/PID/cwd`).
 fn former_name_of_here() -> PathBuf {
     let link = fs::read_link("/proc/self/cwd").unwrap_or_default();
     let name = link.as_os_str().as_bytes();
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variable_names_the_directory_only_where_it_is_right() {
+    fn variable_is_used_only_if_it_names_the_directory() {
         let here = env::current_dir().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");

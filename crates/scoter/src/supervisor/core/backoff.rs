@@ -8,39 +8,39 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// What one place has been through.
+/// The history of one place.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    /// Processes in a row that ended before they had served.
+    /// Consecutive processes that ended before they had served.
     failures: u32,
-    /// When the last of them ended.
+    /// When the last one ended.
     failed: Option<Instant>,
 }
 
 /// What a process did before it ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Service {
-    /// How long it was ready; nothing for one that never was.
+    /// How long it was ready; `None` if it never was.
     pub(super) ready_for: Option<Duration>,
     /// How many requests it has finished.
     pub(super) finished: u64,
 }
 
 impl Service {
-    /// Whether its start can be called a success: it has finished a request, or was there to
-    /// take one for a while. To have become ready is not enough: a thread of the application
-    /// may end each of its processes a moment later.
+    /// Whether its start counts as a success: it has finished a request, or was ready for a while.
+    /// Having become ready is not enough, because a thread of the application may end every process
+    /// a moment later.
     fn has_served(self) -> bool {
         self.ready_for
             .is_some_and(|time| self.finished > 0 || time >= LONG_ENOUGH)
     }
 }
 
-/// What the next release has to know of it.
+/// The state for the next release.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct BackoffState {
     failures: u32,
-    /// How long ago the last of them ended.
+    /// How long ago the last one ended.
     since: Option<Duration>,
 }
 
@@ -52,7 +52,7 @@ impl Backoff {
         }
     }
 
-    /// Notes the end of a process.
+    /// Records the end of a process.
     pub(super) fn note(&mut self, service: Service, now: Instant) {
         if service.has_served() {
             *self = Self::default();
@@ -62,13 +62,12 @@ impl Backoff {
         }
     }
 
-    /// Notes that there was no process to begin with.
+    /// Records that a process could not be started.
     pub(super) fn note_failed_start(&mut self, now: Instant) {
         self.note(Service::default(), now);
     }
 
-    /// Whether so many have failed in a row that code which has not shown yet what it is good
-    /// for is given up.
+    /// Whether so many have failed in a row that code that has not proven itself is given up.
     pub(super) fn keeps_failing(&self) -> bool {
         self.failures >= MANY_FAILURES
     }
@@ -78,7 +77,7 @@ impl Backoff {
         pause(self.failures, is_anybody_ready)
     }
 
-    /// When the place may be filled again, where that is still to come.
+    /// When the place may be filled again, if that is in the future.
     pub(super) fn until(&self, is_anybody_ready: bool, now: Instant) -> Option<Instant> {
         let until = self.failed? + self.pause(is_anybody_ready);
         (until > now).then_some(until)
@@ -96,8 +95,8 @@ impl BackoffState {
     }
 }
 
-/// The first loss is made good at once; then the pause doubles. While nobody serves there is
-/// nothing to protect by waiting.
+/// The first lost process is replaced immediately; then the pause doubles. While no worker serves,
+/// waiting protects nothing.
 fn pause(failures: u32, is_anybody_ready: bool) -> Duration {
     let longest = if is_anybody_ready {
         MAX_PAUSE
@@ -110,10 +109,10 @@ fn pause(failures: u32, is_anybody_ready: bool) -> Duration {
     }
 }
 
-/// One or two may be an accident, a request or a kill.
+/// One or two may have been ended by chance, a request or a kill.
 const MANY_FAILURES: u32 = 3;
 
-/// A process that was ready for this long was no failed attempt.
+/// A process that was ready for this long does not count as a failure.
 const LONG_ENOUGH: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -126,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_loss_is_made_good_at_once_and_a_loop_is_slowed_down() {
+    fn first_loss_is_replaced_at_once_and_a_loop_is_slowed_down() {
         for (failures, serving, alone) in [
             (0, 0, 0),
             (1, 0, 0),
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_finished_a_request_or_was_there_for_it_has_served() {
+    fn process_that_finished_a_request_or_was_ready_for_a_while_has_served() {
         for (name, ready_ms, finished, expected) in [
             ("never ready", None, 0, false),
             ("ready for a moment", Some(5), 0, false),
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn process_that_served_is_no_part_of_a_loop() {
+    fn process_that_served_ends_a_loop() {
         let now = Instant::now();
         let mut place = Backoff::default();
         for _ in 0..9 {

@@ -7,11 +7,11 @@ use nix::unistd::Pid;
 use super::event::Exit;
 use super::silence::Silence;
 
-/// A process that the master supervises. Its end is one fact, however it is learnt: from the
-/// status of wait(2), from the launcher that took it, or because nobody is there any more.
+/// A process that the master supervises. Its end is one fact, whether wait(2), its launcher or its
+/// absence reports it.
 #[derive(Debug, Default)]
 pub(super) struct Child {
-    /// Known once it is there.
+    /// `None` until it is known.
     pub(super) pid: Option<Pid>,
     /// When the other end of its channel was closed.
     channel_closed: Option<Instant>,
@@ -27,7 +27,7 @@ impl Child {
         }
     }
 
-    /// Its end, and how long ago that was: it is reported only once.
+    /// Its end, which is reported only once, and how long ago that was.
     pub(super) fn exit_state(&self, now: Instant) -> Option<(Duration, Exit)> {
         let (at, exit) = self.exit.as_ref()?;
         Some((now.saturating_duration_since(*at), exit.clone()))
@@ -42,7 +42,7 @@ impl Child {
         self.silence.restart();
     }
 
-    /// Notes its end. The first that is told of it counts.
+    /// Records its end. The first report counts.
     pub(super) fn note_exit(&mut self, exit: Exit, now: Instant) {
         self.exit.get_or_insert((now, exit));
     }
@@ -55,15 +55,15 @@ impl Child {
         self.exit.is_some()
     }
 
-    /// Whether its channel was closed a while ago, and nothing was heard of its end.
+    /// Whether its channel was closed a while ago, but its end has not been reported.
     pub(super) fn is_missing(&self, now: Instant) -> bool {
         let closed = |at: Instant| now.saturating_duration_since(at) > LAST_MESSAGES;
         self.exit.is_none() && self.channel_closed.is_some_and(closed)
     }
 
-    /// From when on nothing more is expected of it, where it has ended. `has_more_to_say` is
-    /// whether its last messages matter: they come by a channel, and after the news of its end
-    /// perhaps; a copy of the channel that a child of it holds is not waited for.
+    /// If it has ended, the time from which no more messages are expected. `has_more_to_say` is
+    /// whether its last messages matter, which may arrive after the report of its end. A copy of
+    /// the channel in one of its children is not waited for.
     pub(super) fn over_at(&self, has_more_to_say: bool) -> Option<Instant> {
         let (at, _) = self.exit.as_ref()?;
         let waits = has_more_to_say && self.has_channel();
@@ -75,5 +75,5 @@ impl Child {
     }
 }
 
-/// For the last messages of a process that has ended.
+/// How long to wait for the last messages of a process that has ended.
 pub(super) const LAST_MESSAGES: Duration = Duration::from_secs(1);

@@ -9,12 +9,12 @@ use super::notice::Notice;
 use crate::control::{ReloadError, Reloaded, Scaled};
 use crate::ipc::messages::ToWorker;
 
-/// Something to be done. What becomes of it is told as an [`Event`], where the command can fail.
+/// A command for the runtime. If it can fail, an [`Event`] reports the result.
 ///
 /// [`Event`]: super::Event
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
-    /// Keep what was read last as the configuration of this generation.
+    /// Keep the last configuration read as that of this generation.
     AddGeneration(u32),
     /// Forget the configuration of this generation.
     DropGeneration(u32),
@@ -31,44 +31,44 @@ pub(crate) enum Command {
     Tell(u64, ToWorker),
     /// Send SIGKILL to a process.
     Kill(Pid),
-    /// Say which requests end with a worker.
+    /// Log which requests end with a worker.
     ReportLost(u64),
-    /// Close the channel to a launcher or a worker, which has ended or is to end by itself,
-    /// and keep the counts of its scoreboard.
+    /// Close the channel to a launcher or a worker that has ended or will end by itself, and keep
+    /// the counts of its scoreboard.
     Release(u64),
     /// Refuse new connections, and remove the files of the listening sockets.
     StopListening,
-    /// Enter the working directory again, and read the configuration where it is for a reload.
+    /// Re-enter the working directory and, for a reload, read the configuration.
     ReadConfiguration(Action),
     /// Ask the installed release whether it can take over.
     StartPreflight,
-    /// End the process that asks.
+    /// Kill the preflight process.
     KillPreflight,
-    /// Handle everything that has been received, then say so.
+    /// Handle all received messages, then send [`Event::Flushed`].
     Flush,
     /// Replace this program by the installed release.
     ExecNewRelease,
-    /// Tell the service manager.
+    /// Notify the service manager.
     Notify(Notification),
-    /// Keep the outcome of a reload for those who ask for the status.
+    /// Keep the outcome of a reload for the status.
     NoteReload {
         generation: u32,
         error: Option<String>,
     },
     Answer(OrderId, Answer),
     Log(Notice),
-    /// All is over: end with this code.
+    /// Exit with this code.
     Exit(u8),
 }
 
-/// What a reload and an upgrade have in common: something must be read first.
+/// A reload or an upgrade, both of which begin with reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Reload,
     Upgrade,
 }
 
-/// A worker that is to be forked.
+/// A worker to be forked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NewWorker {
     pub(crate) launcher: u64,
@@ -79,19 +79,19 @@ pub(crate) struct NewWorker {
     pub(crate) is_multiprocess: bool,
 }
 
-/// What the service manager is told.
+/// A notification for the service manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notification {
     Ready(String),
     Reloading(&'static str),
     Stopping(&'static str),
     Status(&'static str),
-    /// More time is needed for what is going on, from now.
+    /// The current operation needs this much more time, from now.
     ExtendTimeout(Duration),
     Watchdog,
 }
 
-/// What an order is answered.
+/// The result of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     Reload(Result<Reloaded, ReloadError>),

@@ -19,26 +19,26 @@ pub(crate) enum Event {
     Worker(u64, FromWorker),
     /// The other end of a launcher's or a worker's channel is closed.
     ChannelClosed(u64),
-    /// A process has ended, whatever reported it first.
+    /// A process has ended.
     Exited(i32, Exit),
-    /// A launcher has been started, and is this process.
+    /// A launcher has been started with this process ID.
     LauncherStarted(u64, i32),
     /// A launcher could not be started.
     LauncherNotStarted(u64, String),
     /// A worker could not be ordered from its launcher.
     WorkerNotForked(u64, String),
-    /// A signal that asks for something.
+    /// A signal has arrived.
     Signal(Signal),
-    /// An order of the control socket, which waits for its answer.
+    /// An order from the control socket, which waits for its result.
     Order(OrderId, Order),
     /// The working directory has been entered, and the configuration read for a reload, as
-    /// [`Command::ReadConfiguration`] asked; or what is wrong with them.
+    /// [`Command::ReadConfiguration`] asked; or the error.
     ///
     /// [`Command::ReadConfiguration`]: super::Command::ReadConfiguration
     Configuration(Result<Option<Configuration>, String>),
     /// A file of `--reload-on-touch` was touched.
     Touched(PathBuf),
-    /// The installed release has been asked whether it can take over: it can, or why not.
+    /// Whether the installed release can take over, or why not.
     Preflight(Result<(), String>),
     /// Everything has been handled that was received before [`Command::Flush`].
     ///
@@ -46,17 +46,17 @@ pub(crate) enum Event {
     Flushed,
     /// The installed release could not be executed.
     NotExecuted(String),
-    /// A second has passed, and this was measured.
+    /// A second has passed, with these measurements.
     Tick(Measurements),
     /// A tenth of a second has passed: whether a connection waits to be accepted.
     Load { is_waiting: bool },
 }
 
-/// Numbers an order, so that its answer finds its way.
+/// The number of an order, which identifies its requester.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct OrderId(pub(crate) u64);
 
-/// What the control socket orders.
+/// An order from the control socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Reload,
@@ -65,34 +65,34 @@ pub(crate) enum Order {
     Scale(u32),
 }
 
-/// What a reload has read.
+/// The configuration that a reload has read.
 #[derive(Debug, Clone)]
 pub(crate) struct Configuration {
     pub(crate) plan: Plan,
-    /// Options whose new value takes effect after a restart only.
+    /// Options whose new value takes effect only after a restart.
     pub(crate) needs_restart: Vec<String>,
 }
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Exit {
-    /// As wait(2) has it; none where nobody was there to take it.
+    /// The wait(2) status; `None` if it was not observed.
     pub(crate) status: Option<i32>,
-    /// In words.
+    /// A description.
     pub(crate) reason: String,
     /// The stack of a crash.
     pub(crate) stack: Option<String>,
 }
 
-/// What is measured about once in a second.
+/// The measurements taken about once a second.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Measurements {
     pub(crate) workers: Vec<Measurement>,
-    /// The memory that the server may use, in bytes, where it is known.
+    /// The memory that the server may use, in bytes, if known.
     pub(crate) memory: Option<u64>,
 }
 
-/// What is measured of a worker.
+/// The measurements of a worker.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measurement {
     pub(crate) serial: u64,
@@ -101,23 +101,23 @@ pub(crate) struct Measurement {
     pub(crate) rss: Option<u64>,
 }
 
-/// Whether a process is there.
+/// Whether a process exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Process {
     Running,
-    /// It has ended, and its parent has not taken its status.
+    /// It has ended, but its parent has not reaped it.
     Zombie,
     Gone,
 }
 
-/// What the scoreboard of a worker says.
+/// The state of a worker according to its scoreboard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Activity {
-    /// Changes about twice in a second.
+    /// Changes about twice a second.
     pub(crate) heartbeat: u64,
-    /// Requests begun.
+    /// Requests started.
     pub(crate) requests: u64,
-    /// Slots that run a request.
+    /// Slots that are running a request.
     pub(crate) running: usize,
     pub(crate) slots: usize,
 }

@@ -29,7 +29,7 @@ impl Supervisor {
         self.judge_exits(now);
     }
 
-    /// Deals with processes that have ended, once nothing more is heard of them.
+    /// Handles processes that have ended, once no more messages are expected from them.
     pub(super) fn judge_exits(&mut self, now: Instant) {
         let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         while let Some(index) = self
@@ -70,12 +70,12 @@ impl Supervisor {
     fn on_worker_exit(&mut self, worker: &Worker, exit: &Exit, now: Instant) {
         if self.recycling == Some(worker.serial) {
             self.recycling = None;
-            // One that was stuck has been counted.
+            // A stuck worker has already been counted.
             self.replaced += u64::from(worker.phase != Phase::Stuck);
         }
         let (id, generation, pid) = (worker.id, worker.generation, worker.child.pid);
         if !worker.counts() || self.lifecycle.is_ending() {
-            // One that ends by itself has said what it cuts.
+            // A worker that ends by itself has logged the requests that it cuts.
             if exit.is_killed() {
                 self.command(Command::ReportLost(worker.serial));
             }
@@ -115,7 +115,7 @@ impl Supervisor {
         self.on_failed_start(generation, &failed, now);
     }
 
-    /// A start or a reload does not wait for workers that become ready only to die.
+    /// Gives up a start or a reload whose workers keep failing.
     pub(super) fn give_up_loop(
         &mut self,
         generation: u32,
@@ -132,16 +132,16 @@ impl Supervisor {
         }
     }
 
-    /// A worker has not become ready, or not ended, in time. It is killed; if that is not
-    /// enough, its launcher is, which has not told of its birth or its end: the worker
-    /// then becomes the master's own child.
+    /// Kills a worker that has not become ready, or has not ended, in time. If that is not enough,
+    /// kills its launcher, which has not reported the worker's start or end: the worker then
+    /// becomes the master's own child.
     pub(super) fn end_late_worker(&mut self, index: usize, now: Instant) {
         let worker = &mut self.workers[index];
         let (id, generation, pid) = (worker.id, worker.generation, worker.child.pid);
         worker.kills += 1;
         worker.deadline = Some(now + KILL_TIMEOUT);
         let kills = worker.kills;
-        // Of one that cannot be killed the launcher has nothing to tell.
+        // The launcher cannot report the end of a worker that cannot be killed.
         let is_told_of = pid.is_some() && worker.process == Process::Running;
         if kills == 1 {
             if worker.phase == Phase::Starting {
@@ -170,21 +170,21 @@ impl Supervisor {
         }
     }
 
-    /// `--preload` takes too long.
+    /// Gives up a launcher whose `--preload` takes too long.
     pub(super) fn give_up_launcher(&mut self, number: u32, now: Instant) {
         self.dismiss_launcher(number, now);
         let message = "the application was not loaded within --start-timeout";
         self.on_failed_start(number, &Failed::new(3, message), now);
     }
 
-    /// Ends the launcher of a generation, which is not usable.
+    /// Ends the launcher of a generation because it is unusable.
     pub(super) fn dismiss_launcher(&mut self, generation: u32, now: Instant) {
         let Some(generation) = self.generation_mut(generation) else {
             return;
         };
         if let Some(launcher) = generation.launcher.take() {
             generation.backoff.note_failed_start(now);
-            // What has been reaped is nobody's any more.
+            // The process ID of a reaped process may be reused.
             let pid = launcher.child.pid.filter(|_| !launcher.child.has_exited());
             self.kill(pid);
             self.command(Command::Release(launcher.serial));
@@ -201,7 +201,7 @@ impl Supervisor {
         exit: &Exit,
         now: Instant,
     ) {
-        // Whom it was about to fork nobody knows of.
+        // The workers that it was about to fork are lost.
         let is_unborn =
             |worker: &&Worker| worker.generation == generation && worker.child.pid.is_none();
         let unborn: Vec<_> = self.workers.iter().filter(is_unborn).collect();
@@ -252,14 +252,14 @@ impl Supervisor {
         }
     }
 
-    /// Whether another launcher of new code would hardly do better.
+    /// Whether another launcher of new code would probably fail, too.
     fn is_beyond_hope(&self, launcher: &Launcher, generation: u32) -> bool {
         let generation = self.generation(generation);
         !launcher.is_prepared
             || generation.is_none_or(|it| !it.is_proven || it.backoff.keeps_failing())
     }
 
-    /// Finds workers whose end nobody tells: their launcher was killed together with the news,
+    /// Finds workers whose end is not reported, because their launcher was killed before it could,
     /// or never forked them.
     pub(super) fn find_missing(&mut self, now: Instant) {
         let is_missing = |worker: &Worker| {
@@ -271,7 +271,7 @@ impl Supervisor {
         }
     }
 
-    /// Kills everything that is there.
+    /// Kills all processes.
     pub(super) fn kill_all(&mut self) {
         let children = self.children().map(|child| child.pid);
         let departing = self.departing.iter().map(|launcher| Some(launcher.pid));
@@ -282,25 +282,24 @@ impl Supervisor {
     }
 }
 
-/// The exit code of a start whose workers serve, and die of it: the application's doing, where
-/// they end by themselves.
+/// The exit code of a start whose workers become ready and then end: that of a failed application
+/// if they end by themselves.
 fn code_of_failed_start(exit: &Exit) -> u8 {
     if exit.is_killed() { 1 } else { 3 }
 }
 
-/// The exit code of a start whose process has ended like this while it loaded the
-/// application: whatever ends it then, a crash, `os._exit()` or a kill for want of memory,
-/// the application could not be loaded.
+/// The exit code of a start whose process ended while it loaded the application. Whether by a
+/// crash, `os._exit()` or a kill for lack of memory, the application could not be loaded.
 fn code_of_failed_load(exit: &Exit) -> u8 {
     if exit.status.is_some() { 3 } else { 1 }
 }
 
-/// Whether a process was killed by a signal that was meant for the master: whoever sends it
-/// to all of them meets a launcher, too, that Python has not given control yet.
+/// Whether a process was killed by a signal meant for the master. A signal to all processes also
+/// reaches a launcher in which Python is still starting.
 fn is_stray(exit: &Exit) -> bool {
     let signal = exit.status.map_or(0, |status| status & 0x7f);
     ACTED_ON.iter().any(|one| *one as i32 == signal)
 }
 
-/// How often a worker is killed before it is given up.
+/// How many times a worker is killed before it is given up.
 const MAX_KILLS: u32 = 3;

@@ -10,8 +10,8 @@ use super::backoff::{Backoff, Service};
 use super::child::Child;
 use super::plan::Plan;
 
-/// A generation, from its first launcher to its last worker. It keeps the options it was
-/// started with: those of another one never concern its workers.
+/// A generation, from its first launcher to its last worker. It keeps the options it was started
+/// with; those of another generation never apply to its workers.
 #[derive(Debug)]
 pub(super) struct Generation {
     pub(super) number: u32,
@@ -26,24 +26,24 @@ pub(super) struct Generation {
 /// The process that forks a generation's workers.
 #[derive(Debug)]
 pub(super) struct Launcher {
-    /// Never used twice, for workers neither.
+    /// Unique among launchers and workers.
     pub(super) serial: u64,
     pub(super) child: Child,
     /// Whether it can fork: with `--preload` the application is loaded.
     pub(super) is_prepared: bool,
     pub(super) started: Instant,
-    /// Whether anything has been heard of it.
+    /// Whether any message has arrived from it.
     pub(super) said_hello: bool,
-    /// How many messages have come from it.
+    /// How many messages have arrived from it.
     pub(super) messages: u64,
 }
 
-/// A launcher that is to end by itself, having no workers any more. It has the exit handlers of
-/// a preloaded application to run.
+/// A launcher without workers that has been told to end. It may still run the exit handlers of a
+/// preloaded application.
 #[derive(Debug)]
 pub(super) struct Departing {
     pub(super) pid: Pid,
-    /// When it has to be gone.
+    /// When it must have ended.
     pub(super) deadline: Instant,
     pub(super) is_killed: bool,
 }
@@ -59,7 +59,7 @@ impl Generation {
         }
     }
 
-    /// When its launcher has to be prepared.
+    /// When its launcher must be prepared.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let launcher = self.launcher.as_ref();
         let loading = launcher.filter(|launcher| !launcher.is_prepared)?;
@@ -79,7 +79,7 @@ impl Launcher {
         }
     }
 
-    /// What it has done for its generation.
+    /// What it has done before it ended.
     pub(super) fn service(&self, now: Instant) -> Service {
         Service {
             ready_for: self
@@ -99,7 +99,7 @@ impl Departing {
         }
     }
 
-    /// One that was not waited for.
+    /// A launcher that has been killed.
     pub(super) fn killed(pid: Pid, now: Instant) -> Self {
         Self {
             pid,
@@ -109,8 +109,8 @@ impl Departing {
     }
 }
 
-/// What a process has beyond `--start-timeout` to say itself where it hangs.
+/// How long a process has beyond `--start-timeout` to report where it hangs.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// For the exit handlers of a launcher.
+/// How long a launcher's exit handlers may take.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(3);

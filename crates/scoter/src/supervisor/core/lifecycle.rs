@@ -13,13 +13,13 @@ use crate::sys::signals::FirstStop;
 pub(crate) enum Lifecycle {
     /// Not all workers have been ready yet.
     Starting {
-        /// What a signal asked for before there was anything to reload.
+        /// What a signal requested before there was anything to reload.
         next: Option<Action>,
     },
     Serving,
     /// The configuration is being read, for a reload or an upgrade.
     Reading(Reading),
-    /// A reload: a new generation is on its way.
+    /// A reload: a new generation is starting.
     RollingOut(Rollout),
     /// The installed release is asked whether it can take over, and does.
     Upgrading(Upgrade),
@@ -32,9 +32,9 @@ pub(crate) enum Lifecycle {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(super) origin: Origin,
-    /// Where the outcome goes.
+    /// The order that waits for the outcome.
     pub(super) order: Option<OrderId>,
-    /// What a signal has asked for meanwhile: the code may have changed since.
+    /// What a signal has requested meanwhile, because the code may have changed since.
     pub(super) next: Option<Action>,
 }
 
@@ -44,12 +44,12 @@ pub(crate) struct Request {
 pub(crate) struct Reading {
     pub(super) action: Action,
     pub(super) request: Request,
-    /// Whether it is read for this request, not for an earlier one that was given up.
+    /// Whether the current reader serves this request, not an earlier one that was given up.
     pub(super) has_begun: bool,
     pub(super) deadline: Instant,
 }
 
-/// A new generation on its way.
+/// A new generation that is replacing the old one.
 #[derive(Debug)]
 pub(crate) struct Rollout {
     pub(super) generation: u32,
@@ -61,7 +61,7 @@ pub(crate) struct Rollout {
     pub(super) request: Request,
 }
 
-/// The installed release on its way.
+/// The installed release that is taking over.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     pub(super) request: Request,
@@ -70,7 +70,7 @@ pub(crate) struct Upgrade {
     pub(super) is_accepted: bool,
 }
 
-/// A stop on its way.
+/// A stop in progress.
 #[derive(Debug)]
 pub(crate) struct Stopping {
     pub(super) stage: Stage,
@@ -79,16 +79,16 @@ pub(crate) struct Stopping {
     pub(super) was_started: bool,
 }
 
-/// How far a stop has got.
+/// The stages of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// `--drain-delay`: the server continues to serve, but reports that it is not ready.
     Draining { until: Instant },
     /// Requests are finished.
     Finishing,
-    /// They are cut; who has not left by then is killed.
+    /// Requests are cut; processes that still exist at `until` are killed.
     Leaving { until: Instant },
-    /// Everybody has been killed, and has until then to be gone.
+    /// All processes have been killed, and should have ended by `until`.
     Killed { until: Instant },
 }
 
@@ -104,7 +104,7 @@ impl Stage {
 }
 
 impl Lifecycle {
-    /// Why there can be no reload now.
+    /// Why a reload is not possible now.
     pub(super) fn busy(&self) -> Option<&'static str> {
         match self {
             Self::Serving => None,
@@ -116,7 +116,7 @@ impl Lifecycle {
         }
     }
 
-    /// Where what a signal asks for is kept until it can be done.
+    /// Where a signal's request is kept until it can be carried out.
     pub(super) fn next_action(&mut self) -> Option<&mut Option<Action>> {
         match self {
             Self::Starting { next } => Some(next),
@@ -136,7 +136,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether nothing new is started.
+    /// Whether the server is stopping or over.
     pub(super) fn is_ending(&self) -> bool {
         match self {
             Self::Stopping(stopping) => !matches!(stopping.stage, Stage::Draining { .. }),
@@ -158,7 +158,7 @@ impl Lifecycle {
         matches!(self, Self::Stopping(_) | Self::Over)
     }
 
-    /// Ends the reading, if that is what goes on.
+    /// Ends the reading, if one is in progress.
     pub(super) fn take_reading(&mut self) -> Option<Reading> {
         self.take(|lifecycle| match lifecycle {
             Self::Reading(reading) => Ok(reading),
@@ -166,7 +166,7 @@ impl Lifecycle {
         })
     }
 
-    /// Ends the rollout, if that is what goes on.
+    /// Ends the rollout, if one is in progress.
     pub(super) fn take_rollout(&mut self) -> Option<Rollout> {
         self.take(|lifecycle| match lifecycle {
             Self::RollingOut(rollout) => Ok(rollout),
@@ -174,7 +174,7 @@ impl Lifecycle {
         })
     }
 
-    /// Ends the upgrade, if that is what goes on.
+    /// Ends the upgrade, if one is in progress.
     pub(super) fn take_upgrade(&mut self) -> Option<Upgrade> {
         self.take(|lifecycle| match lifecycle {
             Self::Upgrading(upgrade) => Ok(upgrade),
@@ -182,7 +182,7 @@ impl Lifecycle {
         })
     }
 
-    /// Goes back to serving where `which` finds what it is for.
+    /// Returns to serving if `which` matches the current state.
     fn take<T>(&mut self, which: impl FnOnce(Self) -> Result<T, Self>) -> Option<T> {
         match which(std::mem::replace(self, Self::Serving)) {
             Ok(taken) => Some(taken),
@@ -213,8 +213,8 @@ impl Lifecycle {
 pub(super) const STOPPING: &str = "the server is stopping";
 const RELOADING: &str = "a reload is already running";
 
-/// For the configuration to be read.
+/// How long reading the configuration may take.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For the installed release to say whether it can take over.
+/// How long the installed release may take to report whether it can take over.
 pub(super) const PREFLIGHT_TIMEOUT: Duration = Duration::from_secs(60);

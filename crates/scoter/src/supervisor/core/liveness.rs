@@ -26,12 +26,12 @@ impl Supervisor {
             let worker = &self.workers[index];
             let is_watched = match worker.phase {
                 Phase::Ready => true,
-                // There is a deadline, but without a channel it could not report that it is ready.
+                // It has a deadline, but without a channel it could not report that it is ready.
                 Phase::Starting => !worker.child.has_channel(),
                 Phase::Retiring | Phase::Stuck => false,
             };
             let is_lost = is_watched && worker.liveness() == Liveness::Lost;
-            // What has ended is dealt with elsewhere.
+            // Ended processes are handled elsewhere.
             let is_there = worker.child.pid.is_some() && worker.process == Process::Running;
             if is_lost && is_there && !worker.child.has_exited() {
                 self.kill_lost_worker(index, now);
@@ -69,7 +69,7 @@ impl Supervisor {
         self.give_up_loop(generation, id, reason, 3, now);
     }
 
-    /// A launcher answers each order to fork, and tells of each end.
+    /// A launcher answers every fork order and reports every end.
     fn look_for_lost_launchers(&mut self, step: Duration) {
         let mut lost: Vec<(u32, Option<Pid>)> = Vec::new();
         for generation in &mut self.generations {
@@ -101,7 +101,7 @@ impl Supervisor {
         }
     }
 
-    /// Kills a process, unless it has ended: the number may be another process's by now.
+    /// Kills a process, unless it has ended, because its process ID may be reused.
     pub(super) fn kill(&mut self, pid: Option<Pid>) {
         let mut children = self.children();
         let has_exited = children.any(|child| child.pid == pid && child.has_exited());

@@ -47,7 +47,7 @@ impl Supervisor {
                     self.on_failed_start(number, &Failed::new(1, &message), now);
                 }
             }
-            // The runtime tells of it as it does of every other exit.
+            // The runtime reports it like every other exit.
             FromLauncher::Exited { .. } => {}
         }
     }
@@ -82,7 +82,7 @@ impl Supervisor {
         self.on_failed_start(worker.generation, &Failed::new(1, &message), now);
     }
 
-    /// What one order met the next ones would meet, too: they are given again later.
+    /// The following orders would fail for the same reason, so they are repeated later.
     fn withdraw_forks(&mut self, generation: u32) {
         let mut withdrawn = Vec::new();
         let workers = &self.workers;
@@ -138,7 +138,7 @@ impl Supervisor {
                     worker.phase = Phase::Retiring;
                     return self.tell(serial, ToWorker::Drain);
                 }
-                // One that is to go may have been quicker than the word of it.
+                // A worker that is to retire may have become ready before it received the order.
                 if worker.phase != Phase::Starting {
                     return;
                 }
@@ -152,7 +152,7 @@ impl Supervisor {
                 });
                 worker.expires = lifetime.map(|lifetime| now + lifetime);
                 let ready = now.saturating_duration_since(worker.started);
-                // It was ready, and has ended: that proves nothing.
+                // It became ready but has already ended, which proves nothing.
                 if worker.child.has_exited() {
                     return;
                 }
@@ -211,7 +211,7 @@ impl Supervisor {
         self.extend_loading(number);
     }
 
-    /// A start or a reload that waits for more workers may take as long again.
+    /// Extends the deadline of a start or a reload that waits for more workers.
     fn extend_loading(&mut self, generation: u32) {
         let is_loading = !self.lifecycle.is_started() || self.lifecycle.rollout().is_some();
         if is_loading && self.ready(Some(generation)) < self.scale.wanted() as usize {
@@ -219,7 +219,7 @@ impl Supervisor {
         }
     }
 
-    /// A launcher or a worker says why it cannot serve.
+    /// A launcher or a worker reports why it cannot serve.
     pub(super) fn on_failed_start(&mut self, generation: u32, failed: &Failed, now: Instant) {
         if self.lifecycle.is_ending() {
             return;
@@ -237,10 +237,9 @@ impl Supervisor {
         }
     }
 
-    /// A launcher comes from another release than this master: the package has been changed
-    /// under it.
+    /// A launcher is of another release than this master, because the package has been replaced.
     fn meet_other_version(&mut self, generation: u32, version: &str, now: Instant) {
-        // Channels only ever connect processes of one release.
+        // Channels connect only processes of the same release.
         self.dismiss_launcher(generation, now);
         if self.lifecycle.is_upgrading() {
             return;

@@ -9,23 +9,23 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, dup2, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, getrlimit};
 
-/// Gives a descriptor that is needed for as long as the process serves a high number. Where
-/// none is to be had it keeps its own.
+/// Moves a descriptor that is needed as long as the process serves to a high number. If none is
+/// free it keeps its own.
 pub(crate) fn move_up<T: From<OwnedFd>>(descriptor: impl Into<OwnedFd>) -> T {
     T::from(raise(descriptor.into(), first()))
 }
 
-/// Gives a descriptor that outlives a call of the application, but not its request, a number
-/// beyond those: one that is free there is never taken for one of them.
+/// Moves a descriptor that outlives a call of the application, but not its request, to a number
+/// above the permanent ones, so that it never takes one of their numbers.
 pub(crate) fn move_aside<T: From<OwnedFd>>(descriptor: impl Into<OwnedFd>) -> T {
     T::from(raise(descriptor.into(), first() + PERMANENT))
 }
 
-/// Another descriptor of the same file, at a high number where the first one has one.
+/// Another descriptor of the same file, at a high number if the first one has one.
 ///
 /// # Errors
 ///
-/// Those of the system, when it has no descriptor to give.
+/// System errors, if no descriptors are available.
 pub(crate) fn duplicate(descriptor: impl AsFd) -> io::Result<OwnedFd> {
     let descriptor = descriptor.as_fd();
     let first = first();
@@ -37,9 +37,9 @@ pub(crate) fn duplicate(descriptor: impl AsFd) -> io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(descriptor, LAST_STANDARD_STREAM + 1)?)
 }
 
-/// Gives a descriptor that is 0, 1 or 2 another number. They are free where application code
-/// has closed a standard stream, but others go on writing there, `print()` for instance: to
-/// nowhere from now on.
+/// Moves a descriptor away from 0, 1 and 2. These are free if application code has closed a
+/// standard stream, but other code, such as `print()`, still writes there. From now on this output
+/// goes to `/dev/null`.
 pub(crate) fn above_standard<T>(descriptor: T) -> T
 where
     T: AsRawFd + From<OwnedFd> + Into<OwnedFd>,
@@ -59,10 +59,10 @@ where
     T::from(moved)
 }
 
-/// Puts `/dev/null` in the place of standard streams that are closed. Files that are opened
-/// later would have their numbers, and a connection get what is printed.
+/// Opens `/dev/null` in place of closed standard streams. Otherwise files opened later would get
+/// their numbers, and a connection might receive what is printed.
 pub(crate) fn fill_standard_streams() {
-    // The lowest number that is free is taken (open(2)). Programs that are started have it, too.
+    // open(2) takes the lowest free number. Child processes inherit these.
     while let Ok(null) = open_null(OFlags::empty()) {
         if null.as_raw_fd() > LAST_STANDARD_STREAM {
             return;
@@ -71,9 +71,9 @@ pub(crate) fn fill_standard_streams() {
     }
 }
 
-/// Runs `work`, which opens no more than `most`, with all low numbers taken: whatever it opens
-/// has a high one, where so many are to be had. Not for a time at which the application opens
-/// something. `work` is told the lowest number that it can get.
+/// Runs `work`, which opens at most `most` descriptors, with all low numbers taken, so that it gets
+/// high ones, as far as available. Must not run while the application opens files. `work` receives
+/// the lowest number that it can get.
 pub(super) fn with_low_numbers_taken<R>(most: RawFd, work: impl FnOnce(RawFd) -> R) -> R {
     let next_from = |lowest| {
         let any = eventfd(0, EventfdFlags::CLOEXEC).ok()?;
@@ -113,8 +113,8 @@ fn take_low_numbers() -> Vec<OwnedFd> {
     taken
 }
 
-/// The first high number: beyond what programs close that mean everything, or at three
-/// quarters of RLIMIT_NOFILE.
+/// The first high number: above the range that programs close to get rid of all descriptors, or
+/// three quarters of RLIMIT_NOFILE.
 fn first() -> RawFd {
     FIRST.min(limit() / 4 * 3)
 }
@@ -128,7 +128,7 @@ fn limit() -> RawFd {
 /// `os.closerange(3, 4096)`, and FD_SETSIZE of select(2), end below it.
 const FIRST: RawFd = 4_096;
 
-/// Numbers left to what is needed all the time: about one for each slot, and twenty.
+/// Numbers reserved for permanent descriptors: about one for each slot, and twenty.
 const PERMANENT: RawFd = 128;
 
 /// Standard error.
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicate_has_a_high_number_where_the_first_one_has_one() {
+    fn duplicate_of_a_high_descriptor_is_high() {
         let file = || File::open("/dev/null").unwrap();
         let low = duplicate(file()).unwrap();
         assert!((3..first()).contains(&low.as_raw_fd()));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_high_already_stays_where_it_is() {
+    fn high_descriptor_is_not_moved() {
         let one: OwnedFd = move_up(File::open("/dev/null").unwrap());
         let number = one.as_raw_fd();
         assert_eq!(move_up::<OwnedFd>(one).as_raw_fd(), number);

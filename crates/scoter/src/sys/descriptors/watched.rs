@@ -11,19 +11,19 @@ use rustix::io::Errno;
 use super::high::with_low_numbers_taken;
 use crate::sys::raw_fd::with_borrowed;
 
-/// Has [`find_loss`] look at a descriptor for as long as what comes back is kept: it is to be
-/// dropped before the descriptor.
+/// Makes [`find_loss`] check a descriptor while the result is kept. Drop the result before the
+/// descriptor.
 #[must_use]
 pub(crate) fn watch(name: impl Into<String>, descriptor: impl AsFd) -> Watch {
     Watch(WATCHED.add(name.into(), descriptor.as_fd().as_raw_fd()))
 }
 
-/// Has [`find_loss`] look at a descriptor that scoter never closes.
+/// Makes [`find_loss`] check a descriptor that scoter never closes.
 pub(crate) fn watch_for_ever(name: impl Into<String>, descriptor: impl AsFd) {
     WATCHED.add(name.into(), descriptor.as_fd().as_raw_fd());
 }
 
-/// A descriptor that is looked at.
+/// A watched descriptor.
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
 
@@ -33,8 +33,8 @@ impl Drop for Watch {
     }
 }
 
-/// Runs `work`, which opens descriptors that nobody else gets hold of, gives them high numbers
-/// and has [`find_loss`] look at them. Not for a time at which the application opens something.
+/// Runs `work`, which opens descriptors that its caller cannot access, gives them high numbers and
+/// makes [`find_loss`] check them. Must not run while the application opens files.
 pub(crate) fn watch_opened<R>(name: &str, work: impl FnOnce() -> R) -> R {
     with_low_numbers_taken(MAX_OPENED, |lowest| {
         let numbers = lowest..lowest + MAX_OPENED;
@@ -50,12 +50,12 @@ pub(crate) fn watch_opened<R>(name: &str, work: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Looks whether one of the watched descriptors has been closed, or is something else now.
+/// Checks whether one of the watched descriptors has been closed or replaced.
 pub(crate) fn find_loss() -> Option<Loss> {
     WATCHED.find_loss()
 }
 
-/// A descriptor that is gone.
+/// A lost descriptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Loss {
     pub(crate) name: String,
@@ -92,8 +92,8 @@ struct Descriptor {
     identity: Identity,
 }
 
-/// What tells one open file from others. Those without a name of their own, such as eventfds
-/// and epoll instances, cannot be told from one another, only from everything else.
+/// The identity of an open file. Anonymous files, such as eventfds and epoll instances, cannot be
+/// distinguished from each other, only from all other files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -107,7 +107,7 @@ impl Identity {
         Ok(Self {
             device: stat.st_dev,
             inode: stat.st_ino,
-            // The kind only: permissions of a file may change.
+            // Only the file type, because permissions may change.
             mode: stat.st_mode & 0o170_000,
         })
     }
@@ -121,7 +121,7 @@ impl Watched {
         }
     }
 
-    /// Returns what it is removed by.
+    /// Returns the key for removing it.
     fn add(&self, name: String, number: RawFd) -> u64 {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         if let Ok(identity) = Identity::of(number) {
@@ -157,7 +157,7 @@ impl Watched {
     }
 }
 
-/// Descriptors that one call of [`watch_opened`] opens at most, and the range of their numbers.
+/// The most descriptors that one call of [`watch_opened`] may open, and the range of their numbers.
 const MAX_OPENED: RawFd = 64;
 
 #[cfg(test)]
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_closed_or_exchanged_is_named() {
+    fn closed_and_replaced_descriptors_are_named() {
         let event = || eventfd(0, EventfdFlags::CLOEXEC).unwrap();
         let socket = || OwnedFd::from(UnixStream::pair().unwrap().0);
         let file = || OwnedFd::from(tempfile::tempfile().unwrap());
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_watched_any_more_may_be_closed() {
+    fn unwatched_descriptor_may_be_closed() {
         let watched = Watched::new();
         let [first, second] = [(), ()].map(|()| high(UnixStream::pair().unwrap().0));
         let id = watched.add("log".to_owned(), first.as_raw_fd());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_open_is_watched_at_high_numbers() {
+    fn descriptors_opened_by_libraries_are_watched_at_high_numbers() {
         let opened = watch_opened("test", || eventfd(0, EventfdFlags::CLOEXEC).unwrap());
         let number = opened.into_raw_fd();
         let names = WATCHED

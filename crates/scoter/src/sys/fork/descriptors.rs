@@ -13,11 +13,11 @@ use crate::sys::raw_fd::with_borrowed;
 
 /// A descriptor of the server's own.
 ///
-/// A child that kept it would hold up whoever waits for its end: a peer, the master, the
-/// next server at the same address.
+/// A child that kept it open would block everyone that waits for it to be closed: a peer, the
+/// master, the next server at the same address.
 #[derive(Debug)]
 pub(crate) struct Own {
-    // First, for a number that has been closed may be somebody else's at once.
+    // First, because a closed number may be reused immediately.
     mark: Mark,
     fd: OwnedFd,
 }
@@ -43,7 +43,7 @@ impl Own {
     ///
     /// # Errors
     ///
-    /// Those of the system, when it has no descriptor to give.
+    /// System errors, if no descriptors are available.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         duplicate(&self.fd).map(Self::from)
     }
@@ -61,8 +61,8 @@ impl AsRawFd for Own {
     }
 }
 
-/// Says of a descriptor that it is the server's own, for as long as this lives. To be dropped
-/// before that is closed.
+/// Marks a descriptor as the server's own until it is dropped. Drop it before the descriptor is
+/// closed.
 #[derive(Debug)]
 pub(crate) struct Mark(RawFd);
 
@@ -87,8 +87,8 @@ impl Drop for Mark {
     }
 }
 
-/// Runs `work`, and marks what sockets, eventfds and epoll instances it has opened for good:
-/// those of a library that does not show them.
+/// Runs `work`, and permanently marks the sockets, eventfds and epoll instances that it has opened,
+/// for libraries that do not expose them.
 ///
 /// # Errors
 ///
@@ -131,7 +131,7 @@ fn is_of_a_runtime(number: RawFd) -> bool {
         .any(|kind| file.starts_with(kind))
 }
 
-/// Opens what takes the place of own descriptors in children.
+/// Opens the replacement for own descriptors in children.
 ///
 /// # Errors
 ///
@@ -145,13 +145,13 @@ pub(super) fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives up all own descriptors, in a child.
+/// Replaces all own descriptors, in a child.
 ///
-/// The numbers stay taken, by `/dev/null`: objects of the parent that are still in memory
-/// believe that they own them, and must neither write to files of the child nor close them.
+/// The numbers stay open, as `/dev/null`: the parent's objects in memory still use them, and must
+/// neither write to the child's files nor close them.
 pub(super) fn release() {
     let null = NULL.load(Relaxed);
-    // The application may have closed it, or put something else in its place.
+    // The application may have closed or replaced it.
     let has_null = is_null(null);
     for (index, word) in MARKS.iter().enumerate() {
         let mut marked = word.swap(0, Relaxed);
@@ -198,7 +198,7 @@ fn place(number: RawFd) -> Option<(&'static AtomicU64, u64)> {
     Some((MARKS.get(number / 64)?, 1 << (number % 64)))
 }
 
-/// A bit for each number: one page of memory for 32 768 of them, as far as they are in use.
+/// One bit per number. Pages are used only as needed, one for 32 768 numbers.
 static MARKS: [AtomicU64; HIGHEST / 64] = [const { AtomicU64::new(0) }; HIGHEST / 64];
 
 /// Numbers from here on are not marked: more than a process has by default (fs.nr_open).

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize};
 
 use crate::sys::disposition::Disposition;
 
-/// Has `install` replace what `signals` do, and notes what that was and is: a child gets it
-/// back, unless the application has put something of its own in the place of the server's.
+/// Lets `install` replace the dispositions of `signals`, and records the old and new ones. A child
+/// gets the old ones back, unless the application has replaced the server's.
 ///
-/// What the application has put there is noted as well, and a child gets that back, once the
-/// server's comes to its place again.
+/// If the server then replaces the application's disposition again, that one is recorded, and a
+/// child gets it back.
 pub(crate) fn replace<R>(signals: &[i32], install: impl FnOnce() -> R) -> R {
     let replaced = || {
         let numbers = signals
@@ -28,7 +28,7 @@ pub(crate) fn replace<R>(signals: &[i32], install: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Puts everything back, in a child.
+/// Restores all dispositions, in a child.
 pub(super) fn give_back() {
     for (signal, replaced) in (0..).zip(&REPLACED) {
         let Some(before) = replaced.before() else {
@@ -40,10 +40,10 @@ pub(super) fn give_back() {
     }
 }
 
-/// A signal whose disposition has been replaced, more than once perhaps: a launcher survives
-/// it, Python runs the application's handler beside the server's, and that is the last one.
+/// A signal whose disposition has been replaced, possibly several times: a launcher survives the
+/// signal, then Python's handler runs the application's, and finally the server's is installed.
 struct Replaced {
-    /// Null, or what is never freed: a child may read it at any moment.
+    /// Null, or a pointer that is never freed, because a child may read it at any moment.
     before: AtomicPtr<Disposition>,
     ours: [AtomicUsize; 3],
 }
@@ -78,7 +78,7 @@ impl Replaced {
     }
 }
 
-/// By number; 0 is no signal.
+/// By signal number; 0 is unused.
 static REPLACED: [Replaced; 65] = [const {
     Replaced {
         before: AtomicPtr::new(null_mut()),

@@ -28,7 +28,7 @@ pub(crate) use dispositions::replace;
 ///
 /// # Errors
 ///
-/// Those of the system, when it has no descriptor or memory to give.
+/// System errors, if no descriptors or memory are available.
 pub(crate) fn watch() -> io::Result<()> {
     static WATCHING: Once = Once::new();
     descriptors::prepare()?;
@@ -47,8 +47,8 @@ pub(crate) fn watch() -> io::Result<()> {
     }
 }
 
-/// Runs `os_fork`, which is to be `os.fork()`: its child is a process of the server like this
-/// one. Those of forks that hooks of the application make within it are not.
+/// Runs `os_fork`, which must be `os.fork()`. Its child is a process of the server, but children
+/// that the application's fork hooks create meanwhile are not.
 pub(crate) fn of_our_own<R>(os_fork: impl FnOnce() -> R) -> R {
     NESTED.set(0);
     IS_OUR_OWN_WANTED.set(true);
@@ -58,23 +58,23 @@ pub(crate) fn of_our_own<R>(os_fork: impl FnOnce() -> R) -> R {
     result
 }
 
-/// To be called by the first hook of all that run before a fork of Python's.
+/// Call it from the first hook that runs before a Python fork.
 pub(crate) fn hooks_begin() {
     NESTED.set(NESTED.get() + 1);
 }
 
-/// To be called by the last hook of all that run before a fork of Python's.
+/// Call it from the last hook that runs before a Python fork.
 pub(crate) fn hooks_end() {
     IS_OUR_OWN.set(IS_OUR_OWN_WANTED.get() && NESTED.get() == 1);
 }
 
-/// To be called by the last hook of all that run after it in the parent.
+/// Call it from the last hook that runs after the fork in the parent.
 pub(crate) fn is_over() {
     NESTED.set(NESTED.get().saturating_sub(1));
 }
 
-/// Does `work`, which does not take long, and no other thread forks meanwhile: a descriptor
-/// that has just been opened is nobody's until it is marked.
+/// Runs `work`, which must be short, while no other thread can fork: a child would keep a new
+/// descriptor that has not been marked yet.
 pub(crate) fn held_off<R>(work: impl FnOnce() -> R) -> R {
     let _held_off = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     work()
@@ -94,14 +94,13 @@ thread_local! {
     /// The lock, while this thread forks.
     static FORKING: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
 
-    /// Whether this thread is about to make a process of the server, but for hooks that run
-    /// before it.
+    /// Whether this thread is about to fork a process of the server, and may still run hooks.
     static IS_OUR_OWN_WANTED: Cell<bool> = const { Cell::new(false) };
 
-    /// Whether the next fork of this thread makes a process of the server.
+    /// Whether the next fork of this thread creates a process of the server.
     static IS_OUR_OWN: Cell<bool> = const { Cell::new(false) };
 
-    /// Forks of Python's that this thread is within: hooks of one may make another.
+    /// Python forks in progress in this thread, because a hook of one may fork again.
     static NESTED: Cell<u32> = const { Cell::new(0) };
 
     /// The signals that the forking thread has blocked itself.
@@ -110,9 +109,10 @@ thread_local! {
 
 extern "C" fn before() {
     let lock = FORKS.write().unwrap_or_else(PoisonError::into_inner);
-    // A thread at its very end has nothing to keep it in, and goes without.
+    // At the end of a thread its thread-locals are gone, and the lock is not kept.
     let _ = FORKING.try_with(|forking| forking.replace(Some(lock)));
-    // No handler of ours may run in the child before it is gone, and no signal get lost.
+    // Blocked until the child has restored its dispositions: the server's handlers must not run
+    // there, and no signal may be lost.
     MASK.set(SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok());
 }
 
@@ -122,8 +122,8 @@ extern "C" fn after_in_parent() {
     restore_mask();
 }
 
-/// Other threads may have held any lock at this moment: no memory is allocated here, and
-/// nothing waited for (signal-safety(7)).
+/// Other threads may have held any lock at the fork, so this must not allocate or wait
+/// (signal-safety(7)).
 extern "C" fn in_child() {
     unlock();
     if !take_our_own() {
@@ -136,7 +136,7 @@ extern "C" fn in_child() {
     restore_mask();
 }
 
-/// Whether this fork has made a process of the server. The next one does not.
+/// Whether this fork has created a process of the server. Resets the flag.
 fn take_our_own() -> bool {
     let is_our_own = IS_OUR_OWN.replace(false);
     if is_our_own {
