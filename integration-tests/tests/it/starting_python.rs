@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::reload::{ask, version};
 use integration_tests::{Package, Scoter, ScoterBuilder, apps_folder, get, python};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -187,6 +188,29 @@ fn no_command_finds_modules_beside_the_script() {
         assert!(
             finished.stderr.contains(expected),
             "{words:?}: {finished:?}"
+        );
+    }
+}
+
+#[test]
+fn relative_pythonpath_leads_into_no_application() {
+    const SITE: &str = "import sys\nsys.stderr.write('not for this Python\\n')\n";
+    for path in [":", "lib:", "."] {
+        let scoter = Scoter::serving("changing");
+        for folder in ["src", "src/lib"] {
+            fs::create_dir(scoter.folder().join(folder)).expect("the test's own folder");
+        }
+        let scoter = scoter
+            .with_file("src/changing.py", &version(1))
+            .with_file("src/sitecustomize.py", SITE)
+            .with_file("src/lib/sitecustomize.py", SITE)
+            .args(["--chdir", "src"])
+            .env("PYTHONPATH", path)
+            .start();
+        assert_eq!(ask(&scoter), "1", "{path:?}");
+        assert!(
+            scoter.log_lines("not for this Python").is_empty(),
+            "{path:?}"
         );
     }
 }

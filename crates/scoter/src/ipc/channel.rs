@@ -1,7 +1,8 @@
 //! Channels between our processes: whole messages, with descriptors.
 //!
 //! A channel is a SEQPACKET socket pair. Both ends belong to the same release of scoter, so
-//! the messages are private; the first message of a launcher reveals another release.
+//! the messages are private. Only a launcher may be newer than its master, which learns that from
+//! the launcher's first message.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;

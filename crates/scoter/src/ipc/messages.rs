@@ -29,7 +29,8 @@ pub(crate) enum ToLauncher {
     End,
 }
 
-/// The configuration of a generation of workers.
+/// The configuration of a generation of workers. An older master sends it to a newer launcher
+/// before it has read the launcher's release: new fields need a default.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Configuration {
     /// The resolved configuration, as [`crate::config::Settings::to_json`] writes it.

@@ -2,6 +2,7 @@
 
 mod search_path;
 
+use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ impl Program {
     /// Those of finding its file.
     pub(crate) fn embedded(arguments: &[OsString]) -> io::Result<Self> {
         Ok(Self {
-            executable: std::env::current_exe()?,
+            executable: env::current_exe()?,
             leading: Vec::new(),
             launcher: LAUNCHER.into(),
             arguments: arguments[1..].to_vec(),
@@ -65,6 +66,9 @@ impl Program {
             command.args(flags);
         }
         command.arg(&self.launcher);
+        if let Some(path) = absolute_pythonpath() {
+            command.env(PYTHONPATH, path);
+        }
         unsupervised(command)
     }
 
@@ -85,6 +89,21 @@ impl Program {
         unsupervised(command)
     }
 }
+
+/// PYTHONPATH as this process's Python read it, for one that starts in another directory. There
+/// relative entries, of which an empty one is the directory itself, would lead into the
+/// application. `None` if it has none.
+fn absolute_pythonpath() -> Option<OsString> {
+    let path = env::var_os(PYTHONPATH).filter(|path| !path.is_empty())?;
+    let entries: Vec<_> = env::split_paths(&path).collect();
+    if entries.iter().all(|entry| entry.is_absolute()) {
+        return None;
+    }
+    let here = env::current_dir().ok()?;
+    env::join_paths(entries.iter().map(|entry| here.join(entry))).ok()
+}
+
+const PYTHONPATH: &str = "PYTHONPATH";
 
 fn unsupervised(mut command: Command) -> Command {
     for name in SUPERVISION {
