@@ -20,7 +20,7 @@ pub(crate) struct Checkout<T> {
 enum State<T> {
     Available(T),
     CheckedOut {
-        /// What the thread that waits for the value, if any, wants it for.
+        /// What the thread that waits for the value, if any, will use it for.
         claim: Option<Claim>,
     },
     /// Checked in, for the thread that waits. Otherwise a thread that checks it out
@@ -69,7 +69,7 @@ impl<T> Checkout<T> {
 
     /// Removes the value. If it is checked out, it is dropped when that ends.
     pub(crate) fn take(&self) -> Result<T, Unavailable> {
-        // In a statement of its own, for the lock to be released at once.
+        // In a separate statement, so that the lock is released immediately.
         let state = mem::replace(&mut *self.lock(), State::Gone);
         match state {
             State::Available(value) | State::Reserved(value, _) => Ok(value),
@@ -81,8 +81,7 @@ impl<T> Checkout<T> {
         }
     }
 
-    /// Puts a new value in the place of one that was removed. No other thread may have
-    /// access to this object.
+    /// Replaces a removed value with a new one. No other thread may have access to this object.
     pub(crate) fn put(&self, value: T) {
         let mut state = self.lock();
         debug_assert!(
@@ -133,7 +132,7 @@ impl<T> Checkout<T> {
     }
 
     fn wake(&self, claim: Option<Claim>) {
-        // A system call, even where nobody waits.
+        // A system call, even if no thread waits.
         if claim.is_some() {
             self.checked_in.notify_all();
         }
@@ -162,7 +161,7 @@ impl<T: Send> Checkout<T> {
         self.check_in(value).ok().map(|()| result)
     }
 
-    /// Removes the value, as soon as it is not checked out. From the call on, nobody else can
+    /// Removes the value as soon as it is not checked out. From the call on, no other thread can
     /// check it out. `None` if it is gone.
     ///
     /// For one thread at a time, which must not have the value itself.
@@ -170,7 +169,7 @@ impl<T: Send> Checkout<T> {
         self.claim(Claim::Take, |wait| py.detach(wait))
     }
 
-    /// Calls `detached` with what waits: not a thing to do attached to the interpreter.
+    /// Calls `detached` with a function that waits, which must not run attached to the interpreter.
     fn claim(&self, claim: Claim, detached: impl Fn(&(dyn Fn() + Sync))) -> Option<T> {
         loop {
             let mut state = self.lock();
@@ -200,7 +199,7 @@ impl<T: Send> Checkout<T> {
     }
 }
 
-/// Marks a value as gone if a panic unwinds through its user, so that nobody waits for it.
+/// Marks a value as gone if a panic unwinds through its user, so that no thread waits for it.
 struct Unwinding<'a, T>(&'a Checkout<T>);
 
 impl<T> Drop for Unwinding<'_, T> {

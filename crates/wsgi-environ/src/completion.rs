@@ -7,7 +7,7 @@ use crate::{
     Method, RemainingBody, ResponseEnd, ResponseTail, Violation,
 };
 
-/// Makes the answer to the request out of what became of it.
+/// Makes the response from the outcome of the request.
 pub(crate) fn complete(
     mut response: Response,
     outcome: Result<RemainingBody, FailureCause>,
@@ -109,7 +109,7 @@ pub(crate) fn without_response(
     }
 }
 
-/// Answers in the place of an application that failed before its head left.
+/// Responds for an application that failed before its head was sent.
 fn error_response(
     status: u16,
     method: Method,
@@ -138,7 +138,7 @@ fn error_response(
 }
 
 /// Returns the status for a request whose body the application could not read,
-/// if that is the peer's doing.
+/// if the peer caused that.
 fn status_for(failure: &InputFailure) -> Option<u16> {
     match failure {
         InputFailure::ShortBody { .. } | InputFailure::Lost { .. } => Some(400),

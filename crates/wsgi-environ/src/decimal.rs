@@ -1,6 +1,6 @@
 //! Numbers as HTTP has them: digits and nothing else.
 
-/// Why a text is not a length.
+/// Why a text is not a valid length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotDecimal {
     Syntax,
@@ -20,5 +20,5 @@ pub(crate) fn parse(text: &[u8]) -> Result<u64, NotDecimal> {
         .ok_or(NotDecimal::TooLarge)
 }
 
-// What fits every language's signed file offset.
+// The largest value that fits a signed file offset in every language.
 const MAX: u64 = i64::MAX as u64;

@@ -75,7 +75,7 @@ impl Errors {
         let encoded;
         let bytes = match text.to_cow() {
             Ok(text) => text,
-            // Lone surrogates, such as a file name in an exception may have.
+            // Lone surrogates, for instance from a file name in an exception.
             Err(_) => {
                 encoded = text
                     .call_method1(
@@ -115,5 +115,5 @@ impl fmt::Debug for Errors {
     }
 }
 
-/// A partial line of this length is logged without waiting for its end.
+/// A partial line of this length is logged without waiting for its newline.
 const MAX_PARTIAL_LINE: usize = 64 * 1024;

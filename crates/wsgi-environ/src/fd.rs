@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 ///
 /// # Errors
 ///
-/// Whatever `fcntl` says; `EBADF` for a number that is no open descriptor.
+/// Those of `fcntl`; `EBADF` for a number that is not an open descriptor.
 pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(io::ErrorKind::InvalidInput.into());

@@ -53,7 +53,7 @@ impl FileWrapper {
         Ok(block.is_truthy()?.then_some(block))
     }
 
-    /// The file is the application's, and may well refer to the wrapper.
+    /// The file belongs to the application, and may refer to the wrapper.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.filelike)
     }
@@ -87,7 +87,7 @@ impl FileWrapper {
         let Some(file) = plain_file(self.filelike.bind(py))? else {
             return Ok(None);
         };
-        // Where these say no, reading raises what the application should see.
+        // If these are false, reading raises the exception that the application should see.
         if file.getattr(intern!(py, "closed"))?.is_truthy()?
             || !file.call_method0(intern!(py, "readable"))?.is_truthy()?
         {
@@ -137,8 +137,8 @@ fn plain_file<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyA
     Ok(None)
 }
 
-/// Says whether `tempfile.NamedTemporaryFile` made the object. An application
-/// that has one has imported the module.
+/// Returns whether `tempfile.NamedTemporaryFile` made the object. An application that has one has
+/// imported the module.
 fn is_temporary(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = object.py();
     let modules = py
@@ -169,13 +169,11 @@ fn buffered_random(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     TYPE.import(py, "io", "BufferedRandom")
 }
 
-/// Returns how many bytes there are to be read of a regular file, if its size can be
-/// believed.
+/// Returns how many bytes can be read from a regular file, if its size is reliable.
 ///
-/// Files that a kernel makes up when they are read have no size (/proc), or that of a
-/// page whatever they contain (/sys). The first are read as others of no size are. The
-/// second, like other files of some size that take no room on a disk, have to show
-/// that they end where their size says.
+/// Files that the kernel generates have size 0 (/proc) or the size of a page whatever they contain
+/// (/sys). The first are read like other files of size 0. The second, like all files with a size
+/// but no disk blocks, are checked for ending where their size says.
 fn true_size(file: &File) -> Option<u64> {
     let metadata = file.metadata().ok()?;
     let last = metadata.len().checked_sub(1)?;

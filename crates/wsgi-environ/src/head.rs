@@ -9,7 +9,7 @@ use crate::decimal::{self, NotDecimal};
 use crate::reason::reason_phrase;
 use crate::text::{quoted, to_latin1, type_name};
 
-/// What `start_response` was given, checked and written down.
+/// The arguments of `start_response`, checked and formatted.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) status: u16,
@@ -53,15 +53,14 @@ impl Head {
         Ok(head)
     }
 
-    /// Says whether a response to this request has a body.
+    /// Returns whether a response to this request has a body.
     pub(crate) fn has_body(&self, method: Method) -> bool {
         method != Method::Head && !matches!(self.status, 204 | 205 | 304)
     }
 
-    /// Says whether a Content-Length that the application did not give may be
-    /// added when the size of the body is known.
+    /// Returns whether a missing Content-Length may be added when the size of the body is known.
     pub(crate) fn may_add_length(&self) -> bool {
-        // RFC 9110, 8.6: in a 304 it would be that of the response which is not sent.
+        // RFC 9110, 8.6: in a 304 it would be that of the response that is not sent.
         self.content_length.is_none() && !self.forbids_length() && self.status != 304
     }
 
@@ -133,8 +132,7 @@ impl Head {
         Ok(())
     }
 
-    /// Takes note of a Content-Length. nginx answers 502 to two of them, so
-    /// equal ones become one.
+    /// Records a Content-Length. nginx responds with 502 to two of them, so equal ones are merged.
     fn set_content_length(&mut self, value: &[u8]) -> PyResult<()> {
         let length = decimal::parse(value).map_err(|error| {
             PyValueError::new_err(match error {
@@ -221,7 +219,7 @@ fn header_value<'a>(
     // PEP 3333: "header_value must not include any control characters, including
     // carriage returns or linefeeds". RFC 9110, 5.5 allows the tab. The value
     // may be a secret and is not quoted.
-    // There is hardly ever one, which is known sooner when none ends the search.
+    // They are rare, and a search without an early exit is faster then.
     if value
         .iter()
         .fold(false, |any, &byte| any | is_control(byte))
@@ -244,7 +242,7 @@ fn not_latin1(name: &Bound<'_, PyString>) -> PyErr {
     ))
 }
 
-/// What the server has to know about a header.
+/// What a header means to the server.
 enum Kind {
     Ordinary,
     ContentLength,
@@ -268,7 +266,7 @@ impl Kind {
             17 if is("Transfer-Encoding") => Self::ServerManaged,
             18 if is("Proxy-Authenticate") => Self::ServerManaged,
             19 if is("Proxy-Authorization") => Self::ServerManaged,
-            // nginx forwards it; a CGI front end would believe it.
+            // nginx forwards it; a CGI front end would act on it.
             6 if is("Status") => Self::ServerManaged,
             _ => Self::Ordinary,
         }

@@ -66,7 +66,7 @@ impl ObjectCache {
 /// Whether nothing else has a reference to an object, or can obtain one.
 #[expect(unsafe_code, reason = "pyo3 leaves counting references to ffi")]
 fn is_unshared<T>(object: &Bound<'_, T>) -> bool {
-    // Without the GIL the count may leave out what other threads have.
-    // SAFETY: this is a reference to the object, and its thread is attached.
+    // Without the GIL the count may not include references of other threads. SAFETY: this is a
+    // reference to the object, and its thread is attached.
     !cfg!(Py_GIL_DISABLED) && unsafe { ffi::Py_REFCNT(object.as_ptr()) } == 1
 }

@@ -70,7 +70,7 @@ pub struct ContentLength {
 }
 
 impl ContentLength {
-    /// Takes note of the next value.
+    /// Records the next value.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ fn parse_content_length(text: &[u8]) -> Result<Option<u64>, RequestError> {
     })
 }
 
-/// Keeps of a peer's text what a log line can bear.
+/// Shortens and cleans a peer's text for a log line.
 fn excerpt(text: &[u8]) -> String {
     let kept = &text[..text.len().min(MAX_EXCERPT_BYTES)];
     String::from_utf8_lossy(kept).into_owned()

@@ -107,7 +107,7 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
     }
 }
 
-/// Lets the server know whenever code of the application has returned.
+/// Informs the server whenever application code has returned.
 #[derive(Clone, Copy)]
 struct ReturnHook<'py> {
     py: Python<'py>,
@@ -121,7 +121,7 @@ impl ReturnHook<'_> {
     }
 }
 
-/// Gets the parts of the body out of what the application returned.
+/// Obtains the parts of the body from the application's result.
 struct Driver<'a, 'py> {
     hook: ReturnHook<'py>,
     start_response: &'a Bound<'py, StartResponse>,
@@ -134,7 +134,7 @@ impl<'py> Driver<'_, 'py> {
         self.hook.py
     }
 
-    /// Sends what comes in parts and returns what is left to send.
+    /// Sends the parts of an iterator, and returns the rest to send.
     fn send(&mut self, result: &Bound<'py, PyAny>) -> Result<RemainingBody, FailureCause> {
         if let Ok(list) = result.cast_exact::<PyList>() {
             return self.send_all(list.iter());
@@ -162,12 +162,12 @@ impl<'py> Driver<'_, 'py> {
         self.send_each(result)
     }
 
-    /// Leaves parts that are all there to the server.
+    /// Leaves parts that are already complete to the server.
     fn send_all(
         &mut self,
         mut items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
     ) -> Result<RemainingBody, FailureCause> {
-        // Most responses are one part, which needs no list of ours.
+        // Most responses have one part, for which no list is needed.
         if items.len() == 1 {
             let part = items.next().map(|item| into_bytes(item, 0)).transpose()?;
             return self.queue(part.as_slice());
@@ -239,12 +239,12 @@ impl<'py> Driver<'_, 'py> {
                 .start_response
                 .get()
                 .with_response(self.py(), lacks_length)?;
-        // Whatever __len__ raises, it has none then.
+        // If __len__ raises an exception, there is no length.
         (asked && self.hook.checked(result.len()).is_ok_and(|len| len == 1)).then_some(size)
     }
 
-    /// Works on the response. `None` if the client has gone: nothing is wrong then
-    /// but there is no use in going on.
+    /// Works on the response. `None` if the client has disconnected, which is not an error but ends
+    /// the work.
     fn response<R>(
         &self,
         work: impl FnOnce(&mut Response) -> Result<R, SendError>,
@@ -263,7 +263,7 @@ impl<'py> Driver<'_, 'py> {
         unless_disconnected(self.ended.as_mut().map(work))
     }
 
-    /// Ends the response where that has not been done. `None` if a panic took it along.
+    /// Ends the response if that has not been done. `None` if a panic has removed it.
     fn into_response(self) -> Option<Response> {
         let (py, start_response) = (self.py(), self.start_response);
         self.ended.or_else(|| start_response.get().finish(py))

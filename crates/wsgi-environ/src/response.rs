@@ -11,8 +11,8 @@ use crate::head::Head;
 use crate::vectored_send::{PeerError, VectoredSend};
 use crate::{Correction, Method, RemainingBody, Transport};
 
-/// The response to one request as it stands: what `start_response`, `write` and
-/// the iteration over the result work on in turn.
+/// The state of a response, on which `start_response`, `write` and the iteration over the result
+/// work in turn.
 pub(crate) struct Response {
     transport: Arc<dyn Transport>,
     method: Method,
@@ -25,7 +25,7 @@ pub(crate) struct Response {
     peer_error: Option<PeerError>,
 }
 
-/// How far the head has come. It cannot be replaced once it is sealed.
+/// The state of the head. It cannot be replaced once it is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Progress {
     Open,
@@ -73,7 +73,7 @@ impl Response {
         self.head.as_ref().map_or(500, |head| head.status)
     }
 
-    /// Says whether a Content-Length may still be added.
+    /// Returns whether a Content-Length may still be added.
     pub(crate) fn lacks_length(&mut self) -> bool {
         !self.is_sealed() && self.head.as_ref().is_some_and(Head::may_add_length)
     }
@@ -112,17 +112,17 @@ impl Response {
         }
     }
 
-    /// Takes back a head that has not left, to make room for an error.
+    /// Discards a head that has not been sent, to replace it with an error.
     pub(crate) fn abandon_head(&mut self) -> Vec<u8> {
         self.head = None;
         self.out.clear();
         mem::take(&mut self.out)
     }
 
-    /// Sends a part of the body at once, behind the head if that has not left.
-    /// Breaks where no more of the body is to be sent.
+    /// Sends a part of the body immediately, after the head if that has not been sent. Breaks if no
+    /// more of the body should be sent.
     ///
-    /// `size` is that of the whole body, where it is known.
+    /// `size` is that of the whole body, if known.
     pub(crate) fn send(
         &mut self,
         py: Python<'_>,
@@ -148,8 +148,7 @@ impl Response {
         }
     }
 
-    /// Puts the rest of the body, all of which is there, behind what has not
-    /// left yet.
+    /// Appends the complete rest of the body to what has not been sent yet.
     pub(crate) fn queue<'py>(
         &mut self,
         py: Python<'py>,
@@ -206,7 +205,7 @@ impl Response {
         self.seal(self.known(0)).map(drop)
     }
 
-    /// Says whether the client has, or will have, all that the head promised.
+    /// Returns whether the client receives everything that the head announced.
     pub(crate) fn is_complete(&self) -> bool {
         match &self.head {
             Some(head) if head.has_body(self.method) => {
@@ -270,13 +269,13 @@ impl Response {
         Ok(head.has_body(self.method))
     }
 
-    /// Returns `size` as the Content-Length to be added. An application that
-    /// leaves the body of a HEAD away does not mean that it would be empty.
+    /// Returns `size` as the Content-Length to be added. An application that omits the body of a
+    /// HEAD response does not mean that it would be empty.
     fn known(&self, size: u64) -> Option<u64> {
         (self.method != Method::Head || size > 0).then_some(size)
     }
 
-    /// Cuts a part to what Content-Length has room for.
+    /// Cuts a part to what the Content-Length allows.
     fn admit<'a>(&mut self, part: &'a [u8]) -> &'a [u8] {
         let room = usize::try_from(self.room()).unwrap_or(usize::MAX);
         let (wanted, excess) = part.split_at(part.len().min(room));
@@ -300,7 +299,7 @@ impl Response {
             return Ok(());
         }
         let mut result = Ok(());
-        // A small piece is gone sooner than another thread could be let run.
+        // Sending a small piece takes less time than letting another thread run.
         if part.len() < MIN_DETACHED_SEND {
             result = send.try_once(transport);
         }
@@ -325,10 +324,10 @@ impl fmt::Debug for Response {
     }
 }
 
-/// Parts up to this size are copied behind the head, so that one `send` does.
+/// Parts up to this size are copied after the head, so that one `send` is enough.
 const MAX_COPIED_CHUNK: usize = 16 * 1024;
 
-/// What the buffer that holds the head may grow to by such copies.
+/// The maximum size of the head's buffer with such copies.
 const MAX_COPIED_TOTAL: usize = 64 * 1024;
 
 /// Parts from this size are sent detached from the interpreter.

@@ -36,12 +36,12 @@ impl StartResponse {
         Bound::new(py, Self { response, write })
     }
 
-    /// Makes a finished object, which nobody knows of, that of another request.
+    /// Reuses a finished object, to which no other reference exists, for another request.
     pub(crate) fn reset(&self, response: Response) {
         self.response.put(response);
     }
 
-    /// Returns what the application gets for a call.
+    /// Returns the result of the application's call.
     pub(crate) fn write<'py>(&self, py: Python<'py>) -> &Bound<'py, Write> {
         self.write.bind(py)
     }
@@ -104,7 +104,7 @@ impl fmt::Debug for StartResponse {
     }
 }
 
-/// What a call of `start_response` came to.
+/// The result of a call of `start_response`.
 enum Outcome<'a, 'py> {
     Started,
     CalledTwice,
@@ -159,7 +159,7 @@ fn unavailable(function: &str, reason: Unavailable) -> PyErr {
     })
 }
 
-/// Makes of `exc_info` the exception it stands for.
+/// Converts `exc_info` to its exception.
 fn exception_of(exc_info: &Bound<'_, PyAny>) -> PyErr {
     let py = exc_info.py();
     let parts = exc_info

@@ -5,7 +5,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// Makes the native string of bytes from the packet: one character per byte.
+/// Converts bytes from the packet to a native string: one character per byte.
 ///
 /// PEP 3333, "Unicode Issues": native strings contain only code points that are
 /// representable in ISO-8859-1, and stand for these bytes.
@@ -43,7 +43,7 @@ pub(crate) fn to_latin1<'a>(text: &'a Bound<'_, PyString>) -> Option<Cow<'a, [u8
 pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     match object.get_type().name() {
         Ok(name) => name.to_string_lossy().into_owned(),
-        // A metaclass may do as it likes.
+        // A metaclass may do anything.
         Err(_) => "an unnamed type".to_owned(),
     }
 }

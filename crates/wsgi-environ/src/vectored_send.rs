@@ -2,7 +2,7 @@ use std::io::{self, IoSlice};
 
 use crate::Transport;
 
-/// A send of two buffers, one behind the other, that may need several system calls.
+/// A send of two consecutive buffers, which may need several system calls.
 #[derive(Debug)]
 pub(crate) struct VectoredSend<'a> {
     head: &'a [u8],
@@ -27,7 +27,7 @@ impl<'a> VectoredSend<'a> {
         self.sent == self.head.len() + self.part.len()
     }
 
-    /// Sends what the client takes at once, maybe nothing.
+    /// Sends what the client accepts immediately, which may be nothing.
     pub(crate) fn try_once(&mut self, transport: &dyn Transport) -> Result<(), PeerError> {
         let head = self.head.get(self.sent..).unwrap_or_default();
         let part = &self.part[self.sent.saturating_sub(self.head.len())..];
@@ -48,7 +48,7 @@ impl<'a> VectoredSend<'a> {
         }
     }
 
-    /// Sends the rest, waiting for the client where it must.
+    /// Sends the rest, waiting for the client if necessary.
     pub(crate) fn finish(&mut self, transport: &dyn Transport) -> Result<(), PeerError> {
         loop {
             let before = self.sent;
@@ -73,7 +73,7 @@ pub(crate) enum PeerError {
 }
 
 impl PeerError {
-    /// Tells the end of a connection from a reason to try again.
+    /// Distinguishes the end of a connection from a reason to retry.
     fn from_error(error: &io::Error) -> Result<(), Self> {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),

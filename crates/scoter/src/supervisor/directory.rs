@@ -8,21 +8,21 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open};
 
-/// The directory that the processes of a generation start in. It is held open: by its name
-/// another one may be found later, since deployments move links and replace directories.
+/// The directory that the processes of a generation start in. It is held open because its name may
+/// lead to another one later: deployments move links and replace directories.
 #[derive(Debug, Clone)]
 pub(super) struct Directory {
-    /// As it was found, for the log and for releases that know no more.
+    /// Its path when it was opened, for the log and for releases that know only the path.
     path: PathBuf,
     descriptor: Arc<OwnedFd>,
 }
 
 impl Directory {
-    /// The directory of `--chdir`, else the one that this process is in.
+    /// The directory of `--chdir`, or else the working directory of this process.
     ///
     /// # Errors
     ///
-    /// Those of opening it. The user of `--user` may be in a directory that he cannot open.
+    /// Those of opening it. `--user` may not be allowed to open the working directory.
     pub(super) fn find(chdir: Option<&Path>) -> io::Result<Self> {
         match chdir {
             Some(path) => Self::open(path.to_owned(), path),
@@ -30,7 +30,7 @@ impl Directory {
         }
     }
 
-    /// The directory of this name.
+    /// The directory at this path.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Directory {
         Self::open(path, &name)
     }
 
-    /// One that an earlier release has held.
+    /// A directory that an earlier release held open.
     pub(super) fn adopt(path: PathBuf, descriptor: OwnedFd) -> Self {
         let descriptor = Arc::new(descriptor);
         Self { path, descriptor }
@@ -50,7 +50,7 @@ impl Directory {
         &self.path
     }
 
-    /// A name by which a child of this process enters it, whatever has become of its own.
+    /// A path by which a child of this process enters it, even if it has been moved.
     pub(super) fn entrance(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()).into()
     }

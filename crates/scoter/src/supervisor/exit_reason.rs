@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use super::cgroup::Cgroup;
 use crate::sys::process::DAMAGED;
 
-/// Tells a kill by the kernel for want of memory from others.
+/// Distinguishes kills by the kernel for lack of memory from others.
 #[derive(Debug)]
 pub(super) struct ExitReasons {
     cgroup: Option<Cgroup>,
@@ -29,8 +29,8 @@ impl ExitReasons {
         self.cgroup.as_ref()?.memory_limit()
     }
 
-    /// Describes an end, of a process that held `rss` bytes a moment before. The status is
-    /// that of wait(2).
+    /// Describes the end of a process that used `rss` bytes a moment before. The status is that of
+    /// wait(2).
     pub(super) fn describe(&mut self, status: i32, rss: u64) -> String {
         let status = ExitStatus::from_raw(status);
         let Some(number) = status.signal() else {
@@ -68,8 +68,8 @@ impl ExitReasons {
         format!("it was killed by {name}{core}{hint}")
     }
 
-    /// The counter is that of the whole group, so a kill that was somebody else's at the same
-    /// moment cannot be told apart.
+    /// The counter belongs to the whole group, so a kill of another process at the same moment
+    /// cannot be distinguished.
     fn out_of_memory(&mut self, rss: u64) -> Option<String> {
         let kills = self.cgroup.as_ref()?.oom_kills()?;
         if kills <= std::mem::replace(&mut self.oom_kills, kills) {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_are_told_apart() {
+    fn ends_are_distinguished() {
         let mut reasons = ExitReasons {
             cgroup: None,
             oom_kills: 0,

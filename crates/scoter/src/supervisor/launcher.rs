@@ -22,11 +22,11 @@ use crate::sys::file_limit;
 #[derive(Debug)]
 pub(super) struct Launcher {
     link: Link,
-    /// What its crash leaves; nothing of one that another master has started.
+    /// The report of its crash; `None` if another master started it.
     crash: Option<CrashReport>,
 }
 
-/// What every launcher is given.
+/// The inputs of every launcher.
 #[derive(Debug)]
 pub(super) struct Sockets<'a> {
     pub(super) listeners: &'a [Listener],
@@ -34,11 +34,11 @@ pub(super) struct Sockets<'a> {
 }
 
 impl Launcher {
-    /// Starts a launcher, and tells it what to launch. Returns its process id, too.
+    /// Starts a launcher, and sends it its configuration. Also returns its process ID.
     ///
     /// # Errors
     ///
-    /// Those of the system, with the path that they concern.
+    /// System errors, with the path that they concern.
     pub(super) fn start(
         serial: u64,
         generation: &Loaded,
@@ -48,14 +48,14 @@ impl Launcher {
     ) -> io::Result<(Self, i32)> {
         let (ours, theirs) = Channel::pair()?;
         let mut command: Command = program.launcher();
-        // The channel goes as standard input: no other descriptor survives the exec.
+        // The channel is passed as standard input: no other descriptor survives the exec.
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
         if let Some(directory) = &generation.directory {
             command.current_dir(directory.entrance());
         }
-        // A stop with Ctrl-C is the master's to spread.
+        // On Ctrl-C only the master receives SIGINT, and stops the others.
         command.process_group(0);
-        // The master reaps whatever ends, strangers included.
+        // The master reaps every child, including unknown ones.
         let child = command.spawn().map_err(|error| {
             let program = Path::new(command.get_program()).display();
             let directory = generation.directory.as_ref();
@@ -73,7 +73,7 @@ impl Launcher {
             file_limit: Some(file_limit::before()),
             has_changed_directory: generation.directory.is_some(),
         };
-        // From here on the launcher is dismissed if anything goes wrong.
+        // From here on the launcher is dismissed if anything fails.
         let mut launcher = Self::adopt(serial, ours, events)?;
         let memory = configuration.to_memory()?;
         let crash = CrashReport::create()?;
@@ -85,7 +85,7 @@ impl Launcher {
         Ok((launcher, pid))
     }
 
-    /// Takes over a launcher that runs already.
+    /// Takes over a running launcher.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl Launcher {
         })
     }
 
-    /// Has a worker forked.
+    /// Orders the launcher to fork a worker.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Launcher {
         self.link.send(&order, &fds)
     }
 
-    /// What `faulthandler` has said when it crashed.
+    /// The output of `faulthandler` if it crashed.
     pub(super) fn stack(&self) -> Option<String> {
         self.crash.as_ref().and_then(CrashReport::read)
     }
@@ -125,8 +125,8 @@ impl AsFd for Launcher {
 }
 
 impl Drop for Launcher {
-    /// Lets the launcher end with its last worker. A channel that ends without a word means to
-    /// it that the whole server is gone.
+    /// Lets the launcher end with its last worker. Without this message, the end of the channel
+    /// would mean that the whole server is gone.
     fn drop(&mut self) {
         let _ = self.link.send(&ToLauncher::End, &[]);
     }

@@ -14,7 +14,7 @@ use tracing::warn;
 use super::core::Event;
 use crate::ipc::channel::{AsyncChannel, Channel, Received};
 
-/// What is received, until the runtime handles it.
+/// Received events, until the runtime handles them.
 pub(super) type Events = mpsc::Sender<Event>;
 
 /// The master's end of a channel. It is read until it is dropped.
@@ -25,11 +25,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Begins to read. `event` makes the event of a message. To be called within a runtime.
+    /// Begins to read. `event` converts a message to an event. Call it within a runtime.
     ///
     /// # Errors
     ///
-    /// Those of the system, when it has no descriptors to give.
+    /// System errors, if no descriptors are available.
     pub(super) fn new<M: DeserializeOwned + Debug + Send + 'static>(
         serial: u64,
         channel: Channel,

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::core::Process;
 use crate::sys::process_stat::ProcessStat;
 
-/// Whether a process is there.
+/// Whether a process exists.
 pub(super) fn process(pid: Pid) -> Process {
     match ProcessStat::of(pid) {
         Ok(stat) if stat.has_ended => Process::Zombie,
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn process_that_nobody_has_waited_for_is_a_zombie() {
+    fn process_that_has_not_been_reaped_is_a_zombie() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = Pid::from_raw(child.id().cast_signed());
         while process(pid) == Process::Running {

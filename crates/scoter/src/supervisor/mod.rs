@@ -37,7 +37,7 @@ use runtime::Runtime;
 ///
 /// # Errors
 ///
-/// Those of the system, when it has no descriptors or processes to give.
+/// System errors, if no descriptors or processes are available.
 pub(crate) fn run(
     program: Program,
     arguments: Vec<OsString>,

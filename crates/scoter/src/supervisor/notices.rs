@@ -6,7 +6,7 @@ use tracing::{debug, error, info, warn};
 
 use super::core::Notice;
 
-/// Writes a line of the error log.
+/// Writes a message to the error log.
 #[expect(clippy::too_many_lines, reason = "a table of messages")]
 pub(super) fn write(notice: Notice) {
     match notice {

@@ -14,7 +14,7 @@ use crate::program::Program;
 #[derive(Debug)]
 pub(super) struct Preflight {
     pub(super) pid: Pid,
-    /// What it has to say.
+    /// Its output.
     output: File,
 }
 
@@ -25,14 +25,14 @@ impl Preflight {
     ///
     /// Those of the system.
     pub(super) fn start(program: &Program) -> io::Result<Self> {
-        // No file: the file system may not respond.
+        // Not a file, because the file system may not respond.
         let output = File::from(memfd_create("scoter-preflight", MemfdFlags::CLOEXEC)?);
         let mut command = program.preflight();
         command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?);
-        // The master reaps whatever ends, strangers included.
+        // The master reaps every child, including unknown ones.
         let child = command.spawn()?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         Ok(Self {
@@ -45,11 +45,11 @@ impl Preflight {
         let _ = kill(self.pid, Signal::SIGKILL);
     }
 
-    /// What its end means: that the release can take over, or why not.
+    /// Its result: the release can take over, or why not.
     ///
     /// # Errors
     ///
-    /// What it has said.
+    /// Its output.
     pub(super) fn outcome(mut self, status: i32) -> Result<(), String> {
         if status == 0 {
             return Ok(());

@@ -15,17 +15,17 @@ use tracing::debug;
 /// The service manager, if there is one.
 #[derive(Debug)]
 pub(super) struct Systemd {
-    /// How long the workers may stand still: half of what its watchdog waits for.
+    /// How long the workers may make no progress: half of the watchdog's timeout.
     watchdog: Option<Duration>,
     fed: Instant,
-    /// What it has not taken yet: its queue is short.
+    /// Messages that it has not accepted yet, because its queue is short.
     unsent: VecDeque<String>,
 }
 
 impl Systemd {
     pub(super) fn new() -> Self {
         Self {
-            // 0 is "not valid" (sd_watchdog_enabled(3)), and so is what nobody could keep up.
+            // 0 is "not valid" (sd_watchdog_enabled(3)), and so is a timeout too short to keep.
             watchdog: watchdog_enabled()
                 .filter(|period| *period >= MIN_WATCHDOG)
                 .map(|period| period / 2),
@@ -36,8 +36,8 @@ impl Systemd {
 
     /// The start, or a reload, is complete.
     pub(super) fn ready(&mut self, status: &str) {
-        // MAINPID: after an upgrade it is still this process, and systemd may have been told
-        // of another one by a wrapper.
+        // MAINPID: after an upgrade it is still this process, but a wrapper may have given systemd
+        // another one.
         self.tell(&[
             NotifyState::Ready,
             NotifyState::MainPid(std::process::id()),
@@ -46,7 +46,7 @@ impl Systemd {
     }
 
     pub(super) fn reloading(&mut self, status: &str) {
-        // Type=notify-reload compares this clock with when it asked (systemd.service(5)).
+        // Type=notify-reload compares this time with that of its request (systemd.service(5)).
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now, NotifyState::Status(status)]),
             Err(error) => debug!(%error, "no monotonic clock"),
@@ -61,13 +61,13 @@ impl Systemd {
         self.tell(&[NotifyState::Status(status)]);
     }
 
-    /// Asks for that much more time, from now, for what is going on.
+    /// Asks for this much more time, from now, for the current operation.
     pub(super) fn extend(&mut self, time: Duration) {
         let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
         self.tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
     }
 
-    /// Feeds the watchdog: rather too often than once too late.
+    /// Notifies the watchdog, rather too often than once too late.
     pub(super) fn feed(&mut self) {
         if let Some(patience) = self.watchdog {
             if self.fed.elapsed() >= patience / 4 {
@@ -77,7 +77,7 @@ impl Systemd {
         }
     }
 
-    /// Tries again what could not be sent.
+    /// Retries unsent messages.
     pub(super) fn catch_up(&mut self) {
         let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
             return;
@@ -105,14 +105,14 @@ impl Systemd {
         self.catch_up();
     }
 
-    /// For how long workers may stand still before the watchdog goes hungry.
+    /// How long workers may make no progress before the watchdog is no longer notified.
     pub(super) fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
 }
 
-/// Not the crate's own way of sending: that waits for a service manager which does not read,
-/// and knows no abstract sockets (sd_notify(3): the name begins with "@").
+/// Used instead of the crate's own function, which blocks if the service manager does not read, and
+/// does not support abstract sockets (sd_notify(3): the name begins with "@").
 fn send(path: &[u8], message: &[u8]) -> io::Result<()> {
     let address = match path.strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
@@ -126,5 +126,5 @@ fn send(path: &[u8], message: &[u8]) -> io::Result<()> {
 /// Messages kept for a service manager that does not read.
 const MAX_UNSENT: usize = 64;
 
-/// A watchdog with less patience than this is a mistake.
+/// A shorter watchdog timeout is a mistake.
 const MIN_WATCHDOG: Duration = Duration::from_millis(100);

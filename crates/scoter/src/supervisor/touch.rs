@@ -21,7 +21,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Reports from now on which of the files were touched.
+    /// Begins to report files that are touched.
     pub(super) fn begin(paths: &[PathBuf], events: &mpsc::Sender<Event>) -> Self {
         let (end, ended) = channel();
         let watched = paths.to_owned();
@@ -38,8 +38,8 @@ impl Watch {
         }
     }
 
-    /// Whether it reports of these files: another watch of them would miss what was touched
-    /// between its look and the last one of this.
+    /// Whether it watches exactly these files. Replacing it with a new watch would miss files
+    /// touched between the two watches' checks.
     pub(super) fn is_of(&self, paths: &[PathBuf]) -> bool {
         self.paths == paths
     }
@@ -67,7 +67,7 @@ impl Touched {
         Self(files.map(|path| (path.clone(), modified(path))).collect())
     }
 
-    /// Says which are not there: a wrong path would be watched for ever.
+    /// Warns about missing files: a wrong path would be watched forever.
     fn warn_of_missing(&self) {
         for (path, _) in &self.0 {
             if let Err(error) = fs::metadata(path) {
@@ -78,8 +78,8 @@ impl Touched {
         }
     }
 
-    /// The first file that was touched, or made, since it was last asked. A file that goes
-    /// away is no reason to reload: a deployment may be replacing it.
+    /// The first file that was touched or created since the last call. The removal of a file does
+    /// not count, because a deployment may be replacing it.
     fn next(&mut self) -> Option<PathBuf> {
         let mut found = None;
         for (path, before) in &mut self.0 {

@@ -25,7 +25,8 @@ use crate::start::{Opened, StartError};
 use crate::sys::file_limit;
 use crate::sys::raw_fd::own;
 
-/// What one release leaves to the next. Fields may come, with a default, but not go.
+/// The state that one release passes to the next. Fields may be added, with a default, but not
+/// removed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(super) supervisor: core::State,
@@ -36,7 +37,7 @@ pub(crate) struct State {
     pub(super) control: Option<(RawFd, PathBuf)>,
     #[serde(default)]
     pub(super) path: SearchPath,
-    /// The soft limit of open files that the server was started with.
+    /// The soft limit on open files that the server was started with.
     #[serde(default)]
     pub(super) file_limit: Option<u64>,
     pub(super) generations: Vec<GenerationState>,
@@ -71,7 +72,7 @@ pub(super) struct WorkerState {
     pub(super) board: RawFd,
 }
 
-/// Takes what an earlier release has left, if this process has begun as one.
+/// Reads the state of an earlier release, if this process began as one.
 ///
 /// # Errors
 ///
@@ -93,11 +94,11 @@ pub(crate) fn resumed() -> io::Result<Option<State>> {
 }
 
 impl State {
-    /// Takes the sockets over.
+    /// Takes over the sockets.
     ///
     /// # Errors
     ///
-    /// [`StartError`] for a descriptor that is not what it should be.
+    /// [`StartError`] for an invalid descriptor.
     pub(crate) fn opened(&mut self, options: &Options) -> Result<Opened, StartError> {
         let allow = AllowList::new(options.allow.clone());
         let mut listeners = Vec::new();
@@ -118,8 +119,8 @@ impl State {
 }
 
 impl GenerationState {
-    /// What the generation was started with, or `ours`: the old release may have known options
-    /// that this one does not.
+    /// The configuration that the generation was started with, or `ours` if it cannot be read: the
+    /// old release may have known options that this one does not.
     pub(super) fn loaded(self, ours: Option<&Loaded>) -> Option<Loaded> {
         let held = self.held.and_then(|number| own(number).ok());
         let theirs = Settings::from_json(&self.settings)
@@ -147,7 +148,7 @@ impl GenerationState {
     }
 }
 
-/// Executes the new release, which finds `state` behind that descriptor.
+/// Executes the new release, which reads the state from the descriptor `state`.
 pub(super) fn exec_with(program: &Program, state: RawFd) -> io::Result<Infallible> {
     let command = program.restart_command();
     let arguments = std::iter::once(command.get_program()).chain(command.get_args());

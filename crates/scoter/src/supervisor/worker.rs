@@ -16,47 +16,47 @@ use crate::ipc::crash_report::CrashReport;
 use crate::ipc::messages::ToWorker;
 use crate::ipc::scoreboard::{Cell, Phase, Scoreboard, Snapshot};
 
-/// The master's ends of what it shares with a worker.
+/// What the master shares with a worker.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) id: u32,
     pub(super) board: Scoreboard,
     pub(super) meter: Meter,
     link: Link,
-    /// What its crash leaves; nothing of one that another master has started.
+    /// The report of its crash; `None` if another master started it.
     crash: Option<CrashReport>,
 }
 
-/// What the last second was like, from differences of the scoreboard.
+/// Rates over the last second, from differences of the scoreboard.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     requests: u64,
     busy: Duration,
     read: Option<Instant>,
-    /// Requests in a second.
+    /// Requests per second.
     pub(super) rate: f64,
-    /// Part of the slots' time that was spent in the application, 0 to 1.
+    /// The share of the slots' time spent in the application, from 0 to 1.
     pub(super) busy_ratio: f64,
 }
 
 impl Worker {
-    /// Has a worker forked, and reads its channel from now on.
+    /// Orders a worker from the launcher, and begins to read its channel.
     ///
     /// # Errors
     ///
-    /// Those of the system, when it has no descriptors or no memory to give.
+    /// System errors, if no descriptors or memory are available.
     pub(super) fn fork(launcher: &Launcher, new: NewWorker, events: Events) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
         let board = Scoreboard::create(new.slots)?;
         let crash = CrashReport::create()?;
-        // First of all: once a worker is ordered, what goes wrong has to end it with a word.
+        // First, because once a worker is ordered, its drop must dismiss it if anything fails.
         let mut worker = Self::adopt(new.serial, new.id, ours, board, events)?;
         launcher.fork(new, [theirs.as_fd(), worker.board.as_fd(), crash.as_fd()])?;
         worker.crash = Some(crash);
         Ok(worker)
     }
 
-    /// Takes over a worker that runs already.
+    /// Takes over a running worker.
     ///
     /// # Errors
     ///
@@ -77,14 +77,14 @@ impl Worker {
         })
     }
 
-    /// Tells it something. One that does not listen is beyond being told.
+    /// Sends it a message. A failure is ignored, because the worker cannot be reached.
     pub(super) fn tell(&self, message: ToWorker) {
         if let Err(error) = self.link.send(&message, &[]) {
             debug!(%error, worker = self.id, ?message, "cannot send to the worker");
         }
     }
 
-    /// What its scoreboard says.
+    /// Its state according to the scoreboard.
     pub(super) fn activity(&self) -> Activity {
         let cells = self.board.cells();
         let is_busy = |cell: &&Cell| cell.phase() != Phase::Idle;
@@ -96,7 +96,7 @@ impl Worker {
         }
     }
 
-    /// Says which requests end with it.
+    /// Logs which requests end with it.
     pub(super) fn report_lost(&self) {
         for request in self.board.running() {
             let Snapshot {
@@ -115,7 +115,7 @@ impl Worker {
         }
     }
 
-    /// What `faulthandler` has said when it crashed.
+    /// The output of `faulthandler` if it crashed.
     pub(super) fn stack(&self) -> Option<String> {
         self.crash.as_ref().and_then(CrashReport::read)
     }
@@ -133,7 +133,7 @@ impl Worker {
         totals.peers_gone += board.peers_gone.load(Ordering::Relaxed);
     }
 
-    /// Compares the scoreboard with what it was a while ago.
+    /// Compares the scoreboard with the last measurement.
     pub(super) fn measure(&mut self, now: Instant) {
         let (mut requests, mut busy) = (0, Duration::ZERO);
         for cell in self.board.cells() {
@@ -163,8 +163,8 @@ impl AsFd for Worker {
 }
 
 impl Drop for Worker {
-    /// Has a process end that nobody will supervise. A channel that ends without a word means
-    /// to it that the whole server is gone.
+    /// Ends a process that will not be supervised. Without this message, the end of the channel
+    /// would mean that the whole server is gone.
     fn drop(&mut self) {
         let _ = self.link.send(&ToWorker::Leave, &[]);
     }

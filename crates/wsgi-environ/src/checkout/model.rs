@@ -95,7 +95,7 @@ fn object_is_reused_only_when_the_last_user_is_done_with_it() {
         let mut checkout = Arc::new(Checkout::new(0));
         let application = add_one(&checkout);
         assert!(checkout.claim(Claim::Take, attached).is_some());
-        // As the object cache does: an object that others may reach is not for reuse.
+        // As in the object cache: an object that others may reach must not be reused.
         if Arc::get_mut(&mut checkout).is_some() {
             checkout.put(100);
             assert_eq!(checkout.with(|value| *value), Ok(100));

@@ -7,10 +7,10 @@ use super::role::{Required, Role};
 use crate::text::from_latin1;
 use crate::{Errors, FileWrapper};
 
-/// What is the same in every environ of a slot.
+/// The entries that are the same in every environ of a slot.
 #[derive(Debug)]
 pub(super) struct Constants {
-    /// The server's own entries. No packet can have any of them.
+    /// The server's own entries. A packet cannot contain them.
     base: Py<PyDict>,
     server_name: Py<PyString>,
     server_port: Py<PyString>,
@@ -21,11 +21,11 @@ impl Constants {
         let base = PyDict::new(py);
         base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
         base.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "http"))?;
-        // These take the place of what each request has of its own.
+        // Placeholders for the entries of each request.
         base.set_item(intern!(py, "wsgi.input"), py.None())?;
         base.set_item(request_id_name(py), py.None())?;
-        // What many a framework asks for before it reads a body without a
-        // Content-Length: that reading stops at its end.
+        // Many frameworks require this before they read a body without a Content-Length: it says
+        // that reading stops at the end of the body.
         base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         base.set_item(intern!(py, "wsgi.errors"), errors)?;
         base.set_item(intern!(py, "wsgi.multithread"), server.multithread)?;
@@ -76,7 +76,7 @@ impl Constants {
         }
     }
 
-    /// Adds what every environ has and a front end may not send.
+    /// Adds the entries that every environ has, even if the front end does not send them.
     pub(super) fn set_defaults(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = environ.py();
         environ.set_default(intern!(py, "QUERY_STRING"), intern!(py, ""))?;
@@ -96,8 +96,8 @@ impl Constants {
             Required::RequestMethod => intern!(py, "GET").clone(),
             Required::ServerName => self.server_name.bind(py).clone(),
             Required::ServerPort => self.server_port.bind(py).clone(),
-            // That of the response. With HTTP/1.0, uWSGI's choice, applications take
-            // the client for one that knows neither streaming nor ranges.
+            // The protocol of the response. With HTTP/1.0, uWSGI's choice, applications assume that
+            // the client supports neither streaming nor ranges.
             Required::ServerProtocol => intern!(py, "HTTP/1.1").clone(),
         }
     }

@@ -8,7 +8,7 @@ use super::role::Role;
 use super::scheme::SchemeVars;
 use crate::text::from_latin1;
 
-/// The variables that entries are computed from, instead of being one each.
+/// The variables that other entries are computed from.
 #[derive(Debug, Default)]
 pub(super) struct DerivedEntries<'a> {
     script_name: &'a [u8],
@@ -17,7 +17,7 @@ pub(super) struct DerivedEntries<'a> {
 }
 
 impl<'a> DerivedEntries<'a> {
-    /// Takes note of a variable, if it is one of them.
+    /// Records a variable, if it is one of them.
     pub(super) fn note(&mut self, role: Role, key: &[u8], value: &'a [u8]) {
         match role {
             Role::ScriptName => self.script_name = value,

@@ -60,14 +60,14 @@ impl InternedNames {
     }
 }
 
-/// How many names are known at most, those below included.
+/// The most names that are known, including those below.
 const MAX_NAMES: usize = 512;
 
 /// How many bytes they have at most.
 const MAX_NAME_BYTES: usize = 16 * 1024;
 
-/// What every packet has, and what browsers send: known before a client can fill
-/// the table with names of its own.
+/// The names in every packet and those that browsers send, which are known before a client can fill
+/// the table with others.
 const COMMON_NAMES: &[&str] = &[
     "AUTH_TYPE",
     "CONTENT_LENGTH",

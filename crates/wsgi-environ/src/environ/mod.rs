@@ -147,7 +147,7 @@ impl EnvironBuilder {
         for pair @ (key, value) in vars {
             let (name, role) = match self.names.get(py, key)? {
                 (name, Role::TransferEncoding) => {
-                    // The next packet with these variables may differ in that.
+                    // The next packet with these variables may differ there.
                     template_vars = None;
                     let length = || vars.get("CONTENT_LENGTH").unwrap_or_default();
                     if *has_length.get_or_insert_with(|| !length().is_empty()) {
@@ -162,8 +162,8 @@ impl EnvironBuilder {
             if role != Role::Ignored && !repeated_vars.will_join(key) {
                 let entries = environ.len();
                 self.constants.set_var(&environ, role, &name, value)?;
-                // A variable never has the name of an entry of the server's own,
-                // so that this one is repeated.
+                // A variable never has the name of one of the server's own entries, so this one is
+                // repeated.
                 if environ.len() == entries {
                     repeated_vars.note(key, &name);
                 }

@@ -10,8 +10,8 @@ use crate::text::from_latin1;
 
 /// The variables that one packet has several times.
 ///
-/// They are noted while the packet is walked, and settled in one walk more: it
-/// may be all of them.
+/// They are recorded during the first pass over the packet, and resolved in one more pass, because
+/// there may be many.
 #[derive(Debug, Default)]
 pub(super) struct RepeatedVars<'a, 'py> {
     by_key: HashMap<&'a [u8], RepeatedVar<'py>>,
@@ -19,9 +19,9 @@ pub(super) struct RepeatedVars<'a, 'py> {
 
 #[derive(Debug)]
 enum RepeatedVar<'py> {
-    /// The last one wins; the place of the one before it.
+    /// The last one wins; this is the position of the previous one.
     Last(Option<usize>),
-    /// All of them are one entry.
+    /// All of them are joined into one entry.
     Joined {
         name: Bound<'py, PyString>,
         separator: &'static [u8],
@@ -30,7 +30,7 @@ enum RepeatedVar<'py> {
 }
 
 impl<'a, 'py> RepeatedVars<'a, 'py> {
-    /// Takes note of a variable whose entry is there already.
+    /// Records a variable whose entry already exists.
     pub(super) fn note(&mut self, key: &'a [u8], name: &Bound<'py, PyString>) {
         self.by_key
             .entry(key)
@@ -44,13 +44,13 @@ impl<'a, 'py> RepeatedVars<'a, 'py> {
             });
     }
 
-    /// Says whether the entry of a variable is to be made in the end.
+    /// Returns whether the entry of a variable is made at the end.
     pub(super) fn will_join(&self, key: &[u8]) -> bool {
         matches!(self.by_key.get(key), Some(RepeatedVar::Joined { .. }))
     }
 
-    /// Makes the entries of those that are joined, and says which of the others
-    /// are of no account. What has joined entries is no template.
+    /// Makes the joined entries, and marks which of the others are overridden. An environ with
+    /// joined entries cannot be a template.
     pub(super) fn settle(
         mut self,
         vars: VarsRef<'_>,

@@ -4,21 +4,21 @@ use super::repeated_headers::Repeated;
 /// What a variable of the packet means for the environ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Passed on, whatever it is.
+    /// Passed on unchanged.
     Plain,
     /// Passed on, and joined if it is repeated.
     List,
     /// Passed on, but never empty.
     Required(Required),
-    /// Passed on, and it has a say in `wsgi.url_scheme`.
+    /// Passed on, and used for `wsgi.url_scheme`.
     Scheme,
-    /// Passed on, and it may be the id of the request.
+    /// Passed on, and may be the ID of the request.
     RequestId,
     /// Passed on as a pair: see [`paths`](fn@super::path::paths).
     ScriptName,
     /// The other one of the pair.
     PathInfo,
-    /// Passed on only where there is no Content-Length.
+    /// Passed on only if there is no Content-Length.
     TransferEncoding,
     /// Left out.
     Ignored,
@@ -46,8 +46,8 @@ impl Role {
             b"UWSGI_SCHEME" | b"HTTPS" | b"REQUEST_SCHEME" => Self::Scheme,
             b"HTTP_X_FORWARDED_PROTO" if forwarded_proto == ForwardedProto::Trust => Self::Scheme,
             b"HTTP_X_REQUEST_ID" => Self::RequestId,
-            // httpoxy, CVE-2016-5385: a client's `Proxy` header would pass for
-            // the variable that HTTP clients are configured with.
+            // httpoxy, CVE-2016-5385: a client's `Proxy` header would be mistaken for the variable
+            // that configures HTTP clients.
             b"HTTP_PROXY" => Self::Ignored,
             // nginx sends them besides CONTENT_LENGTH and CONTENT_TYPE. PEP 3333
             // knows only those.

@@ -7,7 +7,7 @@ pub(super) struct SchemeVars<'a> {
     request_scheme: Option<&'a [u8]>,
 }
 
-/// The scheme of the URL that was asked for.
+/// The scheme of the requested URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
@@ -15,13 +15,13 @@ pub(super) enum Scheme {
 }
 
 impl<'a> SchemeVars<'a> {
-    /// Takes note of a variable, if it is one of them.
+    /// Records a variable, if it is one of them.
     pub(super) fn note(&mut self, key: &[u8], value: &'a [u8]) {
         match key {
             b"UWSGI_SCHEME" => self.uwsgi_scheme = Some(value),
             b"HTTPS" => self.https = Some(value),
             b"REQUEST_SCHEME" => self.request_scheme = Some(value),
-            // The caller asks only where it is trusted.
+            // The caller passes it only if it is trusted.
             b"HTTP_X_FORWARDED_PROTO" => self.forwarded_proto = Some(value),
             _ => {}
         }
@@ -48,7 +48,7 @@ impl Scheme {
     }
 }
 
-/// What the outermost of several proxies was asked by, where they make a list of it.
+/// The scheme that the outermost of several proxies received, if they send a list.
 fn first_element(list: &[u8]) -> Option<&[u8]> {
     list.split(|&byte| byte == b',')
         .next()
@@ -65,8 +65,8 @@ fn named(value: &[u8]) -> Option<Scheme> {
     }
 }
 
-/// What nginx and Apache set `HTTPS` to. Another value is not the contrary:
-/// nginx sends it empty, or not at all.
+/// The values of `HTTPS` that nginx and Apache set. Another value does not mean http: nginx sends
+/// it empty, or not at all.
 fn switched_on(value: &[u8]) -> Option<Scheme> {
     [&b"on"[..], b"1", b"true"]
         .iter()

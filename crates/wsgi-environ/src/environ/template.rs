@@ -25,7 +25,7 @@ impl TemplateCache {
         script_name: ScriptName,
     ) -> Option<&mut Template> {
         let fits = |template: &mut Template| template.fits(vars, script_name);
-        // A client that comes back is worth a look without counting anything.
+        // Checked before the names are hashed, because clients often repeat requests.
         if !self.templates.first_mut().is_some_and(fits) {
             let sum = sum_of_keys(vars);
             let found = self
@@ -62,9 +62,9 @@ pub(super) struct Template {
     block: Vec<u8>,
     vars: Vec<TemplateVar>,
     dict: Py<PyDict>,
-    /// What is different in the packet that was found to fit last.
+    /// The differences of the last packet that matched.
     changes: Vec<Change>,
-    /// What was different in the one before.
+    /// The differences of the one before.
     expected: Vec<Change>,
 }
 
@@ -78,12 +78,12 @@ pub(super) struct TemplateVar {
     name: Py<PyString>,
 }
 
-/// A variable that has another value now.
+/// A variable with a new value.
 #[derive(Debug)]
 struct Change {
-    /// Which one it is.
+    /// The index of the variable.
     index: usize,
-    /// Where the value stands in the new block.
+    /// The position of the value in the new block.
     value: Range<usize>,
 }
 
@@ -105,8 +105,7 @@ impl Template {
         }
     }
 
-    /// Says whether a packet has these variables in this order, and notes which
-    /// values are different.
+    /// Returns whether a packet has these variables in this order, and records which values differ.
     fn fits(&mut self, vars: VarsRef<'_>, script_name: ScriptName) -> bool {
         if self.vars.len() != vars.len() || self.script_name != script_name {
             return false;
@@ -114,7 +113,7 @@ impl Template {
         mem::swap(&mut self.changes, &mut self.expected);
         let fits = self.compare(vars.as_bytes()).is_some();
         if !fits {
-            // What the last one that did fit has taught is kept.
+            // The differences of the last packet that matched are kept.
             mem::swap(&mut self.changes, &mut self.expected);
         }
         fits
@@ -189,7 +188,7 @@ impl Template {
         start + 2 + self.vars[index].key_len
     }
 
-    /// Builds the environ of the packet that was found to fit.
+    /// Builds the environ of the packet that matched.
     ///
     /// After an error the template must not be used again.
     pub(super) fn build<'py>(
@@ -241,8 +240,8 @@ impl Template {
         let Some(first) = self.changes.first() else {
             return;
         };
-        // The ends of the last variable that has changed: what follows it has
-        // moved by as much.
+        // The end of the last changed variable, in both blocks: all later ones have moved by the
+        // difference.
         let (mut old_end, mut new_end) = (0, 0);
         let unmoved = first.index;
         let mut changes = self.changes.iter().peekable();
@@ -274,15 +273,14 @@ impl TemplateVar {
         }
     }
 
-    /// Makes it of no account, because a later one of the same name takes its
-    /// place: nginx sends both when a `uwsgi_param` follows an `include` that has
-    /// it.
+    /// Marks it as overridden by a later one with the same name: nginx sends both if a
+    /// `uwsgi_param` follows an `include` that contains it.
     pub(super) fn supersede(&mut self) {
         self.role = Role::Ignored;
     }
 }
 
-/// Returns how many bytes both begin with.
+/// Returns the length of the common prefix.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let (mut a_left, mut b_left) = (a, b);
     while let (Some((a_chunk, a_next)), Some((b_chunk, b_next))) = (
@@ -298,8 +296,7 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.len() - a_left.len() + rest.count()
 }
 
-/// Returns a number that packets with the same variables have in common, and few
-/// others.
+/// Returns a hash that packets with the same variables share, and few others have.
 fn sum_of_keys(vars: VarsRef<'_>) -> u64 {
     vars.iter().fold(0, |sum: u64, (key, _)| {
         let last = key.last().copied().map_or(0, u64::from);
@@ -307,7 +304,7 @@ fn sum_of_keys(vars: VarsRef<'_>) -> u64 {
     })
 }
 
-/// Bytes that are compared at once.
+/// Bytes that are compared at a time.
 const CHUNK: usize = 32;
 
 /// How many templates a builder keeps.

@@ -6,10 +6,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// Writes a `bytes` object, which nobody else has a reference to until it is full.
+/// Writes a `bytes` object, to which no other reference exists until it is full.
 ///
-/// Its memory is the system's until something is written to it, so that the part
-/// which never arrives costs nothing.
+/// Its pages are allocated only when they are written, so data that never arrives costs nothing.
 #[derive(Debug)]
 pub(super) struct BytesWriter {
     object: Py<PyBytes>,
@@ -84,13 +83,13 @@ impl BytesWriter {
         }
     }
 
-    /// Takes note that the first `count` bytes of the room have been filled.
+    /// Records that the first `count` bytes of the room have been filled.
     pub(super) fn advance(&mut self, count: usize) {
         self.filled += count;
         assert!(self.filled <= self.initialised, "more than there was room");
     }
 
-    /// Copies `bytes`, as far as there is room.
+    /// Copies as many `bytes` as there is room for.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let room = self.room(bytes.len());
         let count = room.len();

@@ -45,7 +45,7 @@ impl Input {
         Bound::new(py, Self { reader })
     }
 
-    /// Makes a finished object, which nobody knows of, that of another request.
+    /// Reuses a finished object, to which no other reference exists, for another request.
     pub(crate) fn reset(&self, body: Body) {
         self.reader.put(Reader::new(body));
     }
@@ -170,7 +170,7 @@ impl Input {
         self.with_reader(|reader| {
             is_seekable(reader, "seek")?;
             let base = match whence {
-                // As io.BytesIO has it, of which these words are.
+                // As in io.BytesIO, whose message this is.
                 0 if offset < 0 => {
                     return Err(PyValueError::new_err(format!(
                         "negative seek value {offset}"

@@ -13,16 +13,16 @@ use super::{InputFailure, Limit};
 /// Reads a body: first what is in memory, then from its source, without the
 /// interpreter.
 ///
-/// A read that fails leaves what it had got in `window`, to be read again.
+/// A failed read leaves the bytes received so far in `window`, to be read again.
 #[derive(Debug)]
 pub(super) struct Reader {
     window: Bytes,
     source: Source,
     expected: u64,
     failed: Option<InputFailure>,
-    /// A body that is in memory as a whole, to go back in.
+    /// A body that is completely in memory, for seeking back.
     whole: Option<Bytes>,
-    /// How far behind the end of the body its reader went.
+    /// How far the position is beyond the end of the body.
     beyond: u64,
 }
 
@@ -38,7 +38,7 @@ impl Reader {
         }
     }
 
-    /// Says whether all of the body is there, so that its reader can go back.
+    /// Returns whether the body is complete, so that its reader can seek.
     pub(super) fn is_seekable(&self) -> bool {
         self.whole.is_some() || matches!(self.source, Source::File { .. })
     }
@@ -85,7 +85,7 @@ impl Reader {
         limit: Limit,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let want = limit.cap(self.left());
-        // A length that cannot be in memory is a body that cannot be read whole.
+        // A body whose length exceeds memory cannot be read as a whole.
         let want = usize::try_from(want)?;
         if want <= self.window.len() {
             return self.take_window(py, want);

@@ -78,11 +78,11 @@ pub(crate) struct Supervisor {
     failure: Option<Failed>,
     /// When this program took over from another one.
     resumed: Option<Instant>,
-    /// Whether it has been logged that requests come without variables that every request has.
+    /// Whether missing variables in requests have been logged.
     missing_vars_known: bool,
-    /// When it was last looked for signs of life.
+    /// When heartbeats were last checked.
     looked: Instant,
-    /// Workers that ended without having been asked to, and that were replaced.
+    /// Workers that ended unexpectedly, and those that were replaced.
     crashed: u64,
     replaced: u64,
     next_generation: u32,
@@ -91,13 +91,13 @@ pub(crate) struct Supervisor {
     watchdog: Option<Duration>,
     /// A random number from 0 to 1.
     random: fn() -> f64,
-    /// The file of the configuration, for messages.
+    /// The configuration file, for messages.
     source: PathBuf,
     commands: VecDeque<Command>,
 }
 
 impl Supervisor {
-    /// Prepares to supervise a server that `plan` describes.
+    /// Creates the supervisor of a server that `plan` describes.
     pub(crate) fn new(
         plan: Plan,
         watchdog: Option<Duration>,
@@ -133,19 +133,19 @@ impl Supervisor {
         supervisor
     }
 
-    /// Takes note of what the scoreboards say, which may be at any time.
+    /// Records what a scoreboard says. May be called at any time.
     pub(crate) fn observe(&mut self, serial: u64, activity: Activity) {
         if let Some(worker) = self.worker_mut(serial) {
             worker.activity = activity;
         }
     }
 
-    /// Takes note of what has happened, and decides what follows.
+    /// Handles an event, and decides what follows from it.
     pub(crate) fn handle(&mut self, event: Event, now: Instant) {
         if matches!(self.lifecycle, Lifecycle::Over) {
             return;
         }
-        // What is begun now would be lost with this program.
+        // Anything begun now would be lost when this program is replaced.
         let is_flushed = matches!(event, Event::Flushed);
         self.note(event, now);
         if !is_flushed {
@@ -153,7 +153,7 @@ impl Supervisor {
         }
     }
 
-    /// Does what is due.
+    /// Does everything that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if matches!(self.lifecycle, Lifecycle::Over) {
             return;
@@ -162,7 +162,7 @@ impl Supervisor {
         self.reconcile(now);
     }
 
-    /// What is to be done next. Commands are to be performed in their order.
+    /// The next command. Commands must be performed in order.
     pub(crate) fn next_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
@@ -252,19 +252,19 @@ impl Supervisor {
         }
     }
 
-    /// Whether a watchdog may be content: some worker is idle, or finishes requests, and its
+    /// Whether the watchdog may be notified: some worker is idle or finishes requests, and its
     /// reactor runs.
     fn makes_progress(&self, now: Instant) -> bool {
         let Some(timeout) = self.watchdog else {
             return false;
         };
-        // Workers show that they run about twice in a second.
+        // Workers send about two heartbeats a second.
         let timeout = timeout.max(TICK);
         let mut workers = self.workers.iter();
         !self.lifecycle.is_started() || workers.any(|worker| worker.gets_on(timeout, now))
     }
 
-    /// Makes a generation, whose launcher is started when next things are reconciled.
+    /// Adds a generation, whose launcher is started by the next `reconcile`.
     fn add_generation(&mut self, plan: Plan) -> u32 {
         let number = self.next_generation;
         self.next_generation += 1;
@@ -305,7 +305,7 @@ impl Supervisor {
         workers.chain(launchers.map(|launcher| &launcher.child))
     }
 
-    /// Takes a worker away.
+    /// Removes a worker.
     fn remove_worker(&mut self, serial: u64) -> Option<Worker> {
         let index = self
             .workers
@@ -315,12 +315,12 @@ impl Supervisor {
         Some(self.workers.remove(index))
     }
 
-    /// Whether there is a worker that takes requests.
+    /// Whether any worker accepts requests.
     fn is_anybody_ready(&self) -> bool {
         self.workers.iter().any(Worker::is_ready)
     }
 
-    /// How many workers of the generation, or of all, serve, as far as is known.
+    /// How many workers of the generation, or of all generations, are known to serve.
     fn ready(&self, generation: Option<u32>) -> usize {
         let is_ready = |worker: &&Worker| {
             worker.is_serving() && generation.is_none_or(|number| worker.generation == number)
@@ -345,7 +345,7 @@ impl Supervisor {
         self.command(Command::Notify(notification));
     }
 
-    /// Asks for as much time as a generation may take to start.
+    /// Asks the service manager for as much time as a generation may take to start.
     fn extend_timeout(&mut self, generation: u32) {
         if let Some(generation) = self.generation(generation) {
             let time = generation.plan.start_timeout;
@@ -369,11 +369,11 @@ impl Supervisor {
     }
 }
 
-/// How often the master looks around.
+/// The interval between measurements.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 
-/// How long the news of a killed process may take.
+/// How long the report of a killed process may take.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a worker that ends gets beyond `--graceful-timeout`, which it enforces itself.
+/// How long a worker that ends may exceed `--graceful-timeout`, which it enforces itself.
 const OVERTIME: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::origin::Origin;
 use crate::request_head::MissingVars;
 
-/// A line of the error log, without its words.
+/// A message for the error log, without its wording.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Notice {
     ApplicationLoaded {
@@ -20,7 +20,7 @@ pub(crate) enum Notice {
         pid: i32,
         generation: u32,
         ready: Duration,
-        /// Whether it is one of the first, which are announced together.
+        /// Whether it is one of the first workers, which are announced together.
         is_first: bool,
     },
     Ready {

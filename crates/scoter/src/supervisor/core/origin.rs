@@ -11,9 +11,9 @@ pub(crate) enum Origin {
     ReloadOrder,
     UpgradeOrder,
     StopOrder,
-    /// A signal that came while something else was going on.
+    /// A signal that arrived during another operation.
     DeferredSignal,
-    /// An upgrade: the workers of the release before are replaced.
+    /// An upgrade: the workers of the previous release are replaced.
     Upgrade,
     /// A launcher of another release than the master.
     NewRelease,

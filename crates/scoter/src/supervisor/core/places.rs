@@ -10,20 +10,20 @@ use super::Supervisor;
 use super::backoff::{Backoff, BackoffState, Service};
 use super::notice::Notice;
 
-/// What the workers' places have been through, by generation and number: that the old code
-/// keeps dying says nothing of the new.
+/// The history of the workers' places, by generation and number: failures of the old code say
+/// nothing about the new.
 #[derive(Debug, Default)]
 pub(super) struct Places(HashMap<(u32, u32), Place>);
 
 #[derive(Debug)]
 struct Place {
     backoff: Backoff,
-    /// Whether it is one of those that are wanted. One that stays empty and is not would count
-    /// as one of them otherwise, and is remembered for when it is wanted again.
+    /// Whether the place is wanted. An empty place that is no longer wanted must not count, but is
+    /// remembered in case it is wanted again.
     is_wanted: bool,
 }
 
-/// What the next release has to know of a place.
+/// The state of a place for the next release.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PlaceState {
     generation: u32,
@@ -33,7 +33,7 @@ pub(super) struct PlaceState {
 }
 
 impl Places {
-    /// Notes that a place has lost its worker. Returns how long it stays empty.
+    /// Records that a place has lost its worker. Returns how long it stays empty.
     fn lose(
         &mut self,
         (generation, worker): (u32, u32),
@@ -50,7 +50,7 @@ impl Places {
         place.backoff.pause(is_anybody_ready)
     }
 
-    /// Whether so many workers of a place have failed in a row that new code is given up.
+    /// Whether so many consecutive workers of a place have failed that new code is given up.
     pub(super) fn keeps_failing(&self, generation: u32, worker: u32) -> bool {
         let place = self.0.get(&(generation, worker));
         place.is_some_and(|place| place.backoff.keeps_failing())
@@ -68,7 +68,7 @@ impl Places {
         place.is_some_and(|place| place.backoff.until(is_anybody_ready, now).is_some())
     }
 
-    /// How many of those places stay empty for now that are wanted.
+    /// How many wanted places stay empty for now.
     pub(super) fn held(&self, generation: u32, is_anybody_ready: bool, now: Instant) -> usize {
         let places = self.0.iter();
         let is_held = |((of, _), place): &(&(u32, u32), &Place)| {
@@ -79,7 +79,7 @@ impl Places {
         places.filter(is_held).count()
     }
 
-    /// When places may be filled again, where that is still to come.
+    /// When places may be filled again, if that is in the future.
     pub(super) fn times(
         &self,
         is_anybody_ready: bool,
@@ -94,8 +94,8 @@ impl Places {
         self.0.retain(|(generation, _), _| exists(*generation));
     }
 
-    /// Changes how many places are wanted. Empty ones are the first to go, those that stay so
-    /// longest above all, and the first to come back.
+    /// Changes how many places are wanted. Empty places are removed first, those that stay empty
+    /// longest before the others, and they are also the first to be restored.
     fn change(&mut self, generation: u32, by: i64, is_anybody_ready: bool, now: Instant) {
         let was_wanted = by < 0;
         let places = self.0.iter_mut();
@@ -140,7 +140,7 @@ impl Places {
 }
 
 impl Supervisor {
-    /// Notes that a worker has gone which was not meant to.
+    /// Records that a worker has ended unexpectedly.
     pub(super) fn lose_place(
         &mut self,
         generation: u32,
@@ -156,11 +156,11 @@ impl Supervisor {
         }
     }
 
-    /// Has places follow the number of workers.
+    /// Adjusts the places to the number of workers.
     pub(super) fn change_places(&mut self, before: u32, now: Instant) {
         let by = i64::from(self.scale.wanted()) - i64::from(before);
         let is_serving = self.is_anybody_ready();
-        // Of new code one worker is wanted, whatever the number.
+        // Only one worker of new code is wanted, whatever the number.
         for generation in self.generations.iter().filter(|it| it.is_proven) {
             self.places.change(generation.number, by, is_serving, now);
         }

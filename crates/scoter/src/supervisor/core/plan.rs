@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::config::{MaxRss, Percent, Workers};
 
-/// The options of a generation that concern its processes.
+/// The options of a generation that affect its processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) workers: Workers,
-    /// What `auto` stands for.
+    /// The number of workers for `auto`.
     pub(crate) cpus: u32,
-    /// Threads of a worker.
+    /// Threads per worker.
     pub(crate) slots: usize,
     pub(crate) preload: bool,
     pub(crate) start_timeout: Duration,

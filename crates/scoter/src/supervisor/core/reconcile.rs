@@ -12,7 +12,7 @@ use super::{OVERTIME, Supervisor};
 use crate::ipc::messages::ToWorker;
 
 impl Supervisor {
-    /// Brings what is closer to what should be.
+    /// Brings the actual state closer to the wanted one.
     pub(super) fn reconcile(&mut self, now: Instant) {
         if let Some(failed) = self.failure.take() {
             self.log(Notice::StartFailed(failed.message));
@@ -62,8 +62,7 @@ impl Supervisor {
         self.places.retain(exists);
     }
 
-    /// Ends a generation that has no workers any more. Its launcher ends by itself, or is
-    /// ended later.
+    /// Ends a generation without workers. Its launcher ends by itself, or is killed later.
     pub(super) fn let_go(&mut self, generation: Generation, now: Instant) {
         if let Some(launcher) = generation.launcher {
             self.command(Command::Release(launcher.serial));
@@ -76,7 +75,7 @@ impl Supervisor {
     }
 
     fn start_launchers(&mut self, now: Instant) {
-        // They would be of a release that may be about to take over.
+        // New launchers would be of the release that may be about to take over.
         if self.lifecycle.is_upgrading() {
             return;
         }
@@ -103,8 +102,8 @@ impl Supervisor {
     fn start_workers(&mut self, now: Instant) {
         let wanted = self.scale.wanted() + u32::from(self.is_replacement_due());
         let target = self.target();
-        // One worker shows whether the code is any good, and does alone what the application
-        // does only once, such as to create its tables; until it is ready nothing else changes.
+        // The first worker shows whether the code works, and alone does what the application does
+        // only once, such as creating its tables. Until it is ready nothing else changes.
         if self.generation(target).is_some_and(|it| it.is_proven) {
             return self.fill(target, wanted, now);
         }
@@ -165,7 +164,7 @@ impl Supervisor {
         true
     }
 
-    /// The lowest number that no living worker has, and whose place is not kept empty.
+    /// The lowest number that no running worker has, and whose place is not kept empty.
     fn free_id(&self, generation: u32, now: Instant) -> u32 {
         let is_serving = self.is_anybody_ready();
         let is_taken = |id: u32| {
@@ -181,8 +180,8 @@ impl Supervisor {
             .saturating_sub(self.scale.wanted() as usize);
         let (target, recycling) = (self.target(), self.recycling);
         for _ in 0..surplus {
-            // What does not respond goes first, then old code, then what is being replaced, then
-            // the idle, then the last.
+            // The order: unresponsive workers, old code, the worker being replaced, idle workers,
+            // and the last one.
             let workers = self.workers.iter().enumerate();
             let victim = workers
                 .filter(|(_, worker)| worker.is_serving())

@@ -8,7 +8,7 @@ use super::notice::Notice;
 use super::worker::{Phase, Worker};
 
 impl Supervisor {
-    /// Finds workers whose time has come, by the limits of their own generation.
+    /// Finds workers that have reached a limit of their generation.
     pub(super) fn look_for_recycling(&mut self, memory: Option<u64>, now: Instant) {
         for index in 0..self.workers.len() {
             let worker = &self.workers[index];
@@ -26,7 +26,7 @@ impl Supervisor {
         }
     }
 
-    /// Begins to replace the next worker that is to be, unless one is being replaced.
+    /// Begins to replace the next worker that needs it, unless one is being replaced already.
     pub(super) fn begin_recycling(&mut self) {
         let is_serving = self.lifecycle.is_started() && !self.lifecycle.is_stopping();
         if self.recycling.is_some() || self.lifecycle.rollout().is_some() || !is_serving {
@@ -43,7 +43,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether one worker more is needed, because one still serves that is being replaced.
+    /// Whether one more worker is needed, because the one being replaced still serves.
     pub(super) fn is_replacement_due(&self) -> bool {
         let Some(serial) = self.recycling else {
             return false;

@@ -14,13 +14,12 @@ use super::worker::{Phase, Worker};
 use crate::control::{ReloadError, Reloaded};
 
 impl Supervisor {
-    /// Has the configuration read again, to put a new generation in place of the one that
-    /// serves.
+    /// Begins a reload: reads the configuration, to replace the serving generation with a new one.
     pub(super) fn reload(&mut self, origin: Origin, order: Option<OrderId>, now: Instant) {
         self.begin_reading(Action::Reload, origin, order, now);
     }
 
-    /// Has what is needed read, unless something else is going on.
+    /// Begins to read what the action needs, unless another operation is in progress.
     pub(super) fn begin_reading(
         &mut self,
         action: Action,
@@ -44,8 +43,8 @@ impl Supervisor {
         self.read_configuration();
     }
 
-    /// Has it read, unless a reader still hangs for somebody who has given up. That may have
-    /// read before the last change, and another one follows it.
+    /// Starts a reader, unless one for an earlier request still hangs. That one may have read
+    /// before the last change, so another one follows it.
     fn read_configuration(&mut self) {
         if self.is_reader_busy {
             return;
@@ -58,7 +57,7 @@ impl Supervisor {
         }
     }
 
-    /// What had to be read has been.
+    /// The reading has ended.
     pub(super) fn on_configuration(
         &mut self,
         read: Result<Option<Configuration>, String>,
@@ -88,7 +87,7 @@ impl Supervisor {
         }
     }
 
-    /// Gives up what waits for a configuration that does not come.
+    /// Gives up a request whose configuration is not read in time.
     pub(super) fn end_late_reading(&mut self, now: Instant) {
         let Some(Reading {
             action,
@@ -113,7 +112,7 @@ impl Supervisor {
         self.refuse(action, request, problem, now);
     }
 
-    /// Begins to put a new generation in place.
+    /// Begins to roll out a new generation.
     fn roll_out(&mut self, configuration: Configuration, request: Request, now: Instant) {
         let Configuration {
             plan,
@@ -141,8 +140,8 @@ impl Supervisor {
         });
     }
 
-    /// Keeps what cannot be done now: whoever waits for the answer can come again; a signal is
-    /// not forgotten.
+    /// Handles a request that is not possible now. An order is refused, because its client can
+    /// repeat it; a signal is kept for later.
     fn defer(
         &mut self,
         action: Action,
@@ -173,14 +172,14 @@ impl Supervisor {
         }
     }
 
-    /// Does what was deferred.
+    /// Carries out a deferred action.
     pub(super) fn follow(&mut self, next: Option<Action>, now: Instant) {
         if let Some(action) = next {
             self.begin_reading(action, Origin::DeferredSignal, None, now);
         }
     }
 
-    /// What was asked for is no good: nothing has changed.
+    /// Refuses a request because it cannot succeed. Nothing has changed.
     pub(super) fn refuse(
         &mut self,
         action: Action,
@@ -189,7 +188,7 @@ impl Supervisor {
         now: Instant,
     ) {
         let origin = request.origin;
-        // A manager that has asked for the reload waits for both notifications.
+        // A service manager that requested the reload waits for both notifications.
         let (notice, status) = match action {
             Action::Reload => (
                 Notice::ReloadRefused {
@@ -211,7 +210,7 @@ impl Supervisor {
         self.end_request(request, self.next_generation, problem, now);
     }
 
-    /// Nothing has changed; tells the requester and the log.
+    /// Informs the requester and the log. Nothing has changed.
     pub(super) fn end_request(
         &mut self,
         request: Request,
@@ -230,7 +229,7 @@ impl Supervisor {
         self.follow(request.next, now);
     }
 
-    /// Forgets a request: there is something else to do.
+    /// Cancels a request because of another one.
     pub(super) fn cancel_request(&mut self, request: &Request) {
         if let Some(order) = request.order {
             let error = ReloadError::Busy(STOPPING.to_owned());
@@ -238,14 +237,14 @@ impl Supervisor {
         }
     }
 
-    /// Whether it is the generation that a reload puts in place.
+    /// Whether a reload is rolling out this generation.
     pub(super) fn is_rolling_out(&self, generation: u32) -> bool {
         let rollout = self.lifecycle.rollout();
         rollout.is_some_and(|rollout| rollout.generation == generation)
     }
 
-    /// Goes back to the generation that serves. Whoever serves of the other one does so until
-    /// the first is complete again. Returns who asked for it.
+    /// Returns to the old generation. Workers of the new one that serve continue until the old one
+    /// is complete again. Returns the request.
     pub(super) fn undo_rollout(&mut self, now: Instant) -> Option<Request> {
         let rollout = self.lifecycle.take_rollout()?;
         let number = rollout.generation;
@@ -255,8 +254,8 @@ impl Supervisor {
             }
             self.put_in_force(self.current);
         }
-        // One that is still to be forked finds the order in its channel; one that has become
-        // ready meanwhile finishes what it has accepted.
+        // A worker that has not been forked yet will find the order in its channel; one that has
+        // become ready meanwhile finishes its accepted requests.
         for index in 0..self.workers.len() {
             let worker = &self.workers[index];
             if worker.generation == number && worker.phase == Phase::Starting {
@@ -266,12 +265,12 @@ impl Supervisor {
         Some(rollout.request)
     }
 
-    /// What concerns the server as a whole follows this generation from now on.
+    /// From now on, this generation's options apply to the server as a whole.
     pub(super) fn put_in_force(&mut self, generation: u32) {
         self.command(Command::PutInForce(generation));
     }
 
-    /// The new code is no good: the old generation serves on.
+    /// Gives up the new code: the old generation continues to serve.
     pub(super) fn fail_rollout(&mut self, problem: &str, now: Instant) {
         let generation = self.target();
         let is_proven = self.generation(generation).is_some_and(|it| it.is_proven);
@@ -293,7 +292,7 @@ impl Supervisor {
         self.end_request(request, generation, problem, now);
     }
 
-    /// Notes that the new generation has taken over, once it has.
+    /// Ends the rollout once the new generation has taken over.
     pub(super) fn finish_rollout(&mut self, now: Instant) {
         let Some(rollout) = self.lifecycle.rollout() else {
             return;
@@ -301,7 +300,7 @@ impl Supervisor {
         let generation = rollout.generation;
         let is_complete = self.generation(generation).is_some_and(|it| it.is_proven)
             && self.ready(Some(generation)) >= self.scale.wanted() as usize;
-        // Whoever hears of the end of the reload meets new code only.
+        // A client that connects after the end of the reload must reach only new code.
         let is_old = |worker: &Worker| worker.generation != generation && !worker.is_out();
         if !is_complete || self.workers.iter().any(is_old) {
             return;

@@ -10,9 +10,9 @@ use crate::config::Workers;
 pub(crate) struct Scale {
     pub(super) wanted: u32,
     pub(super) range: Option<(u32, u32)>,
-    /// How often in a row a request was waiting while every slot was busy.
+    /// How many consecutive times a request was waiting while every slot was busy.
     pub(super) pressure: u32,
-    /// Since when one worker less would have done.
+    /// Since when one worker less would have been enough.
     pub(super) slack: Option<Instant>,
 }
 
@@ -35,8 +35,7 @@ impl Scale {
         self.wanted
     }
 
-    /// Whether workers are meant to run beside each other. That one replaces another does
-    /// not count.
+    /// Whether several workers are meant to run at the same time. A replacement does not count.
     pub(super) fn is_multiprocess(&self) -> bool {
         self.wanted > 1 || self.range.is_some()
     }
@@ -45,7 +44,7 @@ impl Scale {
         self.range
     }
 
-    /// Takes over what `scoter scale` or the load have made of the same configuration.
+    /// Restores the number that `scoter scale` or the load set with the same configuration.
     pub(super) fn set(&mut self, wanted: u32) {
         self.wanted = match self.range {
             Some((min, max)) => wanted.clamp(min, max),
@@ -54,5 +53,5 @@ impl Scale {
     }
 }
 
-/// As many as `--workers` takes.
+/// The maximum of `--workers`.
 pub(super) const MAX_WORKERS: u32 = 1_024;

@@ -15,7 +15,7 @@ impl Supervisor {
         self.scale.range.is_some()
     }
 
-    /// What a generation is to have, which a reload may change.
+    /// The number of workers of a generation, which a reload may change.
     pub(super) fn scale_of(&self, number: u32) -> &Scale {
         let is_proven = |number| self.generation(number).is_some_and(|it| it.is_proven);
         let other = self.lifecycle.rollout().and_then(|rollout| {
@@ -26,7 +26,7 @@ impl Supervisor {
         other.unwrap_or(&self.scale)
     }
 
-    /// Changes the number of workers for as long as this master runs.
+    /// Changes the number of workers for the lifetime of this master.
     pub(super) fn scale_to(&mut self, workers: u32, now: Instant) -> Result<Scaled, String> {
         if let Some((min, max)) = self.scale.range {
             return Err(format!(
@@ -55,8 +55,8 @@ impl Supervisor {
         }
     }
 
-    /// Adds a worker when requests wait although nobody is idle; takes one away when all the
-    /// work has long fitted into one less, and one is idle.
+    /// Adds a worker when requests wait and no slot is idle. Removes an idle one when one worker
+    /// less would have been enough for a long time.
     pub(super) fn follow_load(&mut self, is_waiting: bool, now: Instant) {
         let Some((min, max)) = self.scale.range else {
             return;
@@ -87,7 +87,7 @@ impl Supervisor {
             self.change_places(workers - 1, now);
             return self.log(Notice::WorkerAdded(workers));
         }
-        // Of what one worker less could run at the same time, half.
+        // Whether the requests take at most half of the slots of one worker less.
         let fits = running * 2 * ready.len() <= slots * (ready.len() - 1);
         if !fits || !is_any_idle {
             scale.slack = None;
@@ -104,8 +104,8 @@ impl Supervisor {
     }
 }
 
-/// Looks in a row, a tenth of a second apart.
+/// Consecutive checks, a tenth of a second apart.
 const PRESSURE: u32 = 3;
 
-/// How long there has to be too little to do.
+/// How long the load must have been low enough.
 const SLACK: Duration = Duration::from_secs(10);

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TICK;
 
-/// For how long a process has shown no sign of life, in time that the master has been running
-/// itself: while the machine was suspended or the container frozen, nobody could show any.
+/// How long a process has sent no heartbeat, in the master's own running time: while the machine
+/// was suspended or the container frozen, no process could send one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Silence {
     sign: u64,
@@ -15,7 +15,7 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    /// Compares a sign of life with the last one, `step` after the last look.
+    /// Compares a heartbeat with the last one, `step` after the last check.
     pub(super) fn note(&mut self, sign: u64, step: Duration) {
         if sign == self.sign {
             self.lasted += step;
@@ -36,25 +36,25 @@ impl Silence {
     }
 }
 
-/// How much of the time since the last look the master has been running: one that comes late
-/// was kept from it.
+/// How long the master has been running since the last check. If a check is late, the master was
+/// not running.
 pub(super) fn step(since: Duration) -> Duration {
     since.min(TICK)
 }
 
-/// What the signs of life of a process say.
+/// The state of a process according to its heartbeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liveness {
     Responsive,
-    /// It may come back, and is not relied upon.
+    /// It may recover, but is not relied on.
     Unresponsive,
-    /// It is not waited for any longer.
+    /// It is given up.
     Lost,
 }
 
 impl Liveness {
-    /// Judges a worker. One whose channel is closed is ending, mostly, and the news of that is
-    /// on its way.
+    /// Judges a worker. If its channel is closed it has usually ended, and the report of its end
+    /// will follow.
     pub(super) fn of_worker(has_channel: bool, silence: Duration) -> Self {
         match has_channel {
             true if silence < UNRESPONSIVE => Self::Responsive,
@@ -65,14 +65,14 @@ impl Liveness {
     }
 }
 
-/// From then on a worker is not ready. Its reactor shows about twice in a second that it runs,
+/// After this silence a worker is not ready. Its reactor sends about two heartbeats a second,
 /// whatever Python does.
 const UNRESPONSIVE: Duration = Duration::from_secs(3);
 
-/// From then on a worker or a launcher is replaced.
+/// After this silence a worker or a launcher is replaced.
 pub(super) const LOST: Duration = Duration::from_secs(10);
 
-/// For the news of an end, which comes another way than the end of the channel.
+/// How long to wait for the report of an end after the channel has been closed.
 const NEWS: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_lasts_from_the_last_sign_on_and_only_while_the_master_runs() {
+    fn silence_is_measured_from_the_last_heartbeat_while_the_master_runs() {
         let second = Duration::from_secs(1);
         let mut silence = Silence::default();
         for (name, sign, since, expected) in [

@@ -19,7 +19,8 @@ use super::scale::Scale;
 use super::silence::Silence;
 use super::worker::{Phase, Worker};
 
-/// What one release leaves to the next. Fields may come, with a default, but not go.
+/// The state that one release passes to the next. Fields may be added, with a default, but not
+/// removed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct State {
     current: u32,
@@ -46,12 +47,12 @@ struct GenerationState {
     /// Whether one of its workers has been ready.
     #[serde(default = "yes")]
     is_proven: bool,
-    /// What its launchers have been through.
+    /// The history of its launchers.
     #[serde(default)]
     backoff: BackoffState,
 }
 
-/// A release that does not say so upgrades only once all is well.
+/// A release that lacks this field upgrades only when a worker has been ready.
 fn yes() -> bool {
     true
 }
@@ -59,7 +60,7 @@ fn yes() -> bool {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct DepartingState {
     pid: i32,
-    /// Until it has to be gone.
+    /// The time until it must have ended.
     left: Duration,
     is_killed: bool,
 }
@@ -69,7 +70,7 @@ struct LauncherState {
     serial: u64,
     pid: i32,
     is_prepared: bool,
-    /// How it has ended, and how long ago, where that has not been dealt with.
+    /// How it ended, and how long ago, if that has not been handled yet.
     #[serde(default)]
     exit: Option<(Duration, Exit)>,
 }
@@ -83,14 +84,14 @@ struct WorkerState {
     phase: Phase,
     is_accepting: bool,
     age: Duration,
-    /// Until its deadline, and until `--max-lifetime` is over.
+    /// The time until its deadline, and until the end of `--max-lifetime`.
     deadline: Option<Duration>,
     expires: Option<Duration>,
     replace: Option<String>,
-    /// For how long it has shown no sign of life.
+    /// How long it has sent no heartbeat.
     #[serde(default)]
     silence: Silence,
-    /// Requests begun when it was last seen to get on, and how long ago that was.
+    /// Requests started when it last made progress, and how long ago that was.
     #[serde(default)]
     progress: Option<(u64, Duration)>,
     #[serde(default)]
@@ -98,7 +99,7 @@ struct WorkerState {
 }
 
 impl Supervisor {
-    /// What the next release has to know.
+    /// The state for the next release.
     pub(crate) fn state(&self, now: Instant) -> State {
         let left = |at: Instant| at.saturating_duration_since(now);
         let launcher = |launcher: &Launcher| {
@@ -161,8 +162,8 @@ impl Supervisor {
         }
     }
 
-    /// Takes over from an earlier release, and replaces its workers. `plan_of` says what each
-    /// of its generations was started with.
+    /// Takes over from an earlier release, and replaces its workers. `plan_of` returns the plan of
+    /// each of its generations.
     pub(crate) fn resume(&mut self, state: State, plan_of: impl Fn(u32) -> Plan, now: Instant) {
         self.commands.clear();
         self.lifecycle = Lifecycle::Serving;

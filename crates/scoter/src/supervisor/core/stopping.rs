@@ -12,7 +12,7 @@ use crate::ipc::messages::ToWorker;
 use crate::sys::signals::FirstStop;
 
 impl Supervisor {
-    /// Begins a stop, or hurries one that has begun.
+    /// Begins a stop, or hastens one in progress.
     pub(super) fn stop(&mut self, origin: Origin, now: Instant) {
         if let Lifecycle::Stopping(stopping) = &self.lifecycle {
             if stopping.first.is_repeated_by(origin.signal(), now) {
@@ -83,7 +83,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes a stop as far as it goes now.
+    /// Advances a stop as far as possible now.
     pub(super) fn advance_stop(&mut self, now: Instant) {
         if self.workers.is_empty() {
             for generation in std::mem::take(&mut self.generations) {
@@ -111,7 +111,7 @@ impl Supervisor {
         }
     }
 
-    /// Nobody can connect any more; established connections are answered.
+    /// Refuses new connections; requests on established ones are still served.
     fn finish(&mut self, now: Instant) {
         self.command(Command::StopListening);
         let is_there = |phase: Phase| self.workers.iter().any(|worker| worker.phase == phase);
@@ -124,7 +124,7 @@ impl Supervisor {
             let worker = &mut self.workers[index];
             worker.deadline = Some(now + graceful + OVERTIME);
             let message = match worker.phase {
-                // The replacement of one that died: it has connections to answer.
+                // The replacement of a worker that died has to serve the connections in the queue.
                 Phase::Starting if is_awaited => continue,
                 Phase::Starting => ToWorker::Leave,
                 Phase::Ready | Phase::Retiring | Phase::Stuck => ToWorker::Drain,
@@ -151,5 +151,5 @@ impl Supervisor {
     }
 }
 
-/// For a worker to say what it cuts, and leave.
+/// How long a worker may take to log the requests that it cuts, and end.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);

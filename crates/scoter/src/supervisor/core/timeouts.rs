@@ -9,7 +9,7 @@ use super::worker::Worker;
 use super::{Command, KILL_TIMEOUT, Supervisor};
 
 impl Supervisor {
-    /// When [`Supervisor::handle_timeout`] wants to be called, unless something happens before.
+    /// When to call [`Supervisor::handle_timeout`], unless an event comes first.
     pub(crate) fn next_timeout(&self, now: Instant) -> Option<Instant> {
         let is_serving = self.is_anybody_ready();
         let workers = self.workers.iter();
@@ -73,7 +73,7 @@ impl Supervisor {
             self.log(Notice::LauncherLate(pid));
             self.command(Command::Kill(pid));
         }
-        // What cannot be killed is not waited for.
+        // Processes that cannot be killed are not waited for.
         self.departing.retain(|launcher| launcher.deadline > now);
     }
 }

@@ -11,12 +11,13 @@ use super::notice::Notice;
 use super::origin::Origin;
 
 impl Supervisor {
-    /// Asks the installed release whether it can take over, and lets it if so.
+    /// Begins an upgrade: if the installed release can take over, it does.
     pub(super) fn upgrade(&mut self, origin: Origin, order: Option<OrderId>, now: Instant) {
         self.begin_reading(Action::Upgrade, origin, order, now);
     }
 
-    /// The working directory has been entered: what is there is what the new release finds.
+    /// Starts the preflight, after the working directory has been entered in which the new release
+    /// will run.
     pub(super) fn begin_preflight(&mut self, request: Request, now: Instant) {
         self.log(Notice::Upgrading(request.origin));
         self.command(Command::StartPreflight);
@@ -27,7 +28,7 @@ impl Supervisor {
         });
     }
 
-    /// The installed release has answered.
+    /// The preflight has ended.
     pub(super) fn on_preflight(&mut self, outcome: Result<(), String>, now: Instant) {
         let Lifecycle::Upgrading(upgrade) = &mut self.lifecycle else {
             return;
@@ -35,7 +36,7 @@ impl Supervisor {
         match outcome {
             Ok(()) => {
                 upgrade.is_accepted = true;
-                // What has been received would be lost with this program.
+                // Received messages would be lost when this program is replaced.
                 self.command(Command::Flush);
             }
             Err(problem) => self.refuse_upgrade(problem, now),
@@ -52,7 +53,7 @@ impl Supervisor {
         self.refuse_upgrade(problem.to_owned(), now);
     }
 
-    /// Ends a look at the installed release that takes too long.
+    /// Ends a preflight that takes too long.
     pub(super) fn end_late_preflight(&mut self, now: Instant) {
         self.command(Command::KillPreflight);
         let problem = format!(

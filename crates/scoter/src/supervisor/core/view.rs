@@ -36,7 +36,7 @@ pub(crate) struct WorkerView {
     pub(crate) rss: u64,
 }
 
-/// A process of ours.
+/// A process of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChildView {
     pub(crate) serial: u64,
@@ -50,7 +50,7 @@ impl Supervisor {
         self.current
     }
 
-    /// The worker or launcher that is this process.
+    /// The worker or launcher with this process ID.
     pub(crate) fn child(&self, pid: Pid) -> Option<ChildView> {
         let launchers = self.generations.iter();
         let launchers = launchers.filter_map(|generation| generation.launcher.as_ref());

@@ -12,47 +12,47 @@ use serde::{Deserialize, Serialize};
 /// One worker process, from the order to fork it to its end.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// Never used twice.
+    /// Unique.
     pub(super) serial: u64,
-    /// From 1, and free again after its end.
+    /// From 1, and reused after its end.
     pub(super) id: u32,
     pub(super) generation: u32,
     pub(super) child: Child,
-    /// Whether the process was there when it was last looked for.
+    /// Whether the process existed when it was last checked.
     pub(super) process: Process,
     pub(super) phase: Phase,
     pub(super) started: Instant,
     /// When it became ready.
     pub(super) ready: Option<Instant>,
-    /// When it has to be ready, or gone.
+    /// When it must be ready, or must have ended.
     pub(super) deadline: Option<Instant>,
-    /// When `--max-lifetime` is over for it.
+    /// When its `--max-lifetime` ends.
     pub(super) expires: Option<Instant>,
-    /// Why it is to be replaced.
+    /// Why it has to be replaced.
     pub(super) replace: Option<String>,
     /// Why it could not start.
     pub(super) failed: Option<Failed>,
     /// Whether it may still accept connections.
     pub(super) is_accepting: bool,
-    /// How often it was killed.
+    /// How many times it was killed.
     pub(super) kills: u32,
     pub(super) activity: Activity,
-    /// Requests begun when it was last seen to get on, and when that was.
+    /// Requests started when it last made progress, and when that was.
     pub(super) progress: Option<(u64, Instant)>,
-    /// Memory in use when it was last looked at, in bytes.
+    /// Resident memory when it was last measured, in bytes.
     pub(super) rss: u64,
 }
 
-/// What a worker does.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Phase {
     /// It loads the application.
     Starting,
     /// It serves.
     Ready,
-    /// It finishes what it has begun.
+    /// It finishes its requests.
     Retiring,
-    /// A request keeps it that cannot be ended; it ends without it.
+    /// It has a request that cannot be ended, and exits without finishing it.
     Stuck,
 }
 
@@ -80,9 +80,9 @@ impl Worker {
         }
     }
 
-    /// Looks for a sign of life, `step` after the last look.
+    /// Checks its heartbeat, `step` after the last check.
     pub(super) fn note_heartbeat(&mut self, step: Duration) {
-        // The process may well live on without its channel.
+        // The process may continue to run without its channel.
         let sign = if self.child.has_channel() {
             self.activity.heartbeat
         } else {
@@ -91,7 +91,7 @@ impl Worker {
         self.child.silence.note(sign, step);
     }
 
-    /// Notes whether it can take a request, or has finished one.
+    /// Records whether it can take a request, or has finished one.
     pub(super) fn note_progress(&mut self, now: Instant) {
         let Activity {
             requests,
@@ -114,17 +114,17 @@ impl Worker {
         self.is_serving() && self.liveness() == Liveness::Responsive
     }
 
-    /// Whether it serves, as far as is known. One whose channel is closed has ended, mostly.
+    /// Whether it is known to serve. If its channel is closed it has usually ended.
     pub(super) fn is_serving(&self) -> bool {
         self.phase == Phase::Ready && self.child.has_channel() && !self.child.has_exited()
     }
 
-    /// Whether it serves, or will.
+    /// Whether it serves or is starting.
     pub(super) fn counts(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Ready)
     }
 
-    /// Whether it takes no more connections.
+    /// Whether it accepts no more connections.
     pub(super) fn is_out(&self) -> bool {
         !self.counts() && !self.is_accepting
     }
@@ -140,7 +140,7 @@ impl Worker {
             && progress.is_some_and(|since| since < timeout)
     }
 
-    /// What it has done for its place.
+    /// What it has done before it ended.
     pub(super) fn service(&self, now: Instant) -> Service {
         Service {
             ready_for: self.ready.map(|at| now.saturating_duration_since(at)),
@@ -148,8 +148,8 @@ impl Worker {
         }
     }
 
-    /// From when on nothing more is expected of it, where it has ended. One that was starting
-    /// may have said why it could not.
+    /// If it has ended, the time from which no more messages are expected. A worker that was
+    /// starting may have reported why it failed.
     pub(super) fn over_at(&self) -> Option<Instant> {
         self.child.over_at(self.phase == Phase::Starting)
     }

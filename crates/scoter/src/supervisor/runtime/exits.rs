@@ -10,7 +10,7 @@ use crate::supervisor::launcher::Launcher;
 use crate::supervisor::worker::Worker;
 
 impl Runtime {
-    /// The exit that a launcher tells of.
+    /// The exit that a launcher has reported.
     pub(super) fn exit_told_by(&mut self, event: &Event) -> Option<Event> {
         match event {
             Event::Launcher(_, FromLauncher::Exited { pid, status }) => self.exit(*pid, *status),
@@ -18,8 +18,7 @@ impl Runtime {
         }
     }
 
-    /// Takes the status of every child that has ended; as PID 1 also those of strangers,
-    /// which are nobody's business.
+    /// Reaps every child that has ended; as PID 1 also unknown ones, which are ignored.
     pub(super) fn reap(&mut self) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let (pid, status) = (pid.as_raw_pid(), status.as_raw());
@@ -33,7 +32,7 @@ impl Runtime {
         }
     }
 
-    /// Describes the end of a process of ours.
+    /// Describes the end of a process of the server.
     fn exit(&mut self, pid: i32, status: i32) -> Option<Event> {
         let child = self.core.child(Pid::from_raw(pid))?;
         let worker = self.workers.get(&child.serial).map(Worker::stack);

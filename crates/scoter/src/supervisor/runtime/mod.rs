@@ -53,12 +53,12 @@ pub(super) struct Runtime {
     core: Supervisor,
     program: Program,
     arguments: Vec<OsString>,
-    /// As they were at the start: what only a restart changes still holds.
+    /// The settings at the start: options that need a restart still have these values.
     at_start: Settings,
     plan: Plan,
     listeners: Vec<Listener>,
     control: Option<Arc<ControlListener>>,
-    /// What was read last, until a generation is started with it.
+    /// The configuration read last, until a generation is started with it.
     read: Option<Loaded>,
     generations: HashMap<u32, Loaded>,
     launchers: HashMap<u64, Launcher>,
@@ -67,18 +67,18 @@ pub(super) struct Runtime {
     next_order: u64,
     preflight: Option<Preflight>,
     systemd: Systemd,
-    /// Of the files of `--reload-on-touch`.
+    /// Watches the files of `--reload-on-touch`.
     touched: Watch,
     exit_reasons: ExitReasons,
     started_at: Timestamp,
-    /// Of workers that are gone.
+    /// The counts of workers that have ended.
     gone: Totals,
     last_reload: Option<ReloadStatus>,
     events: Events,
     incoming: mpsc::Receiver<Event>,
     readers: mpsc::Sender<Read>,
     found: mpsc::Receiver<Read>,
-    /// Whether what has been received is handled before anything else.
+    /// Whether received events are handled before anything else.
     is_flushing: bool,
     exit_code: Option<u8>,
 }
@@ -127,15 +127,15 @@ impl Runtime {
         }
     }
 
-    /// Supervises until there is nothing more to supervise. Returns the exit code.
+    /// Supervises until everything has ended. Returns the exit code.
     ///
     /// # Errors
     ///
-    /// Those of the system, when it has no descriptors or processes to give.
+    /// System errors, if no descriptors or processes are available.
     pub(super) async fn run(&mut self, resumed: Option<State>) -> io::Result<u8> {
         let mut signals = Signals::install()?;
         let mut children = signal(SignalKind::child())?;
-        // Workers whose launcher is killed become children of the master.
+        // Makes workers whose launcher is killed children of the master.
         set_child_subreaper(Some(rustix::process::getpid()))?;
         let (sender, mut orders) = mpsc::channel(ORDERS);
         let closing = CancellationToken::new();
@@ -146,7 +146,7 @@ impl Runtime {
                 closing.clone(),
             ))
         });
-        // An upgrade leaves them blocked, so that none is lost in between.
+        // An upgrade leaves signals blocked, so that none is lost in between.
         let _ = SigSet::all().thread_unblock();
         match resumed {
             Some(state) => {
@@ -157,7 +157,7 @@ impl Runtime {
                 self.handle(Event::Start);
             }
         }
-        // A watchdog may have less patience than we.
+        // A watchdog may have a shorter timeout.
         let watchdog = self.systemd.watchdog();
         let mut tick = interval(watchdog.map_or(TICK, |time| (time / 2).min(TICK)));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -175,8 +175,8 @@ impl Runtime {
                 }
             };
             tokio::select! {
-                // What has been said comes before what is missed: after a pause of the whole
-                // machine both are there.
+                // Messages come before missed heartbeats: after a pause of the whole machine both
+                // are pending.
                 biased;
                 Some(event) = self.incoming.recv() => self.on_incoming(event),
                 Some(read) = self.found.recv() => self.on_read(read),
@@ -195,7 +195,7 @@ impl Runtime {
                 }
             }
         };
-        // Who still waits for an answer learns that there will be none.
+        // Clients that still wait for a result learn that there will be none.
         drop(orders);
         self.orders.clear();
         closing.cancel();
@@ -224,7 +224,7 @@ impl Runtime {
         }
     }
 
-    /// Performs what the supervisor has decided, and tells it at once what became of it.
+    /// Performs the supervisor's commands, and reports their results to it immediately.
     fn perform_all(&mut self) {
         loop {
             while let Some(command) = self.core.next_command() {
@@ -235,7 +235,7 @@ impl Runtime {
             if !self.is_flushing {
                 return;
             }
-            // Everything that has been received comes first, and what follows from it.
+            // All received events, and the commands that follow from them, come first.
             match self.incoming.try_recv() {
                 Ok(event) => self.receive(event),
                 Err(_) => {
@@ -267,7 +267,7 @@ impl Runtime {
         self.handle(Event::Configuration(read));
     }
 
-    /// More connections that may wait need more descriptors.
+    /// A larger `--max-pending` needs more descriptors.
     fn raise_file_limit(&self, options: &Options) {
         let current = self.generations.get(&self.core.current());
         if current.is_some_and(|current| options.max_pending > current.options.max_pending) {
@@ -321,12 +321,12 @@ impl Runtime {
     }
 }
 
-/// How often the load is looked at, where it decides the number of workers.
+/// How often the load is checked, if it decides the number of workers.
 const LOAD_TICK: Duration = Duration::from_millis(100);
 
-/// For clients of the control socket to get their last answer.
+/// How long clients of the control socket have to receive their last response.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// Events and orders that may wait to be dealt with.
+/// Events and orders that may be pending.
 const EVENTS: usize = 1_024;
 const ORDERS: usize = 16;

@@ -6,7 +6,7 @@ use super::Runtime;
 use crate::control::{Order as Ordered, ReloadError, Reloaded, Scaled};
 use crate::supervisor::core::{Answer, Event, Order, OrderId};
 
-/// Where the answer to an order goes. The client may have disconnected.
+/// Where the result of an order goes. The client may have disconnected.
 #[derive(Debug)]
 pub(super) enum Reply {
     Reload(oneshot::Sender<Result<Reloaded, ReloadError>>),

@@ -19,7 +19,7 @@ use crate::supervisor::touch::Watch;
 use crate::supervisor::worker::Worker;
 
 impl Runtime {
-    /// Performs a command. Returns what became of it, where that can be one thing or another.
+    /// Performs a command. Returns its result, if it can fail.
     pub(super) fn perform(&mut self, command: Command) -> Option<Event> {
         match command {
             Command::AddGeneration(number) => {
@@ -158,7 +158,7 @@ impl Runtime {
     }
 }
 
-/// What may help against an error of the system.
+/// A hint for a system error.
 fn hint(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => {
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptors_are_spoken_of_where_there_are_none_left() {
+    fn hint_mentions_descriptors_if_none_are_left() {
         for (errno, expected) in [
             (Errno::MFILE, true),
             (Errno::NFILE, true),

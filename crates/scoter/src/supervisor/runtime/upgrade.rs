@@ -21,7 +21,7 @@ use crate::sys::file_limit;
 use crate::sys::raw_fd::own;
 
 impl Runtime {
-    /// Executes the new release. Returns why it did not.
+    /// Executes the new release. Returns only if that fails, with the reason.
     pub(super) fn exec_new_release(&self) -> io::Error {
         let state = self.state();
         let kept = self.descriptors();
@@ -33,8 +33,8 @@ impl Runtime {
             }
             exec_with(&self.program, file.as_raw_fd())
         };
-        // They wait for the new release: what this one took now it would never act on, and the
-        // default of most would end the process before there are handlers again.
+        // Signals stay pending for the new release: this one would not act on them any more, and
+        // the default of most would end the process before there are handlers again.
         let mask = match SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK) {
             Ok(mask) => mask,
             Err(errno) => return errno.into(),
@@ -100,7 +100,7 @@ impl Runtime {
         }
     }
 
-    /// Everything that the new release needs open.
+    /// The descriptors that the new release inherits.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let listeners = self.listeners.iter().map(AsFd::as_fd);
         let control = self.control.iter().map(AsFd::as_fd);
@@ -122,7 +122,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// Those of descriptors that are not what they should be.
+    /// Those of invalid descriptors.
     pub(super) fn resume(&mut self, state: State) -> io::Result<()> {
         self.started_at = state.started_at;
         self.gone = state.gone;

@@ -13,12 +13,12 @@ use crate::ipc::messages::FromWorker;
 use crate::supervisor::core::{Event, Order, Plan};
 use crate::sys::signals::Signal;
 
-/// Something that happens.
+/// A step of a history.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Time passes, in milliseconds, and nothing else.
+    /// Only time passes, in milliseconds.
     Wait(u16),
-    /// Everything that can happen happens, for so many milliseconds.
+    /// All processes run for this many milliseconds.
     Run(u16),
     Deliver(usize),
     Progress(usize),
@@ -37,14 +37,14 @@ enum Step {
         is_executable: bool,
         is_everything_received: bool,
     },
-    /// A request, which takes so many milliseconds.
+    /// A request, which takes this many milliseconds.
     Request(usize, u16),
-    /// Connections wait, or do not any more.
+    /// Connections begin or cease to wait.
     LetWait(bool),
     LetForksFail(bool),
     FinishReading,
     FinishPreflight,
-    /// An upgrade gets as far as to ask the installed release, unless something is in its way.
+    /// An upgrade runs up to the preflight, unless something prevents it.
     BeginUpgrade,
     Signal(Signal),
     Order(Order),
@@ -173,7 +173,7 @@ fn workers() -> impl Strategy<Value = Workers> {
     ]
 }
 
-/// What the server is started with.
+/// The inputs of a start.
 #[derive(Debug, Clone)]
 struct Start {
     workers: Workers,
@@ -209,21 +209,21 @@ fn live_through(start: &Start, history: &[Step]) -> Checked {
 }
 
 #[test]
-fn server_is_well_at_the_end_of_any_history_and_each_transition_is_seen() {
+fn server_recovers_at_the_end_of_any_history_and_each_transition_is_seen() {
     let mut runner = TestRunner::new(Config {
         // More with PROPTEST_CASES.
         cases: Config::default().cases.max(10_000),
         max_shrink_iters: 20_000,
         failure_persistence: None,
         source_file: Some(file!()),
-        // The default one takes most of the time, where nothing is optimised.
+        // Without optimisation the default one takes most of the time.
         rng_algorithm: RngAlgorithm::XorShift,
         ..Config::default()
     });
     let histories = (start(), prop::collection::vec(step(), 0..40));
     let known: Seen = TRANSITIONS.iter().map(|(it, _)| *it).collect();
     let all = RefCell::new(Seen::new());
-    // What is rare may be missing once.
+    // A single run may miss rare transitions.
     for _ in 0..MAX_ROUNDS {
         let outcome = runner.run(&histories, |(start, history)| {
             drop(seen());
@@ -244,10 +244,10 @@ fn server_is_well_at_the_end_of_any_history_and_each_transition_is_seen() {
     panic!("never seen: {missing:?}");
 }
 
-/// Of as many histories as one run has.
+/// Rounds, each with as many histories as one run has.
 const MAX_ROUNDS: u32 = 5;
 
 const DRAIN_DELAY: Duration = Duration::from_secs(4);
 
-/// Less than a worker that does not respond has.
+/// Shorter than the timeout of an unresponsive worker.
 const WATCHDOG: Duration = Duration::from_secs(5);

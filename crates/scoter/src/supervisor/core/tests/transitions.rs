@@ -13,7 +13,7 @@ fn each_transition_has_a_history_with_a_name() {
     }
 }
 
-/// What there is, from and to. `none` is before the beginning and after the end.
+/// All transitions, with the states before and after. `none` is before the start and after the end.
 pub(super) const TRANSITIONS: &[(Transition, fn())] = &[
     (
         ("server", "draining", "finishing"),

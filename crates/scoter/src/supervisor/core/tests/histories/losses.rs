@@ -72,7 +72,7 @@ pub(crate) fn launcher_that_is_lost_while_it_loads_is_replaced() {
     let mut world = World::serving(plan(1));
     world.kill_launchers();
     while world.deliver(0) {}
-    // The next one is there, and has not said so.
+    // The next one has started, but has not reported it.
     world.kill_launchers();
     while world.deliver(0) {}
     world.kill_launchers();

@@ -32,7 +32,7 @@ pub(crate) fn requests_of_a_worker_that_is_replaced_are_finished() {
     assert_eq!(world.alive_workers(), 2, "it has a request to finish");
     world.run(2 * SECOND);
     assert_eq!(world.alive_workers(), 1);
-    // One that does not come to its end is cut after --graceful-timeout.
+    // A request that does not end is cut after --graceful-timeout.
     world.begin_request(0, 3_600 * SECOND);
     world.say(0, FromWorker::Replace { reason: reason() });
     world.run(2 * SECOND);
@@ -65,7 +65,7 @@ pub(crate) fn worker_that_retires_may_get_stuck() {
     world.begin_request(0, SECOND);
     let reason = "a request cannot be ended".to_owned();
     world.say(1, FromWorker::Stuck { reason });
-    // The word of it has not come yet.
+    // The message has not arrived yet.
     world.order(Order::Scale(1));
     while world.deliver(0) {}
     world.run(5 * SECOND);

@@ -48,7 +48,7 @@ pub(crate) fn reload_whose_configuration_is_wrong_or_never_read_is_refused() {
     let never = world.order(Order::Reload);
     world.advance(11 * SECOND);
     assert!(is_broken(world.answers(never)));
-    // The reader that hangs has read before the next order: another one follows it.
+    // The hanging reader has read before the next order, so another one follows it.
     let next = world.order(Order::Reload);
     world.is_readable = true;
     world.finish_reading();

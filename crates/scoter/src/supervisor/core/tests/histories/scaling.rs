@@ -97,7 +97,7 @@ pub(crate) fn number_of_workers_follows_the_load() {
         assert_eq!(wanted(&world), expected);
         assert_eq!(world.serving_generations().len(), expected as usize);
     }
-    // New code begins with as many as there are.
+    // New code begins with the current number.
     let reload = world.order(Order::Reload);
     world.run(5 * SECOND);
     assert!(is_reloaded(world.answers(reload)));

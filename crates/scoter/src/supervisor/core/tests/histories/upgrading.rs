@@ -13,7 +13,7 @@ pub(crate) fn upgrade_is_refused_where_the_installed_release_says_no() {
     let refused = world.order(Order::Upgrade);
     world.run(SECOND);
     assert!(is_broken(world.answers(refused)));
-    // It says yes, and cannot be executed: nothing is lost either.
+    // It accepts, but cannot be executed: nothing is lost either.
     world.is_release_good = true;
     let failed = world.order(Order::Upgrade);
     world.run(SECOND);
@@ -153,7 +153,7 @@ pub(crate) fn signals_during_an_upgrade_are_followed_whatever_becomes_of_it() {
             world.finish_reading();
             world.signal(signal);
             world.run(5 * SECOND);
-            // The next release reads everything again by itself.
+            // The next release reads everything again.
             let reloads = count(&world, |it| matches!(it, Notice::Reloaded { .. }));
             let refusals = count(&world, |it| matches!(it, Notice::UpgradeRefused { .. }));
             let is_repeated = signal == Signal::Usr2 && !is_good;
@@ -171,7 +171,7 @@ pub(crate) fn launcher_that_has_just_died_is_replaced_by_the_next_release() {
     world.is_everything_received = false;
     world.order(Order::Scale(2));
     world.kill_launchers();
-    // The news of its end is there before that of its channel.
+    // The report of its end arrives before the end of its channel.
     world.deliver(1);
     upgrade(&mut world);
     world.run(3 * SECOND);

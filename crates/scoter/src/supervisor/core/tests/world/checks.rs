@@ -9,10 +9,10 @@ use crate::config::Workers;
 use crate::control::{Phase, WorkerPhase};
 use crate::supervisor::core::Notice;
 
-/// What a step found that must not be.
+/// The result of a step's checks.
 pub(crate) type Checked = Result<(), String>;
 
-/// Starts of a worker in a row that have failed.
+/// Consecutive failed starts of a worker.
 #[derive(Debug)]
 pub(super) struct FailedStarts {
     count: u32,
@@ -20,7 +20,7 @@ pub(super) struct FailedStarts {
 }
 
 impl FailedStarts {
-    /// How long the next one has to wait at least, whether or not anybody serves.
+    /// The minimum pause before the next start, whether or not any worker serves.
     fn pause(&self) -> Duration {
         match self.count {
             0 | 1 => Duration::ZERO,
@@ -30,7 +30,7 @@ impl FailedStarts {
 }
 
 impl World {
-    /// What must not be, if it has come to it.
+    /// Fails if an invariant has been violated.
     pub(crate) fn check(&self) -> Checked {
         if let Some(violation) = &self.violation {
             return Err(violation.clone());
@@ -62,8 +62,8 @@ impl World {
         Ok(())
     }
 
-    /// Lets everything become well: good code, nothing frozen, every message delivered. Then
-    /// as many workers serve as are wanted, of one generation, and every order is answered.
+    /// Restores good conditions: good code, no frozen processes, every message delivered. Then as
+    /// many workers serve as are wanted, of one generation, and every order has been answered.
     pub(crate) fn settle(&mut self) -> Checked {
         self.code = Code::Good;
         self.is_readable = true;
@@ -85,7 +85,7 @@ impl World {
         self.complaint().map_or(Ok(()), Err)
     }
 
-    /// What is not well.
+    /// The first condition that does not hold.
     fn complaint(&self) -> Option<String> {
         for (order, answers) in &self.answers {
             if answers.len() != 1 && !(answers.is_empty() && self.exit_code.is_some()) {
@@ -122,8 +122,7 @@ impl World {
         self.violation.get_or_insert_with(|| violation.into());
     }
 
-    /// Never does the supervisor itself take the number of workers that serve below the one
-    /// that is wanted.
+    /// The supervisor itself never reduces the number of serving workers below the wanted one.
     pub(super) fn check_service(&mut self) {
         let view = self.supervisor.view(self.now);
         let ready = view.workers.iter();
@@ -137,7 +136,7 @@ impl World {
         }
     }
 
-    /// Never are two workers recycled at once.
+    /// No two workers are recycled at the same time.
     pub(super) fn check_recycling(&mut self, notice: &Notice) {
         match notice {
             Notice::WorkerReplaced { worker, .. } => {
@@ -152,7 +151,7 @@ impl World {
         }
     }
 
-    /// Notes how a start has ended that somebody was waiting for.
+    /// Records the result of a start.
     pub(super) fn note_start(&mut self, generation: u32, id: u32, has_failed: bool) {
         let (key, now) = ((generation, id), self.now);
         if !has_failed {
@@ -164,8 +163,8 @@ impl World {
         self.failed_starts.insert(key, failed);
     }
 
-    /// Never is the place of a worker that keeps failing to start filled at once, whatever has
-    /// happened meanwhile.
+    /// The place of a worker that keeps failing to start is never filled immediately, whatever
+    /// happens meanwhile.
     pub(super) fn check_backoff(&mut self, generation: u32, id: u32) {
         let Some(failed) = self.failed_starts.get(&(generation, id)) else {
             return;
@@ -180,7 +179,7 @@ impl World {
         }
     }
 
-    /// Never is the service manager told that all is well when nobody gets on.
+    /// The watchdog is never notified while no worker makes progress.
     pub(super) fn check_watchdog(&mut self) {
         let is_started = self.phase() != Phase::Starting;
         if !self.watchdog.notify(self.now) && is_started {
@@ -188,7 +187,7 @@ impl World {
         }
     }
 
-    /// Never are there more processes than a reload may need.
+    /// There are never more processes than a reload may need.
     pub(super) fn check_numbers(&mut self, generation: u32) {
         let view = self.supervisor.view(self.now);
         let configured = match self.configured.workers {
@@ -207,8 +206,8 @@ impl World {
         let is_surge = ours.count() < all && self.served.contains(&generation);
         let proven = view.workers.iter();
         let proven = proven.filter(|it| counts(it.phase) && self.served.contains(&it.generation));
-        // Beyond the surge there may be the one that shows what new code is good for, and
-        // whatever replaces those that were lost and are still there.
+        // Beyond the surge there may be the first worker of new code, and replacements of lost
+        // workers that still exist.
         let is_needed = proven.count() <= wanted;
         if is_surge && !is_needed && all > wanted + wanted.div_ceil(2) + 1 {
             let workers = &view.workers;
@@ -232,7 +231,7 @@ impl World {
         let is_healthy = worker.state == State::Serving && worker.is_blameless;
         let view = self.supervisor.view(self.now);
         let is_stopping = matches!(view.phase, Phase::Draining | Phase::Stopping);
-        // One whose message is on its way is not known to be well.
+        // A worker with pending messages is not known to serve.
         let is_heard = self.channels.get(&serial).is_none_or(VecDeque::is_empty);
         let has_launcher = self
             .launchers
@@ -251,9 +250,9 @@ impl World {
     }
 }
 
-/// Within this time a server that everything goes well for is well again: the longest pause of
-/// a place, and a start after it.
+/// How long recovery may take under good conditions: the longest pause of a place, and a start
+/// after it.
 const MAX_RECOVERY: Duration = Duration::from_secs(70);
 
-/// `--graceful-timeout`, what a worker gets beyond it, three kills, and what a launcher gets.
+/// The sum of `--graceful-timeout`, a worker's time beyond it, three kills, and a launcher's time.
 const MAX_STOP: Duration = Duration::from_secs(3 + 5 + 4 * 2 + 3 + 2 + 3);

@@ -146,7 +146,7 @@ impl World {
         None
     }
 
-    /// The installed release takes over: it knows what is written down for it, and nothing else.
+    /// The installed release takes over. It knows only the state that is passed to it.
     fn exec_new_release(&mut self) {
         if let Some(lost) = self.supervisor.next_command() {
             self.violate(format!("{lost:?} is lost with the release that wanted it"));
@@ -164,12 +164,12 @@ impl World {
         self.supervisor = next;
         self.transitions.note(&self.supervisor);
         self.is_flushing = false;
-        // The reader was a thread of the program that is gone.
+        // The reader was a thread of the replaced program.
         self.reading = None;
         let open = self.answers.iter().filter(|(_, it)| it.is_empty());
         let open: Vec<_> = open.map(|(order, _)| *order).collect();
         self.handed_over = open;
-        // Who has hung up is found so by whoever looks.
+        // The new release also sees that a channel is closed.
         for (serial, queue) in &mut self.channels {
             let worker = self.workers.get(serial);
             let is_worker_there = worker.is_some_and(|it| !it.has_ended());
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// Whoever has ordered an upgrade asks the next release what has become of it.
+    /// Clients that ordered an upgrade ask the next release for its outcome.
     fn answer_those_handed_over(&mut self, generation: u32, error: Option<String>) {
         for order in std::mem::take(&mut self.handed_over) {
             let outcome = match &error {

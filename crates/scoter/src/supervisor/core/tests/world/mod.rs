@@ -44,44 +44,44 @@ pub(super) struct World {
     next_load: Instant,
     next_pid: i32,
     pub(super) code: Code,
-    /// What the configuration says.
+    /// The plan in the configuration.
     pub(super) configured: Plan,
-    /// What it has said to each generation.
+    /// The plan of each generation.
     plans: BTreeMap<u32, Plan>,
-    /// What it said when it was read last, until a generation is started with it.
+    /// The plan read last, until a generation is started with it.
     read: Option<Plan>,
     /// The release that is installed.
     pub(super) version: &'static str,
     /// Whether the configuration can be read.
     pub(super) is_readable: bool,
-    /// Whether a worker cannot be ordered: there are no descriptors, say.
+    /// Whether a worker cannot be ordered, for lack of descriptors for instance.
     pub(super) refuses_forks: bool,
     /// Whether fork(2) fails.
     pub(super) forks_fail: bool,
-    /// Whether the installed release says that it can take over.
+    /// Whether the installed release reports that it can take over.
     pub(super) is_release_good: bool,
     /// Whether it can be executed.
     pub(super) is_executable: bool,
-    /// Whether connections wait that nobody accepts.
+    /// Whether connections wait to be accepted.
     pub(super) is_anybody_waiting: bool,
-    /// Whether messages that have been sent have been received, too, when a release gives way.
+    /// Whether all sent messages have been received when a release is replaced.
     pub(super) is_everything_received: bool,
     launchers: BTreeMap<u64, Launcher>,
     workers: BTreeMap<u64, Worker>,
-    /// What has been sent to the master and not been received, in the order of each channel.
+    /// Messages sent to the master and not received yet, in each channel's order.
     channels: BTreeMap<u64, VecDeque<Event>>,
     /// Children of the master that wait to be reaped.
     unreaped: VecDeque<(i32, i32)>,
-    /// When it was last asked for one of these.
+    /// When the last one of these was requested.
     asked: Instant,
     reading: Option<Action>,
     preflight: bool,
     next_order: u64,
     answers: HashMap<OrderId, Vec<Answer>>,
-    /// Orders of which the next release shows the outcome.
+    /// Orders whose outcome the next release reports.
     handed_over: Vec<OrderId>,
     stopped_at: Option<Instant>,
-    /// Generations of which a worker has said that it is ready.
+    /// Generations with a worker that has reported that it is ready.
     served: BTreeSet<u32>,
     /// The worker that is being replaced.
     recycled: Option<u32>,
@@ -203,7 +203,7 @@ impl World {
         self.tell(Event::Signal(signal));
     }
 
-    /// Tells the supervisor what has happened, and does what it wants done.
+    /// Passes an event to the supervisor, and performs its commands.
     pub(super) fn tell(&mut self, event: Event) {
         self.handle(event);
         self.perform();
@@ -220,10 +220,10 @@ impl World {
         self.transitions.note(&self.supervisor);
     }
 
-    /// Lets time pass: timeouts and ticks come when they are due, nothing else happens.
+    /// Lets time pass: only timeouts and ticks occur when they are due.
     pub(super) fn advance(&mut self, time: Duration) {
         let until = self.now + time;
-        // What was sent long ago has been received: the runtime looks at its channels first.
+        // Messages sent long ago have been received: the runtime reads its channels first.
         while time > MAX_DELIVERY && self.deliver(0) {}
         let mut steps = 0;
         while self.exit_code.is_none() {
@@ -257,7 +257,7 @@ impl World {
         self.now = self.now.max(until);
     }
 
-    /// Lets time pass in which every process that can does what it has to.
+    /// Lets time pass in which all processes run.
     pub(super) fn run(&mut self, time: Duration) {
         let until = self.now + time;
         while self.exit_code.is_none() {
@@ -288,8 +288,8 @@ impl World {
         has_moved
     }
 
-    /// Delivers the next message of a channel, or the news of a dead child. Returns whether
-    /// there was any.
+    /// Delivers the next message of a channel, or the report of a dead child. Returns whether there
+    /// was one.
     pub(super) fn deliver(&mut self, index: usize) -> bool {
         let waiting = self.channels.iter().filter(|(_, queue)| !queue.is_empty());
         let mut waiting: Vec<_> = waiting.map(|(key, _)| Some(*key)).collect();
@@ -318,7 +318,7 @@ impl World {
         true
     }
 
-    /// The reader of the configuration comes to its end.
+    /// Ends the reader of the configuration.
     pub(super) fn finish_reading(&mut self) -> bool {
         let Some(action) = self.reading.take() else {
             return false;
@@ -338,7 +338,7 @@ impl World {
         true
     }
 
-    /// The installed release comes to its answer.
+    /// Ends the preflight.
     pub(super) fn finish_preflight(&mut self) -> bool {
         if !std::mem::take(&mut self.preflight) {
             return false;
@@ -408,8 +408,8 @@ fn supervisor(plan: Plan, watchdog: Option<Duration>, now: Instant) -> Superviso
     Supervisor::new(plan, watchdog, || 0.0, PathBuf::new(), now)
 }
 
-/// How often the load is looked at.
+/// How often the load is checked.
 const LOAD_TICK: Duration = Duration::from_millis(100);
 
-/// For how long a message may be on its way.
+/// How long a message may be in transit.
 const MAX_DELIVERY: Duration = Duration::from_millis(100);

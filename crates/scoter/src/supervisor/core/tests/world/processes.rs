@@ -19,7 +19,7 @@ pub(crate) enum Code {
     Crashes,
     /// Its import never ends.
     Hangs,
-    /// It ends its process as soon as that is ready.
+    /// It ends its process as soon as the worker is ready.
     EndsWhenReady,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Launcher {
     pub(super) is_alive: bool,
     pub(super) is_frozen: bool,
     pub(super) is_prepared: bool,
-    /// Whether it has been told that there is nothing more to fork.
+    /// Whether it has been dismissed.
     pub(super) is_dismissed: bool,
     /// Workers that it has been ordered to fork.
     pub(super) orders: VecDeque<u64>,
@@ -46,24 +46,24 @@ pub(super) struct Worker {
     pub(super) pid: Option<i32>,
     pub(super) state: State,
     pub(super) is_frozen: bool,
-    /// Whether it was in good health until the supervisor did something about it.
+    /// Whether it worked correctly until the supervisor acted on it.
     pub(super) is_blameless: bool,
-    /// When each of the requests ends that it runs.
+    /// When each of its requests ends.
     pub(super) requests: Vec<Instant>,
-    /// When it cuts them, having been told to end.
+    /// When it cuts them, after it has been told to end.
     pub(super) leave_by: Option<Instant>,
     pub(super) activity: Activity,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// The order to fork it is on its way.
+    /// The order to fork it has been sent.
     Ordered,
     Importing,
     Serving,
     /// It has been told to end.
     Ending,
-    /// It has ended, and its launcher has not taken its status.
+    /// It has ended, but its launcher has not reaped it.
     Zombie(i32),
     Gone,
 }
@@ -103,7 +103,7 @@ impl World {
         launchers.chain(workers.map(|(key, _)| *key)).collect()
     }
 
-    /// Lets a process do the next thing that it has to do. Returns whether it had any.
+    /// Lets a process take its next step. Returns whether it had one.
     pub(crate) fn progress(&mut self, index: usize) -> bool {
         let processes = self.processes();
         let Some(serial) = processes.get(index % processes.len().max(1)).copied() else {
@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// Kills a process that the supervisor has nothing to do with.
+    /// Kills a process without the supervisor's involvement.
     pub(crate) fn kill_any(&mut self, index: usize) {
         let processes = self.processes();
         if let Some(serial) = processes.get(index % processes.len().max(1)).copied() {
@@ -264,7 +264,7 @@ impl World {
         }
     }
 
-    /// Has a worker that serves say something.
+    /// Makes a serving worker send a message.
     pub(crate) fn say(&mut self, index: usize, message: FromWorker) {
         let serving = self.workers.iter();
         let serving = serving.filter(|(_, it)| it.state == State::Serving && !it.is_frozen);
@@ -312,7 +312,7 @@ impl World {
         }
     }
 
-    /// The parent of a worker takes its status: its launcher, or the master.
+    /// A worker's parent, its launcher or the master, reaps it.
     pub(super) fn take_status(&mut self, serial: u64, status: i32) {
         let Some(worker) = self.workers.get_mut(&serial) else {
             return;
@@ -363,7 +363,7 @@ impl World {
             ToWorker::Retire | ToWorker::Drain | ToWorker::Leave => {
                 let known = view.workers.iter().find(|it| it.serial == serial);
                 let is_responsive = known.is_some_and(|it| it.phase == WorkerPhase::Retiring);
-                // That it is ready may still be on its way.
+                // The message that it is ready may still be in transit.
                 let is_ready =
                     |event: &Event| matches!(event, Event::Worker(_, FromWorker::Ready { .. }));
                 let queue = self.channels.get(&serial);
@@ -385,8 +385,8 @@ impl World {
         }
     }
 
-    /// The master has ended: whoever can ends, too, once its channel is closed. What cannot
-    /// has to have been killed, unless that it was forked is news that was on its way.
+    /// The master has ended: every process that can ends when its channel is closed. Others must
+    /// have been killed, unless the report that they were forked was still in transit.
     pub(super) fn close_channels(&mut self) {
         let known: Vec<_> = self.supervisor.processes().map(|(it, _)| it).collect();
         for serial in self.processes() {

@@ -16,14 +16,14 @@ impl Worker {
         matches!(self.state, State::Zombie(_) | State::Gone)
     }
 
-    /// Has it end once its requests have, or by then.
+    /// Makes it end when its requests have ended, or at `by`.
     pub(super) fn leave(&mut self, by: Instant) {
         self.state = State::Ending;
         let leave_by = self.leave_by.get_or_insert(by);
         *leave_by = by.min(*leave_by);
     }
 
-    /// Ends the requests whose time has come. Returns whether there were any.
+    /// Ends the requests that are due. Returns whether there were any.
     pub(super) fn finish_requests(&mut self, now: Instant) -> bool {
         let before = self.requests.len();
         self.requests.retain(|until| *until > now);
@@ -33,7 +33,7 @@ impl Worker {
 }
 
 impl World {
-    /// Has a worker begin a request. Returns whether any could take one.
+    /// Lets a worker begin a request. Returns whether any could take one.
     pub(crate) fn begin_request(&mut self, index: usize, time: Duration) -> bool {
         let workers = self.workers.values_mut();
         let mut available: Vec<_> = workers.filter(|it| it.is_available()).collect();
@@ -48,7 +48,7 @@ impl World {
         count > 0
     }
 
-    /// Ends the requests that run.
+    /// Ends the running requests.
     pub(crate) fn end_requests(&mut self) {
         for worker in self.workers.values_mut() {
             worker.requests.fill(self.now);

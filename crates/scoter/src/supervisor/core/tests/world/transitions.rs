@@ -10,7 +10,7 @@ use crate::supervisor::core::generation::Generation;
 use crate::supervisor::core::lifecycle::{Lifecycle, Stage};
 use crate::supervisor::core::worker::{Phase, Worker};
 
-/// What something was before and after an event: `("worker", "ready", "retiring")`.
+/// The states of something before and after an event: `("worker", "ready", "retiring")`.
 pub(crate) type Transition = (&'static str, &'static str, &'static str);
 
 /// Transitions that have been seen.
@@ -20,12 +20,12 @@ thread_local! {
     static SEEN: RefCell<Seen> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// Takes what the worlds of this thread have seen since it was last asked.
+/// Takes the transitions that the worlds of this thread have seen since the last call.
 pub(crate) fn seen() -> Seen {
     SEEN.take()
 }
 
-/// How things stood after the last event.
+/// The states after the last event.
 #[derive(Debug, Default)]
 pub(super) struct Transitions {
     server: BTreeMap<u32, &'static str>,
@@ -113,5 +113,5 @@ fn generation(generation: &Generation) -> &'static str {
     }
 }
 
-/// What is not there yet, or not any more.
+/// The state of something that does not exist yet, or no longer exists.
 pub(crate) const NONE: &str = "none";

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::supervisor::core::TICK;
 
-/// What the service manager hears, and whether it is true.
+/// The watchdog's notifications, and whether they are true.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     timeout: Option<Duration>,
@@ -30,18 +30,18 @@ impl Watchdog {
         self.progress = now;
     }
 
-    /// Notes that the service manager was told that all is well. Returns whether it is.
+    /// Records a notification of the watchdog. Returns whether it is true.
     pub(super) fn notify(&mut self, now: Instant) -> bool {
         self.notified = now;
         let since = now.duration_since(self.progress);
         self.timeout.is_some_and(|it| since <= it.max(TICK) + LATE)
     }
 
-    /// Whether the service manager was told of late, if it wants to be.
+    /// Whether the watchdog, if there is one, was notified recently.
     pub(super) fn is_content(&self, now: Instant) -> bool {
         self.timeout.is_none() || now.duration_since(self.notified) <= LATE
     }
 }
 
-/// By how much a look, or what it finds, may be late.
+/// By how much a check, or its measurement, may be late.
 const LATE: Duration = Duration::from_secs(2);
