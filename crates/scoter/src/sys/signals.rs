@@ -1,11 +1,13 @@
 //! The signals that scoter's processes act on, and those they must survive.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::time::{Duration, Instant};
 
 use nix::libc::{self, siginfo_t};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number, kill};
+use nix::unistd::Pid;
 use rustix::net::{SendFlags, send};
 use rustix::process::getpid;
 use tokio::net::UnixStream;
@@ -97,6 +99,16 @@ impl Signals {
         Ok(Self(UnixStream::from_std(receiver)?))
     }
 
+    /// The signals that are lost if this process executes another program now.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub(crate) fn unread(&self) -> io::Result<UnreadSignals> {
+        let copy = self.0.as_fd().try_clone_to_owned()?;
+        Ok(UnreadSignals(copy.into()))
+    }
+
     /// Waits for the next signal.
     ///
     /// # Cancel safety
@@ -118,6 +130,25 @@ impl Signals {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Ok(0) | Err(_) => return std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// The signals that have arrived, and that [`Signals::next`] has not returned yet.
+#[derive(Debug)]
+pub(crate) struct UnreadSignals(StdStream);
+
+impl UnreadSignals {
+    /// Sends them to this process again. To be called while signals are blocked in all threads:
+    /// they then stay pending, also through an exec.
+    pub(crate) fn send_again(&self) {
+        let mut bytes = [0; 64];
+        while let Ok(count @ 1..) = (&self.0).read(&mut bytes) {
+            for byte in &bytes[..count] {
+                if let Some(signal) = Signal::ALL.get(usize::from(byte & !OWN)) {
+                    let _ = kill(Pid::this(), signal.number());
+                }
             }
         }
     }

@@ -45,7 +45,7 @@ use crate::supervisor::upgrade::State;
 use crate::supervisor::worker::Worker;
 use crate::sys::file_limit;
 use crate::sys::random;
-use crate::sys::signals::Signals;
+use crate::sys::signals::{Signals, UnreadSignals};
 
 /// What the master has open, and the supervisor that decides.
 #[derive(Debug)]
@@ -81,6 +81,7 @@ pub(super) struct Runtime {
     /// Whether received events are handled before anything else.
     is_flushing: bool,
     exit_code: Option<u8>,
+    unread_signals: Option<UnreadSignals>,
 }
 
 impl Runtime {
@@ -124,6 +125,7 @@ impl Runtime {
             found,
             is_flushing: false,
             exit_code: None,
+            unread_signals: None,
         }
     }
 
@@ -134,6 +136,7 @@ impl Runtime {
     /// System errors, if no descriptors or processes are available.
     pub(super) async fn run(&mut self, resumed: Option<State>) -> io::Result<u8> {
         let mut signals = Signals::install()?;
+        self.unread_signals = Some(signals.unread()?);
         let mut children = signal(SignalKind::child())?;
         // Makes workers whose launcher is killed children of the master.
         set_child_subreaper(Some(rustix::process::getpid()))?;

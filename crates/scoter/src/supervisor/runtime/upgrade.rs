@@ -39,6 +39,9 @@ impl Runtime {
             Ok(mask) => mask,
             Err(errno) => return errno.into(),
         };
+        if let Some(unread) = &self.unread_signals {
+            unread.send_again();
+        }
         info!("replacing itself with the installed release");
         let error = match exec() {
             Ok(never) => match never {},
