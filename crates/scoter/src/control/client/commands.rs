@@ -33,7 +33,7 @@ pub(crate) enum ClientCommand {
 /// |---|---|
 /// | 0 | done |
 /// | 1 | refused, or tried and not succeeded: standard error says why |
-/// | 2 | nobody answers at `path` |
+/// | 2 | no server responds at `path` |
 /// | 130 | interrupted |
 pub(crate) fn run(command: ClientCommand, path: &Path) -> u8 {
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());

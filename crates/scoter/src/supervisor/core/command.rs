@@ -44,7 +44,7 @@ pub(crate) enum Command {
     StartPreflight,
     /// Kill the preflight process.
     KillPreflight,
-    /// Handle all received messages, then send [`Event::Flushed`].
+    /// Handle all received messages, then report `Flushed`.
     Flush,
     /// Replace this program by the installed release.
     ExecNewRelease,

@@ -33,7 +33,7 @@ impl Runtime {
             }
             exec_with(&self.program, file.as_raw_fd())
         };
-        // Signals stay pending for the new release: this one would not act on them any more, and
+        // Signals stay pending for the new release: this one would no longer act on them, and
         // the default of most would end the process before there are handlers again.
         let mask = match SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK) {
             Ok(mask) => mask,
