@@ -213,6 +213,25 @@ fn socket_of_a_live_server_is_refused() {
 }
 
 #[test]
+fn address_that_is_named_twice_is_refused() {
+    for (option, expected) in [
+        ("--bind=unix:twice.sock", "cannot listen on unix:"),
+        ("--control=twice.sock", "name the same socket"),
+    ] {
+        for as_check in [false, true] {
+            let scoter = Scoter::serving("hello").args(["--bind=unix:twice.sock", option]);
+            let folder = scoter.folder().to_owned();
+            let scoter = if as_check { scoter.as_check() } else { scoter };
+            let finished = scoter.run();
+            assert_eq!(finished.code, Some(2), "{finished:?}");
+            assert!(finished.stderr.contains(expected), "{finished:?}");
+            assert!(!finished.stderr.contains("running server"), "{finished:?}");
+            assert!(!folder.join("twice.sock").exists(), "{option}");
+        }
+    }
+}
+
+#[test]
 fn file_that_is_no_socket_is_never_replaced() {
     let scoter = Scoter::serving("hello");
     let path = scoter.folder().join("precious");

@@ -27,6 +27,12 @@ pub(crate) enum StartError {
     /// The same address is given twice.
     #[error("cannot listen on {0} twice\nhint: name it once")]
     Repeated(String),
+    /// Requests and orders cannot share a socket.
+    #[error(
+        "--control and --bind name the same socket, {}\nhint: choose another path for --control, \
+         or leave it out", .0.display()
+    )]
+    ControlIsBound(PathBuf),
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),

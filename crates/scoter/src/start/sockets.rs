@@ -11,7 +11,7 @@ use super::error::StartError;
 use super::identity::Identity;
 use crate::config::Options;
 use crate::control::{ControlListener, ControlLocation};
-use crate::net::{self, AllowList, BindError, Listener, MAX_PATH, Permissions};
+use crate::net::{self, Address, AllowList, BindError, Listener, MAX_PATH, Permissions};
 
 /// Opens all sockets, or none.
 ///
@@ -19,6 +19,7 @@ use crate::net::{self, AllowList, BindError, Listener, MAX_PATH, Permissions};
 ///
 /// [`StartError`] names the socket that could not be opened.
 pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, StartError> {
+    refuse_repeated(options)?;
     let (user, group) = identity.owner();
     let settings = net::Settings {
         permissions: permissions(options)?.or_owned_by(user, group),
@@ -46,17 +47,15 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Sta
 ///
 /// As [`open`].
 pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), StartError> {
+    refuse_repeated(options)?;
     let (user, group) = identity.owner();
     let settings = net::Settings {
         permissions: permissions(options)?.or_owned_by(user, group),
         backlog: options.backlog,
         allow: AllowList::new(options.allow.clone()),
     };
-    for (index, address) in options.bind.iter().enumerate() {
+    for address in &options.bind {
         Listener::check(address, &settings)?;
-        if options.bind[..index].contains(address) && !address.is_any_port() {
-            return Err(StartError::Repeated(address.to_string()));
-        }
     }
     if options.bind.is_empty() && activated().is_empty() {
         return Err(StartError::NoAddress);
@@ -66,6 +65,23 @@ pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), StartE
         Some(path) => Ok(ControlListener::check(&path, user)?),
         None => Ok(()),
     }
+}
+
+/// Of two sockets with one address the second would find the first one in its way.
+fn refuse_repeated(options: &Options) -> Result<(), StartError> {
+    for (index, address) in options.bind.iter().enumerate() {
+        if options.bind[..index].contains(address) && !address.is_any_port() {
+            return Err(StartError::Repeated(address.to_string()));
+        }
+    }
+    let ControlLocation::At(control) = &options.control else {
+        return Ok(());
+    };
+    let is_control = |address: &Address| matches!(address, Address::Unix(path) if path == control);
+    if options.bind.iter().any(is_control) && !options.no_master {
+        return Err(StartError::ControlIsBound(control.clone()));
+    }
+    Ok(())
 }
 
 /// Whether the default path is too long for a socket.

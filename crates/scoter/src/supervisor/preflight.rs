@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::path::Path;
 use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
@@ -23,7 +24,7 @@ impl Preflight {
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// Those of the system, with the program that they concern.
     pub(super) fn start(program: &Program) -> io::Result<Self> {
         // Not a file, because the file system may not respond.
         let output = File::from(memfd_create("scoter-preflight", MemfdFlags::CLOEXEC)?);
@@ -33,7 +34,10 @@ impl Preflight {
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?);
         // The master reaps every child, including unknown ones.
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(|error| {
+            let program = Path::new(command.get_program()).display();
+            io::Error::new(error.kind(), format!("{program}: {error}"))
+        })?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         Ok(Self {
             pid: Pid::from_raw(pid),
