@@ -90,7 +90,6 @@
 
 mod checkout;
 mod completed;
-mod completion;
 mod decimal;
 mod environ;
 mod errors;
@@ -99,6 +98,7 @@ mod file_wrapper;
 mod head;
 mod input;
 mod object_cache;
+mod outcome;
 mod plain_response;
 mod reason;
 mod request;

@@ -5,8 +5,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::completion::{complete, without_response};
 use crate::file_wrapper::FileRange;
+use crate::outcome::{complete, without_response};
 use crate::response::{Response, SendError};
 use crate::text::type_name;
 use crate::{

@@ -4,8 +4,8 @@ mod constants;
 mod derived_entries;
 mod interned_names;
 mod path;
-mod repeated_headers;
 mod repeated_vars;
+mod repetition_rules;
 mod role;
 mod scheme;
 mod template;
@@ -23,7 +23,7 @@ use self::role::Role;
 use self::template::{Template, TemplateCache, TemplateVar};
 use crate::{Errors, Input};
 
-pub use self::repeated_headers::Repeated;
+pub use self::repetition_rules::Repeated;
 
 /// The part of an environ that does not depend on the request.
 #[derive(Clone, Debug, PartialEq, Eq)]

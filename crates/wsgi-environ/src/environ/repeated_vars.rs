@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use uwsgi_codec::VarsRef;
 
-use super::repeated_headers::Repeated;
+use super::repetition_rules::Repeated;
 use super::template::TemplateVar;
 use crate::text::from_latin1;
 

@@ -1,5 +1,5 @@
 use super::ForwardedProto;
-use super::repeated_headers::Repeated;
+use super::repetition_rules::Repeated;
 
 /// What a variable of the packet means for the environ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

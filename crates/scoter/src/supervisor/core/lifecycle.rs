@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::command::Action;
 use super::event::OrderId;
 use super::origin::Origin;
-use super::scale::Scale;
+use super::worker_count::WorkerCount;
 use crate::sys::signals::FirstStop;
 
 /// What the server as a whole is doing: one thing at a time.
@@ -56,7 +56,7 @@ pub(crate) struct Rollout {
     pub(super) begun: Instant,
     /// A new number of workers until the new code has proven itself, the old one from then
     /// on, if they differ.
-    pub(super) scale: Option<Scale>,
+    pub(super) worker_count: Option<WorkerCount>,
     pub(super) needs_restart: Vec<String>,
     pub(super) request: Request,
 }

@@ -193,8 +193,8 @@ impl Supervisor {
         match &mut self.lifecycle {
             _ if was_proven => {}
             Lifecycle::RollingOut(rollout) if rollout.generation == number => {
-                if let Some(scale) = &mut rollout.scale {
-                    std::mem::swap(&mut self.scale, scale);
+                if let Some(worker_count) = &mut rollout.worker_count {
+                    std::mem::swap(&mut self.worker_count, worker_count);
                 }
                 self.put_in_force(number);
                 self.log(Notice::NewCodeReady {
@@ -214,7 +214,7 @@ impl Supervisor {
     /// Extends the deadline of a start or a reload that waits for more workers.
     fn extend_loading(&mut self, generation: u32) {
         let is_loading = !self.lifecycle.is_started() || self.lifecycle.rollout().is_some();
-        if is_loading && self.ready(Some(generation)) < self.scale.wanted() as usize {
+        if is_loading && self.ready(Some(generation)) < self.worker_count.wanted() as usize {
             self.extend_timeout(generation);
         }
     }

@@ -21,7 +21,6 @@ mod plan;
 mod reconcile;
 mod recycling;
 mod reload;
-mod scale;
 mod scaling;
 mod silence;
 mod state;
@@ -31,6 +30,7 @@ mod timeouts;
 mod upgrade;
 mod view;
 mod worker;
+mod worker_count;
 
 #[cfg(test)]
 mod tests;
@@ -45,8 +45,8 @@ use child::Child;
 use generation::{Departing, Generation};
 use lifecycle::Lifecycle;
 use places::Places;
-use scale::Scale;
 use worker::Worker;
+use worker_count::WorkerCount;
 
 pub(crate) use command::{Action, Answer, Command, NewWorker, Notification};
 pub(crate) use event::{
@@ -68,7 +68,7 @@ pub(crate) struct Supervisor {
     departing: Vec<Departing>,
     /// The number of the generation that serves.
     current: u32,
-    scale: Scale,
+    worker_count: WorkerCount,
     /// The worker that is being replaced, by its serial.
     recycling: Option<u64>,
     places: Places,
@@ -105,14 +105,14 @@ impl Supervisor {
         source: PathBuf,
         now: Instant,
     ) -> Self {
-        let scale = Scale::new(&plan);
+        let worker_count = WorkerCount::new(&plan);
         let mut supervisor = Self {
             lifecycle: Lifecycle::Starting { next: None },
             generations: Vec::new(),
             workers: Vec::new(),
             departing: Vec::new(),
             current: 1,
-            scale,
+            worker_count,
             recycling: None,
             places: Places::default(),
             is_reader_busy: false,
@@ -329,7 +329,7 @@ impl Supervisor {
     }
 
     fn summary(&self) -> String {
-        let (workers, generation) = (self.scale.wanted(), self.current);
+        let (workers, generation) = (self.worker_count.wanted(), self.current);
         format!("{workers} workers serve generation {generation}")
     }
 

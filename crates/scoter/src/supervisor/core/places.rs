@@ -158,7 +158,7 @@ impl Supervisor {
 
     /// Adjusts the places to the number of workers.
     pub(super) fn change_places(&mut self, before: u32, now: Instant) {
-        let by = i64::from(self.scale.wanted()) - i64::from(before);
+        let by = i64::from(self.worker_count.wanted()) - i64::from(before);
         let is_serving = self.is_anybody_ready();
         // Only one worker of new code is wanted, whatever the number.
         for generation in self.generations.iter().filter(|it| it.is_proven) {

@@ -100,7 +100,7 @@ impl Supervisor {
     }
 
     fn start_workers(&mut self, now: Instant) {
-        let wanted = self.scale.wanted() + u32::from(self.is_replacement_due());
+        let wanted = self.worker_count.wanted() + u32::from(self.is_replacement_due());
         let target = self.target();
         // The first worker shows whether the code works, and alone does what the application does
         // only once, such as creating its tables. Until it is ready nothing else changes.
@@ -132,7 +132,7 @@ impl Supervisor {
     fn start_worker(&mut self, number: u32, now: Instant) -> bool {
         let is_serving = self.is_anybody_ready();
         let id = self.free_id(number, now);
-        let is_multiprocess = self.scale_of(number).is_multiprocess();
+        let is_multiprocess = self.worker_count_of(number).is_multiprocess();
         let Some(generation) = self.generation(number) else {
             return false;
         };
@@ -177,7 +177,7 @@ impl Supervisor {
     fn retire_surplus(&mut self, now: Instant) {
         let surplus = self
             .ready(None)
-            .saturating_sub(self.scale.wanted() as usize);
+            .saturating_sub(self.worker_count.wanted() as usize);
         let (target, recycling) = (self.target(), self.recycling);
         for _ in 0..surplus {
             // The order: unresponsive workers, old code, the worker being replaced, idle workers,
@@ -215,7 +215,7 @@ impl Supervisor {
     }
 
     fn announce_start(&mut self, now: Instant) {
-        let wanted = self.scale.wanted();
+        let wanted = self.worker_count.wanted();
         let Lifecycle::Starting { next } = &self.lifecycle else {
             return;
         };

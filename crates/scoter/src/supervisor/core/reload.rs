@@ -9,8 +9,8 @@ use super::event::{Configuration, OrderId};
 use super::lifecycle::{Lifecycle, READ_TIMEOUT, Reading, Request, Rollout, STOPPING};
 use super::notice::Notice;
 use super::origin::Origin;
-use super::scale::Scale;
 use super::worker::{Phase, Worker};
+use super::worker_count::WorkerCount;
 use crate::control::{ReloadError, Reloaded};
 
 impl Supervisor {
@@ -123,7 +123,7 @@ impl Supervisor {
         }
         let current = self.generation(self.current);
         let is_rescaled = current.is_none_or(|current| current.plan.workers != plan.workers);
-        let scale = is_rescaled.then(|| Scale::new(&plan));
+        let worker_count = is_rescaled.then(|| WorkerCount::new(&plan));
         let generation = self.add_generation(plan);
         self.log(Notice::Reloading {
             origin: request.origin,
@@ -134,7 +134,7 @@ impl Supervisor {
         self.lifecycle = Lifecycle::RollingOut(Rollout {
             generation,
             begun: now,
-            scale,
+            worker_count,
             needs_restart,
             request,
         });
@@ -249,8 +249,8 @@ impl Supervisor {
         let rollout = self.lifecycle.take_rollout()?;
         let number = rollout.generation;
         if self.generation(number).is_some_and(|it| it.is_proven) {
-            if let Some(scale) = rollout.scale {
-                self.scale = scale;
+            if let Some(worker_count) = rollout.worker_count {
+                self.worker_count = worker_count;
             }
             self.put_in_force(self.current);
         }
@@ -299,7 +299,7 @@ impl Supervisor {
         };
         let generation = rollout.generation;
         let is_complete = self.generation(generation).is_some_and(|it| it.is_proven)
-            && self.ready(Some(generation)) >= self.scale.wanted() as usize;
+            && self.ready(Some(generation)) >= self.worker_count.wanted() as usize;
         // A client that connects after the end of the reload must reach only new code.
         let is_old = |worker: &Worker| worker.generation != generation && !worker.is_out();
         if !is_complete || self.workers.iter().any(is_old) {
@@ -319,7 +319,7 @@ impl Supervisor {
         if let Some(order) = rollout.request.order {
             let reloaded = Reloaded {
                 generation,
-                workers: self.scale.wanted(),
+                workers: self.worker_count.wanted(),
                 took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 needs_restart: rollout.needs_restart,
             };

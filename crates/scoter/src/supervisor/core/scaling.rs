@@ -5,30 +5,30 @@ use std::time::{Duration, Instant};
 use super::Supervisor;
 use super::lifecycle::{Lifecycle, STOPPING};
 use super::notice::Notice;
-use super::scale::{MAX_WORKERS, Scale};
 use super::worker::Phase;
+use super::worker_count::{MAX_WORKERS, WorkerCount};
 use crate::control::Scaled;
 
 impl Supervisor {
     /// Whether the number of workers follows the load.
     pub(crate) fn follows_load(&self) -> bool {
-        self.scale.range.is_some()
+        self.worker_count.range.is_some()
     }
 
     /// The number of workers of a generation, which a reload may change.
-    pub(super) fn scale_of(&self, number: u32) -> &Scale {
+    pub(super) fn worker_count_of(&self, number: u32) -> &WorkerCount {
         let is_proven = |number| self.generation(number).is_some_and(|it| it.is_proven);
         let other = self.lifecycle.rollout().and_then(|rollout| {
             let is_new = rollout.generation == number;
-            let scale = rollout.scale.as_ref();
-            scale.filter(|_| is_new != is_proven(rollout.generation))
+            let worker_count = rollout.worker_count.as_ref();
+            worker_count.filter(|_| is_new != is_proven(rollout.generation))
         });
-        other.unwrap_or(&self.scale)
+        other.unwrap_or(&self.worker_count)
     }
 
     /// Changes the number of workers for the lifetime of this master.
     pub(super) fn scale_to(&mut self, workers: u32, now: Instant) -> Result<Scaled, String> {
-        if let Some((min, max)) = self.scale.range {
+        if let Some((min, max)) = self.worker_count.range {
             return Err(format!(
                 "the number of workers follows the load: --workers {min}..{max}"
             ));
@@ -39,7 +39,7 @@ impl Supervisor {
         if self.lifecycle.is_stopping() {
             return Err(STOPPING.to_owned());
         }
-        let before = std::mem::replace(&mut self.scale.wanted, workers);
+        let before = std::mem::replace(&mut self.worker_count.wanted, workers);
         if before != workers {
             self.log(Notice::Scaled { before, workers });
             self.change_places(before, now);
@@ -49,7 +49,7 @@ impl Supervisor {
 
     /// TTIN and TTOU.
     pub(super) fn step(&mut self, by: i32, now: Instant) {
-        let workers = self.scale.wanted.saturating_add_signed(by).max(1);
+        let workers = self.worker_count.wanted.saturating_add_signed(by).max(1);
         if let Err(reason) = self.scale_to(workers, now) {
             self.log(Notice::SignalIgnored(reason));
         }
@@ -58,7 +58,7 @@ impl Supervisor {
     /// Adds a worker when requests wait and no slot is idle. Removes an idle one when one worker
     /// less would have been enough for a long time.
     pub(super) fn follow_load(&mut self, is_waiting: bool, now: Instant) {
-        let Some((min, max)) = self.scale.range else {
+        let Some((min, max)) = self.worker_count.range else {
             return;
         };
         let workers = self.workers.iter();
@@ -70,7 +70,7 @@ impl Supervisor {
             self.lifecycle,
             Lifecycle::RollingOut(_) | Lifecycle::Stopping(_) | Lifecycle::Over
         );
-        if is_busy || ready.len() != self.scale.wanted as usize {
+        if is_busy || ready.len() != self.worker_count.wanted as usize {
             return;
         }
         let running: usize = ready.iter().map(|worker| worker.running).sum();
@@ -78,25 +78,25 @@ impl Supervisor {
         let is_any_idle = ready.iter().any(|worker| worker.is_idle());
         let is_full = running == slots && is_waiting;
 
-        let scale = &mut self.scale;
-        scale.pressure = if is_full { scale.pressure + 1 } else { 0 };
-        if scale.pressure >= PRESSURE && scale.wanted < max {
-            scale.pressure = 0;
-            scale.wanted += 1;
-            let workers = scale.wanted;
+        let count = &mut self.worker_count;
+        count.pressure = if is_full { count.pressure + 1 } else { 0 };
+        if count.pressure >= PRESSURE && count.wanted < max {
+            count.pressure = 0;
+            count.wanted += 1;
+            let workers = count.wanted;
             self.change_places(workers - 1, now);
             return self.log(Notice::WorkerAdded(workers));
         }
         // Whether the requests take at most half of the slots of one worker less.
         let fits = running * 2 * ready.len() <= slots * (ready.len() - 1);
         if !fits || !is_any_idle {
-            scale.slack = None;
-        } else if scale.wanted > min {
-            let since = *scale.slack.get_or_insert(now);
+            count.slack = None;
+        } else if count.wanted > min {
+            let since = *count.slack.get_or_insert(now);
             if now.saturating_duration_since(since) >= SLACK {
-                scale.slack = None;
-                scale.wanted -= 1;
-                let workers = scale.wanted;
+                count.slack = None;
+                count.wanted -= 1;
+                let workers = count.wanted;
                 self.change_places(workers + 1, now);
                 self.log(Notice::WorkerRemoved(workers));
             }

@@ -15,9 +15,9 @@ use super::notice::Notice;
 use super::origin::Origin;
 use super::places::{PlaceState, Places};
 use super::plan::Plan;
-use super::scale::Scale;
 use super::silence::Silence;
 use super::worker::{Phase, Worker};
+use super::worker_count::WorkerCount;
 
 /// The state that one release passes to the next. Fields may be added, with a default, but not
 /// removed.
@@ -114,7 +114,7 @@ impl Supervisor {
             current: self.current,
             next_generation: self.next_generation,
             next_serial: self.next_serial,
-            wanted: self.scale.wanted(),
+            wanted: self.worker_count.wanted(),
             crashed: self.crashed,
             replaced: self.replaced,
             generations: self
@@ -170,8 +170,8 @@ impl Supervisor {
         self.current = state.current;
         self.next_generation = state.next_generation;
         self.next_serial = state.next_serial;
-        self.scale = Scale::new(&plan_of(state.current));
-        self.scale.set(state.wanted);
+        self.worker_count = WorkerCount::new(&plan_of(state.current));
+        self.worker_count.set(state.wanted);
         self.crashed = state.crashed;
         self.replaced = state.replaced;
         self.recycling = state.recycling;

@@ -19,13 +19,13 @@ impl Supervisor {
             let generation = self.generation(worker.generation);
             worker.counts() && generation.is_some_and(|it| it.is_proven)
         };
-        self.workers.iter().filter(counts).count() >= self.scale.wanted() as usize
+        self.workers.iter().filter(counts).count() >= self.worker_count.wanted() as usize
     }
 
     /// While one generation replaces another there may be more processes than usual, but not twice
     /// as many, because memory is limited.
     fn max_processes(&self) -> usize {
-        let wanted = self.scale.wanted() as usize;
+        let wanted = self.worker_count.wanted() as usize;
         wanted + wanted.div_ceil(2)
     }
 }

@@ -7,7 +7,7 @@ use crate::config::Workers;
 
 /// The number of workers, and who decides it.
 #[derive(Debug)]
-pub(crate) struct Scale {
+pub(crate) struct WorkerCount {
     pub(super) wanted: u32,
     pub(super) range: Option<(u32, u32)>,
     /// How many consecutive times a request was waiting while every slot was busy.
@@ -16,7 +16,7 @@ pub(crate) struct Scale {
     pub(super) slack: Option<Instant>,
 }
 
-impl Scale {
+impl WorkerCount {
     pub(super) fn new(plan: &Plan) -> Self {
         let (wanted, range) = match plan.workers {
             Workers::Auto => (plan.cpus.clamp(1, MAX_WORKERS), None),
