@@ -178,7 +178,7 @@ fn passed_socket_is_shut_by_no_kind_of_end() {
     scoter.signal(Signal::SIGTERM);
     scoter.wait_for_log("stopping");
     // At once, with requests that are cut.
-    scoter.signal(Signal::SIGTERM);
+    scoter.signal(Signal::SIGINT);
     scoter.wait();
     drop((running, gate));
     assert!(UnixStream::connect(&path).is_ok());

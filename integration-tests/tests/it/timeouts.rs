@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hyper::Request;
 use integration_tests::{
-    Completeness, DEADLINE, Peer, Scoter, ScoterBuilder, Site, elapse, empty, get, post, until,
-    with,
+    Completeness, DEADLINE, Ending, Peer, Scoter, ScoterBuilder, Site, elapse, empty, get, post,
+    until, with,
 };
 use nix::sys::signal::Signal;
 
@@ -194,10 +194,14 @@ fn exceptions_and_ends_of_requests_do_not_cross() {
         // The requests are looked at every 10 ms: their time is over somewhere between 20 and 30.
         let millis = 10.0 + f64::from(number % 50) / 2.0;
         let timed = with(get("/timed_in_c"), [("QUERY_STRING", millis.to_string())]);
-        match scoter.connect().packet(&timed).reply().status {
-            200 => in_time += 1,
-            504 => timed_out += 1,
-            status => panic!("{status} after {millis} ms"),
+        match scoter.connect().packet(&timed).ending() {
+            // Its time was over just as the slot was about to send: it is cut, as it may have begun.
+            Ending::Closed(bytes) if bytes.is_empty() => {}
+            ending => match ending.reply().status {
+                200 => in_time += 1,
+                504 => timed_out += 1,
+                status => panic!("{status} after {millis} ms"),
+            },
         }
         // An exception that was meant for the other request would be a 500. On a busy machine anything can take
         // 20 ms.
