@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use integration_tests::{Reply, Scoter, ScoterBuilder, Site, elapse, get, until, with};
+use serde_json::{Value, json};
 use uwsgi_codec::PacketBuilder;
 
 fn serving(options: &[&str]) -> ScoterBuilder {
@@ -64,6 +65,66 @@ fn body_beyond_the_limit_is_refused_before_the_application_runs() {
     }
     assert!(!got(site.scoter(), "large"));
     assert_eq!(site.nginx().error_log().matches("[error]").count(), 0);
+}
+
+#[test]
+fn refused_requests_are_in_both_logs() {
+    let mut scoter = serving(&["--max-body", "1k", "--queue-timeout", "5s"])
+        .args(["--slow-request", "1ms", "--access-log-format", "json"])
+        .start();
+    let identified = |packet, id| with(packet, [("REQUEST_URI", id), ("HTTP_X_REQUEST_ID", id)]);
+    let large = with(identified(get("/"), "large"), [("CONTENT_LENGTH", "3000")]);
+    let late = identified(handed_over("late", Duration::from_secs(20)), "late");
+    let replies = [&large, &late].map(|packet| ask(&scoter, packet));
+    let finished = scoter.stop();
+    let lines: Vec<Value> = finished
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .collect();
+    let seen: Vec<_> = lines
+        .iter()
+        .map(|line| (&line["uri"], &line["status"]))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (&json!("large"), &json!(413)),
+            (&json!("late"), &json!(503))
+        ]
+    );
+    for (line, reply) in lines.iter().zip(&replies) {
+        assert_eq!(line["request_id"], line["uri"]);
+        assert_eq!(line["bytes"], reply.body.len());
+        assert!(
+            line["duration_ms"].is_number() && line["slot"].is_null(),
+            "{line}"
+        );
+    }
+    assert!(lines[0]["queue_ms"].is_null(), "{}", lines[0]);
+    assert!(
+        lines[1]["queue_ms"].as_f64() > Some(19_000.0),
+        "{}",
+        lines[1]
+    );
+
+    let log = finished.stderr;
+    let warning = log
+        .lines()
+        .find(|line| line.contains("request refused"))
+        .expect("a warning");
+    for field in [
+        "method=\"GET\"",
+        "uri=\"large\"",
+        "request_id=\"large\"",
+        "--max-body is 1024",
+    ] {
+        assert!(warning.contains(field), "{field}: {warning}");
+    }
+    assert!(
+        !log.contains("slow request") && !log.contains("uri=\"late\""),
+        "{log}"
+    );
 }
 
 #[test]

@@ -191,7 +191,7 @@ mod tests {
             body_bytes: 0,
             accepted: Instant::now(),
             queued: None,
-            slot: 0,
+            slot: Some(0),
         }
     }
 

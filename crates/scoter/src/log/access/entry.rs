@@ -13,8 +13,8 @@ pub(crate) struct Entry {
     /// Bytes after the head.
     pub(crate) body_bytes: u64,
     pub(crate) accepted: Instant,
-    /// How long it waited for the application to start, if known.
+    /// How long it waited for the application to start, or until that took too long, if known.
     pub(crate) queued: Option<Duration>,
-    /// The slot that served it, from 0.
-    pub(crate) slot: usize,
+    /// The slot that served it, from 0; `None` for a request that was refused.
+    pub(crate) slot: Option<usize>,
 }

@@ -9,17 +9,16 @@ use bytes::BytesMut;
 use tokio::io::Interest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use wsgi_environ::Method;
 
 use crate::log::say;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::connection::async_connection::{AsyncConnection, Waited};
 use crate::worker::request::intake::Stage;
-use crate::worker::request::partial_request::{Part, PartialRequest, Received, Refused, conclude};
+use crate::worker::request::partial_request::{Part, PartialRequest, Received, conclude};
 use crate::worker::request::receive_buffer::make_room;
 use crate::worker::response::pending::PendingResponse;
-use crate::worker::response::refusal::Refusal;
+use crate::worker::response::refusal::{Refusal, Refused};
 
 /// The idle connections of a worker, and the room for them.
 #[derive(Debug)]
@@ -124,13 +123,13 @@ pub(crate) async fn await_request(
     let permit = shared.reactor.idle().leave(&place);
     let Some(permit) = permit.or_else(|| shared.reactor.request_permit()) else {
         // The place was taken as the bytes came: this is a request, and is answered.
-        let refusal = received.err().unwrap_or(Refusal::Overloaded);
-        shared.count(&refusal);
-        PendingResponse::refusal(connection, &refusal, Method::Other).start_in_task(shared);
-        say(move || refusal.log()).await;
+        let refused = Refused::from(received.err().unwrap_or(Refusal::Overloaded));
+        shared.count(&refused.refusal);
+        PendingResponse::refusal(connection, &refused).start_in_task(shared);
+        say(move || refused.log()).await;
         return None;
     };
-    let examined = received.and_then(|mut buffer| {
+    let examined = received.map_err(Refused::from).and_then(|mut buffer| {
         let stage = shared.intake.examine(&mut buffer)?;
         Ok((stage, buffer))
     });
@@ -144,12 +143,12 @@ pub(crate) async fn await_request(
         Ok((Stage::Ping(answer), _)) => {
             return conclude(connection, Ok(Received::Ping(answer)), shared, permit).await;
         }
-        Err(refusal) => return conclude(connection, Err(refusal.into()), shared, permit).await,
+        Err(refused) => return conclude(connection, Err(refused), shared, permit).await,
     };
     let Some(permit_for_rest) = shared.reactor.request_permit() else {
         let refused = Refused {
             refusal: Refusal::Overloaded,
-            method: missing.method(),
+            head: missing.into_head(),
         };
         return conclude(connection, Err(refused), shared, permit).await;
     };

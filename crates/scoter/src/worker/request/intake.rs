@@ -11,7 +11,7 @@ use wsgi_environ::Body;
 use crate::config::BufferBody;
 use crate::request_head::{RequestHead, RequestIds};
 use crate::worker::connection::Connection;
-use crate::worker::response::refusal::Refusal;
+use crate::worker::response::refusal::{Refusal, Refused};
 
 /// A request whose packet is complete, and whose body is either complete or read as the
 /// application goes.
@@ -68,14 +68,34 @@ pub(crate) enum Stage {
 
 impl Intake {
     /// Judges what has been received.
-    pub(crate) fn examine(&self, buffer: &mut BytesMut) -> Result<Stage, Refusal> {
+    pub(crate) fn examine(&self, buffer: &mut BytesMut) -> Result<Stage, Refused> {
         let Some(head) = RequestHead::decode(buffer, &self.limits, &self.request_ids)? else {
             return Ok(Stage::Packet);
         };
+        // uWSGI's ping plugin: modifier2 0 asks, 1 answers.
+        if head.packet.header.modifier1 == modifier::PING {
+            return Ok(Stage::Ping([modifier::PING, 0, 0, 1]));
+        }
+        let length = match self.body_length(&head) {
+            Ok(length) => length,
+            Err(refusal) => {
+                return Err(Refused {
+                    refusal,
+                    head: Some(head),
+                });
+            }
+        };
+        if length <= buffer.len() as u64 {
+            let body = body_of(buffer, length);
+            return Ok(Stage::Whole(head, body));
+        }
+        Ok(Stage::Body(head))
+    }
+
+    /// The length of a request's body, unless the request is refused.
+    fn body_length(&self, head: &RequestHead) -> Result<u64, Refusal> {
         match head.packet.header.modifier1 {
             modifier::WSGI | modifier::WSGI_SCRIPT_NAME => {}
-            // uWSGI's ping plugin: modifier2 0 asks, 1 answers.
-            modifier::PING => return Ok(Stage::Ping([modifier::PING, 0, 0, 1])),
             modifier1 => return Err(Refusal::Modifier { modifier1 }),
         }
         if head.packet.vars.is_empty() {
@@ -86,11 +106,7 @@ impl Intake {
             let limit = self.max_body;
             return Err(Refusal::BodyTooLong { length, limit });
         }
-        if length <= buffer.len() as u64 {
-            let body = body_of(buffer, length);
-            return Ok(Stage::Whole(head, body));
-        }
-        Ok(Stage::Body(head))
+        Ok(length)
     }
 
     /// Whether the application reads a body of this length as it comes, once it has begun to.
@@ -214,7 +230,7 @@ mod tests {
     #[test]
     fn what_is_beyond_a_limit_is_refused_by_its_name() {
         let refusal = |bytes: &mut BytesMut| match intake(8, BufferBody::Auto).examine(bytes) {
-            Err(refusal) => (refusal.answer(), refusal.to_string()),
+            Err(refused) => (refused.refusal.answer(), refused.refusal.to_string()),
             Ok(stage) => panic!("{stage:?}"),
         };
         let (answer, text) = refusal(&mut received("1001", b""));
@@ -245,7 +261,13 @@ mod tests {
             match modifier1 {
                 0 | 30 => assert!(matches!(stage, Ok(Stage::Whole(..)))),
                 100 => assert!(matches!(stage, Ok(Stage::Ping([100, 0, 0, 1])))),
-                _ => assert!(matches!(stage, Err(Refusal::Modifier { .. }))),
+                _ => assert!(matches!(
+                    stage,
+                    Err(Refused {
+                        refusal: Refusal::Modifier { .. },
+                        ..
+                    })
+                )),
             }
         }
     }

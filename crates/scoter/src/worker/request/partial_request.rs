@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use wsgi_environ::{Body, Method};
+use wsgi_environ::Body;
 
 use crate::log::say;
 use crate::request_head::RequestHead;
@@ -21,7 +21,7 @@ use crate::worker::request::intake::{Request, Stage, body_of, streamed_body};
 use crate::worker::request::late_body::{LateBody, MayWait};
 use crate::worker::request::receive_buffer::make_room;
 use crate::worker::response::pending::PendingResponse;
-use crate::worker::response::refusal::Refusal;
+use crate::worker::response::refusal::{Refusal, Refused};
 
 /// A connection whose request is incomplete.
 #[derive(Debug)]
@@ -42,26 +42,11 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// The method of the request, as far as it is known.
-    pub(crate) fn method(&self) -> Method {
+    /// The head of the request, if it is complete.
+    pub(crate) fn into_head(self) -> Option<Arc<RequestHead>> {
         match self {
-            Self::Packet => Method::Other,
-            Self::Body(head) => head.kind(),
-        }
-    }
-}
-
-/// Why a request is not served, and its method, as far as that is known.
-pub(crate) struct Refused {
-    pub(crate) refusal: Refusal,
-    pub(crate) method: Method,
-}
-
-impl<R: Into<Refusal>> From<R> for Refused {
-    fn from(refusal: R) -> Self {
-        Self {
-            refusal: refusal.into(),
-            method: Method::Other,
+            Self::Packet => None,
+            Self::Body(head) => Some(head),
         }
     }
 }
@@ -109,10 +94,12 @@ impl PartialRequest {
                 }
             }
         };
-        let method = head.kind();
-        receive_rest(connection, &peer, buffer, head, shared)
+        receive_rest(connection, &peer, buffer, Arc::clone(&head), shared)
             .await
-            .map_err(|refusal| Refused { refusal, method })
+            .map_err(|refusal| Refused {
+                refusal,
+                head: Some(head),
+            })
     }
 }
 
@@ -163,10 +150,10 @@ pub(crate) async fn conclude(
         Ok(Received::Ping(answer)) => {
             Some((PendingResponse::bytes(connection, answer.to_vec()), permit))
         }
-        Err(Refused { refusal, method }) => {
-            shared.count(&refusal);
-            let response = PendingResponse::refusal(connection, &refusal, method);
-            say(move || refusal.log()).await;
+        Err(refused) => {
+            shared.count(&refused.refusal);
+            let response = PendingResponse::refusal(connection, &refused);
+            say(move || refused.log()).await;
             Some((response, permit))
         }
     }
@@ -185,7 +172,7 @@ async fn receive_packet(
     buffer: &mut BytesMut,
     deadline: Instant,
     shared: &Shared,
-) -> Result<Stage, Refusal> {
+) -> Result<Stage, Refused> {
     loop {
         match shared.intake.examine(buffer)? {
             Stage::Packet => {}
@@ -194,11 +181,11 @@ async fn receive_packet(
         make_room(buffer, PACKET_STEP)?;
         let received = buffer.len();
         match peer.wait(deadline, |peer| peer.recv_into(buffer)).await {
-            Waited::Done(Ok(0)) => return Err(Refusal::PeerGone),
+            Waited::Done(Ok(0)) => return Err(Refusal::PeerGone.into()),
             Waited::Done(Ok(_)) => {}
-            Waited::Done(Err(error)) => return Err(Refusal::of(peer.connection(), error)),
-            Waited::TimedOut => return Err(Refusal::HeaderTimeout { received }),
-            Waited::Stopping => return Err(Refusal::Stopping),
+            Waited::Done(Err(error)) => return Err(Refusal::of(peer.connection(), error).into()),
+            Waited::TimedOut => return Err(Refusal::HeaderTimeout { received }.into()),
+            Waited::Stopping => return Err(Refusal::Stopping.into()),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::worker::connection::Connection;
 use crate::worker::connection::async_connection::{AsyncConnection, Waited};
 use crate::worker::connection::owner::Revoked;
 use crate::worker::response::incident::{Finder, Incident, LossKind};
-use crate::worker::response::refusal::{Answer, Refusal};
+use crate::worker::response::refusal::{Answer, Refusal, Refused};
 use crate::worker::response::revoked_request::RevokedRequest;
 use crate::worker::response::send_buffer::SendBuffer;
 use crate::worker::response::send_progress::{Progress, SendError};
@@ -101,14 +101,33 @@ impl PendingResponse {
             body_bytes,
             accepted: revoked.connection.accepted(),
             queued: revoked.queued,
-            slot: revoked.slot,
+            slot: Some(revoked.slot),
         });
         response
     }
 
     /// The response to a refused request.
-    pub(crate) fn refusal(connection: Arc<Connection>, refusal: &Refusal, method: Method) -> Self {
+    pub(crate) fn refusal(connection: Arc<Connection>, refused: &Refused) -> Self {
+        let Refused { refusal, head } = refused;
+        let method = refused.method();
+        let accepted = connection.accepted();
         let mut response = Self::bytes(connection, refusal.response(method));
+        if let (Some(head), Answer::Status(status)) = (head, refusal.answer()) {
+            response.entry = Some(Entry {
+                head: Arc::clone(head),
+                status,
+                body_bytes: match method {
+                    Method::Head => 0,
+                    Method::Other => refusal.text(status).len() as u64,
+                },
+                accepted,
+                queued: match refusal {
+                    Refusal::QueueTimeout { waited } => Some(*waited),
+                    _ => None,
+                },
+                slot: None,
+            });
+        }
         response.ending = match refusal {
             // There is no room to wait for anybody.
             Refusal::Overloaded => ConnectionEnd::Shutdown,
@@ -337,7 +356,9 @@ impl PendingResponse {
         let elapsed = entry.accepted.elapsed();
         let unsent = self.buffer.left();
         shared.access_log.write(&entry, unsent, elapsed);
-        let is_slow = shared.slow_request.is_some_and(|limit| elapsed >= limit);
+        // A refusal has been logged as such, or is counted.
+        let was_run = entry.slot.is_some();
+        let is_slow = was_run && shared.slow_request.is_some_and(|limit| elapsed >= limit);
         is_slow.then(|| Box::new(Incident::Slow(entry, elapsed)))
     }
 
@@ -473,7 +494,7 @@ mod tests {
             body_bytes: 0,
             accepted: std::time::Instant::now() - Duration::from_secs(1),
             queued: None,
-            slot: 0,
+            slot: Some(0),
         };
         let short = || {
             SendBuffer::from(ResponseTail {

@@ -3,12 +3,15 @@
 use std::collections::TryReserveError;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tracing::{debug, error, warn};
 use uwsgi_codec::DecodeError;
 use wsgi_environ::{Method, RequestError, reason_phrase, write_plain_response};
 
+use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
 
 /// Why a connection is not served.
@@ -58,10 +61,13 @@ pub(crate) enum Refusal {
         length: u64,
     },
     /// The request waited for too long.
-    #[error("the request waited {waited_ms} ms for a thread, longer than --queue-timeout")]
+    #[error(
+        "the request waited {} ms for a thread, longer than --queue-timeout",
+        waited.as_millis()
+    )]
     QueueTimeout {
         /// How long.
-        waited_ms: u128,
+        waited: Duration,
     },
     /// The worker ends, and none of its slots can serve the request.
     #[error("the worker ended before it could serve the request")]
@@ -90,6 +96,13 @@ pub(crate) enum Refusal {
     /// There is no memory to receive more.
     #[error("out of memory for the request: {0}")]
     OutOfMemory(#[from] TryReserveError),
+}
+
+/// A refusal, and the request as far as it was decoded.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    pub(crate) head: Option<Arc<RequestHead>>,
 }
 
 /// What the peer of a refused request receives before the close.
@@ -137,19 +150,13 @@ impl Refusal {
         matches!(self, Self::PeerGone | Self::Connection(_))
     }
 
-    /// Logs it once, as severe as it is for an operator.
-    pub(crate) fn log(&self) {
+    /// The text of a response with this status.
+    pub(crate) fn text(&self, status: u16) -> String {
+        let reason = reason_phrase(status);
         match self {
-            Self::PeerGone | Self::Connection(_) | Self::HeaderTimeout { received: 0 } => {
-                debug!(reason = %self, "connection closed");
-            }
-            // Many at once, which the reactor reports together.
-            Self::QueueTimeout { .. } | Self::NobodyLeft | Self::Overloaded => {
-                debug!(reason = %self, "request refused");
-            }
-            Self::Closed(_) => error!(reason = %self, "request lost"),
-            Self::Spool(_) | Self::OutOfMemory(_) => error!(reason = %self, "request refused"),
-            _ => warn!(reason = %self, "request refused"),
+            // The details of a failure of ours are for the log alone.
+            Self::Spool(_) | Self::OutOfMemory(_) => format!("{reason}\n"),
+            _ => format!("{reason}: {self}\n"),
         }
     }
 
@@ -157,13 +164,7 @@ impl Refusal {
     pub(crate) fn response(&self, method: Method) -> Vec<u8> {
         let mut response = Vec::new();
         if let Answer::Status(code) = self.answer() {
-            let reason = reason_phrase(code);
-            // The details of a failure of ours are for the log alone.
-            let text = match self {
-                Self::Spool(_) | Self::OutOfMemory(_) => format!("{reason}\n"),
-                _ => format!("{reason}: {self}\n"),
-            };
-            write_plain_response(code, &text, method, &mut response);
+            write_plain_response(code, &self.text(code), method, &mut response);
             if code == 503 {
                 let head = response.windows(2).position(|line_end| line_end == b"\r\n");
                 let at = head.map_or(0, |end| end + 2);
@@ -171,6 +172,45 @@ impl Refusal {
             }
         }
         response
+    }
+}
+
+impl Refused {
+    /// The method of the request, as far as it is known.
+    pub(crate) fn method(&self) -> Method {
+        self.head.as_ref().map_or(Method::Other, |head| head.kind())
+    }
+
+    /// Logs it once, as severe as it is for an operator.
+    pub(crate) fn log(&self) {
+        let reason = &self.refusal;
+        let head = self.head.as_deref();
+        let method = head.map(RequestHead::method_text);
+        let uri = head.map(RequestHead::uri_text);
+        let request_id = head.map(|head| head.request_id.as_str());
+        match reason {
+            Refusal::PeerGone | Refusal::Connection(_) | Refusal::HeaderTimeout { received: 0 } => {
+                debug!(method, uri, request_id, %reason, "connection closed");
+            }
+            // Many at once, which the reactor reports together.
+            Refusal::QueueTimeout { .. } | Refusal::NobodyLeft | Refusal::Overloaded => {
+                debug!(method, uri, request_id, %reason, "request refused");
+            }
+            Refusal::Closed(_) => error!(method, uri, request_id, %reason, "request lost"),
+            Refusal::Spool(_) | Refusal::OutOfMemory(_) => {
+                error!(method, uri, request_id, %reason, "request refused");
+            }
+            _ => warn!(method, uri, request_id, %reason, "request refused"),
+        }
+    }
+}
+
+impl<R: Into<Refusal>> From<R> for Refused {
+    fn from(refusal: R) -> Self {
+        Self {
+            refusal: refusal.into(),
+            head: None,
+        }
     }
 }
 
@@ -203,7 +243,9 @@ mod tests {
 
     #[test]
     fn response_to_head_has_no_body() {
-        let refusal = Refusal::QueueTimeout { waited_ms: 1 };
+        let refusal = Refusal::QueueTimeout {
+            waited: Duration::from_millis(1),
+        };
         for (method, has_body) in [(Method::Head, false), (Method::Other, true)] {
             let response = String::from_utf8(refusal.response(method)).unwrap();
             assert_eq!(!response.ends_with("\r\n\r\n"), has_body, "{response}");

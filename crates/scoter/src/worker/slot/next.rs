@@ -11,7 +11,7 @@ use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
 use crate::worker::request::ready_queue::Popped;
-use crate::worker::response::refusal::Refusal;
+use crate::worker::response::refusal::{Refusal, Refused};
 use crate::worker::slot::admission::Decision;
 use crate::worker::slot::poller::Wake;
 use crate::worker::slot::{Next, Slot, part, survive};
@@ -38,13 +38,11 @@ impl Slot {
                 return None;
             }
             Decision::Late(waited) => {
-                let waited_ms = waited.as_millis();
-                let method = request.head.kind();
-                self.refuse(
-                    request.connection,
-                    &Refusal::QueueTimeout { waited_ms },
-                    method,
-                );
+                let refused = Refused {
+                    refusal: Refusal::QueueTimeout { waited },
+                    head: Some(request.head),
+                };
+                self.refuse(request.connection, &refused);
                 return None;
             }
         }

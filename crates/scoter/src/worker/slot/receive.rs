@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use wsgi_environ::{Body, Method};
+use wsgi_environ::Body;
 
 use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
@@ -13,7 +13,7 @@ use crate::worker::request::intake::{Request, Stage, streamed_body};
 use crate::worker::request::partial_request::{Part, PartialRequest};
 use crate::worker::request::receive_buffer::make_room;
 use crate::worker::response::pending::PendingResponse;
-use crate::worker::response::refusal::Refusal;
+use crate::worker::response::refusal::{Refusal, Refused};
 use crate::worker::slot::Slot;
 
 impl Slot {
@@ -22,7 +22,7 @@ impl Slot {
         let connection = Arc::new(connection);
         self.receive_buffer.clear();
         if let Err(error) = make_room(&mut self.receive_buffer, RECEIVE_BUFFER) {
-            self.refuse(connection, &error.into(), Method::Other);
+            self.refuse(connection, &error.into());
             return None;
         }
         match self.receive_first(&connection) {
@@ -31,13 +31,13 @@ impl Slot {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if let Err(connection) = self.shared.reactor.await_first_bytes(connection) {
-                    self.refuse(connection, &Refusal::Overloaded, Method::Other);
+                    self.refuse(connection, &Refusal::Overloaded.into());
                 }
                 return None;
             }
             Err(error) => {
                 let refusal = Refusal::of(&connection, error);
-                self.refuse(connection, &refusal, Method::Other);
+                self.refuse(connection, &refusal.into());
                 return None;
             }
         }
@@ -46,7 +46,7 @@ impl Slot {
             Ok(Stage::Packet) => {
                 let mut received = BytesMut::new();
                 if let Err(error) = make_room(&mut received, self.receive_buffer.len()) {
-                    self.refuse(connection, &error.into(), Method::Other);
+                    self.refuse(connection, &error.into());
                     return None;
                 }
                 received.extend_from_slice(&self.receive_buffer);
@@ -65,8 +65,8 @@ impl Slot {
                 PendingResponse::bytes(connection, answer.to_vec()).start(&self.shared);
                 return None;
             }
-            Err(refusal) => {
-                self.refuse(connection, &refusal, Method::Other);
+            Err(refused) => {
+                self.refuse(connection, &refused);
                 return None;
             }
         };
@@ -123,15 +123,18 @@ impl Slot {
             missing,
         };
         if let Err(partial) = self.shared.reactor.complete(partial) {
-            let method = partial.missing.method();
-            self.refuse(partial.connection, &Refusal::Overloaded, method);
+            let refused = Refused {
+                refusal: Refusal::Overloaded,
+                head: partial.missing.into_head(),
+            };
+            self.refuse(partial.connection, &refused);
         }
     }
 
-    pub(super) fn refuse(&self, connection: Arc<Connection>, refusal: &Refusal, method: Method) {
-        refusal.log();
-        self.shared.count(refusal);
-        PendingResponse::refusal(connection, refusal, method).start(&self.shared);
+    pub(super) fn refuse(&self, connection: Arc<Connection>, refused: &Refused) {
+        refused.log();
+        self.shared.count(&refused.refusal);
+        PendingResponse::refusal(connection, refused).start(&self.shared);
     }
 }
 

@@ -111,7 +111,7 @@ impl Slot {
             body_bytes: completed.body_bytes,
             accepted: connection.accepted(),
             queued: Some(queued),
-            slot: self.index,
+            slot: Some(self.index),
         };
         // The response that is next may need the room.
         self.shared.response_memory.free_unneeded(py);

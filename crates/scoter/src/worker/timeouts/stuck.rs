@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
-use wsgi_environ::Method;
 
 use crate::ipc::messages::FromWorker;
 use crate::log::{say, say_soon};
@@ -25,7 +24,7 @@ use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::request::ready_queue::Popped;
 use crate::worker::response::pending::PendingResponse;
-use crate::worker::response::refusal::Refusal;
+use crate::worker::response::refusal::{Refusal, Refused};
 use crate::worker::response::revoked_request::RevokedRequest;
 use crate::worker::timeouts::in_flight::InFlightSlot;
 use crate::worker::timeouts::timed_out::answer;
@@ -143,25 +142,26 @@ fn is_finished(shared: &Shared) -> bool {
 /// Answers the requests that no slot took: those that are complete, and, where no other
 /// worker takes them, those in the kernel's queues.
 fn refuse_waiting(shared: &Shared) -> usize {
-    let mut refused = 0;
-    let mut refuse = |connection, method| {
+    let mut count = 0;
+    let mut refuse = |connection, head| {
         let refusal = Refusal::NobodyLeft;
         shared.count(&refusal);
-        PendingResponse::refusal(connection, &refusal, method).start_in_task(shared);
-        refused += 1;
+        let refused = Refused { refusal, head };
+        PendingResponse::refusal(connection, &refused).start_in_task(shared);
+        count += 1;
     };
     while let Popped::Request(request) = shared.ready.pop() {
-        refuse(request.connection, request.head.kind());
+        refuse(request.connection, Some(request.head));
     }
     if let MasterLink::None = shared.master {
         for listener in &shared.listeners {
             for fd in std::iter::from_fn(|| listener.accept()).take(MAX_REFUSED) {
                 let connection = Connection::new(fd, listener.family(), shared.connection_timeouts);
-                refuse(Arc::new(connection), Method::Other);
+                refuse(Arc::new(connection), None);
             }
         }
     }
-    refused
+    count
 }
 
 /// Answers the requests that slots have in hand, and that had their time left.

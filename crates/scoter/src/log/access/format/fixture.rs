@@ -20,7 +20,7 @@ where
         body_bytes: 12,
         accepted: Instant::now(),
         queued: Some(Duration::from_micros(1_500)),
-        slot: 3,
+        slot: Some(3),
     }
 }
 

@@ -90,7 +90,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<u32>,
     pid: u32,
-    slot: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slot: Option<usize>,
 }
 
 fn uri(head: &RequestHead) -> Option<Cow<'_, str>> {

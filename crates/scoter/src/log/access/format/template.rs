@@ -15,7 +15,7 @@ use variable::{Known, Variable};
 /// | `$request_uri` | as sent, or else path and query |
 /// | `$status`, `$body_bytes_sent` | of the response |
 /// | `$request_time` | seconds from the accept to the last byte out, `1.042` |
-/// | `$request_time_ms`, `$queue_time_ms` | milliseconds, `1042.250`; the wait until the application began |
+/// | `$request_time_ms`, `$queue_time_ms` | milliseconds, `1042.250`; the wait until the application began, or until `--queue-timeout` |
 /// | `$time_local`, `$time_iso8601` | `22/Nov/2026:06:30:00 +0000`, `2026-11-22T06:30:00+00:00` |
 /// | `$request_id` | the id of the request: `X-Request-ID`, or made |
 /// | `$trace_id`, `$span_id` | of a valid `traceparent` |

@@ -93,7 +93,10 @@ fn write_known(line: &mut Vec<u8>, known: Known, record: &Record<'_>) {
         Known::TimeLocal => write!(line, "{}", now.common),
         Known::TimeIso8601 => write!(line, "{}{}", now.date_time, now.offset),
         Known::Pid => write!(line, "{}", process.pid),
-        Known::Slot => write!(line, "{}", entry.slot),
+        Known::Slot => match entry.slot {
+            Some(slot) => write!(line, "{slot}"),
+            None => return escape(line, None),
+        },
         Known::Worker => match process.worker {
             Some(worker) => write!(line, "{worker}"),
             None => return escape(line, None),
