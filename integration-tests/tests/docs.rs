@@ -1,11 +1,12 @@
-//! README.md says what is so: its code blocks are lines of the files that other tests run, and its table of
-//! options is that of `scoter --help`.
+//! The documents are true: the code blocks of README.md are lines of the files that other tests run, its table of
+//! options is that of `scoter --help`, and OPERATING.md has every field of the status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use integration_tests::Scoter;
+use serde_json::Value;
 
 #[test]
 fn marked_blocks_are_lines_of_the_files_they_name() {
@@ -43,6 +44,47 @@ fn option_table_is_that_of_help() {
     for (name, default) in &offered {
         let Some(default) = default else { continue };
         assert_eq!(described[name], Some(*default), "default of {name}");
+    }
+}
+
+#[test]
+fn status_table_has_every_field() {
+    let scoter = Scoter::serving("hello").start();
+    let reloaded = scoter.command(["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
+    let mut sent = BTreeSet::new();
+    add_fields(&scoter.status(), "", &mut sent);
+    let operating = read("OPERATING.md");
+    let (_, section) = operating.split_once("### The status as JSON").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let mut described = BTreeSet::new();
+    for row in rows {
+        let names = row.split('|').nth(1).unwrap().split('`').skip(1);
+        described.extend(names.step_by(2).map(str::to_owned));
+    }
+    // Described as a whole too, because it may be null.
+    assert!(described.remove("last_reload"));
+    assert_eq!(sent, described, "the status, then OPERATING.md");
+}
+
+/// Adds the path of every field that is not an object or a list of objects.
+fn add_fields(value: &Value, path: &str, fields: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            for (name, member) in members {
+                add_fields(member, &format!("{path}{dot}{name}"), fields);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                add_fields(item, &format!("{path}[]"), fields);
+            }
+        }
+        _ => {
+            fields.insert(path.to_owned());
+        }
     }
 }
 
