@@ -143,10 +143,16 @@ pub(crate) enum Problem {
         /// Option and value as they were written, and where.
         written: Written,
     },
+    /// A mistake in the file keeps a command from the server that runs.
+    #[error(
+        "the server was not contacted\nhint: correct the configuration, or name the server with \
+         --bind unix:PATH or --control PATH: then it is not read"
+    )]
+    NotContacted,
     /// The control socket of a running server cannot be determined.
     #[error(
-        "no control socket: {reason}\nhint: give --control PATH, or the --config FILE that the \
-         server was started with"
+        "no control socket: {reason}\nhint: give the server's --bind unix:PATH, its --control \
+         PATH, or the --config FILE that it was started with"
     )]
     NoControl {
         /// What is missing.

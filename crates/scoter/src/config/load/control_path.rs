@@ -44,6 +44,7 @@ fn find(arguments: &Arguments, env: &ProcessEnv) -> Result<PathBuf, ConfigError>
         file::read(arguments, env, &mut problems)
     };
     if !problems.is_empty() {
+        problems.push(Problem::NotContacted);
         return Err(ConfigError::Problems(problems));
     }
     let layers = [in_file, in_environment, arguments.given.clone()];
@@ -132,6 +133,7 @@ mod tests {
             ("bind = '127.0.0.1:0'", "has no Unix socket"),
             ("bind = 'unix:/a'\ncontrol = 'off'", "control is off"),
             ("controll = '/c'", "did you mean control?"),
+            ("controll = '/c'", "was not contacted"),
         ] {
             fs::write(folder.path().join("scoter.toml"), file).unwrap();
             let error = find_with(&[], &[], folder.path());

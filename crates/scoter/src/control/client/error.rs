@@ -12,7 +12,8 @@ pub(super) enum ClientError {
     /// There is no socket.
     #[error(
         "no server at {}: there is no such socket\nhint: is scoter running? its control socket is \
-         the first Unix socket's path + .control, or the path set by --control",
+         the first Unix socket's path + .control, or the path set by --control; with --no-master \
+         there is none",
         path.display()
     )]
     Missing { path: PathBuf },
