@@ -336,7 +336,7 @@ fn check_finds_what_a_start_would_fail_at() {
         (
             &["--bind", "unix:s", "--access-log", "nowhere/log"],
             nothing,
-            "nowhere/log",
+            "nowhere does not exist",
         ),
         (
             &["--bind", "unix:s", "--chdir", "nowhere"],
@@ -365,8 +365,15 @@ fn check_finds_what_only_some_users_cannot_do() {
     };
     for (options, words) in [
         (&["--bind", "unix:closed/s"][..], "must be writable"),
-        (&["--bind", "unix:s", "--socket-owner", "root"], "give away"),
-        (&["--bind", "unix:s", "--socket-group", "root"], "give away"),
+        (&["--bind", "unix:shut/s"], "must be writable"),
+        (
+            &["--bind", "unix:s", "--socket-owner", "root"],
+            "--socket-owner",
+        ),
+        (
+            &["--bind", "unix:s", "--socket-group", "root"],
+            "usermod -aG root nobody",
+        ),
         (&["--bind", "unix:s", "--user", "root"], "need root"),
         (
             &["--bind", "unix:s", "--pid-file", "closed/pid"],
@@ -378,6 +385,9 @@ fn check_finds_what_only_some_users_cannot_do() {
             let scoter = scoter.from_package(&package).as_user(uid, gid);
             let scoter = if check { scoter.as_check() } else { scoter };
             fs::create_dir(scoter.folder().join("closed")).expect("the test's own folder");
+            let shut = scoter.folder().join("shut");
+            fs::create_dir(&shut).expect("the test's own folder");
+            fs::set_permissions(shut, fs::Permissions::from_mode(0o700)).expect("ours");
             fs::set_permissions(scoter.folder(), fs::Permissions::from_mode(0o777)).expect("ours");
             assert_refused(&scoter.run(), &[words]);
         }

@@ -81,6 +81,12 @@ pub(crate) enum AddressError {
     /// There is no port.
     #[error("expected unix:/path, unix:@name, host:port or fd://N")]
     NoPort,
+    /// There is a port, and no host before it.
+    #[error("no host: write 127.0.0.1:{port}, or 0.0.0.0:{port} with --allow")]
+    NoHost {
+        /// The port as given.
+        port: u16,
+    },
     /// The host has no address.
     #[error("cannot resolve it: {0}")]
     Unresolved(std::io::Error),
@@ -106,10 +112,11 @@ fn inherited(number: &str) -> Result<Address, AddressError> {
 }
 
 fn tcp(text: &str) -> Result<Address, AddressError> {
-    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-    let Some(Ok(_)) = port else {
-        return Err(AddressError::NoPort);
-    };
+    let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
+    let port = port.parse().map_err(|_| AddressError::NoPort)?;
+    if host.is_empty() {
+        return Err(AddressError::NoHost { port });
+    }
     let mut addresses = text.to_socket_addrs().map_err(AddressError::Unresolved)?;
     addresses
         .next()
@@ -144,6 +151,10 @@ mod tests {
                 "write `unix:/run/app.sock` for a Unix socket",
             ),
             ("@name", "write `unix:@name` for a Unix socket"),
+            (
+                ":9000",
+                "no host: write 127.0.0.1:9000, or 0.0.0.0:9000 with --allow",
+            ),
             ("unix:", "a path or @name must follow `unix:`"),
             (
                 "localhost",

@@ -7,12 +7,12 @@ use rustix::net::{SocketAddrUnix, connect};
 use super::folder::Folder;
 use super::reason::reason;
 use super::socket_file::stream_socket;
-use super::unix_error::{UnixError, other};
+use super::unix_error::{UnixError, bind_error, other};
 
 /// Removes a socket that no process listens on, because its server was killed before it could.
 pub(super) fn remove_stale(folder: &Folder) -> Result<(), UnixError> {
     let path = folder.path();
-    let found = folder.look().map_err(|errno| other(path, reason(errno)))?;
+    let found = folder.look().map_err(|errno| bind_error(path, errno))?;
     let Some(found) = found else {
         return Ok(());
     };

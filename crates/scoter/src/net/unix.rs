@@ -107,7 +107,7 @@ pub(crate) fn check_path(path: &Path, permissions: &Permissions) -> Result<(), U
     let path = std::path::absolute(path).map_err(|error| other(path, error))?;
     let folder = Folder::of(&path).map_err(|errno| bind_error(&path, errno))?;
     SocketAddrUnix::new(&path).map_err(|errno| other(&path, reason(errno)))?;
-    let found = folder.look().map_err(|errno| other(&path, reason(errno)))?;
+    let found = folder.look().map_err(|errno| bind_error(&path, errno))?;
     if found.is_some_and(|found| !FileType::from_raw_mode(found.st_mode).is_socket()) {
         return Err(UnixError::NotASocket { path });
     }
@@ -119,9 +119,14 @@ pub(crate) fn check_path(path: &Path, permissions: &Permissions) -> Result<(), U
         let groups = getgroups().unwrap_or_default();
         group == Gid::effective() || groups.contains(&group)
     };
-    let may_give = Uid::effective().is_root()
-        || permissions.owner.is_none_or(is_ours) && permissions.group.is_none_or(is_member);
-    may_give.then_some(()).ok_or_else(|| not_given_away(&path))
+    if Uid::effective().is_root() {
+        return Ok(());
+    }
+    match (permissions.owner, permissions.group) {
+        (Some(owner), _) if !is_ours(owner) => Err(not_owner(&path, owner)),
+        (_, Some(group)) if !is_member(group) => Err(not_member(&path, group)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn bind_abstract(name: &str, backlog: i32) -> Result<OwnedFd, UnixError> {
@@ -151,8 +156,8 @@ fn create(
 ) -> Result<SocketFile, UnixError> {
     let path = folder.path();
     let _creator = Creator::assume(permissions.owner, permissions.group);
-    if permissions.owner.is_some_and(|uid| uid != Creator::uid()) {
-        return Err(not_given_away(path));
+    if let Some(owner) = permissions.owner.filter(|uid| *uid != Creator::uid()) {
+        return Err(not_owner(path, owner));
     }
     {
         let _mode = ModeOfFiles::set(permissions.mode);
@@ -183,7 +188,7 @@ fn complete(made: &mut OpenFile, permissions: &Permissions, path: &Path) -> Resu
     match permissions.group {
         Some(gid) if made.stat.st_gid != gid.as_raw() => {
             made.set_group(gid).map_err(|errno| match errno {
-                Errno::PERM => not_given_away(path),
+                Errno::PERM => not_member(path, gid),
                 errno => other(path, reason(errno)),
             })
         }
@@ -191,12 +196,25 @@ fn complete(made: &mut OpenFile, permissions: &Permissions, path: &Path) -> Resu
     }
 }
 
-fn not_given_away(path: &Path) -> UnixError {
-    UnixError::Denied {
-        action: "give away",
+fn not_owner(path: &Path, owner: Uid) -> UnixError {
+    UnixError::Owner {
         path: path.to_owned(),
-        hint: "only root can set the owner; only root or a member can set the group",
+        owner: user_name(owner),
     }
+}
+
+fn not_member(path: &Path, gid: Gid) -> UnixError {
+    let group = Group::from_gid(gid).ok().flatten();
+    UnixError::Group {
+        path: path.to_owned(),
+        group: group.map_or_else(|| gid.to_string(), |group| group.name),
+        user: user_name(Uid::effective()),
+    }
+}
+
+fn user_name(uid: Uid) -> String {
+    let user = User::from_uid(uid).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 fn user_id(name: &str) -> Result<Uid, UnixError> {

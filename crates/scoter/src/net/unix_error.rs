@@ -50,7 +50,32 @@ pub(crate) enum UnixError {
         /// The socket.
         path: PathBuf,
     },
-    /// The directory is not writable, or the owner may not be changed.
+    /// This user may not give the socket to another one.
+    #[error(
+        "cannot set the owner of unix:{} to {owner} (--socket-owner): only root can\nhint: start \
+         scoter as root with --user, or leave --socket-owner out", path.display()
+    )]
+    Owner {
+        /// The socket.
+        path: PathBuf,
+        /// The user that should own it.
+        owner: String,
+    },
+    /// This user may not give the socket to the group.
+    #[error(
+        "cannot set the group of unix:{} to {group} (--socket-group): user {user} is not a member \
+         of it\nhint: `usermod -aG {group} {user}` as root, then log in again or restart the \
+         service", path.display()
+    )]
+    Group {
+        /// The socket.
+        path: PathBuf,
+        /// The group that should have it.
+        group: String,
+        /// Who runs scoter.
+        user: String,
+    },
+    /// The directory is not writable.
     #[error(
         "cannot {action} unix:{}: permission denied\nhint: {hint}", path.display()
     )]

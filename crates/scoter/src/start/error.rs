@@ -22,7 +22,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// There is nothing to listen on.
-    #[error("no address to listen on\nhint: --bind unix:/run/myproject/scoter.sock")]
+    #[error("no address to listen on\nhint: --bind unix:/run/scoter/scoter.sock")]
     NoAddress,
     /// The same address is given twice.
     #[error("cannot listen on {0} twice\nhint: name it once")]

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, CWD, Mode, OFlags, access, openat};
+use rustix::io::Errno;
 use thiserror::Error;
 use tracing::warn;
 
@@ -53,17 +54,15 @@ enum Consequence {
 /// Why the server cannot access a path.
 #[derive(Debug, Error)]
 #[error(
-    "user {user} cannot {} {}, {what}: {reason}\nhint: {}", purpose.verb(), path.display(),
-    self.hint()
+    "user {user} cannot {} {}, {what}: {reason}\nhint: {hint}", purpose.verb(), path.display()
 )]
 pub(crate) struct OutOfReach {
     user: String,
     what: &'static str,
     path: PathBuf,
     purpose: Purpose,
-    /// The first directory on the way that the user may not enter.
-    folder: Option<PathBuf>,
     reason: String,
+    hint: String,
     exit_code: u8,
 }
 
@@ -71,14 +70,14 @@ impl OutOfReach {
     pub(crate) fn exit_code(&self) -> u8 {
         self.exit_code
     }
+}
 
-    fn hint(&self) -> String {
-        match &self.folder {
-            Some(folder) => format!(
-                "let that user enter {0} (chmod o+x {0}), or choose another place",
-                folder.display()
-            ),
-            None => "check its owner and mode, and those of its directory".to_owned(),
+impl Need {
+    /// The setting with which a unit has the directory made.
+    fn directive(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Append => "LogsDirectory=",
+            _ => "RuntimeDirectory=",
         }
     }
 }
@@ -101,7 +100,7 @@ impl Purpose {
             Self::Enter => enter(path),
             Self::Read => access(path, Access::READ_OK),
             Self::Append => match access(path, Access::WRITE_OK) {
-                Err(rustix::io::Errno::NOENT) => access(folder, Access::WRITE_OK | Access::EXEC_OK),
+                Err(Errno::NOENT) => access(folder, Access::WRITE_OK | Access::EXEC_OK),
                 found => found,
             },
             Self::Replace => access(folder, Access::WRITE_OK | Access::EXEC_OK),
@@ -190,29 +189,66 @@ fn needs(start: &Start<'_>) -> Vec<Need> {
 
 fn obstacle(need: &Need, user: &str) -> Option<OutOfReach> {
     let error = need.purpose.attempt(&need.path).err()?;
-    if need.may_be_missing && error == rustix::io::Errno::NOENT {
+    if need.may_be_missing && error == Errno::NOENT {
         return None;
     }
-    let may_enter = |folder: &Path| enter(folder).is_ok();
-    let mut followed = need.followed.iter();
-    let folder = followed.find_map(|path| first_closed(path, may_enter));
-    let error = io::Error::from(error);
-    let reason = match &folder {
-        Some(folder) => format!("it may not enter {} ({error})", folder.display()),
-        None => error.to_string(),
-    };
+    let (reason, hint) = explain(need, error);
     Some(OutOfReach {
         user: user.to_owned(),
         what: need.what,
         path: need.path.clone(),
         purpose: need.purpose,
-        folder,
         reason,
+        hint,
         exit_code: match need.consequence {
             Consequence::Fatal(code) => code,
             Consequence::Without(_) => 0,
         },
     })
+}
+
+/// Says why a path cannot be accessed, and what to do about it.
+fn explain(need: &Need, errno: Errno) -> (String, String) {
+    let error = io::Error::from(errno);
+    let may_enter = |folder: &Path| enter(folder).is_ok();
+    let mut followed = need.followed.iter();
+    let closed = followed.find_map(|path| Some((path, first_closed(path, may_enter)?)));
+    if let Some((path, folder)) = closed {
+        let linked = match *path == need.path {
+            true => String::new(),
+            false => format!("it is a link to {}, and ", path.display()),
+        };
+        let folder = folder.display();
+        let reason = format!("{linked}the user may not enter {folder} ({error})");
+        return (reason, hint_at_closed(need, &folder.to_string()));
+    }
+    let is_created = matches!(need.purpose, Purpose::Append | Purpose::Replace);
+    match need.path.parent() {
+        Some(folder) if is_created && errno == Errno::NOENT => (
+            format!("the directory {} does not exist", folder.display()),
+            format!("create it, or let systemd do so with {}", need.directive()),
+        ),
+        _ => {
+            let hint = "check its owner and mode, and those of its directory";
+            (error.to_string(), hint.to_owned())
+        }
+    }
+}
+
+/// What to do about a directory that the user may not enter. root's own stays closed.
+fn hint_at_closed(need: &Need, folder: &str) -> String {
+    if need.purpose == Purpose::Run {
+        return format!(
+            "make the virtual environment from the system's Python (/usr/bin/python3 -m venv), or \
+             from one outside {folder}"
+        );
+    }
+    match folder {
+        "/root" => "choose a place outside /root".to_owned(),
+        folder => {
+            format!("let that user enter {folder} (chmod o+x {folder}), or choose another place")
+        }
+    }
 }
 
 /// The path, and the paths that result from following each link on the way.
@@ -301,6 +337,27 @@ mod tests {
         // The path of the temporary directory may contain a link itself.
         assert!(followed(&root.join("folder/file")).ends_with(&expected));
         assert_eq!(followed(&root.join("loop")).len(), MAX_LINKS);
+    }
+
+    #[test]
+    fn closed_directories_of_root_are_never_to_be_opened() {
+        for (purpose, folder, expected) in [
+            (Purpose::Run, "/root", "from the system's Python"),
+            (Purpose::Run, "/home/alice", "outside /home/alice"),
+            (Purpose::Read, "/root", "outside /root"),
+            (Purpose::Read, "/home/alice", "chmod o+x /home/alice"),
+        ] {
+            let need = Need {
+                what: "",
+                path: PathBuf::new(),
+                followed: Vec::new(),
+                purpose,
+                consequence: FATAL,
+                may_be_missing: false,
+            };
+            let hint = hint_at_closed(&need, folder);
+            assert!(hint.contains(expected), "{purpose:?} {folder}: {hint}");
+        }
     }
 
     #[test]

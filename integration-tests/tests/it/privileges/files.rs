@@ -66,9 +66,11 @@ fn python_that_the_user_cannot_reach_is_named_before_anything_is_bound() {
     let direct = stage.package.through_link(&python);
     let link = home.path().join("python3");
     let linked = direct.through_link(&link);
-    let cases = [(&direct, &python), (&linked, &link)].into_iter();
+    let cases = [(&direct, &python, None), (&linked, &link, Some(&python))].into_iter();
     let commands = [&[][..], &["--no-master"], &["check"]];
-    for ((package, python), words) in cases.flat_map(|case| commands.map(|words| (case, words))) {
+    for ((package, python, target), words) in
+        cases.flat_map(|case| commands.map(|words| (case, words)))
+    {
         let scoter = Scoter::told_nothing()
             .from_package(package)
             .args(words)
@@ -79,7 +81,11 @@ fn python_that_the_user_cannot_reach_is_named_before_anything_is_bound() {
         assert_eq!(finished.code, Some(2), "{words:?}: {}", finished.stderr);
         let user = format!("user {} cannot run {}", stage.user.name, python.display());
         let folder = format!("may not enter {} ", private.display());
-        for expected in [user, folder] {
+        let target = target.map_or_else(String::new, |target| {
+            format!("it is a link to {}", target.display())
+        });
+        let hint = "from the system's Python".to_owned();
+        for expected in [user, folder, target, hint] {
             assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
         }
         assert!(sockets_in(scoter.folder()).is_empty(), "{words:?}");

@@ -99,7 +99,7 @@ const COMMON: [&str; 12] = [
 ];
 
 const AFTER_SHORT_HELP: &str = "\
-Example: scoter myproject.wsgi --bind unix:/run/myproject/scoter.sock
+Example: scoter myproject.wsgi --bind unix:/run/scoter/scoter.sock
 All options and commands: scoter --help";
 
 const AFTER_HELP: &str = "\
@@ -118,7 +118,7 @@ Options can also be set in scoter.toml (request-timeout = \"30s\", paths relativ
 the environment (SCOTER_REQUEST_TIMEOUT=30s; separate several values with commas). The command line \
 overrides the environment, which overrides the file.
 
-Example: scoter myproject.wsgi --bind unix:/run/myproject/scoter.sock";
+Example: scoter myproject.wsgi --bind unix:/run/scoter/scoter.sock";
 
 /// Distinguishes `-h` and `--help` here, because clap would print a paragraph per option for the
 /// longer help.
