@@ -1,4 +1,4 @@
-//! The documents are true: the code blocks of README.md are lines of the files that other tests run, its table of
+//! The documents are true: their code blocks are lines of the files that other tests run, README.md's table of
 //! options is that of `scoter --help`, and OPERATING.md has every field of the status.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,19 +10,21 @@ use serde_json::Value;
 
 #[test]
 fn marked_blocks_are_lines_of_the_files_they_name() {
-    let readme = read("README.md");
-    let blocks = marked_blocks(&readme);
-    assert!(
-        !blocks.is_empty(),
-        "README.md marks no block with <!-- file: … -->"
-    );
-    for (file, block) in blocks {
-        let source = read(file);
+    for document in ["README.md", "OPERATING.md"] {
+        let text = read(document);
+        let blocks = marked_blocks(&text);
         assert!(
-            contains(&code(&source), &block),
-            "{file} does not have these lines of README.md:\n{}",
-            block.join("\n")
+            !blocks.is_empty(),
+            "{document} marks no block with <!-- file: … -->"
         );
+        for (file, block) in blocks {
+            let source = read(file);
+            assert!(
+                contains(&code(&source), &block),
+                "{file} does not have these lines of {document}:\n{}",
+                block.join("\n")
+            );
+        }
     }
 }
 
@@ -31,19 +33,15 @@ fn option_table_is_that_of_help() {
     let help = Scoter::serving("hello").args(["--help"]).run();
     assert_eq!(help.code, Some(0), "{}", help.stderr);
     let offered = options_of_help(&help.stdout);
-    let readme = read("README.md");
-    let described = options_of_table(&readme);
+    let described = options_of_table(&read("README.md"));
 
-    let names = |options: &BTreeMap<&str, _>| {
-        options
-            .keys()
-            .map(|name| name.to_string())
-            .collect::<Vec<_>>()
-    };
+    let names = |options: &BTreeMap<String, _>| options.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&offered), names(&described), "--help, then README.md");
-    for (name, default) in &offered {
-        let Some(default) = default else { continue };
-        assert_eq!(described[name], Some(*default), "default of {name}");
+    for (name, option) in &offered {
+        assert_eq!(option.meaning, described[name].meaning, "meaning of {name}");
+        if option.default.is_some() {
+            assert_eq!(option.default, described[name].default, "default of {name}");
+        }
     }
 }
 
@@ -136,29 +134,48 @@ fn contains(code: &[&str], block: &[&str]) -> bool {
     })
 }
 
+#[derive(Debug)]
+struct Described {
+    default: Option<String>,
+    /// With a small first letter, whatever it is.
+    meaning: String,
+}
+
 /// Returns each option with the default that clap prints for it, if any.
-fn options_of_help(help: &str) -> BTreeMap<&str, Option<&str>> {
-    let mut options = BTreeMap::new();
-    let mut current = None;
-    for line in help.lines().map(str::trim) {
+fn options_of_help(help: &str) -> BTreeMap<String, Described> {
+    let mut texts: Vec<(String, Vec<&str>)> = Vec::new();
+    for line in help.lines().filter(|line| line.starts_with("  ")) {
+        let line = line.trim();
         let option = line.trim_start_matches("-h, ").trim_start_matches("-V, ");
-        if option.starts_with("--") {
-            current = option.split_whitespace().next();
-            options.extend(current.map(|name| (name, None)));
+        let mut words = option.split_whitespace().peekable();
+        if let Some(name) = words.next_if(|word| word.starts_with("--")) {
+            words.next_if(|word| word.starts_with('<'));
+            texts.push((name.to_owned(), Vec::new()));
         }
-        if let (Some(name), Some((_, rest))) = (current, line.split_once("[default: ")) {
-            options.insert(name, rest.split_once(']').map(|(default, _)| default));
+        if let Some((_, text)) = texts.last_mut() {
+            text.extend(words);
         }
     }
     // Those of every command, and those that the text beside the table is about.
-    for name in ["--help", "--version", "--config", "--print-config"] {
-        options.remove(name);
-    }
-    options
+    let elsewhere = ["--help", "--version", "--config", "--print-config"];
+    texts.retain(|(name, _)| !elsewhere.contains(&name.as_str()));
+    let describe = |(name, words): (String, Vec<&str>)| {
+        let text = words.join(" ");
+        let (meaning, default) = match text.split_once(" [default: ") {
+            Some((meaning, default)) => (meaning, default.strip_suffix(']')),
+            None => (&*text, None),
+        };
+        let described = Described {
+            default: default.map(str::to_owned),
+            meaning: uncapitalised(meaning),
+        };
+        (name, described)
+    };
+    texts.into_iter().map(describe).collect()
 }
 
-/// Returns each option of the table whose rows begin with an option, with its second column.
-fn options_of_table(markdown: &str) -> BTreeMap<&str, Option<&str>> {
+/// Returns the options of the table whose rows begin with an option.
+fn options_of_table(markdown: &str) -> BTreeMap<String, Described> {
     let rows = markdown.lines().filter(|line| line.starts_with("| `--"));
     rows.filter_map(|row| {
         let mut cells = row
@@ -166,7 +183,15 @@ fn options_of_table(markdown: &str) -> BTreeMap<&str, Option<&str>> {
             .split('|')
             .map(|cell| cell.trim().trim_matches('`'));
         let name = cells.next()?.split_whitespace().next()?.trim_matches('`');
-        Some((name, cells.next()))
+        let described = Described {
+            default: cells.next().map(str::to_owned),
+            meaning: uncapitalised(cells.next()?),
+        };
+        Some((name.to_owned(), described))
     })
     .collect()
+}
+
+fn uncapitalised(text: &str) -> String {
+    text[..1].to_lowercase() + &text[1..]
 }

@@ -152,3 +152,14 @@ fn errors_name_the_request_by_its_id() {
     let log = scoter.stop().stderr;
     assert!(log.contains(&format!("request_id=\"{made}\"")), "{log}");
 }
+
+#[test]
+fn messages_of_the_applications_own_logging_have_it() {
+    let mut scoter = Scoter::serving("request_ids").start();
+    let packet = with(get("/tea"), [("HTTP_X_REQUEST_ID", b"given-1")]);
+    assert_eq!(scoter.connect().packet(&packet).reply().text(), "done\n");
+    let pid = scoter.worker().pid();
+    let log = scoter.stop().stderr;
+    let expected = format!(" {pid} given-1 asked for /tea\n");
+    assert!(log.contains(&expected), "{log}");
+}

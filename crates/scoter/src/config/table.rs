@@ -59,7 +59,7 @@ options! {
         umask: maybe Mode, "OCTAL", restart,
             "Umask, octal; default: inherited";
         pid_file: maybe PathBuf, "FILE", restart,
-            "Write the master's process ID to this file";
+            "Write the master's process ID to this file; each server needs its own";
         reload_on_touch: many PathBuf, "FILE", reload,
             "Reload when this file's modification time changes (repeatable)";
         control: one ControlLocation = "auto", "PATH", restart,
@@ -75,7 +75,7 @@ options! {
         max_vars: one usize [1..=65_535] = "1000", "N", reload,
             "Maximum variables in a request; more are answered 400";
         max_pending: one u32 [1..=65_536] = "1024", "N", reload,
-            "Maximum incomplete requests, and responses waiting for slow readers, per worker";
+            "Maximum incomplete requests, and responses waiting for slow readers, per worker; lower if the open file limit is too low";
         response_buffer: one Size = "64M", "SIZE", reload,
             "Memory for responses waiting for slow readers, per worker; beyond it, threads wait";
         trust_forwarded_proto: flag bool, "", reload,
@@ -103,7 +103,7 @@ options! {
         request_grace: one Span = "10s", "TIME", reload,
             "Time for a request to end after --request-timeout, before its worker is replaced";
         queue_timeout: off Span, "TIME", reload,
-            "Longest wait for a thread; then the request is answered 503";
+            "Longest wait for a thread, from nginx's time stamp if it sends one; then 503";
         start_timeout: one Span = "2m", "TIME", reload,
             "Time for a worker to become ready: import and --warm-up";
         graceful_timeout: one Span = "30s", "TIME", reload,
@@ -117,7 +117,7 @@ options! {
         access_log_format: one AccessLogFormat = "combined", "FORMAT", reload,
             "combined (with the time taken), json, or a template";
         slow_request: off Span, "TIME", reload,
-            "Log a warning for requests that take longer";
+            "Log a warning for requests that take this long from accept to the last byte sent";
         log_level: one LogLevel = "info", "LEVEL", reload,
             "Least severe level logged to stderr: trace, debug, info, warn or error";
         log_format: one LogFormat = "text", "FORMAT", reload,

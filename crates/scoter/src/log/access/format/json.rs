@@ -6,7 +6,7 @@
 //! | `status` | number | of the response |
 //! | `bytes` | number | bytes of the response's body that were sent |
 //! | `duration_ms` | number | from accept to the last byte sent, milliseconds |
-//! | `queue_ms` | number | of that, or before it, the wait until the application started |
+//! | `queue_ms` | number | the wait before the application started, from the front end's time stamp or accept |
 //! | `method`, `uri`, `protocol` | string | the request line; without `REQUEST_URI`, path and query |
 //! | `host`, `referer`, `user_agent` | string | request headers |
 //! | `remote_addr`, `remote_user` | string | as the front end sent them |
