@@ -1,11 +1,12 @@
 //! The documents are true: their code blocks are lines of the files that other tests run, README.md's table of
-//! options is that of `scoter --help`, and OPERATING.md has every field of the status.
+//! options is that of `scoter --help`, OPERATING.md has every field of the status, and its probe works.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use integration_tests::Scoter;
+use integration_tests::{Scoter, python};
 use serde_json::Value;
 
 #[test]
@@ -64,6 +65,37 @@ fn status_table_has_every_field() {
     // Described as a whole too, because it may be null.
     assert!(described.remove("last_reload"));
     assert_eq!(sent, described, "the status, then OPERATING.md");
+}
+
+#[test]
+fn probe_without_a_master_tells_whether_a_thread_is_free() {
+    let operating = read("OPERATING.md");
+    let (_, script) = operating.split_once("      - |\n").unwrap();
+    let lines = script
+        .lines()
+        .map_while(|line| line.strip_prefix("        "));
+    let script = lines.collect::<Vec<_>>().join("\n");
+    let scoter = Scoter::serving("streaming");
+    let mut scoter = scoter.args(["--no-master", "--threads", "1"]).start();
+    let socket = scoter.socket().to_str().unwrap().to_owned();
+    let script = script.replace("/run/scoter/scoter.sock", &socket);
+    let probe = || {
+        let mut command = Command::new(python());
+        command
+            .args(["-c", &script])
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(probe(), Some(0), "while a thread is idle");
+    let gate = scoter.gate("a");
+    let mut peer = scoter.begin("a");
+    assert_eq!(probe(), Some(1), "while the only thread is busy");
+    gate.open();
+    assert_eq!(peer.reply().text(), "waited at a");
+    scoter.stop();
+    assert_eq!(probe(), Some(1), "after the stop");
 }
 
 /// Adds the path of every field that is not an object or a list of objects.
