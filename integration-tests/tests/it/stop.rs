@@ -11,6 +11,7 @@ use integration_tests::{
     Crowd, DEADLINE, Gate, Peer, Scoter, Site, elapse, exchange, get, post, until, with,
 };
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 #[test]
 fn running_requests_are_answered_before_the_server_stops() {
@@ -20,6 +21,7 @@ fn running_requests_are_answered_before_the_server_stops() {
         let mut peers = [scoter.begin("a"), scoter.begin("b")];
         scoter.begin_to_stop(signal);
         assert!(scoter.exit_status().is_none());
+        assert_eq!(scoter.status()["listeners"], json!([]), "{signal}");
         gates.iter().for_each(Gate::open);
         assert_eq!(peers[0].reply().text(), "waited at a", "{signal}");
         assert_eq!(peers[1].reply().text(), "waited at b", "{signal}");

@@ -42,6 +42,7 @@ impl Runtime {
             listeners: self
                 .listeners
                 .iter()
+                .filter(|listener| listener.stays_open())
                 .map(|listener| ListenerStatus {
                     address: listener.address().to_string(),
                 })
