@@ -177,6 +177,12 @@ fn later_term_stops_at_once() {
         let finished = scoter.wait();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         assert_cut(&finished.stderr, &["/a?1"]);
+        for expected in [
+            "finishing running requests origin=\"TERM\"",
+            "stopping at once reason=\"a second signal came\"",
+        ] {
+            assert!(finished.stderr.contains(expected), "{}", finished.stderr);
+        }
     }
 }
 

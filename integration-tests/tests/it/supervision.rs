@@ -389,7 +389,7 @@ fn server_without_a_master_is_one_process() {
         (Signal::SIGTTOU, "TTOU"),
     ] {
         scoter.signal(signal);
-        let line = scoter.wait_for_log(&format!("signal={name:?}"));
+        let line = scoter.wait_for_log(&format!("origin={name:?}"));
         assert!(line.contains("signal ignored"), "{line}");
     }
     assert_serves(&scoter);

@@ -110,9 +110,30 @@ pub(crate) enum ToWorker {
     /// Accept the connections in the kernel's queues too, because no other worker will, then end.
     Drain,
     /// End immediately, even if requests are running.
-    Leave,
+    Leave(LeaveReason),
     /// Reopen the log files, which have been renamed.
     ReopenLogs,
+}
+
+/// Why a worker has to end at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum LeaveReason {
+    /// A signal came during a stop.
+    SecondSignal,
+    /// `scoter stop` came during a stop.
+    SecondOrder,
+    /// The worker is starting as the server stops, or is no longer supervised.
+    NotNeeded,
+}
+
+impl LeaveReason {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::SecondSignal => "a second signal came",
+            Self::SecondOrder => "scoter stop came while the server was stopping",
+            Self::NotNeeded => "the worker is no longer needed",
+        }
+    }
 }
 
 /// Messages from a worker to the master.

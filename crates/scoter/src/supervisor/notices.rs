@@ -30,7 +30,7 @@ pub(super) fn write(notice: Notice) {
         Notice::Ready { workers, threads } => info!(workers, threads, "ready"),
         Notice::StartFailed(message) => error!("{message}"),
         Notice::VarsMissing(missing) => missing.warn(),
-        Notice::LogsReopened(origin) => info!(signal = origin.as_str(), "reopening logs"),
+        Notice::LogsReopened(origin) => info!(origin = origin.as_str(), "reopening logs"),
 
         Notice::WorkerNotStarted {
             generation,
@@ -197,8 +197,14 @@ pub(super) fn write(notice: Notice) {
             "taken over from the previous release"
         ),
 
-        Notice::Scaled { before, workers } => info!(before, workers, "scaled"),
-        Notice::SignalIgnored(reason) => warn!(reason, "signal ignored"),
+        Notice::Scaled {
+            origin,
+            before,
+            workers,
+        } => info!(origin = origin.as_str(), before, workers, "scaled"),
+        Notice::SignalIgnored { origin, reason } => {
+            warn!(origin = origin.as_str(), reason, "signal ignored");
+        }
         Notice::WorkerAdded(workers) => info!(workers, "requests are waiting: adding a worker"),
         Notice::WorkerRemoved(workers) => info!(workers, "low load: removing a worker"),
 
@@ -230,7 +236,7 @@ pub(super) fn write(notice: Notice) {
         Notice::StoppingAtOnce(origin) => {
             warn!(
                 origin = origin.as_str(),
-                "stopping at once on a second signal"
+                "stopping at once: it was stopping already"
             );
         }
         Notice::NobodyLeft => warn!("no worker is left to answer established connections"),

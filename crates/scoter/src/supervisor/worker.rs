@@ -13,7 +13,7 @@ use super::link::{Events, Link};
 use crate::control::Totals;
 use crate::ipc::channel::Channel;
 use crate::ipc::crash_report::CrashReport;
-use crate::ipc::messages::ToWorker;
+use crate::ipc::messages::{LeaveReason, ToWorker};
 use crate::ipc::scoreboard::{Cell, Phase, Scoreboard, Snapshot};
 
 /// What the master shares with a worker.
@@ -166,6 +166,8 @@ impl Drop for Worker {
     /// Ends a process that will not be supervised. Without this message, the end of the channel
     /// would mean that the whole server is gone.
     fn drop(&mut self) {
-        let _ = self.link.send(&ToWorker::Leave, &[]);
+        let _ = self
+            .link
+            .send(&ToWorker::Leave(LeaveReason::NotNeeded), &[]);
     }
 }

@@ -92,7 +92,12 @@ impl Orders {
             shared.close_to_newcomers();
         }
         if !shared.is_serving() {
-            say(move || info!(reason, "stopped before it was ready")).await;
+            let is_signal = matches!(self, Self::Signals { .. });
+            say(move || match is_signal {
+                true => info!(origin = reason, "stopped before it was ready"),
+                false => info!(reason, "stopped before it was ready"),
+            })
+            .await;
             exit(&shared);
         }
         let deadline = Instant::now() + graceful_timeout;
@@ -109,7 +114,13 @@ impl Orders {
                 say(move || debug!(reason, running, "ending: finishing running requests")).await;
             }
             Self::Signals { .. } => {
-                say(move || info!(reason, running, "stopping: finishing running requests")).await;
+                say(move || {
+                    info!(
+                        origin = reason,
+                        running, "stopping: finishing running requests"
+                    )
+                })
+                .await;
             }
         }
         let reason = tokio::select! {
@@ -155,7 +166,7 @@ impl Orders {
                         }
                         Some(ToWorker::Retire) => return Order::End(Ending::Retire, "retired"),
                         Some(ToWorker::Drain) => return Order::End(Ending::Drain, "stopped"),
-                        Some(ToWorker::Leave) => return Order::Leave("the master said so"),
+                        Some(ToWorker::Leave(reason)) => return Order::Leave(reason.as_str()),
                         Some(ToWorker::ReopenLogs) => shared.access_log.reopen(),
                     },
                     // systemd and people signal processes one by one: the master replaces it.
@@ -185,7 +196,8 @@ impl Orders {
                     Signal::Usr1 => shared.access_log.reopen(),
                     _ => {
                         let signal = signal.name();
-                        let ignored = move || warn!(signal, "signal ignored: --no-master is set");
+                        let ignored =
+                            move || warn!(origin = signal, "signal ignored: --no-master is set");
                         say(ignored).await;
                     }
                 }

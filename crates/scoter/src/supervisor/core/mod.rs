@@ -211,8 +211,8 @@ impl Supervisor {
                 self.tell_all(ToWorker::ReopenLogs);
             }
             Signal::Usr2 => self.upgrade(origin, None, now),
-            Signal::Ttin => self.step(1, now),
-            Signal::Ttou => self.step(-1, now),
+            Signal::Ttin => self.step(1, origin, now),
+            Signal::Ttou => self.step(-1, origin, now),
         }
     }
 
@@ -225,7 +225,7 @@ impl Supervisor {
                 self.answer(id, Answer::Stopping);
             }
             Order::Scale(workers) => {
-                let scaled = self.scale_to(workers, now);
+                let scaled = self.scale_to(workers, Origin::ScaleOrder, now);
                 self.answer(id, Answer::Scale(scaled));
             }
         }

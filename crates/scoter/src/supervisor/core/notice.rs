@@ -141,10 +141,14 @@ pub(crate) enum Notice {
     TakenOver,
 
     Scaled {
+        origin: Origin,
         before: u32,
         workers: u32,
     },
-    SignalIgnored(String),
+    SignalIgnored {
+        origin: Origin,
+        reason: String,
+    },
     WorkerAdded(u32),
     WorkerRemoved(u32),
 

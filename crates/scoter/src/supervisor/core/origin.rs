@@ -2,7 +2,7 @@
 
 use crate::sys::signals::Signal;
 
-/// Who asked for a stop, a reload or an upgrade.
+/// Who asked for a stop, a reload, an upgrade or another number of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     Signal(Signal),
@@ -11,6 +11,7 @@ pub(crate) enum Origin {
     ReloadOrder,
     UpgradeOrder,
     StopOrder,
+    ScaleOrder,
     /// A signal that arrived during another operation.
     DeferredSignal,
     /// An upgrade: the workers of the previous release are replaced.
@@ -34,6 +35,7 @@ impl Origin {
             Self::ReloadOrder => "scoter reload",
             Self::UpgradeOrder => "scoter reload --upgrade",
             Self::StopOrder => "scoter stop",
+            Self::ScaleOrder => "scoter scale",
             Self::DeferredSignal => "a deferred signal",
             Self::Upgrade => "the upgrade",
             Self::NewRelease => "a new release",

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Supervisor;
 use super::lifecycle::{Lifecycle, STOPPING};
 use super::notice::Notice;
+use super::origin::Origin;
 use super::worker::Phase;
 use super::worker_count::{MAX_WORKERS, WorkerCount};
 use crate::control::Scaled;
@@ -27,7 +28,12 @@ impl Supervisor {
     }
 
     /// Changes the number of workers for the lifetime of this master.
-    pub(super) fn scale_to(&mut self, workers: u32, now: Instant) -> Result<Scaled, String> {
+    pub(super) fn scale_to(
+        &mut self,
+        workers: u32,
+        origin: Origin,
+        now: Instant,
+    ) -> Result<Scaled, String> {
         if let Some((min, max)) = self.worker_count.range {
             return Err(format!(
                 "the number of workers follows the load: --workers {min}..{max}"
@@ -41,17 +47,21 @@ impl Supervisor {
         }
         let before = std::mem::replace(&mut self.worker_count.wanted, workers);
         if before != workers {
-            self.log(Notice::Scaled { before, workers });
+            self.log(Notice::Scaled {
+                origin,
+                before,
+                workers,
+            });
             self.change_places(before, now);
         }
         Ok(Scaled { workers, before })
     }
 
     /// TTIN and TTOU.
-    pub(super) fn step(&mut self, by: i32, now: Instant) {
+    pub(super) fn step(&mut self, by: i32, origin: Origin, now: Instant) {
         let workers = self.worker_count.wanted.saturating_add_signed(by).max(1);
-        if let Err(reason) = self.scale_to(workers, now) {
-            self.log(Notice::SignalIgnored(reason));
+        if let Err(reason) = self.scale_to(workers, origin, now) {
+            self.log(Notice::SignalIgnored { origin, reason });
         }
     }
 

@@ -8,7 +8,7 @@ use super::notice::Notice;
 use super::origin::Origin;
 use super::worker::Phase;
 use super::{OVERTIME, Supervisor};
-use crate::ipc::messages::ToWorker;
+use crate::ipc::messages::{LeaveReason, ToWorker};
 use crate::sys::signals::FirstStop;
 
 impl Supervisor {
@@ -21,7 +21,7 @@ impl Supervisor {
         }
         if self.lifecycle.is_stopping() {
             self.log(Notice::StoppingAtOnce(origin));
-            return self.leave(now);
+            return self.leave(origin, now);
         }
         let was_started = self.lifecycle.is_started();
         if let Some(request) = self.undo_rollout(now) {
@@ -126,7 +126,7 @@ impl Supervisor {
             let message = match worker.phase {
                 // The replacement of a worker that died has to serve the connections in the queue.
                 Phase::Starting if is_awaited => continue,
-                Phase::Starting => ToWorker::Leave,
+                Phase::Starting => ToWorker::Leave(LeaveReason::NotNeeded),
                 Phase::Ready | Phase::Retiring | Phase::Stuck => ToWorker::Drain,
             };
             if worker.counts() {
@@ -137,9 +137,13 @@ impl Supervisor {
         }
     }
 
-    fn leave(&mut self, now: Instant) {
+    fn leave(&mut self, origin: Origin, now: Instant) {
         self.command(Command::StopListening);
-        self.tell_all(ToWorker::Leave);
+        let reason = match origin.signal() {
+            Some(_) => LeaveReason::SecondSignal,
+            None => LeaveReason::SecondOrder,
+        };
+        self.tell_all(ToWorker::Leave(reason));
         if let Lifecycle::Stopping(stopping) = &mut self.lifecycle {
             let until = now + LEAVE_TIMEOUT;
             stopping.stage = match stopping.stage {

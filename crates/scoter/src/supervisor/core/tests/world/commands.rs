@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::processes::{Launcher, Worker};
 use super::{World, exited, plan, processes, supervisor};
 use crate::control::{ReloadError, Reloaded};
-use crate::ipc::messages::{FromLauncher, ToWorker};
+use crate::ipc::messages::{FromLauncher, LeaveReason, ToWorker};
 use crate::supervisor::core::{Activity, Answer, Command, Event, Notification, State};
 
 impl World {
@@ -95,7 +95,8 @@ impl World {
                     launcher.is_dismissed = true;
                     launcher.is_prepared = true;
                 }
-                self.tell_worker(serial, ToWorker::Leave);
+                let message = ToWorker::Leave(LeaveReason::NotNeeded);
+                self.tell_worker(serial, message);
             }
             Command::ReadConfiguration(action) => {
                 self.asked = self.now;

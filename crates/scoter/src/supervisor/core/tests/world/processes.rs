@@ -360,7 +360,7 @@ impl World {
         match message {
             ToWorker::ReopenLogs => {}
             _ if worker.state == State::Ordered => worker.state = State::Gone,
-            ToWorker::Retire | ToWorker::Drain | ToWorker::Leave => {
+            ToWorker::Retire | ToWorker::Drain | ToWorker::Leave(_) => {
                 let known = view.workers.iter().find(|it| it.serial == serial);
                 let is_responsive = known.is_some_and(|it| it.phase == WorkerPhase::Retiring);
                 // The message that it is ready may still be in transit.
@@ -369,7 +369,7 @@ impl World {
                 let queue = self.channels.get(&serial);
                 let is_known = queue.is_none_or(|queue| !queue.iter().any(is_ready));
                 let was_serving = worker.state == State::Serving && is_responsive && is_known;
-                if message == ToWorker::Leave && !worker.has_ended() {
+                if matches!(message, ToWorker::Leave(_)) && !worker.has_ended() {
                     worker.requests.clear();
                 }
                 if matches!(worker.state, State::Importing | State::Serving) {
