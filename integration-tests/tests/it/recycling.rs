@@ -86,6 +86,21 @@ fn worker_is_replaced_for_its_age() {
 }
 
 #[test]
+fn limit_that_a_fresh_worker_exceeds_is_warned_of_once() {
+    let scoter = serving("1", ["--max-rss", "1M"]).start();
+    scoter.wait_for_log_lines(3, "replacing worker");
+    let warnings = scoter.log_lines("--max-rss is less than");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let [warning] = &warnings[..] else {
+        panic!("{warnings:?}");
+    };
+    assert!(
+        warning.contains("WARN") && warning.contains("limit_mib=1"),
+        "{warning}"
+    );
+}
+
+#[test]
 fn worker_is_replaced_for_its_memory() {
     let site = Site::of(serving("1", ["--max-rss", "100M"]));
     let first = site.get("/who").text();

@@ -96,6 +96,16 @@ pub(super) fn write(notice: Notice) {
             reason,
             requests,
         } => info!(worker, reason, requests, "replacing worker"),
+        Notice::MaxRssTooSmall { worker, rss, limit } => {
+            let (rss_mib, limit_mib) = (rss >> 20, limit >> 20);
+            warn!(
+                worker,
+                rss_mib,
+                limit_mib,
+                "--max-rss is less than a worker takes before its first request: every worker \
+                 will be replaced at once, so raise it"
+            );
+        }
 
         Notice::LauncherDied {
             generation,

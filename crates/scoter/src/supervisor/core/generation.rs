@@ -21,6 +21,8 @@ pub(super) struct Generation {
     pub(super) backoff: Backoff,
     /// Whether one of its workers has been ready.
     pub(super) is_proven: bool,
+    /// Whether it has been logged that its `--max-rss` is too small.
+    pub(super) is_rss_reported: bool,
 }
 
 /// The process that forks a generation's workers.
@@ -56,6 +58,7 @@ impl Generation {
             launcher: None,
             backoff: Backoff::default(),
             is_proven: false,
+            is_rss_reported: false,
         }
     }
 

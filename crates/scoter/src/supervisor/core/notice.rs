@@ -74,6 +74,12 @@ pub(crate) enum Notice {
         reason: String,
         requests: u64,
     },
+    /// Both in bytes.
+    MaxRssTooSmall {
+        worker: u32,
+        rss: u64,
+        limit: u64,
+    },
 
     LauncherDied {
         generation: u32,

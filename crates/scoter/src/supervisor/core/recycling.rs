@@ -20,9 +20,26 @@ impl Supervisor {
             let worker = &mut self.workers[index];
             if worker.expires.is_some_and(|expires| expires <= now) {
                 worker.replace = Some("max-lifetime".to_owned());
-            } else if limit.is_some_and(|limit| worker.rss > limit) {
+            } else if let Some(limit) = limit.filter(|limit| worker.rss > *limit) {
                 worker.replace = Some(format!("max-rss: it uses {} MiB", worker.rss >> 20));
+                if worker.activity.requests == 0 {
+                    self.report_max_rss(index, limit);
+                }
             }
+        }
+    }
+
+    /// Logs, once for each generation, that no worker can stay below the limit.
+    fn report_max_rss(&mut self, index: usize, limit: u64) {
+        let &Worker {
+            id: worker,
+            generation,
+            rss,
+            ..
+        } = &self.workers[index];
+        let generation = self.generation_mut(generation);
+        if generation.is_some_and(|it| !std::mem::replace(&mut it.is_rss_reported, true)) {
+            self.log(Notice::MaxRssTooSmall { worker, rss, limit });
         }
     }
 
