@@ -56,5 +56,5 @@ pub use crate::running::Running;
 pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, python, says_ready};
 pub use crate::site::Site;
 pub use crate::skip::skip;
-pub use crate::uwsgi::{Ending, Peer, exchange, get, post, with};
+pub use crate::uwsgi::{Ending, Peer, exchange, get, keeping, post, request, with};
 pub use crate::wait::{DEADLINE, elapse, until};

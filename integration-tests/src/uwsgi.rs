@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -35,7 +36,14 @@ where
     packet
 }
 
-fn request(method: &str, path: &str) -> PacketBuilder {
+/// Asks to keep the connection, as `nginx-conf/keepalive` does: `sent` is the number of bytes that follow the
+/// packet, or `HEAD`.
+pub fn keeping(packet: PacketBuilder, sent: impl Display) -> PacketBuilder {
+    with(packet, [("UWSGI_KEEP_CONN", sent.to_string())])
+}
+
+/// Starts the packet of a request without a body.
+pub fn request(method: &str, path: &str) -> PacketBuilder {
     let mut packet = PacketBuilder::new();
     packet
         .vars([
@@ -168,6 +176,52 @@ impl Peer {
     #[track_caller]
     pub fn ending(&mut self) -> Ending {
         ending(&mut self.stream)
+    }
+
+    /// Reads a response up to where its head says that it ends, and no further.
+    ///
+    /// # Errors
+    ///
+    /// The connection ends before that.
+    pub fn try_next_reply(&mut self, method: &str) -> io::Result<Reply> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte)?;
+            bytes.extend(byte);
+        }
+        let head = Reply::parse(&bytes).map_err(io::Error::other)?;
+        let length = match head.header("Content-Length") {
+            _ if method == "HEAD" || [204, 304].contains(&head.status) => 0,
+            Some(length) => length.parse().map_err(io::Error::other)?,
+            None => return Err(io::Error::other("only the close ends the response")),
+        };
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok(Reply {
+            body: body.into(),
+            ..head
+        })
+    }
+
+    /// Reads a response up to where its head says that it ends, and no further.
+    ///
+    /// # Panics
+    ///
+    /// When the connection ends before that.
+    #[track_caller]
+    pub fn next_reply(&mut self, method: &str) -> Reply {
+        let reply = self.try_next_reply(method);
+        reply.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Says whether the server has ended the connection, or sent something.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("open");
+        let peeked = rustix::net::recv(&self.stream, &mut [0_u8; 1], rustix::net::RecvFlags::PEEK);
+        self.stream.set_nonblocking(false).expect("open");
+        peeked.is_ok()
     }
 
     /// Reads the response, to the end of the connection.

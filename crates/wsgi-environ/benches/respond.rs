@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
-use wsgi_environ::{Body, Errors, Exchange, Method, ObjectCache, Transport, respond};
+use wsgi_environ::{Body, Errors, Exchange, Method, ObjectCache, Persistence, Transport, respond};
 
 const APPLICATIONS: &CStr = c"
 def hello(environ, start_response):
@@ -81,6 +81,7 @@ fn response(c: &mut Criterion) {
                         errors: errors.clone(),
                         transport: Arc::clone(&transport),
                         method: Method::Other,
+                        persistence: Persistence::Close,
                         on_return: |_, _| {},
                         out: std::mem::take(&mut out),
                         object_cache: &mut object_cache,

@@ -4,7 +4,7 @@ use pyo3::PyErr;
 use pyo3::pybacked::PyBackedBytes;
 use thiserror::Error;
 
-use crate::InputEnd;
+use crate::{InputEnd, Persistence};
 
 /// What [`respond`](crate::respond) leaves to the server: bytes to send, how
 /// the connection must end, and what to log.
@@ -22,6 +22,10 @@ pub struct Completed {
     pub body_bytes: u64,
     /// How the connection must end once the tail is sent.
     pub end: ResponseEnd,
+    /// [`Persistence::KeepAlive`] only if the head says so, the response is exactly what
+    /// the head announced, nothing failed, and nothing of the request's body is left in
+    /// the connection.
+    pub persistence: Persistence,
     /// How much of the request body was read.
     pub input: InputEnd,
     /// What went wrong in the application, in order. Log each once.

@@ -58,6 +58,12 @@ impl Head {
         method != Method::Head && !matches!(self.status, 204 | 205 | 304)
     }
 
+    /// Says whether the end of the response to this request is known from its head
+    /// (RFC 9112, 6.3). After a 101 the connection belongs to another protocol.
+    pub(crate) fn is_delimited(&self, method: Method) -> bool {
+        self.status != 101 && (self.content_length.is_some() || !self.has_body(method))
+    }
+
     /// Returns whether a missing Content-Length may be added when the size of the body is known.
     pub(crate) fn may_add_length(&self) -> bool {
         // RFC 9110, 8.6: in a 304 it would be that of the response that is not sent.

@@ -25,7 +25,7 @@
 //! use uwsgi_codec::{Limits, VarsRef};
 //! use wsgi_environ::{
 //!     Body, EnvironBuilder, Errors, Exchange, ForwardedProto, Input, Method, ObjectCache,
-//!     RequestId, ScriptName, ServerInfo, Transport, respond,
+//!     Persistence, RequestId, ScriptName, ServerInfo, Transport, respond,
 //! };
 //!
 //! struct Connection;
@@ -72,6 +72,7 @@
 //!         errors,
 //!         transport: Arc::new(Connection),
 //!         method: Method::of(vars),
+//!         persistence: Persistence::Close,
 //!         on_return: |_, _| {},
 //!         out: Vec::new(),
 //!         object_cache: &mut ObjectCache::default(),
@@ -99,6 +100,7 @@ mod head;
 mod input;
 mod object_cache;
 mod outcome;
+mod persistence;
 mod plain_response;
 mod reason;
 mod request;
@@ -120,6 +122,7 @@ pub use crate::errors::Errors;
 pub use crate::file_wrapper::FileWrapper;
 pub use crate::input::{Body, Input, InputEnd, InputFailure};
 pub use crate::object_cache::ObjectCache;
+pub use crate::persistence::Persistence;
 pub use crate::plain_response::write_plain_response;
 pub use crate::reason::reason_phrase;
 pub use crate::request::{ContentLength, Method, RequestError, content_length};

@@ -4,7 +4,7 @@ use crate::response::Response;
 use crate::vectored_send::PeerError;
 use crate::{
     ApplicationFailure, Completed, FailureCause, FailureOrigin, HeadState, InputEnd, InputFailure,
-    Method, RemainingBody, ResponseEnd, ResponseTail, Violation,
+    Method, Persistence, RemainingBody, ResponseEnd, ResponseTail, Violation,
 };
 
 /// Makes the response from the outcome of the request.
@@ -67,6 +67,17 @@ pub(crate) fn complete(
     } else {
         HeadState::InTail
     };
+    let persistence = match response.persistence() {
+        Persistence::KeepAlive
+            if end == ResponseEnd::Complete
+                && failures.is_empty()
+                && input.unread == 0
+                && !input.busy =>
+        {
+            Persistence::KeepAlive
+        }
+        _ => Persistence::Close,
+    };
     let status = response.status();
     let (out, corrections) = response.into_parts();
     Completed {
@@ -75,6 +86,7 @@ pub(crate) fn complete(
         tail: ResponseTail { out, body: rest },
         body_bytes: sent,
         end,
+        persistence,
         input,
         failures,
         corrections,
@@ -98,6 +110,7 @@ pub(crate) fn without_response(
         },
         body_bytes: 0,
         end: ResponseEnd::CutShort,
+        persistence: Persistence::Close,
         input,
         failures: causes
             .map(|cause| ApplicationFailure {
@@ -131,6 +144,7 @@ fn error_response(
             Method::Other => text.len() as u64,
         },
         end: ResponseEnd::Complete,
+        persistence: Persistence::Close,
         input,
         failures,
         corrections: Vec::new(),

@@ -11,7 +11,7 @@ use crate::response::{Response, SendError};
 use crate::text::type_name;
 use crate::{
     ApplicationStage, Completed, Errors, FailureCause, FileWrapper, Input, Method, ObjectCache,
-    RemainingBody, StartResponse, Transport, Violation,
+    Persistence, RemainingBody, StartResponse, Transport, Violation,
 };
 
 /// What [`respond`] needs to know about one request.
@@ -26,6 +26,11 @@ pub struct Exchange<'a, 'py> {
     pub transport: Arc<dyn Transport>,
     /// The method of the request.
     pub method: Method,
+    /// What the head may say about the connection.
+    /// [`KeepAlive`](Persistence::KeepAlive) only after a body that has arrived completely.
+    /// The head then says `Connection: keep-alive` if the end of the response is known from
+    /// it, and the client is quiet ([`Transport::is_quiet`]).
+    pub persistence: Persistence,
     /// Called each time that application code has returned, with the exception it
     /// raised, if any, and before anything else happens. It may end the process:
     /// the application may have forked, and a child must not continue with the
@@ -66,12 +71,13 @@ pub fn respond<'py>(application: &Bound<'py, PyAny>, exchange: Exchange<'_, 'py>
         errors,
         transport,
         method,
+        persistence,
         on_return,
         out,
         object_cache,
     } = exchange;
     let hook = ReturnHook { py, on_return };
-    let response = Response::new(transport, method, out);
+    let response = Response::new(transport, method, persistence, out);
     let start_response = match object_cache.start_response(py, response) {
         Ok(start_response) => start_response,
         Err(error) => {

@@ -9,13 +9,15 @@ use pyo3::types::PyBytes;
 
 use crate::head::Head;
 use crate::vectored_send::{PeerError, VectoredSend};
-use crate::{Correction, Method, RemainingBody, Transport};
+use crate::{Correction, Method, Persistence, RemainingBody, Transport};
 
 /// The state of a response, on which `start_response`, `write` and the iteration over the result
 /// work in turn.
 pub(crate) struct Response {
     transport: Arc<dyn Transport>,
     method: Method,
+    /// What may become of the connection, and once the head is sealed, what does.
+    persistence: Persistence,
     head: Option<Head>,
     progress: Progress,
     /// The lines of the head; once that is sealed, what is to be sent next.
@@ -42,11 +44,17 @@ pub(crate) enum SendError {
 
 impl Response {
     /// `out` is a buffer to be used again; what it holds is discarded.
-    pub(crate) fn new(transport: Arc<dyn Transport>, method: Method, mut out: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        method: Method,
+        persistence: Persistence,
+        mut out: Vec<u8>,
+    ) -> Self {
         out.clear();
         Self {
             transport,
             method,
+            persistence,
             head: None,
             progress: Progress::Open,
             out,
@@ -140,6 +148,7 @@ impl Response {
         if !has_body {
             self.excess = self.excess.saturating_add(part.len() as u64);
         }
+        self.check_before_the_end(wanted.len() as u64);
         self.transmit(py, wanted).map_err(SendError::Peer)?;
         if self.excess == 0 {
             Ok(ControlFlow::Continue(()))
@@ -216,6 +225,16 @@ impl Response {
         }
     }
 
+    /// What the head says about the connection, if the response is what it announces.
+    pub(crate) fn persistence(&self) -> Persistence {
+        match self.persistence {
+            Persistence::KeepAlive if self.is_sealed() && self.is_complete() => {
+                Persistence::KeepAlive
+            }
+            _ => Persistence::Close,
+        }
+    }
+
     /// Returns the Content-Length that was not reached.
     pub(crate) fn missed_length(&self) -> Option<u64> {
         let head = self.head.as_ref()?;
@@ -263,10 +282,33 @@ impl Response {
                     .extend_from_slice(itoa::Buffer::new().format(size).as_bytes());
                 self.out.extend_from_slice(b"\r\n");
             }
+            if self.persistence == Persistence::KeepAlive {
+                if head.is_delimited(self.method) && self.transport.is_quiet() {
+                    self.out.extend_from_slice(b"Connection: keep-alive\r\n");
+                } else {
+                    self.persistence = Persistence::Close;
+                }
+            }
             self.out.extend_from_slice(b"\r\n");
             self.progress = Progress::Sealed;
         }
         Ok(head.has_body(self.method))
+    }
+
+    /// Looks at the client again before a part is sent that ends the body, if the head
+    /// has left earlier: once it has the whole response, it may send its next request.
+    fn check_before_the_end(&mut self, part: u64) {
+        let ends = || {
+            let head = self.head.as_ref();
+            head.and_then(|head| head.content_length) == Some(self.body_bytes + part)
+        };
+        if self.persistence == Persistence::KeepAlive
+            && self.progress == Progress::Sent
+            && ends()
+            && !self.transport.is_quiet()
+        {
+            self.persistence = Persistence::Close;
+        }
     }
 
     /// Returns `size` as the Content-Length to be added. An application that omits the body of a

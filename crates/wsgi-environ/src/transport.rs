@@ -37,6 +37,15 @@ pub trait Transport: Send + Sync {
     /// [`io::ErrorKind::TimedOut`] when the deadline passed.
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
 
+    /// Says whether the client has sent nothing since its request, and has not closed: it
+    /// then waits for the response, as it must. Never waits. Asked before the last part of
+    /// a response is sent after which the connection may be kept.
+    ///
+    /// The default is `false`: the connection is not kept.
+    fn is_quiet(&self) -> bool {
+        false
+    }
+
     /// Shuts down both directions, so that a thread waiting in one of the other
     /// methods returns.
     ///

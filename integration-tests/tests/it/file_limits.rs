@@ -71,7 +71,7 @@ fn low_hard_limit_is_said_once_and_bounds_what_waits() {
         .workers("2")
         .start();
     let said = scoter.wait_for_log_lines(1, TOO_LOW);
-    let figures = ["limit=256", "places=32", "max_pending=1024", "LimitNOFILE="];
+    let figures = ["limit=256", "places=25", "max_pending=1024", "LimitNOFILE="];
     for figure in figures {
         assert!(said[0].contains(figure), "{said:?}");
     }
@@ -87,7 +87,7 @@ fn low_hard_limit_is_said_once_and_bounds_what_waits() {
         }
     }
     // Of one worker at least.
-    assert!((32..200).contains(&served), "{served}");
+    assert!((25..200).contains(&served), "{served}");
     assert_complete_requests_are_prompt(&scoter);
     assert!(scoter.log_lines("Too many open files").is_empty());
     assert_eq!(scoter.log_lines(TOO_LOW).len(), 1);
@@ -118,16 +118,16 @@ fn children_of_the_application_have_the_limit_of_before() {
             .limit_files_softly(512)
             .args(arguments)
             .start();
-        assert_limits(&scoter, "8360", "512");
+        assert_limits(&scoter, "8872", "512");
         scoter.signal(Signal::SIGUSR2);
         scoter.wait_for_log("reloaded generation=2");
-        assert_limits(&scoter, "8360", "512");
+        assert_limits(&scoter, "8872", "512");
     }
     let scoter = Scoter::serving("file_limit")
         .limit_files_softly(512)
         .args(["--no-master", "--max-pending", "1000"])
         .start();
-    assert_limits(&scoter, "8360", "512");
+    assert_limits(&scoter, "8872", "512");
 }
 
 #[test]
@@ -144,10 +144,10 @@ fn worker_without_descriptors_for_its_threads_fails_the_start() {
 
 #[test]
 fn start_that_a_limit_prevents_names_the_limit() {
-    let files = "ulimit -n 32";
+    let files = "ulimit -n 34";
     let memory = "ulimit -v 600000";
     for (limit, threads, words) in [
-        (files, "4", ["open file limit", "32", "ulimit -n"]),
+        (files, "4", ["open file limit", "34", "ulimit -n"]),
         // The stack of each takes 8 MiB of it.
         (
             memory,

@@ -119,7 +119,7 @@ fn peer_that_has_said_everything_is_answered() {
 
 #[test]
 fn running_out_of_files_is_survived() {
-    let scoter = Scoter::serving("bodies").limit_files(64).start();
+    let scoter = Scoter::serving("bodies").limit_files(72).start();
     let packet = post("/everything", 2).to_vec().expect("fits");
     let begin = |_| {
         let mut peer = scoter.connect();

@@ -33,9 +33,9 @@ pub(crate) fn run(
     options: Options,
 ) -> u8 {
     // First, because other limits are derived from this one.
-    file_limit::raise(options.threads, options.max_pending);
+    file_limit::raise(options.needs());
     log::init(options.log_level, options.log_format);
-    file_limit::warn_if_low(options.threads, options.max_pending);
+    file_limit::warn_if_low(options.needs());
     let served = if options.no_master {
         serve_alone(py, &program, &settings, options).map(|never| match never {})
     } else {
@@ -100,6 +100,7 @@ fn serve_alone(
         board: Scoreboard::create(usize::from(options.threads))?,
         listeners: opened.listeners,
         master: MasterLink::None,
+        queue: None,
         multiprocess: false,
         control: None,
         preloaded: None,

@@ -75,9 +75,13 @@ options! {
         max_vars: one usize [1..=65_535] = "1000", "N", reload,
             "Maximum variables in a request; more are answered 400";
         max_pending: one u32 [1..=65_536] = "1024", "N", reload,
-            "Maximum incomplete requests, and responses waiting for slow readers, per worker; lower if the open file limit is too low";
+            "Maximum incomplete requests, and responses waiting for slow readers, per worker; fewer at a low file limit";
         response_buffer: one Size = "64M", "SIZE", reload,
             "Memory for responses waiting for slow readers, per worker; beyond it, threads wait";
+        keep_alive: one u32 [0..=65_536] = "512", "N", reload,
+            "Maximum connections kept for nginx's next requests, per worker, if it asks for that";
+        keep_alive_requests: one u32 [1..] = "1000", "N", reload,
+            "Requests on a kept connection before it is closed";
         trust_forwarded_proto: flag bool, "", reload,
             "Take the scheme from X-Forwarded-Proto; only behind a proxy of yours that sets it";
     }
@@ -93,7 +97,7 @@ options! {
     }
     "Timeouts" {
         header_timeout: one Span = "10s", "TIME", reload,
-            "Time from accept until all request variables have arrived";
+            "Time from accept, or from a request's first byte, until all its variables have arrived";
         body_timeout: one Span = "60s", "TIME", reload,
             "Longest wait for more of a request body";
         write_timeout: one Span = "60s", "TIME", reload,
@@ -104,6 +108,8 @@ options! {
             "Time for a request to end after --request-timeout, before its worker is replaced";
         queue_timeout: off Span, "TIME", reload,
             "Longest wait for a thread, from nginx's time stamp if it sends one; then 503";
+        keep_alive_timeout: one Span = "75s", "TIME", reload,
+            "Longest wait for the next request on a kept connection; let nginx's be shorter";
         start_timeout: one Span = "2m", "TIME", reload,
             "Time for a worker to become ready: import and --warm-up";
         graceful_timeout: one Span = "30s", "TIME", reload,
@@ -168,6 +174,9 @@ mod tests {
             ("--threads=+1", "expected a whole number"),
             ("--backlog=0", "must be from 1 to 2147483647"),
             ("--max-vars=65536", "must be from 1 to 65535"),
+            ("--keep-alive=65537", "must be from 0 to 65536"),
+            ("--keep-alive-requests=0", "must be at least 1"),
+            ("--keep-alive-timeout=0", "must be more than zero"),
             ("--max-pending=0", "must be from 1 to 65536"),
             ("--max-requests=0", "must be at least 1"),
             ("--max-body=0", "must be at least 1 byte"),
@@ -237,6 +246,8 @@ mod tests {
             "--max-rss=100%",
             "--recycle-jitter=0%",
             "--body-buffer=0",
+            "--keep-alive=0",
+            "--keep-alive=65536",
             "--max-lifetime=30d",
             "--max-requests=off",
             "--warm-up=off",

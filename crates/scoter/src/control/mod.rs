@@ -13,7 +13,7 @@ mod server;
 pub(crate) use client::{ClientCommand, run};
 pub(crate) use location::ControlLocation;
 pub(crate) use protocol::{
-    ListenerStatus, Order, Phase, ReloadError, ReloadStatus, Reloaded, Scaled, SlotStatus, Status,
-    Totals, WorkerPhase, WorkerStatus, millis,
+    KeptConnections, ListenerStatus, Order, Phase, ReloadError, ReloadStatus, Reloaded, Scaled,
+    SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, millis,
 };
 pub(crate) use server::{ControlError, ControlListener, serve};

@@ -30,6 +30,7 @@ use wait::wait;
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::ipc::channel::{Channel, Received};
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::messages::{Configuration, FromLauncher, ToLauncher};
 use crate::log;
 use crate::python::faulthandler::describe_crashes_in;
@@ -90,6 +91,8 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
     if let Some(crash) = fds.pop() {
         describe_crashes_in(py, crash).map_err(&python)?;
     }
+    let queue = fds.split_off(configuration.listeners.len().min(fds.len()));
+    let queue = <[Own; 2]>::try_from(queue).ok();
     let mut options = Settings::from_json(&configuration.settings)
         .map_err(|error| error.to_string())
         .and_then(|settings| settings.options().map_err(|error| error.to_string()))
@@ -110,6 +113,7 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
             .zip(fds.into_iter().map(move_up))
             .collect(),
         control: configuration.control,
+        queue: queue.map(|ends| ConnectionQueue::of(ends.map(move_up))),
         preloaded: None,
     };
     // Every worker's slots need it: imported once, its pages are shared.

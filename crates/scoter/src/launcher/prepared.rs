@@ -4,6 +4,7 @@ use super::socket_cleanup::SocketCleanup;
 use crate::config::Options;
 use crate::failure::Failure;
 use crate::ipc::channel::Channel;
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::net::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::python::application::Loaded;
@@ -15,6 +16,8 @@ pub(super) struct Prepared {
     pub(super) options: Options,
     pub(super) listeners: Vec<(Description, Own)>,
     pub(super) control: Option<SocketFile>,
+    /// Where workers leave connections to each other; nothing of a master that has none.
+    pub(super) queue: Option<ConnectionQueue>,
     pub(super) preloaded: Option<Loaded>,
 }
 
@@ -46,6 +49,7 @@ impl Prepared {
             listeners: listeners.map_err(BindError::from)?,
             board: Scoreboard::attach(board)?,
             master: MasterLink::Channel(Channel::from(channel)),
+            queue: self.queue,
             multiprocess,
             control: self.control,
             preloaded: self.preloaded,

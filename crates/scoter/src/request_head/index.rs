@@ -36,9 +36,15 @@ impl Index {
             14 if var.key == b"REQUEST_METHOD" => Param::Method,
             11 if var.key == b"REQUEST_URI" => Param::Uri,
             15 if var.key == b"SERVER_PROTOCOL" => Param::Protocol,
+            15 if var.key == b"UWSGI_KEEP_CONN" => Param::KeepConn,
             _ => return,
         };
         self.params[param as usize] = Place::of(var);
+    }
+
+    /// Whether a recorded variable is there, and not empty.
+    pub(super) fn has(&self, param: Param) -> bool {
+        self.params[param as usize].len > 0
     }
 
     /// The value of a recorded variable, unless it is absent or empty.
@@ -82,6 +88,7 @@ mod tests {
             ("HTTP_REFERER", Param::Referer),
             ("REMOTE_ADDR", Param::RemoteAddr),
             ("REMOTE_USER", Param::RemoteUser),
+            ("UWSGI_KEEP_CONN", Param::KeepConn),
             ("HTTP_X_REQUEST_ID", Param::RequestId),
             ("HTTP_X_REQUEST_START", Param::RequestStart),
             ("HTTP_TRACEPARENT", Param::Traceparent),

@@ -32,6 +32,8 @@ pub(crate) struct RequestHead {
 pub(crate) enum Param {
     /// `HTTP_HOST`
     Host,
+    /// `UWSGI_KEEP_CONN`
+    KeepConn,
     /// `REQUEST_METHOD`
     Method,
     /// `PATH_INFO`
@@ -99,6 +101,11 @@ impl RequestHead {
         self.packet.vars.as_ref()
     }
 
+    /// Whether a variable is there, and not empty.
+    pub(crate) fn has(&self, param: Param) -> bool {
+        self.index.has(param)
+    }
+
     /// A variable, unless it is absent or empty.
     pub(crate) fn param(&self, param: Param) -> Option<&[u8]> {
         self.index.value(param, &self.packet.vars)
@@ -111,6 +118,18 @@ impl RequestHead {
     /// Those of `CONTENT_LENGTH`.
     pub(crate) fn content_length(&self) -> Result<u64, RequestError> {
         self.length.clone()
+    }
+
+    /// Whether the method, or what is asked about the connection, is there twice with different
+    /// values. For the length that is an error.
+    pub(crate) fn contradicts_itself(&self) -> bool {
+        let method = self.param(Param::Method).unwrap_or_default();
+        let asked = self.param(Param::KeepConn).unwrap_or_default();
+        self.vars().iter().any(|(key, value)| match key {
+            b"REQUEST_METHOD" => value != method,
+            b"UWSGI_KEEP_CONN" => value != asked,
+            _ => false,
+        })
     }
 
     /// The method for the log.

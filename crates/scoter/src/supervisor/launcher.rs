@@ -12,6 +12,7 @@ use super::configuration::Loaded;
 use super::core::{Event, NewWorker};
 use super::link::{Events, Link};
 use crate::ipc::channel::Channel;
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::crash_report::CrashReport;
 use crate::ipc::messages::{Configuration, ToLauncher};
 use crate::net::{Listener, SocketFile};
@@ -31,6 +32,7 @@ pub(super) struct Launcher {
 pub(super) struct Sockets<'a> {
     pub(super) listeners: &'a [Listener],
     pub(super) control: Option<&'a SocketFile>,
+    pub(super) queue: Option<&'a ConnectionQueue>,
 }
 
 impl Launcher {
@@ -79,7 +81,8 @@ impl Launcher {
         let crash = CrashReport::create()?;
         let listeners = sockets.listeners.iter().map(AsFd::as_fd);
         let fds = std::iter::once(memory.as_fd()).chain(listeners);
-        let fds: Vec<_> = fds.chain([crash.as_fd()]).collect();
+        let queue = sockets.queue.into_iter().flat_map(ConnectionQueue::ends);
+        let fds: Vec<_> = fds.chain(queue).chain([crash.as_fd()]).collect();
         launcher.link.send(&ToLauncher::Configure, &fds)?;
         launcher.crash = Some(crash);
         Ok((launcher, pid))

@@ -35,6 +35,9 @@ pub(crate) struct State {
     pub(super) last_reload: Option<ReloadStatus>,
     pub(super) listeners: Vec<(RawFd, Description)>,
     pub(super) control: Option<(RawFd, PathBuf)>,
+    /// Both ends of the queue of connections.
+    #[serde(default)]
+    pub(super) queue: Option<[RawFd; 2]>,
     #[serde(default)]
     pub(super) path: SearchPath,
     /// The soft limit on open files that the server was started with.

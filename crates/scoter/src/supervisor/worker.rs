@@ -131,6 +131,10 @@ impl Worker {
         totals.refused += board.refused.load(Ordering::Relaxed);
         totals.timeouts += board.timeouts.load(Ordering::Relaxed);
         totals.peers_gone += board.peers_gone.load(Ordering::Relaxed);
+        let kept = &mut totals.kept_connections;
+        kept.reused += board.reused.load(Ordering::Relaxed);
+        kept.passed_on += board.passed_on.load(Ordering::Relaxed);
+        kept.out_of_step += board.out_of_step.load(Ordering::Relaxed);
     }
 
     /// Compares the scoreboard with the last measurement.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -15,6 +16,8 @@ impl KeepsDescriptor for OwnedFd {}
 
 impl KeepsDescriptor for Own {}
 
+impl KeepsDescriptor for Arc<Own> {}
+
 /// Registers `fd` with the current runtime, to wait until it is readable.
 ///
 /// # Errors
@@ -22,7 +25,7 @@ impl KeepsDescriptor for Own {}
 /// Those of epoll, which does not accept regular files.
 pub(crate) fn readable<T: KeepsDescriptor>(fd: T) -> io::Result<AsyncFd<T>> {
     #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
-    // SAFETY: both types own their descriptor, and neither closes nor exchanges it before it is
+    // SAFETY: these types own their descriptor, and none closes or exchanges it before it is
     // dropped. The AsyncFd keeps it until then.
     let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? };
     Ok(registered)

@@ -7,15 +7,23 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
-/// Raises the soft limit to what this many threads and waiting connections of a worker need, as far
+/// The options of a worker that need descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) threads: u16,
+    pub(crate) max_pending: u32,
+    pub(crate) keep_alive: u32,
+}
+
+/// Raises the soft limit to what the threads and waiting connections of a worker need, as far
 /// as the hard limit allows. Never lowers it. The first call records the previous limit.
-pub(crate) fn raise(threads: u16, max_pending: u32) {
+pub(crate) fn raise(needs: Needs) {
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.current.unwrap_or(UNLIMITED);
     if before() == UNKNOWN {
         BEFORE.store(soft, Relaxed);
     }
-    let raised = wanted(threads, max_pending).min(limit.maximum.unwrap_or(UNLIMITED));
+    let raised = needs.limit().min(limit.maximum.unwrap_or(UNLIMITED));
     if raised > soft {
         let limit = Rlimit {
             current: Some(raised),
@@ -54,15 +62,16 @@ pub(crate) fn give_back() {
 }
 
 /// Warns if the limit is too low for `--max-pending`.
-pub(crate) fn warn_if_low(threads: u16, max_pending: u32) {
+pub(crate) fn warn_if_low(needs: Needs) {
     let limit = soft_limit();
-    let places = places(limit, usize::from(threads));
+    let max_pending = needs.max_pending;
+    let places = places(limit, usize::from(needs.threads));
     if places < max_pending as usize {
         warn!(
             limit,
             places,
             max_pending,
-            needed = wanted(threads, max_pending),
+            needed = needs.limit(),
             "the open file limit is too low for --max-pending, so fewer connections can wait in \
              each worker: raise it (LimitNOFILE= in the systemd unit, or ulimit -n)"
         );
@@ -102,11 +111,13 @@ fn soft_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(UNLIMITED)
 }
 
-/// The limit that allows all the connections of the options to wait, and leaves high numbers for
-/// own descriptors.
-fn wanted(threads: u16, max_pending: u32) -> u64 {
-    let waiting = KINDS * u64::from(max_pending);
-    BASE + 2 * u64::from(threads) + waiting
+impl Needs {
+    /// The limit that allows all the connections of the options to wait, and leaves high numbers
+    /// for own descriptors.
+    fn limit(self) -> u64 {
+        let waiting = 4 * u64::from(self.max_pending) + u64::from(self.keep_alive);
+        BASE + 2 * u64::from(self.threads) + waiting
+    }
 }
 
 /// Half of a low limit is kept for the threads, the application and the worker itself.
@@ -127,8 +138,8 @@ const UNKNOWN: u64 = u64::MAX;
 const UNLIMITED: u64 = u64::MAX;
 
 /// Connections wait for their first bytes, before and after the reactor has received them; for the
-/// rest of a request; and for the peer to read the response.
-const KINDS: u64 = 4;
+/// rest of a request; for the peer to read the response; and for the next request.
+const KINDS: u64 = 5;
 
 /// The numbers below own descriptors, and those of own descriptors with some for the application.
 const BASE: u64 = 4_096 + 256;
@@ -137,7 +148,7 @@ const BASE: u64 = 4_096 + 256;
 const MAX_KEPT: u64 = 1_024;
 
 /// Descriptors that a worker keeps open, besides one for each thread.
-const OWN: u64 = 40;
+const OWN: u64 = 43;
 
 /// Descriptors that the application needs at least.
 const SPARE: u64 = 8;
@@ -150,13 +161,13 @@ mod tests {
     fn waiting_connections_fit_into_the_limit() {
         for (limit, threads, expected) in [
             (0, 1, 1),
-            (64, 1, 3),
+            (64, 1, 2),
             (64, 32, 1),
-            (256, 4, 32),
-            (1_024, 4, 128),
-            (2_048, 4, 256),
-            (4_352 + 4 * 1_024, 4, 1_856),
-            (2_048, 600, 200),
+            (256, 4, 25),
+            (1_024, 4, 102),
+            (2_048, 4, 204),
+            (4_352 + 4 * 1_024 + 512, 4, 1_587),
+            (2_048, 600, 159),
         ] {
             let places = places(limit, threads);
             assert_eq!(places, expected, "{limit} {threads}");

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Shared;
+use super::connection::Connection;
 use super::master_link::MasterLink;
 use super::response::refusal::{Answer, Refusal};
 use crate::ipc::messages::FromWorker;
@@ -16,7 +17,10 @@ impl Shared {
     }
 
     /// Counts a connection that was not served.
-    pub(super) fn count(&self, refusal: &Refusal) {
+    pub(super) fn count(&self, refusal: &Refusal, connection: &Connection) {
+        if connection.served() > 0 && refusal.is_no_request() {
+            self.kept.count_out_of_step();
+        }
         if refusal.is_absence() {
             self.peer_gone();
         } else if refusal.answer() != Answer::Silence {

@@ -3,6 +3,7 @@
 mod connection;
 mod counters;
 mod dispositions;
+mod kept;
 mod master_link;
 mod one_thread;
 mod orders;
@@ -29,6 +30,7 @@ pub(crate) use process::{WorkerContext, serve};
 pub(crate) use stop::Ending;
 
 use crate::config::Options;
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::{Cell, Phase, Scoreboard};
 use crate::log::AccessLog;
@@ -40,7 +42,8 @@ use crate::sys::file_limit;
 use crate::sys::pool::Pool;
 use crate::sys::process::DAMAGED;
 use crate::sys::random;
-use connection::ConnectionTimeouts;
+use connection::{Connection, ConnectionTimeouts};
+use kept::KeptConnections;
 use reactor::{Handoffs, Reactor};
 use recycling::Recycling;
 use request::intake::Intake;
@@ -77,6 +80,7 @@ pub(crate) struct Shared {
     response_memory: Arc<ResponseMemory>,
     ready: ReadyQueue,
     reactor: Reactor,
+    kept: Arc<KeptConnections>,
     /// Threads that may wait for a disk.
     files: Pool,
     /// Threads that may wait for Python.
@@ -95,14 +99,14 @@ impl Shared {
         options: &Options,
         board: Arc<Scoreboard>,
         master: MasterLink,
+        queue: Option<ConnectionQueue>,
     ) -> io::Result<(Arc<Self>, Handoffs)> {
         let master = master.secured();
         let slots = usize::from(options.threads);
-        let (reactor, handoffs) = Reactor::new(
-            options.max_pending as usize,
-            file_limit::most_waiting(slots),
-            slots,
-        );
+        let most_waiting = file_limit::most_waiting(slots);
+        let (reactor, handoffs) = Reactor::new(options.max_pending as usize, most_waiting, slots);
+        let limits = kept::Limits::of(options, most_waiting);
+        let kept = KeptConnections::new(limits, queue, Arc::clone(&board));
         let timeouts = options.request_timeout.map(|request| Timeouts {
             request: request.0,
             grace: options.request_grace.0,
@@ -144,6 +148,7 @@ impl Shared {
             response_memory: ResponseMemory::new(options.response_buffer.0 as u64)?,
             ready: ReadyQueue::new()?,
             reactor,
+            kept: Arc::new(kept),
             files: Pool::start("scoter-file", MAX_FILE_THREADS)?,
             examiners: Pool::start("scoter-timeout", MAX_TIMEOUT_THREADS)?,
         };
@@ -180,9 +185,21 @@ impl Shared {
     /// of them has left, or will when its request has ended. To be called by a slot that has
     /// just come to that.
     fn report_not_accepting(&self) {
-        if Cell::are_all_out(self.board.cells()) && self.is_accepting.swap(false, Ordering::Relaxed)
-        {
+        let is_out = Cell::are_all_out(self.board.cells()) && self.kept.has_left();
+        if is_out && self.is_accepting.swap(false, Ordering::Relaxed) {
             self.master.send(&FromWorker::NotAccepting);
+        }
+    }
+
+    /// Has the reactor receive a request that has begun to arrive on a kept connection.
+    fn receive_in_reactor(&self, mut connection: Arc<Connection>) {
+        if let Some(ours) = Arc::get_mut(&mut connection) {
+            ours.begin_request();
+        }
+        // At the end of a stop nobody is left to serve it.
+        if !self.ready.is_closed() {
+            // One that finds no room is closed.
+            let _ = self.reactor.await_first_bytes(connection);
         }
     }
 
@@ -215,6 +232,9 @@ impl Shared {
         }
         if let Some(turned_away) = self.overload.take() {
             turned_away.log();
+        }
+        if let Some(out_of_step) = self.kept.take_out_of_step() {
+            out_of_step.log();
         }
     }
 
@@ -254,6 +274,7 @@ impl Shared {
             &options,
             Arc::new(board),
             MasterLink::None,
+            None,
         )
         .unwrap()
     }

@@ -16,6 +16,7 @@ use wsgi_environ::{ForwardedProto, ServerInfo};
 use super::dispositions::Dispositions;
 use crate::config::Options;
 use crate::failure::Failure;
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log::{self, AccessLog};
@@ -27,11 +28,13 @@ use crate::python::hooks::{Event, run_hooks};
 use crate::python::signal_handlers;
 use crate::python::signal_wakeups::SignalWakeups;
 use crate::python::start_watch::{StartWatch, Step, too_late};
+use crate::sys::fatal;
 use crate::sys::file_limit;
 use crate::sys::process::exit_now;
 use crate::sys::signals;
 use crate::worker::MasterLink;
 use crate::worker::Shared;
+use crate::worker::kept::balance::{self, Overflow};
 use crate::worker::one_thread;
 use crate::worker::orders::Orders;
 use crate::worker::reactor::start as start_reactor;
@@ -45,6 +48,8 @@ pub(crate) struct WorkerContext {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) board: Scoreboard,
     pub(crate) master: MasterLink,
+    /// Where workers leave connections to each other, if there may be others.
+    pub(crate) queue: Option<ConnectionQueue>,
     /// `wsgi.multiprocess`: whether other workers are wanted beside this one.
     pub(crate) multiprocess: bool,
     /// The master's own socket, to be removed if the master no longer can.
@@ -64,6 +69,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
         listeners,
         board,
         master,
+        queue,
         multiprocess,
         control,
         preloaded,
@@ -73,13 +79,18 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     let listeners = listeners.into_iter().map(Listener::secured).collect();
     log::start_thread()?;
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
-    let (shared, handoffs) = Shared::new(listeners, access_log, &options, Arc::new(board), master)?;
+    let board = Arc::new(board);
+    let (shared, handoffs) = Shared::new(listeners, access_log, &options, board, master, queue)?;
     shared.prepare_for_losses();
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
         let orders = Orders::of(&shared.master, control)?;
         signals::unblock();
         tokio::spawn(Dispositions::current().keep());
+        if multiprocess {
+            let overflow = Overflow::new(&shared.kept)?;
+            fatal::never_ending("balance", balance::run(Arc::clone(&shared), overflow));
+        }
         Ok(orders.follow(Arc::clone(&shared), timeout))
     })?;
 

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use uwsgi_codec::PacketBuilder;
 use wsgi_environ::{
     Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, Input, Method, ObjectCache,
-    RequestId, ScriptName, Transport, reason_phrase, respond,
+    Persistence, RequestId, ScriptName, Transport, reason_phrase, respond,
 };
 
 use crate::log;
@@ -76,6 +76,7 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
             errors,
             transport: Arc::new(Nowhere),
             method: Method::Other,
+            persistence: Persistence::Close,
             on_return: child_exit::returned,
             out: Vec::new(),
             object_cache: &mut ObjectCache::default(),

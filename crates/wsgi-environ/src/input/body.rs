@@ -63,6 +63,12 @@ impl Body {
             expected: len,
         }
     }
+
+    /// Says whether nothing of it has to be received any more.
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        self.source.unread() == 0
+    }
 }
 
 /// What follows the bytes in memory.

@@ -13,8 +13,8 @@ use pyo3::types::{PyDict, PyModule};
 use uwsgi_codec::{Packet, PacketBuilder};
 use wsgi_environ::{
     Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, FailureOrigin, ForwardedProto,
-    HeadState, Method, ObjectCache, RemainingBody, RequestId, ResponseEnd, ScriptName, ServerInfo,
-    Transport, respond,
+    HeadState, Method, ObjectCache, Persistence, RemainingBody, RequestId, ResponseEnd, ScriptName,
+    ServerInfo, Transport, respond,
 };
 
 /// A client that takes and gives what its script says.
@@ -27,6 +27,8 @@ pub(crate) struct Peer {
 struct PeerState {
     takes: VecDeque<Take>,
     gives: VecDeque<Give>,
+    /// How often it is quiet before it speaks out of turn.
+    quiet: Option<usize>,
     sends: Vec<Vec<u8>>,
     waits: usize,
 }
@@ -57,6 +59,13 @@ impl Peer {
     pub(crate) fn giving(gives: impl IntoIterator<Item = Give>) -> Arc<Self> {
         let peer = Self::default();
         peer.lock().gives.extend(gives);
+        Arc::new(peer)
+    }
+
+    /// A client that is quiet so many times.
+    pub(crate) fn quiet(times: usize) -> Arc<Self> {
+        let peer = Self::default();
+        peer.lock().quiet = Some(times);
         Arc::new(peer)
     }
 
@@ -122,6 +131,17 @@ impl Transport for Peer {
         }
     }
 
+    fn is_quiet(&self) -> bool {
+        match &mut self.lock().quiet {
+            None => true,
+            Some(0) => false,
+            Some(times) => {
+                *times -= 1;
+                true
+            }
+        }
+    }
+
     fn interrupt(&self) {
         panic!("only the server interrupts");
     }
@@ -132,6 +152,7 @@ pub(crate) struct Request {
     vars: Vec<(&'static str, &'static str)>,
     script_name: ScriptName,
     body: Option<Body>,
+    persistence: Persistence,
     peer: Arc<Peer>,
 }
 
@@ -150,6 +171,7 @@ impl Request {
             ],
             script_name: ScriptName::AsSent,
             body: None,
+            persistence: Persistence::Close,
             peer: Arc::default(),
         }
     }
@@ -177,6 +199,12 @@ impl Request {
 
     pub(crate) fn peer(mut self, peer: &Arc<Peer>) -> Self {
         self.peer = Arc::clone(peer);
+        self
+    }
+
+    /// Lets the head say that the connection is kept.
+    pub(crate) fn keep_alive(mut self) -> Self {
+        self.persistence = Persistence::KeepAlive;
         self
     }
 
@@ -224,6 +252,7 @@ impl Request {
                 errors,
                 transport: self.peer.clone(),
                 method: Method::of(packet.vars.as_ref()),
+                persistence: self.persistence,
                 on_return: |_, _| {},
                 out: b"left over from the last request".to_vec(),
                 object_cache,

@@ -15,6 +15,7 @@ mod harness;
 mod input;
 mod lengths;
 mod object_cache;
+mod persistence;
 mod properties;
 mod request;
 mod responses;

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyList};
 use wsgi_environ::{
-    Body, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ObjectCache, RequestId,
-    ResponseEnd, ScriptName, ServerInfo, respond,
+    Body, EnvironBuilder, Exchange, ForwardedProto, Input, Method, ObjectCache, Persistence,
+    RequestId, ResponseEnd, ScriptName, ServerInfo, respond,
 };
 
 use crate::harness::{Give, INTERNAL_SERVER_ERROR, Log, Peer, packet, server_info};
@@ -263,6 +263,7 @@ proptest! {
         ),
         body in vec(any::<u8>(), 0..20),
         head in any::<bool>(),
+        keep_alive in any::<bool>(),
     ) {
         Python::attach(|py| {
             let expected = headers.clone();
@@ -278,10 +279,11 @@ proptest! {
             let input = Input::new(py, Body::empty()).unwrap();
             let environ = pyo3::types::PyDict::new(py);
             let method = if head { Method::Head } else { Method::Other };
+            let persistence = if keep_alive { Persistence::KeepAlive } else { Persistence::Close };
             let peer = Arc::new(Peer::default());
             let (out, object_cache) = (Vec::new(), &mut ObjectCache::default());
             let exchange =
-                Exchange { environ, input, errors, transport: peer, method, on_return: |_, _| {}, out, object_cache };
+                Exchange { environ, input, errors, transport: peer, method, persistence, on_return: |_, _| {}, out, object_cache };
             let completed = respond(&application, exchange);
 
             let wire: String = completed.tail.out.iter().copied().map(char::from).collect();
@@ -296,14 +298,36 @@ proptest! {
             let mut given = expected.iter();
             for line in lines {
                 let (name, value) = line.split_once(": ").unwrap();
-                let added = name == "Content-Length";
+                let kept = keep_alive && (name, value) == ("Connection", "keep-alive");
+                let added = name == "Content-Length" || kept;
                 prop_assert!(
                     given.any(|(n, v)| n == name && v == value) || added,
                     "{:?} is nobody's", line
                 );
             }
             prop_assert_eq!(rest.chars().count() as u64, completed.body_bytes);
+            let is_kept = completed.persistence == Persistence::KeepAlive;
+            let says_so = head.split("\r\n").filter(|line| *line == "Connection: keep-alive").count();
+            // A response may fail after its head.
+            prop_assert!(says_so <= usize::from(keep_alive) && says_so >= usize::from(is_kept));
+            prop_assert!(!is_kept || (keep_alive && length_by_head(head, method) == Some(rest.chars().count())));
             Ok(())
         })?;
     }
+}
+
+/// How long the body of a response is, as far as its head says so (RFC 9112, 6.3).
+fn length_by_head(head: &str, method: Method) -> Option<usize> {
+    let status = &head["HTTP/1.1 ".len()..][..3];
+    if method == Method::Head || ["204", "304"].contains(&status) {
+        return Some(0);
+    }
+    let lengths = head.split("\r\n").filter_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("Content-Length")
+            .then(|| value.trim().parse().ok())?
+    });
+    let lengths: Vec<usize> = lengths.collect();
+    assert!(lengths.len() < 2, "{head}");
+    lengths.first().copied()
 }

@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 use wsgi_environ::{
-    Body, Completed, Exchange, Input, Method, ObjectCache, RemainingBody, RequestId, ResponseEnd,
-    ScriptName, Transport, respond,
+    Body, Completed, Exchange, Input, Method, ObjectCache, Persistence, RemainingBody, RequestId,
+    ResponseEnd, ScriptName, Transport, respond,
 };
 
 use crate::harness::{Log, builder, module, packet};
@@ -186,6 +186,7 @@ fn respond_over(gate: &Arc<Gate>, source: &str) -> (Completed, String) {
             errors,
             transport: Arc::clone(gate) as Arc<dyn Transport>,
             method: Method::Other,
+            persistence: Persistence::Close,
             on_return: |_, _| {},
             out: Vec::new(),
             object_cache: &mut ObjectCache::default(),

@@ -12,8 +12,8 @@ use super::error::ClientError;
 use super::http::Client;
 use crate::control::protocol::SlotPhase;
 use crate::control::{
-    ControlListener, ListenerStatus, Order, Phase, ReloadError, ReloadStatus, Reloaded, SlotStatus,
-    Status, Totals, WorkerPhase, WorkerStatus, serve,
+    ControlListener, KeptConnections, ListenerStatus, Order, Phase, ReloadError, ReloadStatus,
+    Reloaded, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, serve,
 };
 
 pub(super) struct Fixture {
@@ -138,6 +138,12 @@ pub(super) fn busy_status() -> Status {
             refused: 3,
             timeouts: 4,
             peers_gone: 5,
+            kept_connections: KeptConnections {
+                idle: 12,
+                reused: 98_765,
+                passed_on: 8,
+                out_of_step: 1,
+            },
             crashed: 6,
             replaced: 7,
         },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::control::{ReloadStatus, SlotStatus, Status, WorkerStatus, millis};
+use crate::control::{KeptConnections, ReloadStatus, SlotStatus, Status, WorkerStatus, millis};
 
 /// Renders the output of `scoter status`.
 pub(crate) fn render(status: &Status) -> String {
@@ -18,6 +18,7 @@ pub(crate) fn render(status: &Status) -> String {
         "requests: {}, failed {}, refused {}, timeouts {}, peers disconnected {}",
         totals.requests, totals.failed, totals.refused, totals.timeouts, totals.peers_gone
     ));
+    lines.extend(kept_line(&totals.kept_connections));
     lines.push(format!(
         "workers: {}, crashed {}, replaced {}",
         wanted(status),
@@ -50,6 +51,21 @@ pub(super) fn headline(status: &Status) -> String {
         status.phase,
         short(status.uptime_ms)
     )
+}
+
+/// What has become of kept connections, where the front end has asked for some.
+fn kept_line(kept: &KeptConnections) -> Option<String> {
+    let KeptConnections {
+        idle,
+        reused,
+        passed_on,
+        out_of_step,
+    } = kept;
+    let line = format!(
+        "kept connections: {idle} idle, {reused} requests, passed on {passed_on}, out of step \
+         {out_of_step}"
+    );
+    (*kept != KeptConnections::default()).then_some(line)
 }
 
 /// The wanted number of workers.
@@ -214,6 +230,7 @@ scoter 1.0.0, pid 4242, generation 3: running, ready, up 2h05m
 listening on unix:/run/app.sock
 last reload: 5m00s ago, generation 3
 requests: 123456, failed 2, refused 3, timeouts 4, peers disconnected 5
+kept connections: 12 idle, 98765 requests, passed on 8, out of step 1
 workers: 2 wanted (2..8), crashed 6, replaced 7
 
 WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS

@@ -88,6 +88,7 @@ pub(crate) struct WorkerStatus {
     pub(crate) peers_gone: u64,
     /// Connections that the server refused with a response of its own.
     pub(crate) refused: u64,
+    pub(crate) kept_connections: KeptConnections,
     pub(crate) slots: Vec<SlotStatus>,
 }
 
@@ -122,10 +123,25 @@ pub(crate) struct Totals {
     pub(crate) timeouts: u64,
     /// Peers that disconnected before their response was complete.
     pub(crate) peers_gone: u64,
+    pub(crate) kept_connections: KeptConnections,
     /// Workers that ended unexpectedly.
     pub(crate) crashed: u64,
     /// Workers that were replaced because of a limit: age, requests, memory, a stuck request.
     pub(crate) replaced: u64,
+}
+
+/// Connections that serve more than one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct KeptConnections {
+    /// Those that wait for their next request now.
+    pub(crate) idle: u64,
+    /// Requests on connections that had served one before.
+    pub(crate) reused: u64,
+    /// Connections that were left to another worker.
+    pub(crate) passed_on: u64,
+    /// Connections on which something else came than the front end had announced.
+    pub(crate) out_of_step: u64,
 }
 
 /// The state of the server as a whole.
@@ -285,6 +301,12 @@ mod tests {
         let mut slot = SlotStatus::new(1, board.cells()[1].read());
         assert!(slot.age_ms.is_some());
         slot.age_ms = Some(1_500);
+        let kept_connections = KeptConnections {
+            idle: 4,
+            reused: 6,
+            passed_on: 7,
+            out_of_step: 8,
+        };
         let status = Status {
             version: "1.2.3".to_owned(),
             pid: 42,
@@ -318,6 +340,7 @@ mod tests {
                 timeouts: 1,
                 peers_gone: 2,
                 refused: 3,
+                kept_connections,
                 slots: vec![SlotStatus::new(0, board.cells()[0].read()), slot],
             }],
             totals: Totals {
@@ -326,6 +349,7 @@ mod tests {
                 refused: 3,
                 timeouts: 1,
                 peers_gone: 2,
+                kept_connections,
                 crashed: 4,
                 replaced: 5,
             },
@@ -364,6 +388,7 @@ mod tests {
                     "timeouts": 1,
                     "peers_gone": 2,
                     "refused": 3,
+                    "kept_connections": { "idle": 4, "reused": 6, "passed_on": 7, "out_of_step": 8 },
                     "slots": [
                         {
                             "slot": 0,
@@ -391,6 +416,7 @@ mod tests {
                     "refused": 3,
                     "timeouts": 1,
                     "peers_gone": 2,
+                    "kept_connections": { "idle": 4, "reused": 6, "passed_on": 7, "out_of_step": 8 },
                     "crashed": 4,
                     "replaced": 5,
                 },

@@ -41,6 +41,14 @@ pub(crate) struct Totals {
     pub(crate) peers_gone: AtomicU64,
     /// Requests that exceeded `--request-timeout`.
     pub(crate) timeouts: AtomicU64,
+    /// Connections that are kept and wait for their next request now.
+    pub(crate) kept: AtomicU64,
+    /// Requests on connections that had served one before.
+    pub(crate) reused: AtomicU64,
+    /// Connections that were left to another worker.
+    pub(crate) passed_on: AtomicU64,
+    /// Connections on which something else came than the front end had announced.
+    pub(crate) out_of_step: AtomicU64,
 }
 
 /// The monotonic clock in nanoseconds, the same for all processes of a machine.

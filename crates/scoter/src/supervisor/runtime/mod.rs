@@ -27,6 +27,7 @@ use orders::Reply;
 
 use crate::config::{Change, Options, Settings};
 use crate::control::{self, ControlListener, ReloadStatus, Totals};
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::net::Listener;
 use crate::program::Program;
 use crate::start::Opened;
@@ -58,6 +59,8 @@ pub(super) struct Runtime {
     plan: Plan,
     listeners: Vec<Listener>,
     control: Option<Arc<ControlListener>>,
+    /// Where workers of all generations leave connections to each other.
+    queue: Option<ConnectionQueue>,
     /// The configuration read last, until a generation is started with it.
     read: Option<Loaded>,
     generations: HashMap<u32, Loaded>,
@@ -106,6 +109,7 @@ impl Runtime {
             plan,
             listeners: opened.listeners,
             control: opened.control.map(Arc::new),
+            queue: None,
             touched: Watch::begin(&first.options.reload_on_touch, &events),
             read: Some(first),
             generations: HashMap::new(),
@@ -151,6 +155,7 @@ impl Runtime {
         });
         // An upgrade leaves signals blocked, so that none is lost in between.
         let _ = SigSet::all().thread_unblock();
+        self.queue = Some(ConnectionQueue::new()?);
         match resumed {
             Some(state) => {
                 self.resume(state)?;
@@ -270,12 +275,15 @@ impl Runtime {
         self.handle(Event::Configuration(read));
     }
 
-    /// A larger `--max-pending` needs more descriptors.
+    /// A larger `--max-pending` or `--keep-alive` needs more descriptors.
     fn raise_file_limit(&self, options: &Options) {
         let current = self.generations.get(&self.core.current());
-        if current.is_some_and(|current| options.max_pending > current.options.max_pending) {
-            file_limit::raise(options.threads, options.max_pending);
-            file_limit::warn_if_low(options.threads, options.max_pending);
+        let needs_more = |current: &Options| {
+            options.max_pending > current.max_pending || options.keep_alive > current.keep_alive
+        };
+        if current.is_some_and(|current| needs_more(&current.options)) {
+            file_limit::raise(options.needs());
+            file_limit::warn_if_low(options.needs());
         }
     }
 

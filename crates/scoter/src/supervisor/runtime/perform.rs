@@ -102,6 +102,7 @@ impl Runtime {
         let sockets = Sockets {
             listeners: &self.listeners,
             control: control.and_then(|control| control.file()),
+            queue: self.queue.as_ref(),
         };
         match Launcher::start(serial, loaded, &self.program, &sockets, self.events.clone()) {
             Ok((launcher, pid)) => {

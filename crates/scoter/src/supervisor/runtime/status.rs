@@ -1,12 +1,15 @@
 //! The server's status.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use nix::unistd::Pid;
 
 use super::Runtime;
-use crate::control::{ListenerStatus, SlotStatus, Status, Totals, WorkerStatus, millis};
+use crate::control::{
+    KeptConnections, ListenerStatus, SlotStatus, Status, Totals, WorkerStatus, millis,
+};
 use crate::supervisor::core::WorkerView;
 use crate::supervisor::worker::Worker;
 
@@ -27,6 +30,7 @@ impl Runtime {
         };
         for worker in self.workers.values() {
             worker.add_to(&mut totals);
+            totals.kept_connections.idle += idle(worker);
         }
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -53,6 +57,11 @@ impl Runtime {
     }
 }
 
+/// Kept connections of a worker that wait for their next request.
+fn idle(worker: &Worker) -> u64 {
+    worker.board.totals().kept.load(Ordering::Relaxed)
+}
+
 fn describe(known: &WorkerView, worker: &Worker) -> WorkerStatus {
     let cells = || worker.board.cells().iter().map(|cell| cell.read());
     let mut totals = Totals::default();
@@ -71,6 +80,10 @@ fn describe(known: &WorkerView, worker: &Worker) -> WorkerStatus {
         timeouts: totals.timeouts,
         peers_gone: totals.peers_gone,
         refused: totals.refused,
+        kept_connections: KeptConnections {
+            idle: idle(worker),
+            ..totals.kept_connections
+        },
         slots: (0..)
             .zip(cells())
             .map(|(slot, cell)| SlotStatus::new(slot, cell))

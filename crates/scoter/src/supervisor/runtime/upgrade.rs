@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::Runtime;
 use crate::ipc::channel::Channel;
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::supervisor::configuration::Loaded;
 use crate::supervisor::launcher::Launcher;
@@ -70,6 +71,7 @@ impl Runtime {
                 .control
                 .as_ref()
                 .map(|control| (raw(control.as_fd()), control.path().to_owned())),
+            queue: self.queue.as_ref().map(|queue| queue.ends().map(raw)),
             path: self.program.search_path().clone(),
             file_limit: Some(file_limit::before()),
             generations: self
@@ -109,12 +111,14 @@ impl Runtime {
         let control = self.control.iter().map(AsFd::as_fd);
         let generations = self.generations.values();
         let directories = generations.filter_map(|loaded| loaded.directory.as_ref());
+        let queue = self.queue.iter().flat_map(ConnectionQueue::ends);
         let launchers = self.launchers.values().map(AsFd::as_fd);
         let workers = self.workers.values();
         let boards = workers.clone().map(|worker| worker.board.as_fd());
         listeners
             .chain(control)
             .chain(directories.map(AsFd::as_fd))
+            .chain(queue)
             .chain(launchers)
             .chain(workers.map(AsFd::as_fd))
             .chain(boards)
@@ -131,6 +135,10 @@ impl Runtime {
         self.gone = state.gone;
         self.program.keep_search_path(state.path);
         self.last_reload = state.last_reload;
+        if let Some([sender, receiver]) = state.queue {
+            let ends = [own(sender)?.into(), own(receiver)?.into()];
+            self.queue = Some(ConnectionQueue::of(ends));
+        }
         let ours = self.read.take();
         for generation in state.generations {
             let number = generation.number;

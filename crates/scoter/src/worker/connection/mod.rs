@@ -3,9 +3,11 @@
 pub(super) mod async_connection;
 pub(super) mod claim;
 pub(super) mod owner;
+pub(super) mod place;
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,10 +21,11 @@ use rustix::net::{
 use wsgi_environ::Transport;
 
 use crate::net::Family;
-use crate::sys::descriptors::above_standard;
-use crate::sys::fork::Own;
+use crate::sys::descriptors::{above_standard, move_aside};
+use crate::sys::fork::{self, Own};
 use crate::worker::connection::claim::Claim;
 use crate::worker::connection::owner::ResponseOwner;
+use crate::worker::connection::place::Place;
 
 /// How long a connection is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -33,15 +36,23 @@ pub(crate) struct ConnectionTimeouts {
     pub(crate) write: Duration,
 }
 
-/// A connection of nginx. Closing it is dropping it.
+/// A connection of nginx, and the request that is being served on it. Closing it is dropping it.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    /// Its place among those that are kept, once it has one. Before the descriptor, whose
+    /// number may be somebody else's as soon as it is closed.
+    place: Option<Place>,
     /// There until it is dropped.
     fd: Option<Own>,
     claim: Claim,
     family: Family,
     timeouts: ConnectionTimeouts,
+    /// When it was accepted; of a kept one, when its request began to arrive.
     accepted: Instant,
+    /// Requests before this one.
+    served: u32,
+    /// Whether the peer has sent something before the response was complete.
+    has_spoken_early: AtomicBool,
     owner: ResponseOwner,
     /// Whether the kernel has been asked to take more at once.
     widened: AtomicBool,
@@ -49,13 +60,26 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(fd: impl Into<Own>, family: Family, timeouts: ConnectionTimeouts) -> Self {
+        Self::passed(fd, family, timeouts, 0)
+    }
+
+    /// A connection of another worker, which has served so many requests on it.
+    pub(crate) fn passed(
+        fd: impl Into<Own>,
+        family: Family,
+        timeouts: ConnectionTimeouts,
+        served: u32,
+    ) -> Self {
         let fd = above_standard(fd.into());
         Self {
+            place: None,
             claim: Claim::new(fd.as_raw_fd()),
             fd: Some(fd),
             family,
             timeouts,
             accepted: Instant::now(),
+            served,
+            has_spoken_early: AtomicBool::new(false),
             owner: ResponseOwner::default(),
             widened: AtomicBool::new(false),
         }
@@ -87,6 +111,69 @@ impl Connection {
 
     pub(crate) fn accepted(&self) -> Instant {
         self.accepted
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Requests before the one that is being served.
+    pub(crate) fn served(&self) -> u32 {
+        self.served
+    }
+
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    pub(crate) fn set_place(&mut self, place: Option<Place>) {
+        self.place = place;
+    }
+
+    /// Forgets the request whose response has been sent.
+    pub(crate) fn begin_anew(&mut self) {
+        self.served = self.served.saturating_add(1);
+        self.owner = ResponseOwner::default();
+        self.has_spoken_early = AtomicBool::new(false);
+    }
+
+    /// Notes that a request begins to arrive on a connection that has waited for it.
+    pub(crate) fn begin_request(&mut self) {
+        self.accepted = Instant::now();
+    }
+
+    /// Gives the descriptor a high number, for a wait that may be long: application code that
+    /// closes numbers which are not its own ends none of those, and nothing of its own is
+    /// closed with the connection. Requests that come alone are spared the two calls.
+    pub(crate) fn move_aside(&mut self) {
+        if !self.claim.counts() {
+            return;
+        }
+        if let Some(fd) = self.fd.take() {
+            self.claim.give_up();
+            let fd: Own = fork::held_off(|| move_aside(fd));
+            self.claim = Claim::new(fd.as_raw_fd());
+            self.fd = Some(fd);
+        }
+    }
+
+    /// Whether the peer has sent something before the response was complete.
+    pub(crate) fn has_spoken_early(&self) -> bool {
+        self.has_spoken_early.load(Ordering::Relaxed)
+    }
+
+    /// Closes a connection on which nothing has arrived. If something has, it comes back: a
+    /// request has crossed the close, and can still be served.
+    ///
+    /// On a Unix socket the two cannot miss each other: once the reading side is shut down the
+    /// peer cannot write any more (`unix_stream_sendmsg`: EPIPE), so that no request is lost
+    /// that it believes to have sent. Over TCP a request that comes later meets a reset, and
+    /// has not been read.
+    pub(crate) fn close_unless_readable(self: Arc<Self>) -> Option<Arc<Self>> {
+        if self.family == Family::Unix {
+            let _ = self.shut_down(Shutdown::Read);
+        }
+        self.has_input().then_some(self)
     }
 
     /// Who may send the response.
@@ -292,6 +379,20 @@ impl Transport for Connection {
 
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.recv_within(buffer, self.timeouts.body)
+    }
+
+    /// One look, and no wait.
+    fn is_quiet(&self) -> bool {
+        let peek = |fd| recv(fd, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        match self.fd().and_then(peek) {
+            Err(Errno::AGAIN) => true,
+            Ok((1.., _)) => {
+                self.has_spoken_early.store(true, Ordering::Relaxed);
+                false
+            }
+            // The peer has closed, or the connection has failed.
+            Ok((0, _)) | Err(_) => false,
+        }
     }
 
     fn interrupt(&self) {

@@ -124,7 +124,7 @@ pub(crate) async fn await_request(
     let Some(permit) = permit.or_else(|| shared.reactor.request_permit()) else {
         // The place was taken as the bytes came: this is a request, and is answered.
         let refused = Refused::from(received.err().unwrap_or(Refusal::Overloaded));
-        shared.count(&refused.refusal);
+        shared.count(&refused.refusal, &connection);
         PendingResponse::refusal(connection, &refused).start_in_task(shared);
         say(move || refused.log()).await;
         return None;

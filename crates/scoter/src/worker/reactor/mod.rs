@@ -19,6 +19,7 @@ use crate::sys::fatal;
 use crate::sys::fork::mark_new;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
+use crate::worker::kept::leave::leave_at_the_end;
 use crate::worker::reactor::idle::{Entered, IdleConnections};
 use crate::worker::request::partial_request::PartialRequest;
 use crate::worker::response::pending::PendingResponse;
@@ -216,6 +217,8 @@ where
 
 async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize) {
     let requests = TaskTracker::new();
+    // Among the requests, for there may be one on a connection that is to be closed.
+    requests.spawn(leave_at_the_end(Arc::clone(&shared)));
     let responses = TaskTracker::new();
     let mut drained = vec![false; slots];
     while let Some(handoff) = handoffs.recv().await {

@@ -151,7 +151,7 @@ pub(crate) async fn conclude(
             Some((PendingResponse::bytes(connection, answer.to_vec()), permit))
         }
         Err(refused) => {
-            shared.count(&refused.refusal);
+            shared.count(&refused.refusal, &connection);
             let response = PendingResponse::refusal(connection, &refused);
             say(move || refused.log()).await;
             Some((response, permit))

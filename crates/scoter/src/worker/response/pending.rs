@@ -7,7 +7,8 @@ use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wsgi_environ::{
-    Completed, HeadState, Method, ResponseEnd, Transport, reason_phrase, write_plain_response,
+    Completed, HeadState, Method, Persistence, ResponseEnd, Transport, reason_phrase,
+    write_plain_response,
 };
 
 use crate::log::Entry;
@@ -47,6 +48,17 @@ enum ConnectionEnd {
     Drain,
     /// The response is broken, and the peer is to notice.
     Abort,
+    /// The connection serves another request.
+    Keep,
+}
+
+/// What a response leaves to the slot that has sent it.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    /// The buffer of the head, if nothing needs it any more.
+    pub(crate) head_buffer: Vec<u8>,
+    /// The connection, if it is kept and its next request may have come already.
+    pub(crate) signalled: Option<Arc<Connection>>,
 }
 
 impl PendingResponse {
@@ -60,7 +72,14 @@ impl PendingResponse {
         let ending = match completed.end {
             ResponseEnd::PeerGone | ResponseEnd::PeerStalled => ConnectionEnd::Close,
             ResponseEnd::CutShort => ConnectionEnd::Abort,
-            ResponseEnd::Complete if overrun || completed.input.unread > 0 => ConnectionEnd::Drain,
+            ResponseEnd::Complete
+                if overrun || completed.input.unread > 0 || connection.has_spoken_early() =>
+            {
+                ConnectionEnd::Drain
+            }
+            ResponseEnd::Complete if completed.persistence == Persistence::KeepAlive => {
+                ConnectionEnd::Keep
+            }
             ResponseEnd::Complete if completed.head == HeadState::Sent => ConnectionEnd::Shutdown,
             ResponseEnd::Complete => ConnectionEnd::Close,
         };
@@ -142,39 +161,41 @@ impl PendingResponse {
         self.buffer.bytes_of_python()
     }
 
-    /// Sends what can be sent at once. What cannot goes to the reactor; the buffer of the
-    /// head comes back if nothing needs it any more.
-    pub(crate) fn start(self, shared: &Shared) -> Option<Vec<u8>> {
+    /// Sends what can be sent at once. What cannot goes to the reactor.
+    pub(crate) fn start(self, shared: &Shared) -> Sent {
         self.begin(shared, Finder::Slot)
     }
 
     /// The same for a task of the reactor, which waits for nobody.
     pub(crate) fn start_in_task(self, shared: &Shared) {
-        self.begin(shared, Finder::Task);
+        if let Some(connection) = self.begin(shared, Finder::Task).signalled {
+            shared.receive_in_reactor(connection);
+        }
     }
 
-    fn begin(mut self, shared: &Shared, finder: Finder) -> Option<Vec<u8>> {
+    fn begin(mut self, shared: &Shared, finder: Finder) -> Sent {
         match self.buffer.send(&self.connection) {
             Ok(Progress::Done) if self.ending == ConnectionEnd::Drain => {
                 self.connection.shutdown_write();
                 self.buffer.let_go();
             }
-            Ok(Progress::Done) => return Some(self.end_here(shared, finder)),
+            Ok(Progress::Done) => return self.end_here(shared, finder),
             Ok(Progress::Blocked) => {}
             Err(error) => {
                 if let Some(incident) = self.lose(error, shared) {
                     finder.say(incident);
                 }
-                return Some(self.end_here(shared, finder));
+                return self.end_here(shared, finder);
             }
         }
         self.buffer.settle();
         if !self.buffer.count_in(&shared.response_memory) {
-            self.finish_here(shared, finder);
-        } else if let Err(response) = shared.reactor.finish(Box::new(self)) {
-            response.finish_here(shared, finder);
+            return self.finish_here(shared, finder);
         }
-        None
+        match shared.reactor.finish(Box::new(self)) {
+            Ok(()) => Sent::default(),
+            Err(response) => response.finish_here(shared, finder),
+        }
     }
 
     /// Sends the rest, discards what the peer still sends, and closes.
@@ -191,7 +212,10 @@ impl PendingResponse {
             }
             self.drain(&shared, &permit).await;
         }
-        let (_, slow) = self.end(&shared);
+        let (sent, slow) = self.end(&shared);
+        if let Some(connection) = sent.signalled {
+            shared.receive_in_reactor(connection);
+        }
         for incident in [lost, slow].into_iter().flatten() {
             incident.say().await;
         }
@@ -210,6 +234,7 @@ impl PendingResponse {
         loop {
             let deadline = Instant::now() + shared.connection_timeouts.write;
             let mut room = peer.ready(deadline).await.ok_or(SendError::Stalled)?;
+            self.check_peer(shared);
             match self.buffer.send(&self.connection)? {
                 Progress::Done => return Ok(()),
                 Progress::Blocked => room.clear_ready(),
@@ -226,6 +251,7 @@ impl PendingResponse {
             let deadline = Instant::now() + shared.connection_timeouts.write;
             drop(peer.ready(deadline).await.ok_or(SendError::Stalled)?);
             drop(peer);
+            self.check_peer(shared);
             // It has shown to be slow, and there are few threads to wait for it.
             progress = self.send_file_now(shared, Duration::ZERO).await?;
         }
@@ -265,6 +291,17 @@ impl PendingResponse {
         sent
     }
 
+    /// Looks before more of a response is sent whether the peer still waits for it, if the
+    /// connection is to be kept.
+    fn check_peer(&mut self, shared: &Shared) {
+        if self.ending == ConnectionEnd::Keep && !self.connection.is_quiet() {
+            self.ending = ConnectionEnd::Drain;
+            if self.connection.has_spoken_early() {
+                shared.kept.count_out_of_step();
+            }
+        }
+    }
+
     /// Discards what the peer still sends. It has less time while others need the room.
     async fn drain(&self, shared: &Shared, permit: &OwnedSemaphorePermit) {
         let connection = Arc::clone(&self.connection);
@@ -295,7 +332,7 @@ impl PendingResponse {
 
     /// The reactor has no room, or not for so many bytes: a slot waits itself, for the peer to
     /// take the response, but not for input that nobody reads.
-    fn finish_here(mut self, shared: &Shared, finder: Finder) {
+    fn finish_here(mut self, shared: &Shared, finder: Finder) -> Sent {
         if let Err(error) = self.send_waiting(finder) {
             if let Some(incident) = self.lose(error, shared) {
                 finder.say(incident);
@@ -308,7 +345,7 @@ impl PendingResponse {
                 let Ok(1..) = arrived() else { break };
             }
         }
-        self.end_here(shared, finder);
+        self.end_here(shared, finder)
     }
 
     fn send_waiting(&mut self, finder: Finder) -> Result<(), SendError> {
@@ -362,25 +399,34 @@ impl PendingResponse {
         is_slow.then(|| Box::new(Incident::Slow(entry, elapsed)))
     }
 
-    fn end_here(self, shared: &Shared, finder: Finder) -> Vec<u8> {
-        let (buffer, slow) = self.end(shared);
+    fn end_here(self, shared: &Shared, finder: Finder) -> Sent {
+        let (sent, slow) = self.end(shared);
         if let Some(incident) = slow {
             finder.say(incident);
         }
-        buffer
+        sent
     }
 
-    fn end(mut self, shared: &Shared) -> (Vec<u8>, Option<Box<Incident>>) {
+    fn end(mut self, shared: &Shared) -> (Sent, Option<Box<Incident>>) {
         let slow = self.record(shared);
         match self.ending {
             ConnectionEnd::Abort => self.connection.abort(),
             ConnectionEnd::Shutdown => self.connection.shutdown_write(),
-            ConnectionEnd::Close | ConnectionEnd::Drain => {}
+            ConnectionEnd::Close | ConnectionEnd::Drain | ConnectionEnd::Keep => {}
         }
         if self.input_busy {
             self.connection.interrupt();
         }
-        (self.buffer.into_buffer(), slow)
+        let signalled = match self.ending {
+            ConnectionEnd::Keep => shared.kept.keep(self.connection),
+            _ => None,
+        };
+        let head_buffer = self.buffer.into_buffer();
+        let sent = Sent {
+            head_buffer,
+            signalled,
+        };
+        (sent, slow)
     }
 }
 

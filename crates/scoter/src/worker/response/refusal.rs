@@ -115,6 +115,14 @@ pub(crate) enum Answer {
 }
 
 impl Refusal {
+    /// Whether what has arrived is not even the beginning of a request.
+    pub(crate) fn is_no_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Packet(_) | Self::EmptyBlock | Self::Modifier { .. }
+        )
+    }
+
     /// What each refusal tells the peer, all in one place.
     pub(crate) fn answer(&self) -> Answer {
         const BAD_REQUEST: Answer = Answer::Status(400);

@@ -22,6 +22,7 @@ use crate::python::request_timeout::PythonThread;
 use crate::sys::fatal;
 use crate::sys::fork::Own;
 use crate::worker::Shared;
+use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::report;
@@ -36,6 +37,10 @@ pub(crate) struct Slot {
     index: usize,
     shared: Arc<Shared>,
     poller: Poller,
+    /// A connection on which something has arrived while its last response was sent.
+    signalled: Option<Arc<Connection>>,
+    /// How often it has looked for a connection.
+    turn: u32,
     /// The listener that is asked first, so that a busy one does not starve the others.
     next_listener: usize,
     application: Py<PyAny>,
@@ -92,6 +97,8 @@ impl Slot {
             index,
             poller,
             shared,
+            signalled: None,
+            turn: 0,
             next_listener: 0,
             application: service.application.clone_ref(py),
             environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,
@@ -147,7 +154,9 @@ impl Slot {
         if let Some(response) = response {
             self.frees_memory = response.bytes_of_python() >= MIN_BYTES_TO_FREE;
             let shared = &self.shared;
-            self.head_buffer = survive(|| response.start(shared).unwrap_or_default());
+            let sent = survive(|| response.start(shared));
+            self.signalled = sent.signalled;
+            self.head_buffer = sent.head_buffer;
             self.head_buffer.clear();
         }
         loop {

@@ -65,35 +65,21 @@ impl Slot {
     }
 
     /// Looks for something to do, after `wake` if the slot has slept. `None`: there is nothing.
-    fn look(&mut self, shared: &Shared, wake: Option<Wake>) -> Option<Next> {
-        match wake {
+    fn look(&mut self, shared: &Shared, mut wake: Option<Wake>) -> Option<Next> {
+        loop {
             // First of all, even where the slot is to leave: the kernel wakes one sleeper for a
             // connection (EPOLLEXCLUSIVE), and this was it. Nobody else comes for it until a
             // slot is done or the next connection arrives. What is in the ready queue has woken
             // another slot.
-            Some(Wake::Listener) => {
-                if let Some(connection) = self.accept() {
-                    if let Some(request) = survive(|| self.receive(connection).map(Box::new)) {
-                        return Some(Next::Serve(request));
-                    }
-                }
+            if let Some(next) = wake.take().and_then(|wake| self.follow(shared, wake)) {
+                return Some(next);
             }
-            Some(Wake::Ready) => match shared.ready.pop() {
-                Popped::Request(request) => {
-                    self.wake_policy.request_taken();
-                    return Some(Next::Serve(request));
+            if let Some(connection) = self.signalled.take() {
+                if let Some(next) = self.serve_from(connection) {
+                    return Some(next);
                 }
-                Popped::Empty => {}
-                Popped::Closed => return Some(Next::End),
-            },
-            Some(Wake::Unneeded) => {
-                shared.response_memory.consume_wakeup();
-                return Some(Next::FreeMemory);
+                continue;
             }
-            Some(Wake::Signal) => return Some(Next::CheckSignals),
-            Some(Wake::Stop) | None => {}
-        }
-        loop {
             if let Some(request) = shared.ready.try_pop() {
                 self.wake_policy.request_taken();
                 return Some(Next::Serve(request));
@@ -107,10 +93,18 @@ impl Slot {
                 self.stop_accepting();
                 return None;
             }
-            if let Some(connection) = self.accept() {
-                // Boxed inside, so that only a pointer is handed on.
-                match survive(|| self.receive(connection).map(Box::new)) {
-                    Some(request) => return Some(Next::Serve(request)),
+            if ending.is_none() && self.is_turn_of_poller(shared) {
+                // Kept connections and new ones, in the order in which they became ready.
+                wake = self
+                    .poller
+                    .look()
+                    .unwrap_or_else(|errno| self.lose_poller(errno));
+                if wake.is_some() {
+                    continue;
+                }
+            } else if let Some(connection) = self.accept() {
+                match self.serve_from(connection) {
+                    Some(next) => return Some(next),
                     None => continue,
                 }
             }
@@ -119,11 +113,67 @@ impl Slot {
                 return Some(Next::FreeMemory);
             }
             if ending == Some(Ending::Drain) {
+                if let Some(connection) = self.receive_passed(shared) {
+                    match self.serve_from(connection) {
+                        Some(next) => return Some(next),
+                        None => continue,
+                    }
+                }
                 // Nobody waits in the kernel's queue. What the reactor has still comes.
                 self.stop_accepting();
             }
             return None;
         }
+    }
+
+    /// Does what the slot was woken for, unless another one has.
+    fn follow(&mut self, shared: &Shared, wake: Wake) -> Option<Next> {
+        match wake {
+            Wake::Listener => {
+                let connection = self.accept()?;
+                self.serve_from(connection)
+            }
+            Wake::Kept(ticket) => {
+                let connection = shared.kept.claim(ticket)?;
+                self.serve_from(connection)
+            }
+            Wake::Passed => {
+                let connection = self.receive_passed(shared)?;
+                self.serve_from(connection)
+            }
+            Wake::Ready => match shared.ready.pop() {
+                Popped::Request(request) => {
+                    self.wake_policy.request_taken();
+                    Some(Next::Serve(request))
+                }
+                Popped::Empty => None,
+                Popped::Closed => Some(Next::End),
+            },
+            Wake::Unneeded => {
+                shared.response_memory.consume_wakeup();
+                Some(Next::FreeMemory)
+            }
+            Wake::Signal => Some(Next::CheckSignals),
+            Wake::Stop => None,
+        }
+    }
+
+    /// Whether the slot asks its poller before it sleeps, and not only the listeners: always
+    /// where connections are kept, and else now and then, for those that other workers leave.
+    fn is_turn_of_poller(&mut self, shared: &Shared) -> bool {
+        self.turn = self.turn.wrapping_add(1);
+        !shared.kept.is_empty() || self.turn % TURNS_OF_LISTENERS == 0
+    }
+
+    /// A request of a connection, if it has one now.
+    fn serve_from(&mut self, connection: Arc<Connection>) -> Option<Next> {
+        // Boxed inside, so that only a pointer is handed on.
+        let request = survive(|| self.receive(connection).map(Box::new))?;
+        Some(Next::Serve(request))
+    }
+
+    fn receive_passed(&self, shared: &Shared) -> Option<Arc<Connection>> {
+        shared.kept.receive_passed(shared.connection_timeouts)
     }
 
     fn lose_poller(&self, errno: Errno) -> ! {
@@ -133,14 +183,14 @@ impl Slot {
 
     fn stop_accepting(&mut self) {
         let shared = &self.shared;
-        self.poller.stop_accepting(&shared.listeners, &shared.stop);
+        self.poller.stop_accepting(shared);
         self.cell().leave();
         shared.report_not_accepting();
         shared.reactor.slot_drained(self.index);
     }
 
     /// Takes the next connection, from each listener in turn.
-    fn accept(&mut self) -> Option<Connection> {
+    fn accept(&mut self) -> Option<Arc<Connection>> {
         let listeners = &self.shared.listeners;
         let open_sockets_over = self
             .shared
@@ -156,12 +206,16 @@ impl Slot {
             if let Some(fd) = listener.accept() {
                 self.next_listener = index + 1;
                 let timeouts = self.shared.connection_timeouts;
-                return Some(Connection::new(fd, listener.family(), timeouts));
+                let connection = Connection::new(fd, listener.family(), timeouts);
+                return Some(Arc::new(connection));
             }
         }
         None
     }
 }
+
+/// How often in a row a slot asks only the listeners, where no connection is kept.
+const TURNS_OF_LISTENERS: u32 = 64;
 
 /// For how long a stop takes what comes from a socket that stays open to newcomers.
 const OPEN_SOCKET_TIMEOUT: Duration = Duration::from_secs(1);
@@ -187,6 +241,12 @@ mod tests {
         slot: Slot,
     }
 
+    fn send(mut client: &UnixStream, path: &str) {
+        let mut packet = PacketBuilder::new();
+        packet.var("PATH_INFO", path).unwrap();
+        client.write_all(&packet.to_vec().unwrap()).unwrap();
+    }
+
     impl Bench {
         fn new(py: Python<'_>) -> Self {
             let folder = TempDir::new().unwrap();
@@ -207,10 +267,8 @@ mod tests {
 
         /// Sends a request to the listener.
         fn connect(&self, path: &str) -> UnixStream {
-            let mut client = UnixStream::connect(self.folder.path().join("socket")).unwrap();
-            let mut packet = PacketBuilder::new();
-            packet.var("PATH_INFO", path).unwrap();
-            client.write_all(&packet.to_vec().unwrap()).unwrap();
+            let client = UnixStream::connect(self.folder.path().join("socket")).unwrap();
+            send(&client, path);
             client
         }
 
@@ -233,6 +291,17 @@ mod tests {
                 overrun: false,
                 permit: None,
             });
+            client
+        }
+
+        /// Keeps a connection, as after its first response.
+        fn keep(&self) -> UnixStream {
+            let shared = &self.slot.shared;
+            let (ours, client) = UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let (ours, timeouts) = (OwnedFd::from(ours), shared.connection_timeouts);
+            let connection = Connection::new(ours, Family::Unix, timeouts);
+            assert!(shared.kept.keep(Arc::new(connection)).is_none());
             client
         }
 
@@ -292,6 +361,66 @@ mod tests {
             let _called = bench.connect("/connection");
             let found = bench.look(Some(Wake::Ready));
             assert_eq!(found.as_deref(), Some("/connection"));
+        });
+    }
+
+    #[test]
+    fn kept_and_new_connections_take_turns_as_they_became_ready() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut bench = Bench::new(py);
+            let clients = [bench.keep(), bench.keep()];
+            send(&clients[1], "/first");
+            let _new = bench.connect("/second");
+            send(&clients[0], "/third");
+            for expected in ["/first", "/second", "/third"] {
+                assert_eq!(bench.look(None).as_deref(), Some(expected));
+            }
+            assert_eq!(bench.look(None), None);
+        });
+    }
+
+    #[test]
+    fn request_that_came_before_its_connection_was_idle_is_found() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut bench = Bench::new(py);
+            let client = bench.keep();
+            let shared = Arc::clone(&bench.slot.shared);
+            let wake = || match bench.slot.poller.wait() {
+                Ok(Wake::Kept(ticket)) => ticket,
+                other => panic!("{other:?}"),
+            };
+            send(&client, "/first");
+            let ticket = wake();
+            let connection = shared.kept.claim(ticket).unwrap();
+            let mut buffer = bytes::BytesMut::with_capacity(1_024);
+            connection.recv_into(&mut buffer).unwrap();
+            // Another slot is woken for what comes meanwhile.
+            send(&client, "/second");
+            assert!(shared.kept.claim(wake()).is_none());
+            bench.slot.signalled = shared.kept.keep(connection);
+            assert!(bench.slot.signalled.is_some());
+            assert_eq!(bench.look(None).as_deref(), Some("/second"));
+        });
+    }
+
+    #[test]
+    fn connection_that_is_held_elsewhere_is_not_kept() {
+        Python::initialize();
+        Python::attach(|py| {
+            let bench = Bench::new(py);
+            let shared = &bench.slot.shared;
+            let (ours, mut client) = UnixStream::pair().unwrap();
+            let (ours, timeouts) = (OwnedFd::from(ours), shared.connection_timeouts);
+            let connection = Arc::new(Connection::new(ours, Family::Unix, timeouts));
+            let held = Arc::clone(&connection);
+            assert!(shared.kept.keep(connection).is_none());
+            assert!(shared.kept.is_empty());
+            let mut received = String::new();
+            std::io::Read::read_to_string(&mut client, &mut received).unwrap();
+            assert!(client.write_all(b"next").is_err());
+            drop(held);
         });
     }
 }

@@ -1,21 +1,22 @@
 //! How an idle slot sleeps: on the listeners, the ready queue and the stop signal together,
 //! without waking other slots.
 
-use std::os::fd::AsFd;
+use std::sync::Arc;
 
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, read};
 
-use crate::net::Listener;
 use crate::sys::descriptors::{Watch, move_up, watch};
 use crate::sys::fork::Own;
 use crate::worker::Shared;
+use crate::worker::connection::place::Ticket;
 
 /// One slot's epoll instance.
 #[derive(Debug)]
 pub(crate) struct Poller {
     _watches: Vec<Watch>,
-    epoll: Own,
+    epoll: Arc<Own>,
     /// Python's wake-up descriptor, watched by the main thread's slot alone.
     signals: Option<Own>,
     accepting: bool,
@@ -28,6 +29,10 @@ pub(crate) enum Wake {
     Listener,
     /// The ready queue has something, or was closed.
     Ready,
+    /// Something has arrived on a kept connection, or it has ended.
+    Kept(Ticket),
+    /// Another worker has left a connection.
+    Passed,
     /// The worker is to stop.
     Stop,
     /// There is memory that a thread with Python is to free.
@@ -41,23 +46,28 @@ impl Poller {
     pub(crate) fn new(part: String, shared: &Shared, signals: Option<Own>) -> Result<Self, Errno> {
         let epoll: Own = move_up(epoll::create(CreateFlags::CLOEXEC)?);
         let mut watches = vec![watch(part, &epoll)];
+        let epoll = Arc::new(epoll);
+        shared.kept.add_poller(Arc::clone(&epoll));
         // EPOLLEXCLUSIVE: an event wakes one sleeping slot, not all of them.
         let exclusive = EventFlags::IN | EventFlags::EXCLUSIVE;
         for listener in &shared.listeners {
-            epoll::add(&epoll, listener, EventData::new_u64(LISTENER), exclusive)?;
+            epoll::add(&*epoll, listener, EventData::new_u64(LISTENER), exclusive)?;
         }
-        epoll::add(&epoll, &shared.ready, EventData::new_u64(READY), exclusive)?;
+        epoll::add(&*epoll, &shared.ready, EventData::new_u64(READY), exclusive)?;
+        if let Some(queue) = shared.kept.queue() {
+            epoll::add(&*epoll, queue, EventData::new_u64(PASSED), exclusive)?;
+        }
         let unneeded = EventData::new_u64(UNNEEDED);
-        epoll::add(&epoll, &*shared.response_memory, unneeded, exclusive)?;
+        epoll::add(&*epoll, &*shared.response_memory, unneeded, exclusive)?;
         epoll::add(
-            &epoll,
+            &*epoll,
             &shared.stop,
             EventData::new_u64(STOP),
             EventFlags::IN,
         )?;
         if let Some(signals) = &signals {
             watches.push(watch("wake-up for signals, the slot's", signals));
-            epoll::add(&epoll, signals, EventData::new_u64(SIGNAL), EventFlags::IN)?;
+            epoll::add(&*epoll, signals, EventData::new_u64(SIGNAL), EventFlags::IN)?;
         }
         Ok(Self {
             _watches: watches,
@@ -73,19 +83,34 @@ impl Poller {
     ///
     /// Those of epoll_wait(2): there is nothing to wait on any more.
     pub(crate) fn wait(&self) -> Result<Wake, Errno> {
+        loop {
+            if let Some(wake) = self.take(None)? {
+                return Ok(wake);
+            }
+        }
+    }
+
+    /// What there is to do now, in the order in which it came up.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub(crate) fn look(&self) -> Result<Option<Wake>, Errno> {
+        self.take(Some(&Timespec::default()))
+    }
+
+    fn take(&self, timeout: Option<&Timespec>) -> Result<Option<Wake>, Errno> {
         let mut events = [Event {
             flags: EventFlags::empty(),
             data: EventData::new_u64(0),
         }];
-        loop {
-            match epoll::wait(&self.epoll, &mut events, None) {
-                Ok(0) => {}
-                Ok(_) => break,
-                Err(Errno::INTR) => return Ok(Wake::Signal),
-                Err(errno) => return Err(errno),
-            }
+        match epoll::wait(&*self.epoll, &mut events, timeout) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Some(Wake::Signal)),
+            Err(errno) => return Err(errno),
         }
-        Ok(match events[0].data.u64() {
+        Ok(Some(match events[0].data.u64() {
             READY => Wake::Ready,
             STOP => Wake::Stop,
             UNNEEDED => Wake::Unneeded,
@@ -93,8 +118,10 @@ impl Poller {
                 self.consume_signals();
                 Wake::Signal
             }
-            _ => Wake::Listener,
-        })
+            PASSED => Wake::Passed,
+            LISTENER => Wake::Listener,
+            ticket => Wake::Kept(Ticket::from_u64(ticket)),
+        }))
     }
 
     fn consume_signals(&self) {
@@ -109,14 +136,17 @@ impl Poller {
         self.accepting
     }
 
-    /// Waits for connections and for the stop no more: for the ready queue, signals and memory to
-    /// free it still does.
-    pub(crate) fn stop_accepting(&mut self, listeners: &[Listener], stop: impl AsFd) {
+    /// Waits for connections and for the stop no more: for the ready queue, kept connections,
+    /// signals and memory to free it still does.
+    pub(crate) fn stop_accepting(&mut self, shared: &Shared) {
         self.accepting = false;
-        for listener in listeners {
-            let _ = epoll::delete(&self.epoll, listener);
+        for listener in &shared.listeners {
+            let _ = epoll::delete(&*self.epoll, listener);
         }
-        let _ = epoll::delete(&self.epoll, stop);
+        if let Some(queue) = shared.kept.queue() {
+            let _ = epoll::delete(&*self.epoll, queue);
+        }
+        let _ = epoll::delete(&*self.epoll, &shared.stop);
     }
 }
 
@@ -125,3 +155,4 @@ const STOP: u64 = 1;
 const SIGNAL: u64 = 2;
 const LISTENER: u64 = 3;
 const UNNEEDED: u64 = 4;
+const PASSED: u64 = 5;

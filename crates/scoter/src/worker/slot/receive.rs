@@ -18,17 +18,25 @@ use crate::worker::slot::Slot;
 
 impl Slot {
     /// Receives once: all that most requests need. What takes longer goes to the reactor.
-    pub(super) fn receive(&mut self, connection: Connection) -> Option<Request> {
-        let connection = Arc::new(connection);
+    pub(super) fn receive(&mut self, mut connection: Arc<Connection>) -> Option<Request> {
+        let is_kept = connection.served() > 0;
         self.receive_buffer.clear();
         if let Err(error) = make_room(&mut self.receive_buffer, RECEIVE_BUFFER) {
             self.refuse(connection, &error.into());
             return None;
         }
-        match self.receive_first(&connection) {
+        let received = match is_kept {
+            true => self.receive_next(&connection),
+            false => self.receive_first(&connection),
+        };
+        match received {
             // Somebody only looked whether the server is there.
             Ok(0) => return None,
             Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_kept => {
+                self.signalled = self.shared.kept.put(connection);
+                return None;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if let Err(connection) = self.shared.reactor.await_first_bytes(connection) {
                     self.refuse(connection, &Refusal::Overloaded.into());
@@ -40,6 +48,9 @@ impl Slot {
                 self.refuse(connection, &refusal.into());
                 return None;
             }
+        }
+        if let Some(ours) = Arc::get_mut(&mut connection).filter(|_| is_kept) {
+            ours.begin_request();
         }
         let (head, body) = match self.shared.intake.examine(&mut self.receive_buffer) {
             Ok(Stage::Whole(head, body)) => (head, body),
@@ -78,6 +89,12 @@ impl Slot {
             overrun: !self.receive_buffer.is_empty(),
             permit: None,
         })
+    }
+
+    /// Something has arrived, unless another slot has been quicker.
+    fn receive_next(&mut self, connection: &Connection) -> io::Result<usize> {
+        self.wake_policy.request_taken();
+        connection.recv_into(&mut self.receive_buffer)
     }
 
     /// nginx connects and writes in one go, but a waiting slot can be quicker than the
@@ -133,7 +150,7 @@ impl Slot {
 
     pub(super) fn refuse(&self, connection: Arc<Connection>, refused: &Refused) {
         refused.log();
-        self.shared.count(&refused.refusal);
+        self.shared.count(&refused.refusal, &connection);
         PendingResponse::refusal(connection, refused).start(&self.shared);
     }
 }

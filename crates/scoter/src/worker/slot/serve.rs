@@ -7,16 +7,19 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tracing::error;
 use uwsgi_codec::modifier;
-use wsgi_environ::{Body, Completed, Exchange, Input, Method, ResponseEnd, ScriptName, respond};
+use wsgi_environ::{
+    Body, Completed, Exchange, Input, Method, Persistence, ResponseEnd, ScriptName, respond,
+};
 
 use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::{Cell, Label};
 use crate::log::Entry;
 use crate::python::child_exit;
 use crate::python::traceback::traceback;
-use crate::request_head::RequestHead;
+use crate::request_head::{Param, RequestHead};
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
+use crate::worker::kept::offer::{Ask, Circumstances};
 use crate::worker::recycling::Recycling;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
@@ -57,7 +60,8 @@ impl Slot {
         }
         let mut troubles = Vec::new();
         let served = catch_unwind(AssertUnwindSafe(|| {
-            let mut responded = self.respond(py, &head, &connection, body);
+            let persistence = self.persistence(&head, &connection, &body, overrun);
+            let mut responded = self.respond(py, &head, &connection, body, persistence);
             if let Ok(Completed { failures, .. }) = &mut responded {
                 if !failures.is_empty() {
                     let timing = Timing::from(connection.owner().revoked());
@@ -105,6 +109,9 @@ impl Slot {
                 self.shared.peer_gone();
             }
         }
+        if connection.has_spoken_early() {
+            self.shared.kept.count_out_of_step();
+        }
         let entry = Entry {
             head,
             status: completed.status,
@@ -127,6 +134,7 @@ impl Slot {
         head: &RequestHead,
         connection: &Arc<Connection>,
         body: Body,
+        persistence: Persistence,
     ) -> Result<Completed, String> {
         let (environ, input) = self
             .arguments(py, head, body)
@@ -139,11 +147,44 @@ impl Slot {
                 errors: self.errors.bind(py).clone(),
                 transport: Arc::clone(connection) as _,
                 method: head.kind(),
+                persistence,
                 on_return: child_exit::returned,
                 out: std::mem::take(&mut self.head_buffer),
                 object_cache: &mut self.object_cache,
             },
         ))
+    }
+
+    /// What the head of the response may say about the connection.
+    fn persistence(
+        &self,
+        head: &RequestHead,
+        connection: &Connection,
+        body: &Body,
+        overrun: bool,
+    ) -> Persistence {
+        let served = connection.served();
+        // Most front ends never ask.
+        if served == 0 && !head.has(Param::KeepConn) {
+            return Persistence::Close;
+        }
+        let kept = &self.shared.kept;
+        if served > 0 {
+            kept.count_reused();
+        }
+        let ask = Ask::of(head);
+        let circumstances = Circumstances {
+            ask,
+            body_has_arrived: body.has_arrived(),
+            overrun,
+            served,
+            has_place: connection.place().is_some() || kept.has_room(),
+            leaving: self.shared.stop.ending().is_some(),
+        };
+        if circumstances.is_out_of_step() {
+            kept.count_out_of_step();
+        }
+        circumstances.persistence(kept.max_requests())
     }
 
     /// The environ, and the input that is in it.

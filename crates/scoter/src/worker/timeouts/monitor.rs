@@ -128,6 +128,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if let Some(timeouts) = shared.monitor.timeouts {
             check_requests(&shared, timeouts, step);
         }
+        for readable in shared.kept.expire(Instant::now()) {
+            shared.receive_in_reactor(readable);
+        }
         if reported.is_none_or(|time| time.elapsed() >= REPORT_INTERVAL) {
             if let Some(late) = shared.admission.take_late() {
                 reported = Some(Instant::now());
@@ -136,6 +139,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             if let Some(turned_away) = shared.overload.take() {
                 reported = Some(Instant::now());
                 say(move || turned_away.log()).await;
+            }
+            if let Some(out_of_step) = shared.kept.take_out_of_step() {
+                reported = Some(Instant::now());
+                say(move || out_of_step.log()).await;
             }
         }
     }

@@ -143,9 +143,9 @@ fn is_finished(shared: &Shared) -> bool {
 /// worker takes them, those in the kernel's queues.
 fn refuse_waiting(shared: &Shared) -> usize {
     let mut count = 0;
-    let mut refuse = |connection, head| {
+    let mut refuse = |connection: Arc<Connection>, head| {
         let refusal = Refusal::NobodyLeft;
-        shared.count(&refusal);
+        shared.count(&refusal, &connection);
         let refused = Refused { refusal, head };
         PendingResponse::refusal(connection, &refused).start_in_task(shared);
         count += 1;

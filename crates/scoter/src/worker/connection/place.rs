@@ -1,0 +1,56 @@
+//! A connection's place among those that are kept.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Says which kept connection an event is about. The number of a place is given out again, with
+/// another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) index: u32,
+    /// At least 1.
+    pub(crate) generation: u32,
+}
+
+/// Who gives out places.
+pub(crate) trait Keeper: Debug + Send + Sync {
+    /// Takes a place back.
+    fn leave(&self, ticket: Ticket);
+}
+
+/// A place, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    ticket: Ticket,
+    keeper: Arc<dyn Keeper>,
+}
+
+impl Ticket {
+    /// The number that the kernel gives back with an event, never less than 2^32.
+    pub(crate) fn to_u64(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    pub(crate) fn from_u64(number: u64) -> Self {
+        Self {
+            index: number as u32,
+            generation: (number >> 32) as u32,
+        }
+    }
+}
+
+impl Place {
+    pub(crate) fn new(ticket: Ticket, keeper: Arc<dyn Keeper>) -> Self {
+        Self { ticket, keeper }
+    }
+
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.keeper.leave(self.ticket);
+    }
+}

@@ -1,0 +1,209 @@
+//! Reloads, recycling, scaling and stops while connections are kept: no request is lost.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use integration_tests::{Peer, Scoter, get, keeping, until, with};
+use nix::sys::signal::Signal;
+
+use crate::kept_connections::{agrees, asking, figure, posting};
+
+/// Sends GET and POST in turns over one connection after the other, for as long as `runs`. Every request has to be
+/// answered: a connection ends only where the response has said so.
+fn exchange_all(scoter: &Scoter, runs: &AtomicBool, answered: &AtomicUsize) -> io::Result<()> {
+    let mut connection: Option<Peer> = None;
+    let mut number = 0_usize;
+    while runs.load(Ordering::Relaxed) {
+        let mut peer = connection.take().unwrap_or_else(|| scoter.connect());
+        number += 1;
+        let (method, request, expected) = match number % 2 {
+            0 => ("POST", posting("/body", b"posted"), "posted"),
+            _ => ("GET", asking("/text").to_vec().expect("fits"), "text"),
+        };
+        peer.try_send(&request)?;
+        let reply = peer.try_next_reply(method)?;
+        if reply.text() != expected {
+            return Err(io::Error::other(reply.text()));
+        }
+        answered.fetch_add(1, Ordering::Relaxed);
+        connection = agrees(&reply).then_some(peer);
+        if number % 10 == 0 {
+            // Now and then nothing is under way.
+            thread::sleep(Duration::from_micros(300));
+        }
+    }
+    Ok(())
+}
+
+/// Runs `during` while eight clients exchange GET and POST.
+fn lose_nothing(scoter: &Scoter, during: impl FnOnce()) {
+    let (runs, answered) = (AtomicBool::new(true), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| exchange_all(scoter, &runs, &answered)))
+            .collect();
+        let wait_for_more = |count| {
+            let before = answered.load(Ordering::Relaxed);
+            until("answers", || {
+                (answered.load(Ordering::Relaxed) >= before + count).then_some(())
+            });
+        };
+        wait_for_more(200);
+        during();
+        wait_for_more(200);
+        runs.store(false, Ordering::Relaxed);
+        for client in clients {
+            client
+                .join()
+                .expect("no panic")
+                .expect("no request is lost");
+        }
+    });
+}
+
+#[test]
+fn reloads_lose_no_request_on_kept_connections() {
+    let scoter = Scoter::serving("kept").workers("2").start();
+    scoter.wait_for_workers(2);
+    lose_nothing(&scoter, || {
+        for generation in 2..=11 {
+            scoter.signal(Signal::SIGHUP);
+            scoter.wait_for_log(&format!("reloaded generation={generation}"));
+        }
+    });
+    assert!(figure(&scoter, "passed_on") > 0);
+    assert!(figure(&scoter, "reused") > 100);
+}
+
+#[test]
+fn reload_of_a_single_worker_loses_no_request() {
+    let scoter = Scoter::serving("kept")
+        .workers("1")
+        .args(["--threads", "2"])
+        .start();
+    lose_nothing(&scoter, || {
+        for generation in 2..=6 {
+            scoter.signal(Signal::SIGHUP);
+            scoter.wait_for_log(&format!("reloaded generation={generation}"));
+        }
+    });
+}
+
+#[test]
+fn upgrades_lose_no_request() {
+    let scoter = Scoter::serving("kept").workers("2").start();
+    scoter.wait_for_workers(2);
+    lose_nothing(&scoter, || {
+        for generation in 2..=4 {
+            scoter.signal(Signal::SIGUSR2);
+            scoter.wait_for_log(&format!("reloaded generation={generation}"));
+        }
+    });
+}
+
+#[test]
+fn recycling_loses_no_request() {
+    let scoter = Scoter::serving("kept")
+        .workers("2")
+        .args(["--max-requests", "300", "--recycle-jitter", "0%"])
+        .start();
+    scoter.wait_for_workers(2);
+    lose_nothing(&scoter, || {
+        until("workers have been replaced", || {
+            let replaced = scoter.status()["totals"]["replaced"].as_u64();
+            (replaced >= Some(4)).then_some(())
+        });
+    });
+}
+
+#[test]
+fn scaling_loses_no_request() {
+    let scoter = Scoter::serving("kept").workers("4").start();
+    scoter.wait_for_workers(4);
+    lose_nothing(&scoter, || {
+        for number in ["1", "3", "1"] {
+            assert_eq!(scoter.command(["scale", number]).code, Some(0));
+            scoter.wait_for_workers(number.parse().expect("a number"));
+        }
+    });
+}
+
+#[test]
+fn idle_connection_of_an_old_generation_reaches_new_code() {
+    let scoter = Scoter::serving("changing")
+        .with_file(
+            "changing.py",
+            "import versions\napplication = versions.serving(1)\n",
+        )
+        .workers("2")
+        .start();
+    scoter.wait_for_workers(2);
+    let mut peers: Vec<_> = (0..20).map(|_| scoter.connect()).collect();
+    for peer in &mut peers {
+        let reply = peer.packet(&asking("/version")).next_reply("GET");
+        assert!(agrees(&reply) && reply.text() == "1", "{reply:?}");
+    }
+    scoter.put(
+        "changing.py",
+        "import versions\napplication = versions.serving(2)\n",
+    );
+    assert_eq!(scoter.command(["reload"]).code, Some(0));
+    for peer in &mut peers {
+        let reply = peer.packet(&asking("/version")).next_reply("GET");
+        assert!(agrees(&reply) && reply.text() == "2", "{reply:?}");
+    }
+}
+
+#[test]
+fn stop_closes_idle_connections_and_answers_what_runs() {
+    for master in [true, false] {
+        let scoter = Scoter::serving("kept").args(["--threads", "2"]);
+        let mut scoter = match master {
+            true => scoter.start(),
+            false => scoter.args(["--no-master"]).start(),
+        };
+        let gate = scoter.gate("last");
+        let mut idle: Vec<_> = (0..5).map(|_| scoter.connect()).collect();
+        for peer in &mut idle {
+            assert!(agrees(&peer.packet(&asking("/text")).next_reply("GET")));
+        }
+        let mut busy = scoter.connect();
+        busy.packet(&keeping(with(get("/waits"), [("QUERY_STRING", "last")]), 0));
+        scoter.wait_for_event("begun last");
+        let start = Instant::now();
+        scoter.begin_to_stop(Signal::SIGTERM);
+        for peer in &mut idle {
+            assert_eq!(peer.ending().bytes(), b"");
+            // Nothing can be lost any more.
+            assert!(peer.try_send(b"more").is_err());
+        }
+        gate.open();
+        assert_eq!(busy.next_reply("GET").text(), "waited at last");
+        assert_eq!(busy.ending().bytes(), b"");
+        scoter.wait();
+        let elapsed = start.elapsed();
+        assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
+    }
+}
+
+#[test]
+fn request_that_comes_with_the_stop_is_answered_or_not_taken() {
+    for _ in 0..10 {
+        let scoter = Scoter::serving("kept").workers("2").start();
+        scoter.wait_for_workers(2);
+        let mut peers: Vec<_> = (0..16).map(|_| scoter.connect()).collect();
+        for peer in &mut peers {
+            assert!(agrees(&peer.packet(&asking("/text")).next_reply("GET")));
+        }
+        scoter.signal(Signal::SIGTERM);
+        for peer in &mut peers {
+            // Who could send it gets an answer.
+            if peer.try_send(&posting("/body", b"posted")).is_ok() {
+                let reply = peer.next_reply("POST");
+                assert_eq!(reply.text(), "posted");
+            }
+        }
+    }
+}
