@@ -25,6 +25,8 @@ help:
 	@echo 'make fmt     format the Rust code'
 	@echo 'make bench   measure scoter, uWSGI, gunicorn and granian; report in benchmarks/report'
 	@echo '             (ROUNDS=5 sets the rounds; ONLY=hello,nginx selects groups)'
+	@echo 'make nginx-module  build nginx-conf/keepalive for the installed nginx, to target/nginx-module'
+	@echo '             (NGINX_SOURCE=... is the source of an nginx that is not Debian'\''s)'
 	@echo 'make fuzz    run every fuzz target for SECONDS_EACH=60 (nightly Rust, cargo-fuzz)'
 	@echo 'make clean   remove all build output'
 
@@ -43,7 +45,7 @@ demo: build nginx applications
 	@.venv/bin/python integration-tests/demo.py $(if $(filter-out 0,$(ONCE)),--once)
 
 .PHONY: test
-test: lint nginx applications
+test: lint nginx nginx-module applications
 	cargo check --package uwsgi-codec --no-default-features
 	cargo test --package uwsgi-codec --no-default-features
 	$(CARGO) test --workspace
@@ -72,6 +74,10 @@ ROUNDS ?= 5
 bench: build libpython applications nginx peers counters
 	cargo build --release --package benchmarks
 	cd benchmarks && ../.venv/bin/python -m compare --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: nginx-module
+nginx-module: $(if $(NGINX_SOURCE),,nginx-dev)
+	@tools/nginx-module $(NGINX_SOURCE)
 
 SECONDS_EACH ?= 60
 
@@ -104,6 +110,10 @@ applications: venv
 .PHONY: nginx
 nginx:
 	@command -v nginx >/dev/null || tools/apt-install nginx
+
+.PHONY: nginx-dev
+nginx-dev: nginx
+	@[ -d /usr/share/nginx/src ] || tools/apt-install nginx-dev
 
 .PHONY: peers
 peers: venv libpython

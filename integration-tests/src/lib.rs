@@ -15,6 +15,7 @@
 //! - [`Client`]: an HTTP client for nginx's Unix socket, whole replies or piece by piece;
 //! - [`Crowd`]: many of those clients, busy while something happens to the server;
 //! - [`Peer`]: a front end that speaks uwsgi to scoter by hand, as well or as badly as a test likes;
+//! - [`Upstream`]: a server that speaks uwsgi to nginx, every byte of whose answers a test writes;
 //! - [`Worker`] and [`Running`]: the processes behind the server, as its status names them and as the system does;
 //! - [`Manager`] and [`Activation`]: what systemd is to a service, to the letter;
 //! - [`Package`]: copies of the server, for other users and other releases;
@@ -38,6 +39,7 @@ mod running;
 mod scoter;
 mod site;
 mod skip;
+mod upstream;
 mod uwsgi;
 mod wait;
 
@@ -56,5 +58,6 @@ pub use crate::running::Running;
 pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, python, says_ready};
 pub use crate::site::Site;
 pub use crate::skip::skip;
+pub use crate::upstream::{After, Asked, Upstream};
 pub use crate::uwsgi::{Ending, Peer, exchange, get, keeping, post, request, with};
 pub use crate::wait::{DEADLINE, elapse, until};

@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::http::Client;
 use crate::process::Process;
 use crate::scoter::Scoter;
+use crate::skip::skip;
 use crate::wait::until;
 
 /// An nginx with the files of `nginx-conf`, on a Unix socket in the test's own folder.
@@ -21,6 +22,7 @@ pub struct Nginx {
 pub struct NginxBuilder {
     folder: PathBuf,
     upstream: PathBuf,
+    keepalive_module: Option<PathBuf>,
     http: String,
     extra: String,
 }
@@ -36,6 +38,7 @@ impl Nginx {
         NginxBuilder {
             folder: folder.join("nginx"),
             upstream: upstream.to_owned(),
+            keepalive_module: None,
             http: String::new(),
             extra: String::new(),
         }
@@ -90,6 +93,26 @@ impl NginxBuilder {
         self
     }
 
+    /// Loads the module of `nginx-conf/keepalive` and activates the lines of the operator's files that it is for.
+    ///
+    /// Without the module, which `make nginx-module` builds, says that the test is skipped and returns nothing.
+    ///
+    /// # Panics
+    ///
+    /// As [`skip`].
+    #[must_use]
+    #[track_caller]
+    pub fn with_keepalive_module(mut self) -> Option<Self> {
+        let module = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../target/nginx-module/ngx_http_uwsgi_keep_conn_module.so");
+        if !module.exists() {
+            skip("the module of nginx-conf/keepalive is not built: make nginx-module");
+            return None;
+        }
+        self.keepalive_module = Some(module);
+        Some(self)
+    }
+
     /// Starts it and waits until it listens.
     ///
     /// # Panics
@@ -133,18 +156,21 @@ impl NginxBuilder {
             fs::create_dir_all(self.folder.join(folder))
                 .expect("the test's own folder is writable");
         }
-        write("scoter/uwsgi_params", operators_file("uwsgi_params", &[]));
+        write(
+            "scoter/uwsgi_params",
+            self.operators_file("uwsgi_params", &[]),
+        );
         let server = format!("server unix:{};", self.upstream.display());
         write(
             "scoter/upstream.conf",
-            operators_file("upstream.conf", &[("server", server)]),
+            self.operators_file("upstream.conf", &[("server", server)]),
         );
         let listen = format!("listen unix:{}/site.sock;", self.folder.display());
         let root = format!("root {}/www;", self.folder.display());
         let name = "server_name example.com;".to_owned();
         write(
             "scoter/site.conf",
-            operators_file(
+            self.operators_file(
                 "site.conf",
                 &[("listen", listen), ("server_name", name), ("root", root)],
             ),
@@ -152,11 +178,16 @@ impl NginxBuilder {
         let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path temp/{kind};"))
             .join("\n    ");
+        let load_module = match &self.keepalive_module {
+            Some(module) => format!("load_module {};", module.display()),
+            None => String::new(),
+        };
         // One process: it is the one that is started and ended, and it keeps the user it was started by.
         write(
             "nginx.conf",
             format!(
                 "\
+{load_module}
 daemon off;
 master_process off;
 error_log stderr info;
@@ -182,38 +213,42 @@ http {{
             ),
         );
     }
-}
-
-/// Reads a file of `nginx-conf` and replaces the lines marked `# yours`, each by the directive given for it.
-///
-/// # Panics
-///
-/// When the marked lines are not exactly the given directives: then this harness tests something else than
-/// what an operator would run.
-fn operators_file(name: &str, yours: &[(&str, String)]) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../nginx-conf")
-        .join(name);
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-    let mut yours = yours.iter();
-    let mut rendered = String::new();
-    for line in text.lines() {
-        let directive = line.split_whitespace().next().unwrap_or("#");
-        let marked = !directive.starts_with('#') && line.contains("# yours");
-        let line = match marked {
-            true => {
-                let (name, replacement) = yours.next().expect("a replacement for each marked line");
-                assert_eq!(directive, *name, "{path:?}: {line}");
-                replacement
-            }
-            false => line,
-        };
-        writeln!(rendered, "{line}").expect("a String takes everything");
+    /// Reads a file of `nginx-conf` as an operator would adapt it: replaces the lines marked `# yours`, each by the
+    /// directive given for it, and activates those marked `# keepalive` if the module is loaded.
+    ///
+    /// # Panics
+    ///
+    /// When the marked lines are not exactly the given directives: then this harness tests something else than
+    /// what an operator would run.
+    fn operators_file(&self, name: &str, yours: &[(&str, String)]) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../nginx-conf")
+            .join(name);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let mut yours = yours.iter();
+        let mut rendered = String::new();
+        for line in text.lines() {
+            let directive = line.split_whitespace().next().unwrap_or("#");
+            let marked = !directive.starts_with('#') && line.contains("# yours");
+            let line = match marked {
+                true => {
+                    let (name, replacement) =
+                        yours.next().expect("a replacement for each marked line");
+                    assert_eq!(directive, *name, "{path:?}: {line}");
+                    replacement
+                }
+                false if self.keepalive_module.is_some() && line.ends_with("# keepalive") => {
+                    line.trim_start().trim_start_matches('#')
+                }
+                false => line,
+            };
+            writeln!(rendered, "{line}").expect("a String takes everything");
+        }
+        assert_eq!(
+            yours.next(),
+            None,
+            "{path:?} has fewer lines marked # yours"
+        );
+        rendered
     }
-    assert_eq!(
-        yours.next(),
-        None,
-        "{path:?} has fewer lines marked # yours"
-    );
-    rendered
 }

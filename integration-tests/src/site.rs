@@ -53,6 +53,24 @@ impl Site {
         }
     }
 
+    /// Starts scoter as described, and nginx with the module of `nginx-conf/keepalive`.
+    ///
+    /// Without the module says that the test is skipped and returns nothing.
+    ///
+    /// # Panics
+    ///
+    /// When either does not start, and as [`skip`](crate::skip).
+    #[track_caller]
+    pub fn with_keepalive_module(scoter: ScoterBuilder) -> Option<Self> {
+        let scoter = scoter.start();
+        let nginx = Nginx::in_front_of(&scoter).with_keepalive_module()?.start();
+        Some(Self {
+            client: nginx.site(),
+            nginx,
+            scoter,
+        })
+    }
+
     /// Returns the server.
     pub fn scoter(&self) -> &Scoter {
         &self.scoter

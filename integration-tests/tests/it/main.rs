@@ -33,6 +33,7 @@ mod inert_vars;
 mod kept_balance;
 mod kept_connections;
 mod kept_endings;
+mod keepalive_module;
 mod large;
 mod late_bodies;
 mod late_readers;
