@@ -33,24 +33,24 @@ class Bench:
 
     def measure(self, running: Running, work: Work) -> Measured:
         """Measures a server that is alone, directly on its socket."""
-        return in_one_go(self.load.measure(running.tree, running.address, running.protocol, work))
+        return in_one_go(self.load.measure(running.parts, running.address, running.protocol, work))
 
     def directly(self, running: Running, works: Mapping[str, Work]) -> Turns[Trial]:
         """Does each work in turns with others, directly on the server's socket."""
-        return self.in_turns(running.tree, running.address, running.protocol, works)
+        return self.in_turns(running.parts, running.address, running.protocol, works)
 
     def through_nginx(self, running: Running, works: Mapping[str, Work]) -> Turns[Trial]:
-        """Does each work in turns with others; measures nginx and the server behind it together."""
-        with in_front_of(running, self.cores.server) as (address, tree):
-            return (yield from self.in_turns(tree, address, "http", works))
+        """Does each work in turns with others; measures nginx and the server behind it."""
+        with in_front_of(running, self.cores.server) as (address, parts):
+            return (yield from self.in_turns(parts, address, "http", works))
 
     def in_turns(
-        self, tree: ProcessTree, address: Address, protocol: str, works: Mapping[str, Work]
+        self, parts: Mapping[str, ProcessTree], address: Address, protocol: str, works: Mapping[str, Work]
     ) -> Turns[Trial]:
         # The others have to start, too.
         yield
         samples = {}
         for case, work in works.items():
-            measured = yield from self.load.measure(tree, address, protocol, work)
+            measured = yield from self.load.measure(parts, address, protocol, work)
             samples[case] = measured.sample()
         return samples

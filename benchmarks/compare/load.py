@@ -11,11 +11,11 @@ import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from .client import Address
 from .failure import MeasurementFailed
-from .process_tree import ProcessTree
+from .process_tree import ProcessTree, Spent
 from .tools import Tools, needed
 from .turns import Turns
 
@@ -109,16 +109,26 @@ class Report:
 
 @dataclass(frozen=True)
 class Measured:
-    """A report, and what its requests cost the processes of the server."""
+    """A report, and what its requests cost each part: the server, and nginx if it is in front."""
 
     report: Report
-    cpu_ns: int
-    switches: int
+    spent: Mapping[str, Spent]
 
     def __add__(self, other: Measured) -> Measured:
         return Measured(
-            self.report + other.report, self.cpu_ns + other.cpu_ns, self.switches + other.switches
+            self.report + other.report,
+            {part: spent + other.spent[part] for part, spent in self.spent.items()},
         )
+
+    @property
+    def cpu_ns(self) -> int:
+        """Nanoseconds of all parts."""
+        return sum(spent.cpu_ns for spent in self.spent.values())
+
+    @property
+    def switches(self) -> int:
+        """Context switches of all parts."""
+        return sum(spent.switches for spent in self.spent.values())
 
     @property
     def cpu_us(self) -> float:
@@ -126,8 +136,9 @@ class Measured:
         return self.cpu_ns / 1000 / self.report.requests
 
     def sample(self) -> dict[str, float]:
-        """Returns the metrics that every case has."""
+        """Returns the metrics that every case has; those of each part only where there are several."""
         requests = self.report.requests
+        parts = self.spent.items() if len(self.spent) > 1 else ()
         return {
             "requests": requests,
             "rate": self.report.rate,
@@ -136,6 +147,8 @@ class Measured:
             "load cpu": self.report.load_cpu_us / requests,
             "retries": self.report.retries / requests,
             **{name: self.report.latency(share) for name, share in QUANTILES.items()},
+            **{f"{part} cpu": spent.cpu_ns / 1000 / requests for part, spent in parts},
+            **{f"{part} switches": spent.switches / requests for part, spent in parts},
         }
 
 
@@ -167,7 +180,9 @@ class LoadGenerator:
             raise MeasurementFailed(f"load: {ended.stderr.strip() or ended.returncode}")
         return Report.parse(ended.stdout)
 
-    def measure(self, tree: ProcessTree, address: Address, protocol: str, work: Work) -> Turns[Measured]:
+    def measure(
+        self, parts: Mapping[str, ProcessTree], address: Address, protocol: str, work: Work
+    ) -> Turns[Measured]:
         """Warms up, then measures slice by slice; yields after each, and returns what they are together."""
         latest = self.run(address, protocol, work, max(work.warm_up, 1))
         at_rest = time.monotonic() + AFTERMATH_SECONDS
@@ -175,11 +190,12 @@ class LoadGenerator:
         time.sleep(max(0.0, at_rest - time.monotonic()))
         measured: list[Measured] = []
         for _ in range(work.slices):
-            before = tree.usage()
+            before = {part: tree.usage() for part, tree in parts.items()}
             latest = self.run(address, protocol, work, self.requests(work, latest.rate))
             # Not later, when others have had their turns: an idle server works now and then, too.
             time.sleep(AFTERMATH_SECONDS)
-            measured.append(Measured(latest, *tree.usage().since(before)))
+            spent = {part: tree.usage().since(before[part]) for part, tree in parts.items()}
+            measured.append(Measured(latest, spent))
             yield
         return functools.reduce(operator.add, measured)
 

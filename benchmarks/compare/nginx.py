@@ -16,6 +16,8 @@ from .tools import REPOSITORY, found
 
 READY_WITHIN_SECONDS = 10.0
 
+NGINX = "nginx"
+
 CONFIGURATION = """\
 daemon off;
 master_process off;
@@ -69,8 +71,10 @@ KEEPALIVE = """\
 
 
 @contextlib.contextmanager
-def in_front_of(running: Running, cores: Iterable[int]) -> Iterator[tuple[Address, ProcessTree]]:
-    """Runs nginx; yields where it listens, and the processes of nginx and of the server."""
+def in_front_of(
+    running: Running, cores: Iterable[int]
+) -> Iterator[tuple[Address, dict[str, ProcessTree]]]:
+    """Runs nginx; yields where it listens, and the processes of nginx and of the server apart."""
     with temporary_home() as home:
         address = Address(port=free_port())
         (home / "nginx.conf").write_text(configuration(running, address))
@@ -83,7 +87,7 @@ def in_front_of(running: Running, cores: Iterable[int]) -> Iterator[tuple[Addres
                 )
             except MeasurementFailed as failure:
                 raise MeasurementFailed(f"nginx: {failure}\n{children.last_words(home / 'output')}") from None
-            yield address, ProcessTree((process.pid, running.process.pid))
+            yield address, {NGINX: ProcessTree((process.pid,)), **running.parts}
         finally:
             children.stop(process)
 

@@ -19,8 +19,8 @@ class Usage:
     cpu_ns: dict[int, int]
     switches: dict[int, int]
 
-    def since(self, before: Usage) -> tuple[int, int]:
-        """Returns nanoseconds and context switches since `before`.
+    def since(self, before: Usage) -> Spent:
+        """Returns what was used since `before`.
 
         A process that has ended took its figures along, so the measurement is void.
         """
@@ -29,7 +29,18 @@ class Usage:
             raise MeasurementFailed(f"process {min(gone)} ended while it was measured")
         cpu = sum(ns - before.cpu_ns.get(pid, 0) for pid, ns in self.cpu_ns.items())
         switches = sum(count - before.switches.get(pid, 0) for pid, count in self.switches.items())
-        return cpu, switches
+        return Spent(cpu, switches)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What the processes of a tree have used between two points in time."""
+
+    cpu_ns: int
+    switches: int
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.cpu_ns + other.cpu_ns, self.switches + other.switches)
 
 
 @dataclass(frozen=True)

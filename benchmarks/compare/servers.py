@@ -25,6 +25,7 @@ from .process_tree import ProcessTree
 from .tools import APPLICATIONS, Tools, needed
 
 BACKLOG = "1024"
+SERVER = "server"
 READY_WITHIN_SECONDS = 30.0
 # A server that has started rests when it works less than this share of this time.
 RESTING_SECONDS = 0.1
@@ -83,6 +84,11 @@ class Running:
     @property
     def tree(self) -> ProcessTree:
         return ProcessTree((self.process.pid,))
+
+    @property
+    def parts(self) -> dict[str, ProcessTree]:
+        """What is measured: the server alone. Behind nginx, nginx is another part."""
+        return {SERVER: self.tree}
 
     @property
     def protocol(self) -> str:

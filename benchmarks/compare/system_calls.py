@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Callable, Iterator, Mapping
 
 from . import children
 from .failure import MeasurementFailed
-from .load import LoadGenerator, Work
-from .servers import Running
+from .process_tree import ProcessTree
+from .servers import temporary_home
 from .tools import found
 
 ATTACHED_WITHIN_SECONDS = 10.0
 
 
-def per_request(running: Running, load: LoadGenerator, work: Work, requests: int) -> dict[str, float]:
-    """Returns how often each system call is made for a request, by all processes of a server."""
-    load.run(running.address, running.protocol, work, requests)
-    counts = running.home / "system-calls"
-    pids = running.tree.pids()
+def per_request(
+    parts: Mapping[str, ProcessTree], ask: Callable[[int], object], requests: int
+) -> dict[str, dict[str, float]]:
+    """Returns how often the processes of each part make each system call for a request.
+
+    `ask` sends so many requests. All parts are traced at the same time: one that is fast beside a slow one would
+    find other work waiting than it does by itself.
+    """
+    ask(requests)
+    with temporary_home() as home:
+        files = {part: home / str(number) for number, part in enumerate(parts)}
+        with contextlib.ExitStack() as stack:
+            for part, tree in parts.items():
+                stack.enter_context(counting(tree, files[part]))
+            ask(requests)
+        return {
+            part: {name: calls / requests for name, calls in parse(file).items()}
+            for part, file in files.items()
+        }
+
+
+@contextlib.contextmanager
+def counting(tree: ProcessTree, counts: Path) -> Iterator[None]:
+    """Counts the system calls of some processes as long as the block lasts; then they are in the file."""
+    pids = tree.pids()
     command = [found("strace"), "-f", "-c", "-o", str(counts), *(f"--attach={pid}" for pid in pids)]
     strace = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
         wait_until_attached(strace, pids)
-        load.run(running.address, running.protocol, work, requests)
+        yield
         strace.send_signal(signal.SIGINT)
         _, errors = strace.communicate(timeout=ATTACHED_WITHIN_SECONDS)
     except subprocess.TimeoutExpired:
@@ -37,7 +59,6 @@ def per_request(running: Running, load: LoadGenerator, work: Work, requests: int
         children.stop(strace)
     if not counts.exists():
         raise MeasurementFailed(f"strace: {errors.decode(errors='replace').strip()}")
-    return {name: calls / requests for name, calls in parse(counts).items()}
 
 
 def wait_until_attached(strace: subprocess.Popen[bytes], pids: list[int]) -> None:

@@ -16,7 +16,7 @@ from ..load import SLICES, Work
 from ..machine import instruction_counter
 from ..results import Results, Summary
 from ..rounds import Contender, Trial, failed, progress, run
-from ..servers import Setup
+from ..servers import SERVER, Setup
 from ..table import NOTHING, Column, Table, of_contenders, present, spread
 from ..turns import Turns
 
@@ -93,7 +93,8 @@ def count(bench: Bench, name: str) -> None:
             saturating = Work(clients=SATURATING)
             bench.load.run(running.address, running.protocol, saturating, SYSTEM_CALL_REQUESTS)
             counts["pss"] = float(running.tree.pss())
-            calls = system_calls.per_request(running, bench.load, work, SYSTEM_CALL_REQUESTS)
+            ask = partial(bench.load.run, running.address, running.protocol, work)
+            calls = system_calls.per_request(running.parts, ask, SYSTEM_CALL_REQUESTS)[SERVER]
             counts["system calls"] = sum(calls.values())
             counts.update({f"call {call}": number for call, number in calls.items()})
         progress(f"{NAME}: instructions of {name}")

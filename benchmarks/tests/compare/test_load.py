@@ -57,6 +57,16 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(parsed.latencies, {1000: 3, 9000: 1})
         self.assertEqual(parsed.shares("X-Worker"), [0.75, 0.25])
 
+    def test_latencies_are_those_of_the_fast_requests_only(self) -> None:
+        text = json.dumps(
+            {
+                "requests": 100, "seconds": 0.5, "retries": 0, "load_cpu_us_per_request": 1.5, "headers": {},
+                "latency": {"/": {"counts": [[1000, 99]]}, "/slow": {"counts": [[100_000_000, 1]]}},
+            }
+        )
+        parsed = Report.parse(text)
+        self.assertEqual((parsed.requests, parsed.latencies), (100, {1000: 99}))
+
     def test_latency_is_what_a_share_did_not_exceed(self) -> None:
         counted = report(100, 1.0, {9000: 1, 1000: 50, 3000: 49})
         cases = [(0.0, 1.0), (0.5, 1.0), (0.51, 3.0), (0.99, 3.0), (0.999, 9.0), (1.0, 9.0)]
@@ -85,7 +95,7 @@ class MeasureTest(unittest.TestCase):
 
     def measure(self, load: ScriptedLoad, work: Work, *usages: Usage) -> Measured:
         tree = ScriptedTree((1,), list(usages))
-        return in_one_go(load.measure(tree, Address("socket"), "uwsgi", work))
+        return in_one_go(load.measure({"server": tree}, Address("socket"), "uwsgi", work))
 
     def test_sample_is_the_sum_of_slices(self) -> None:
         load = self.load(
@@ -103,6 +113,25 @@ class MeasureTest(unittest.TestCase):
         self.assertEqual((sample["requests"], sample["rate"]), (800, 2000.0))
         self.assertEqual((sample["cpu"], sample["switches"], sample["load cpu"]), (10.0, 0.01, 2.0))
         self.assertEqual((sample["p50"], sample["p99"]), (2.0, 4.0))
+
+    def test_cost_is_told_apart_where_nginx_is_in_front(self) -> None:
+        load = self.load(*[report(10, 0.1, {})] * 3)
+        parts = {
+            "nginx": ScriptedTree(
+                (1,), [Usage({1: 0}, {1: 0}), Usage({1: 20000}, {1: 1})] + [Usage({1: 50000}, {1: 1})] * 2
+            ),
+            "server": ScriptedTree((2,), [Usage({2: 7}, {2: 5}), Usage({2: 100007}, {2: 8})] * 2),
+        }
+        sample = in_one_go(load.measure(parts, Address(port=1), "http", Work(slices=2))).sample()
+        self.assertEqual((sample["nginx cpu"], sample["server cpu"], sample["cpu"]), (1.0, 10.0, 11.0))
+        self.assertEqual(
+            (sample["nginx switches"], sample["server switches"], sample["switches"]), (0.05, 0.3, 0.35)
+        )
+
+    def test_cost_of_a_server_alone_has_no_parts(self) -> None:
+        nothing = Usage({1: 0}, {1: 0})
+        sample = self.measure(self.load(*[report(10, 0.1, {})] * 2), Work(), nothing, nothing).sample()
+        self.assertNotIn("server cpu", sample)
 
     def test_slice_takes_its_part_of_the_time_at_the_latest_rate(self) -> None:
         load = self.load(report(300, 0.1, {}), report(600, 0.3, {}), report(400, 0.2, {}))
@@ -122,7 +151,7 @@ class MeasureTest(unittest.TestCase):
     def test_others_have_their_turn_after_the_warm_up_and_each_slice(self) -> None:
         load = self.load(*[report(10, 0.1, {})] * 4)
         tree = ScriptedTree((1,), [Usage({1: 0}, {1: 0})] * 6)
-        turns = load.measure(tree, Address("socket"), "uwsgi", Work(slices=3))
+        turns = load.measure({"server": tree}, Address("socket"), "uwsgi", Work(slices=3))
         self.assertEqual([len(load.asked) for _ in turns], [1, 2, 3, 4])
 
     def test_process_that_ended_voids_the_measurement(self) -> None:
