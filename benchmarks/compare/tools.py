@@ -14,6 +14,8 @@ from .failure import MeasurementFailed
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 APPLICATIONS = REPOSITORY / "benchmarks" / "applications"
 SAMPLES = REPOSITORY / "integration-tests" / "apps"
+# Where `make nginx-module` puts it, wherever Cargo builds.
+NGINX_MODULE = REPOSITORY / "target" / "nginx-module" / "ngx_http_uwsgi_keep_conn_module.so"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,15 @@ def needed(program: Path) -> str:
             f"{program.name} is not installed ({program}); `make bench` installs what is missing"
         )
     return str(program)
+
+
+def nginx_module() -> Path:
+    """Returns the module of nginx-conf/keepalive."""
+    if not NGINX_MODULE.exists():
+        raise MeasurementFailed(
+            f"the module of nginx-conf/keepalive is not built ({NGINX_MODULE}); `make nginx-module` does that"
+        )
+    return NGINX_MODULE
 
 
 def found(name: str) -> str:
