@@ -71,7 +71,7 @@ fmt:
 ROUNDS ?= 5
 
 .PHONY: bench
-bench: build libpython applications nginx peers counters
+bench: build libpython applications nginx nginx-module peers counters
 	cargo build --release --package benchmarks
 	cd benchmarks && ../.venv/bin/python -m compare --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
+from typing import Mapping
 
-from .cases import hello, nginx
+from .cases import hello, kept
 from .results import Results
 
 WIDTH = 720
@@ -32,11 +33,12 @@ STYLE = """\
 
 @dataclass(frozen=True)
 class Panel:
-    """One comparison: a case, and who was measured in it."""
+    """One comparison: a case, and who was measured in it. `notes` say beside a bar what sets it apart."""
 
     title: str
     case: str
     contenders: tuple[str, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 PANELS = (
@@ -44,15 +46,30 @@ PANELS = (
     Panel("The same with an access log", hello.SATURATED_WITH_LOG, ("scoter", "uWSGI", "gunicorn")),
     Panel(
         "Hello through nginx, whose time is included",
-        nginx.SATURATED,
-        ("scoter", "uWSGI", "granian", "gunicorn"),
+        kept.SMALL.case(hello.SATURATING),
+        (kept.KEPT, "scoter", "uWSGI", "granian", "gunicorn"),
+        {
+            kept.KEPT: "nginx with the module of nginx-conf/keepalive",
+            "granian": "proxy_pass with keepalive",
+        },
     ),
 )
+OURS = ("scoter", kept.KEPT)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: CPU in microseconds, and what stands beside it."""
+
+    name: str
+    us: float
+    times: str
+    note: str
 
 
 def draw(results: Results) -> str | None:
     """Returns the SVG; none if not everything in it was measured."""
-    bars: list[tuple[Panel, list[tuple[str, float, str]]]] = []
+    bars: list[tuple[Panel, list[Bar]]] = []
     for panel in PANELS:
         ours = results.summary(panel.case, "scoter", "cpu")
         rows = []
@@ -62,17 +79,17 @@ def draw(results: Results) -> str | None:
                 return None
             # Of the bars, so that the eye finds the same. The report has the ratios of the rounds.
             times = "" if name == "scoter" else f"{summary.median / ours.median:.1f} ×"
-            rows.append((name, summary.median, times))
+            rows.append(Bar(name, summary.median, times, panel.notes.get(name, "")))
         bars.append((panel, rows))
 
-    longest = max(us for _, rows in bars for _, us, _ in rows)
+    longest = max(row.us for _, rows in bars for row in rows)
     lines: list[str] = []
     y = TOP
     for panel, rows in bars:
         lines.append(f'  <text class="panel" x="16" y="{y + 4}">{escape(panel.title)}</text>')
         y += PANEL_HEAD - 8
-        for name, us, times in rows:
-            lines += bar(y, name, us, times, us / longest)
+        for row in rows:
+            lines += drawn(row, y, row.us / longest)
             y += BAR + GAP
         y += PANEL_GAP
     lines.append(f'  <text class="soft" x="16" y="{y}">{escape(FOOTER)}</text>')
@@ -91,13 +108,15 @@ def draw(results: Results) -> str | None:
 """
 
 
-def bar(y: int, name: str, us: float, times: str, share: float) -> list[str]:
+def drawn(bar: Bar, y: int, share: float) -> list[str]:
     width = max(2.0, share * BAR_WIDTH)
-    kind = "ours" if name == "scoter" else "theirs"
+    kind = "ours" if bar.name in OURS else "theirs"
     middle = y + BAR - 4
-    times = f'<tspan class="soft" dx="10">{times}</tspan>' if times else ""
+    beside = "".join(
+        f'<tspan class="soft" dx="10">{escape(text)}</tspan>' for text in (bar.times, bar.note) if text
+    )
     return [
-        f'  <text x="{LEFT - 8}" y="{middle}" text-anchor="end">{escape(name)}</text>',
+        f'  <text x="{LEFT - 8}" y="{middle}" text-anchor="end">{escape(bar.name)}</text>',
         f'  <rect class="{kind}" x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2"/>',
-        f'  <text x="{LEFT + width + 8:.1f}" y="{middle}">{us:.1f}{times}</text>',
+        f'  <text x="{LEFT + width + 8:.1f}" y="{middle}">{bar.us:.1f}{beside}</text>',
     ]

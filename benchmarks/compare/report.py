@@ -13,7 +13,7 @@ from .results import Results
 METHOD = """\
 Figures are medians of {rounds} rounds, with the minimum and the maximum in parentheses. In each round every
 server is measured once, freshly started, and each round begins with a different one; a ratio is the median of
-the ratios of the rounds. For hello, nginx and threads all servers of a round run at the same time and are
+the ratios of the rounds. For hello, nginx, kept and threads all servers of a round run at the same time and are
 measured in short alternating slices: the sample of a round is the sum of its slices, with all their latencies.
 Everything else is measured alone. Servers run with their own defaults except for the number of processes and
 threads, a backlog of 1024, and the log. {pinning} Every response is compared byte by byte with the expected one
@@ -49,7 +49,7 @@ def write(folder: Path, results: Results, circumstances: Circumstances) -> None:
 def markdown(results: Results, circumstances: Circumstances) -> str:
     groups = [group for group in GROUPS if group.name in circumstances.groups]
     pinning = (
-        "Servers (and nginx) run on one core, the load generator on another, except for two workers."
+        "Servers (and nginx) run on one core, the load generator on another, except in the group workers."
         if circumstances.pinned
         else "**There is a single core: the load generator takes its time from the servers.**"
     )

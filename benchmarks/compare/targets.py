@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
-from .cases import bodies, criterion, hello, memory, nginx, start, threads
+from .cases import bodies, criterion, hello, kept, memory, nginx, start, threads
 from .results import Results, Summary
 from .table import NOTHING, Table, spread
 
@@ -52,8 +52,16 @@ def cpu_ratio(case: str, to: str, of: str = "scoter") -> Figure:
     return lambda results: results.ratio(case, of, to, "cpu")
 
 
-def p99_ratio(case: str) -> Figure:
-    return lambda results: results.ratio(case, "scoter", "uWSGI", "p99")
+def p99_ratio(case: str, to: str = "uWSGI", of: str = "scoter") -> Figure:
+    return lambda results: results.ratio(case, of, to, "p99")
+
+
+def rate_ratio(case: str, to: str, of: str) -> Figure:
+    return lambda results: results.ratio(case, of, to, "rate")
+
+
+def kept_page_to_uwsgi(results: Results) -> Summary | None:
+    return results.difference((KEPT_PAGE, kept.KEPT, "cpu"), (KEPT_PAGE, "uWSGI", "cpu"))
 
 
 def share_of_full_rate(threads_at_work: int, of: str = "scoter") -> Figure:
@@ -105,6 +113,9 @@ WITH_LOG = "the same with access log on"
 FOUR_THREADS = "hello, 1×4 threads, CPU per request"
 SLEEP = "32 threads, 10 ms sleep"
 THROUGH_NGINX = "through nginx, nginx + server CPU per request"
+KEPT = "through nginx with its module, hello"
+KEPT_PAGE = kept.PAGE.case(hello.SATURATING)
+KEPT_SLOW = "through nginx with its module, 1 % slow requests, 2 × 4 threads, 64 clients, p99 of the fast ones"
 UPLOAD = "1 MB upload, CPU per byte"
 GENERATOR = "100 MB response (generator of 64 KB chunks), CPU per byte"
 FILE = "100 MB response by file_wrapper, CPU per byte"
@@ -133,6 +144,34 @@ TARGETS = [
         )
         for peer, limit in (("uWSGI", 0.90), ("granian", 0.75), ("gunicorn", 0.30))
     ),
+    *(
+        Target(
+            f"{KEPT}, {clients} clients, nginx + server CPU per request", f"≤ {limit:.2f} × {peer}", limit,
+            cpu_ratio(kept.SMALL.case(clients), peer, of=kept.KEPT),
+        )
+        for clients in (16, 64)
+        for peer, limit in (("uWSGI", 0.55), ("granian", 0.80))
+    ),
+    *(
+        Target(
+            f"{KEPT}, {clients} clients, requests/s on one core", f"≥ {limit:.1f} × {peer}", limit,
+            rate_ratio(kept.SMALL.case(clients), peer, of=kept.KEPT), at_least=True,
+        )
+        for clients in (16, 64)
+        for peer, limit in (("uWSGI", 1.7), ("granian", 1.1))
+    ),
+    *(
+        Target(
+            f"{KEPT}, 64 clients, p99", f"≤ {peer}'s", 1.0,
+            p99_ratio(kept.SMALL.case(64), peer, of=kept.KEPT),
+        )
+        for peer in ("uWSGI", "granian")
+    ),
+    Target(
+        "through nginx with its module, Flask's page, nginx + server CPU per request",
+        "≤ uWSGI's − 20 µs", -20, kept_page_to_uwsgi, "µs", 0,
+    ),
+    Target(KEPT_SLOW, "≤ 1.1 × without the module", 1.1, p99_ratio(kept.SLOW, "scoter", of=kept.KEPT)),
     Target(UPLOAD, "≤ uWSGI's", 1.0, cpu_ratio(bodies.case("whole", bodies.MIB), "uWSGI")),
     Target(GENERATOR, "≤ uWSGI's", 1.0, cpu_ratio(bodies.case("generator", BIG), "uWSGI")),
     Target(FILE, "≤ 0.5 × the generator's", 0.5, file_to_generator),

@@ -8,7 +8,7 @@ from typing import Callable
 from ..bench import Bench
 from ..results import Results
 from ..table import Table
-from . import bodies, criterion, hello, memory, nginx, pages, reload, start, threads, workers
+from . import bodies, criterion, hello, kept, memory, nginx, pages, reload, start, threads, workers
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class Group:
 
 GROUPS = [
     Group(module.NAME, module.TITLE, module.__doc__ or "", module.measure, module.tables)
-    for module in (hello, nginx, threads, workers, bodies, pages, start, reload, memory, criterion)
+    for module in (hello, nginx, kept, threads, workers, bodies, pages, start, reload, memory, criterion)
 ]
