@@ -4,14 +4,19 @@
 //! needed an unprivileged nginx on another. No TCP port is taken, nothing waits by sleeping; everything
 //! started ends with the test, what it started itself included, and its logs are printed if the test fails.
 //!
-//! ```no_run
-//! use integration_tests::Site;
+//! ```
+//! use integration_tests::{Connections, Site, through_nginx};
 //!
-//! let site = Site::serving("forms:function");
-//! assert_eq!(site.get("/").status, 200);
+//! #[through_nginx]
+//! fn page_is_served(connections: Connections) {
+//!     let site = Site::serving("forms:function", connections);
+//!     assert_eq!(site.get("/").status, 200);
+//! }
 //! ```
 //!
 //! - [`Site`]: nginx and scoter together, which is what most tests want; [`Scoter`] and [`Nginx`] are its parts;
+//! - [`Connections`] and [`through_nginx`]: each test that uses nginx runs twice, `page_is_served::closed` without and
+//!   `page_is_served::kept` with the module that keeps nginx's connections to the server;
 //! - [`Client`]: an HTTP client for nginx's Unix socket, whole replies or piece by piece;
 //! - [`Crowd`]: many of those clients, busy while something happens to the server;
 //! - [`Peer`]: a front end that speaks uwsgi to scoter by hand, as well or as badly as a test likes;
@@ -25,6 +30,7 @@
 //! `NGINX`, else from the search path.
 
 mod activation;
+mod connections;
 mod control;
 mod crowd;
 mod django;
@@ -44,6 +50,7 @@ mod uwsgi;
 mod wait;
 
 pub use crate::activation::Activation;
+pub use crate::connections::Connections;
 pub use crate::control::Worker;
 pub use crate::crowd::Crowd;
 pub use crate::django::DjangoSite;
@@ -61,3 +68,4 @@ pub use crate::skip::skip;
 pub use crate::upstream::{After, Asked, Upstream};
 pub use crate::uwsgi::{Ending, Peer, exchange, get, keeping, post, request, with};
 pub use crate::wait::{DEADLINE, elapse, until};
+pub use integration_tests_macros::through_nginx;

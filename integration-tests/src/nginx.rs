@@ -4,10 +4,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::connections::Connections;
 use crate::http::Client;
 use crate::process::Process;
 use crate::scoter::Scoter;
-use crate::skip::skip;
 use crate::wait::until;
 
 /// An nginx with the files of `nginx-conf`, on a Unix socket in the test's own folder.
@@ -22,23 +22,23 @@ pub struct Nginx {
 pub struct NginxBuilder {
     folder: PathBuf,
     upstream: PathBuf,
-    keepalive_module: Option<PathBuf>,
+    connections: Connections,
     http: String,
     extra: String,
 }
 
 impl Nginx {
     /// Prepares an nginx whose upstream is the first socket of `scoter`.
-    pub fn in_front_of(scoter: &Scoter) -> NginxBuilder {
-        Self::prepare(scoter.folder(), scoter.socket())
+    pub fn in_front_of(scoter: &Scoter, connections: Connections) -> NginxBuilder {
+        Self::prepare(scoter.folder(), scoter.socket(), connections)
     }
 
     /// Prepares an nginx in `folder` whose upstream is the Unix socket `upstream`.
-    pub fn prepare(folder: &Path, upstream: &Path) -> NginxBuilder {
+    pub fn prepare(folder: &Path, upstream: &Path, connections: Connections) -> NginxBuilder {
         NginxBuilder {
             folder: folder.join("nginx"),
             upstream: upstream.to_owned(),
-            keepalive_module: None,
+            connections,
             http: String::new(),
             extra: String::new(),
         }
@@ -91,26 +91,6 @@ impl NginxBuilder {
         self.http.push_str(configuration);
         self.http.push('\n');
         self
-    }
-
-    /// Loads the module of `nginx-conf/keepalive` and activates the lines of the operator's files that it is for.
-    ///
-    /// Without the module, which `make nginx-module` builds, says that the test is skipped and returns nothing.
-    ///
-    /// # Panics
-    ///
-    /// As [`skip`].
-    #[must_use]
-    #[track_caller]
-    pub fn with_keepalive_module(mut self) -> Option<Self> {
-        let module = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../target/nginx-module/ngx_http_uwsgi_keep_conn_module.so");
-        if !module.exists() {
-            skip("the module of nginx-conf/keepalive is not built: make nginx-module");
-            return None;
-        }
-        self.keepalive_module = Some(module);
-        Some(self)
     }
 
     /// Starts it and waits until it listens.
@@ -178,7 +158,7 @@ impl NginxBuilder {
         let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path temp/{kind};"))
             .join("\n    ");
-        let load_module = match &self.keepalive_module {
+        let load_module = match self.connections.module() {
             Some(module) => format!("load_module {};", module.display()),
             None => String::new(),
         };
@@ -213,8 +193,9 @@ http {{
             ),
         );
     }
+
     /// Reads a file of `nginx-conf` as an operator would adapt it: replaces the lines marked `# yours`, each by the
-    /// directive given for it, and activates those marked `# keepalive` if the module is loaded.
+    /// directive given for it, and activates those marked `# keepalive` for [`Connections::Kept`].
     ///
     /// # Panics
     ///
@@ -237,7 +218,7 @@ http {{
                     assert_eq!(directive, *name, "{path:?}: {line}");
                     replacement
                 }
-                false if self.keepalive_module.is_some() && line.ends_with("# keepalive") => {
+                false if line.ends_with("# keepalive") && self.connections == Connections::Kept => {
                     line.trim_start().trim_start_matches('#')
                 }
                 false => line,

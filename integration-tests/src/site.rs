@@ -1,5 +1,6 @@
 use std::ops::Deref;
 
+use crate::connections::Connections;
 use crate::http::Client;
 use crate::nginx::{Nginx, NginxBuilder};
 use crate::scoter::{Scoter, ScoterBuilder};
@@ -20,8 +21,8 @@ impl Site {
     ///
     /// When either does not start.
     #[track_caller]
-    pub fn serving(app: &str) -> Self {
-        Self::of(Scoter::serving(app))
+    pub fn serving(app: &str, connections: Connections) -> Self {
+        Self::of(Scoter::serving(app), connections)
     }
 
     /// Starts scoter as described, and nginx.
@@ -30,8 +31,8 @@ impl Site {
     ///
     /// When either does not start.
     #[track_caller]
-    pub fn of(scoter: ScoterBuilder) -> Self {
-        Self::with(scoter, |nginx| nginx)
+    pub fn of(scoter: ScoterBuilder, connections: Connections) -> Self {
+        Self::with(scoter, connections, |nginx| nginx)
     }
 
     /// Starts scoter as described, and nginx after `configure` had a say.
@@ -42,33 +43,16 @@ impl Site {
     #[track_caller]
     pub fn with(
         scoter: ScoterBuilder,
+        connections: Connections,
         configure: impl FnOnce(NginxBuilder) -> NginxBuilder,
     ) -> Self {
         let scoter = scoter.start();
-        let nginx = configure(Nginx::in_front_of(&scoter)).start();
+        let nginx = configure(Nginx::in_front_of(&scoter, connections)).start();
         Self {
             client: nginx.site(),
             nginx,
             scoter,
         }
-    }
-
-    /// Starts scoter as described, and nginx with the module of `nginx-conf/keepalive`.
-    ///
-    /// Without the module says that the test is skipped and returns nothing.
-    ///
-    /// # Panics
-    ///
-    /// When either does not start, and as [`skip`](crate::skip).
-    #[track_caller]
-    pub fn with_keepalive_module(scoter: ScoterBuilder) -> Option<Self> {
-        let scoter = scoter.start();
-        let nginx = Nginx::in_front_of(&scoter).with_keepalive_module()?.start();
-        Some(Self {
-            client: nginx.site(),
-            nginx,
-            scoter,
-        })
     }
 
     /// Returns the server.

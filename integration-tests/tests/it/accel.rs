@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use integration_tests::{Scoter, Site};
+use integration_tests::{Connections, Scoter, Site, through_nginx};
 
-fn start() -> Site {
-    let site = Site::of(Scoter::serving("files"));
+fn start(connections: Connections) -> Site {
+    let site = Site::of(Scoter::serving("files"), connections);
     for (path, content) in [
         ("static/style.css", "/* static */"),
         ("protected/report.txt", "the report"),
@@ -17,9 +17,9 @@ fn start() -> Site {
     site
 }
 
-#[test]
-fn static_files_never_reach_the_application() {
-    let mut site = start();
+#[through_nginx]
+fn static_files_never_reach_the_application(connections: Connections) {
+    let mut site = start(connections);
     let reply = site.get("/static/style.css");
     assert_eq!((reply.status, &*reply.text()), (200, "/* static */"));
     assert_eq!(reply.header("Content-Type"), Some("text/css"));
@@ -28,9 +28,9 @@ fn static_files_never_reach_the_application() {
     assert_eq!(site.scoter_mut().stop().stdout, "");
 }
 
-#[test]
-fn application_hands_out_protected_files() {
-    let site = start();
+#[through_nginx]
+fn application_hands_out_protected_files(connections: Connections) {
+    let site = start(connections);
     for (path, content) in [
         ("/protected/report.txt", "the report"),
         ("/protected/sp%20ace.txt", "with a space"),
@@ -48,9 +48,9 @@ fn application_hands_out_protected_files() {
     assert_eq!(site.get("/accelerated?/protected/missing.txt").status, 404);
 }
 
-#[test]
-fn protected_files_cannot_be_asked_for() {
-    let site = start();
+#[through_nginx]
+fn protected_files_cannot_be_asked_for(connections: Connections) {
+    let site = start(connections);
     for path in [
         "/protected/report.txt",
         "/static/../protected/report.txt",

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::thread;
 
 use integration_tests::{
-    Activation, Crowd, Nginx, Peer, Scoter, ScoterBuilder, exchange, get, until, with,
+    Activation, Connections, Crowd, Nginx, Peer, Scoter, ScoterBuilder, exchange, get,
+    through_nginx, until, with,
 };
 use nix::sys::signal::Signal;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -114,13 +115,13 @@ fn connection_that_the_kernel_woke_another_process_for_is_accepted() {
     });
 }
 
-#[test]
-fn restart_with_a_passed_socket_loses_no_request() {
+#[through_nginx]
+fn restart_with_a_passed_socket_loses_no_request(connections: Connections) {
     let (scoter, path) = activated("hello");
     let nginx_folder = tempfile::TempDir::with_prefix("scoter-").expect("as for the server");
     let mut activation = Activation::of_nothing().with_unix("site.socket", &path);
     let mut scoter = scoter.under(activation.socket_unit()).start();
-    let nginx = Nginx::prepare(nginx_folder.path(), &path).start();
+    let nginx = Nginx::prepare(nginx_folder.path(), &path, connections).start();
     let crowd = Crowd::asking(&nginx.site(), "/", 4);
     crowd.wait_for_answers(20);
     let mut retired = Vec::new();

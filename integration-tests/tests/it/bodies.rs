@@ -5,7 +5,8 @@ use std::io::Write;
 use http_body_util::BodyExt;
 use hyper::Request;
 use integration_tests::{
-    Body, Ending, Pattern, Peer, Scoter, ScoterBuilder, Site, get, post, until, with,
+    Body, Connections, Ending, Pattern, Peer, Scoter, ScoterBuilder, Site, get, post,
+    through_nginx, until, with,
 };
 use sha2::{Digest, Sha256};
 
@@ -39,9 +40,11 @@ fn upload(body: Body) -> Request<Body> {
     Request::put("/digest").body(body).expect("well-formed")
 }
 
-#[test]
-fn uploads_of_every_length_arrive_unchanged() {
-    let site = Site::with(Scoter::serving("bodies"), |nginx| nginx.extra(UNBUFFERED));
+#[through_nginx]
+fn uploads_of_every_length_arrive_unchanged(connections: Connections) {
+    let site = Site::with(Scoter::serving("bodies"), connections, |nginx| {
+        nginx.extra(UNBUFFERED)
+    });
     for (name, client) in [
         ("buffered", site.nginx().site()),
         ("unbuffered", site.nginx().extra()),
@@ -55,9 +58,11 @@ fn uploads_of_every_length_arrive_unchanged() {
     }
 }
 
-#[test]
-fn chunked_upload_looks_like_one_with_a_length() {
-    let site = Site::with(Scoter::serving("echo"), |nginx| nginx.extra(UNBUFFERED));
+#[through_nginx]
+fn chunked_upload_looks_like_one_with_a_length(connections: Connections) {
+    let site = Site::with(Scoter::serving("echo"), connections, |nginx| {
+        nginx.extra(UNBUFFERED)
+    });
     for client in [site.nginx().site(), site.nginx().extra()] {
         let request = Request::post("/").body(Pattern::chunked(5).boxed());
         let seen = client.send(request.expect("well-formed")).json();
@@ -91,10 +96,11 @@ fn every_way_of_reading_works_on_one_body() {
     }
 }
 
-#[test]
-fn body_beyond_the_buffer_is_read_as_it_comes() {
+#[through_nginx]
+fn body_beyond_the_buffer_is_read_as_it_comes(connections: Connections) {
     let site = Site::with(
         Scoter::serving("bodies").args(["--body-buffer", "1"]),
+        connections,
         |nginx| nginx.extra(UNBUFFERED),
     );
     let scoter = site.scoter();
@@ -257,9 +263,11 @@ fn bytes_behind_the_body_are_never_read() {
     assert!(scoter.events().is_empty());
 }
 
-#[test]
-fn response_may_begin_before_the_body_is_read() {
-    let site = Site::with(Scoter::serving("bodies"), |nginx| nginx.extra(UNBUFFERED));
+#[through_nginx]
+fn response_may_begin_before_the_body_is_read(connections: Connections) {
+    let site = Site::with(Scoter::serving("bodies"), connections, |nginx| {
+        nginx.extra(UNBUFFERED)
+    });
     for client in [site.nginx().site(), site.nginx().extra()] {
         let reply = client.post("/answers_first", "the body");
         assert_eq!(reply.text(), "reading:the body");
@@ -358,8 +366,8 @@ fn body_too_large_for_memory_costs_one_request() {
     }
 }
 
-#[test]
-fn complete_body_can_be_read_again() {
+#[through_nginx]
+fn complete_body_can_be_read_again(connections: Connections) {
     for (args, len, expected) in [
         (&[][..], 0, "0 twice"),
         (&[], 1_000, "1000 twice"),
@@ -367,7 +375,7 @@ fn complete_body_can_be_read_again() {
         (&[], 2_000_000, "2000000 once"),
         (&["--buffer-body", "all"], 2_000_000, "2000000 twice"),
     ] {
-        let site = Site::of(Scoter::serving("bodies").args(args));
+        let site = Site::of(Scoter::serving("bodies").args(args), connections);
         let reply = site.post("/rereads", vec![b'x'; len]);
         assert_eq!(reply.text(), expected, "{args:?}");
     }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use hyper::Request;
-use integration_tests::{Reply, Scoter, Site, empty};
+use integration_tests::{Connections, Reply, Scoter, Site, empty, through_nginx};
 
 /// Starts a site whose second server block caches, with the lines that `site.conf` has for it as comments.
-fn start(app: &str) -> Site {
+fn start(app: &str, connections: Connections) -> Site {
     let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nginx-conf/site.conf");
     let site = fs::read_to_string(site).expect("the operator's file");
     let advised: String = site
@@ -16,7 +16,7 @@ fn start(app: &str) -> Site {
         .map(|rest| format!("uwsgi_cache{rest}\n"))
         .collect();
     assert_eq!(advised.lines().count(), 2, "{advised}");
-    Site::with(Scoter::serving(app), |nginx| {
+    Site::with(Scoter::serving(app), connections, |nginx| {
         nginx
             .http("uwsgi_cache_path temp/cache keys_zone=pages:1m;")
             .extra(&format!(
@@ -35,9 +35,9 @@ fn head(site: &Site, path: &str) -> Reply {
     site.nginx().extra().send(request.expect("a request"))
 }
 
-#[test]
-fn answer_to_head_is_not_served_for_a_get() {
-    let site = start("cacheable");
+#[through_nginx]
+fn answer_to_head_is_not_served_for_a_get(connections: Connections) {
+    let site = start("cacheable", connections);
     for path in ["/list", "/generator"] {
         assert_eq!(head(&site, path).status, 200);
         let get = || site.nginx().extra().get(path);

@@ -3,15 +3,16 @@
 use std::thread;
 
 use hyper::Request;
-use integration_tests::{Scoter, Site, get, until, whole, with};
+use integration_tests::{Connections, Scoter, Site, get, through_nginx, until, whole, with};
 
 const CLIENTS: usize = 16;
 const REQUESTS: usize = 40;
 
-#[test]
-fn requests_through_nginx_never_mix() {
+#[through_nginx]
+fn requests_through_nginx_never_mix(connections: Connections) {
     let site = Site::with(
         Scoter::serving("tokens").args(["--threads", "4"]),
+        connections,
         |nginx| {
             nginx.extra(
             "client_max_body_size 0;

@@ -3,12 +3,12 @@
 use std::fs;
 
 use hyper::Request;
-use integration_tests::{DjangoSite, Pattern, Site, empty};
+use integration_tests::{Connections, DjangoSite, Pattern, Site, empty, through_nginx};
 
 use crate::browser::{Browser, HOST, field};
 
-fn start() -> (Site, Browser) {
-    let site = Site::of(DjangoSite::serving());
+fn start(connections: Connections) -> (Site, Browser) {
+    let site = Site::of(DjangoSite::serving(), connections);
     let browser = Browser::new(site.nginx().site());
     (site, browser)
 }
@@ -43,9 +43,9 @@ fn add_document(browser: &Browser, title: &str, content: &[u8]) -> String {
     link.split('/').next().expect("a number").to_owned()
 }
 
-#[test]
-fn session_is_kept_in_the_database() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn session_is_kept_in_the_database(connections: Connections) {
+    let (_site, browser) = start(connections);
     let page = browser.get("/").text();
     assert!(page.contains("visit number 1."), "{page}");
     assert!(browser.get("/").text().contains("visit number 2."));
@@ -57,9 +57,9 @@ fn session_is_kept_in_the_database() {
     assert!(!browser.get("/").text().contains("Hello, admin."));
 }
 
-#[test]
-fn login_needs_the_csrf_token_and_the_right_origin() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn login_needs_the_csrf_token_and_the_right_origin(connections: Connections) {
+    let (_site, browser) = start(connections);
     let token = field(&browser.get("/accounts/login/"), "csrfmiddlewaretoken");
     let login = [
         ("username", DjangoSite::USER),
@@ -77,9 +77,9 @@ fn login_needs_the_csrf_token_and_the_right_origin() {
     log_in(&browser, "/accounts/login/");
 }
 
-#[test]
-fn administration_works() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn administration_works(connections: Connections) {
+    let (_site, browser) = start(connections);
     let reply = browser.get("/admin/");
     assert_eq!(reply.status, 302);
     assert_eq!(reply.header("Location"), Some("/admin/login/?next=/admin/"));
@@ -105,9 +105,9 @@ fn administration_works() {
     assert_eq!(browser.get("/admin/documents/document/").status, 200);
 }
 
-#[test]
-fn upload_can_be_downloaded() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn upload_can_be_downloaded(connections: Connections) {
+    let (_site, browser) = start(connections);
     log_in(&browser, "/accounts/login/");
     // Django keeps up to 2.5 MB in memory and larger ones in a temporary file.
     for (title, len) in [("small", 1000), ("large", 5_000_000)] {
@@ -130,9 +130,9 @@ fn upload_can_be_downloaded() {
     }
 }
 
-#[test]
-fn documents_of_others_are_protected() {
-    let (site, browser) = start();
+#[through_nginx]
+fn documents_of_others_are_protected(connections: Connections) {
+    let (site, browser) = start(connections);
     log_in(&browser, "/accounts/login/");
     let number = add_document(&browser, "secret", b"the secret");
     let stranger = Browser::new(site.nginx().site());
@@ -145,9 +145,9 @@ fn documents_of_others_are_protected() {
     assert_eq!(stranger.get("/protected/file.bin").status, 404);
 }
 
-#[test]
-fn static_files_are_nginx_s() {
-    let (mut site, browser) = start();
+#[through_nginx]
+fn static_files_are_nginx_s(connections: Connections) {
+    let (mut site, browser) = start(connections);
     for path in ["/static/documents/style.css", "/static/admin/css/base.css"] {
         let reply = browser.get(path);
         assert_eq!(
@@ -165,9 +165,9 @@ fn static_files_are_nginx_s() {
     );
 }
 
-#[test]
-fn stream_is_complete() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn stream_is_complete(connections: Connections) {
+    let (_site, browser) = start(connections);
     let reply = browser.get("/export?rows=20000");
     assert_eq!(reply.header("Content-Type"), Some("text/csv"));
     let text = reply.text();
@@ -175,9 +175,9 @@ fn stream_is_complete() {
     assert!(text.ends_with("\n19999,399960001\n"), "{}", text.len());
 }
 
-#[test]
-fn redirects_keep_host_and_port() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn redirects_keep_host_and_port(connections: Connections) {
+    let (_site, browser) = start(connections);
     // CommonMiddleware appends the slash.
     let reply = browser.get("/admin");
     assert_eq!(
@@ -189,9 +189,9 @@ fn redirects_keep_host_and_port() {
     assert!(HOST.ends_with(":8080"));
 }
 
-#[test]
-fn host_that_is_sent_twice_is_no_bad_request() {
-    let site = Site::with(DjangoSite::serving(), |nginx| {
+#[through_nginx]
+fn host_that_is_sent_twice_is_no_bad_request(connections: Connections) {
+    let site = Site::with(DjangoSite::serving(), connections, |nginx| {
         nginx.extra(
             "location / {
                 include scoter/uwsgi_params;
@@ -205,9 +205,9 @@ fn host_that_is_sent_twice_is_no_bad_request() {
     log_in(&browser, "/accounts/login/");
 }
 
-#[test]
-fn errors_are_djangos_own() {
-    let (mut site, browser) = start();
+#[through_nginx]
+fn errors_are_djangos_own(connections: Connections) {
+    let (mut site, browser) = start(connections);
     assert_eq!(browser.get("/missing").status, 404);
     let reply = browser.get("/broken");
     assert_eq!(reply.status, 500);

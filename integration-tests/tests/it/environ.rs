@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use integration_tests::{Scoter, Site, apps_folder, get, until, with};
+use integration_tests::{Connections, Scoter, Site, apps_folder, get, through_nginx, until, with};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use uwsgi_codec::PacketBuilder;
@@ -143,9 +143,9 @@ fn reload_that_changes_the_workers_changes_multiprocess() {
     }
 }
 
-#[test]
-fn every_variable_of_the_request_is_a_str() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn every_variable_of_the_request_is_a_str(connections: Connections) {
+    let site = Site::serving("echo", connections);
     let seen = site.get("/").json();
     let types: BTreeMap<String, Value> =
         serde_json::from_value(seen["types"].clone()).expect("an object");
@@ -335,9 +335,9 @@ fn proxy_header_never_arrives() {
     }
 }
 
-#[test]
-fn proxy_header_never_arrives_through_a_careless_nginx() {
-    let site = Site::with(Scoter::serving("echo"), |nginx| {
+#[through_nginx]
+fn proxy_header_never_arrives_through_a_careless_nginx(connections: Connections) {
+    let site = Site::with(Scoter::serving("echo"), connections, |nginx| {
         nginx.extra("location / { uwsgi_param PATH_INFO $uri; uwsgi_pass scoter; }")
     });
     let reply = site

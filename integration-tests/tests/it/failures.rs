@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 
 use hyper::Request;
 use integration_tests::{
-    Completeness, Ending, Peer, Reply, Scoter, Site, empty, exchange, get, with,
+    Completeness, Connections, Ending, Peer, Reply, Scoter, Site, empty, exchange, get,
+    through_nginx, with,
 };
 
 fn start() -> Scoter {
@@ -102,9 +103,9 @@ fn exception_that_cannot_be_printed_is_a_500() {
     assert_alive(&scoter);
 }
 
-#[test]
-fn failure_reaches_the_client_of_nginx() {
-    let site = Site::serving("failures");
+#[through_nginx]
+fn failure_reaches_the_client_of_nginx(connections: Connections) {
+    let site = Site::serving("failures", connections);
     let reply = site.get("/before_start");
     assert_eq!(
         (reply.status, reply.header("Content-Type")),
@@ -133,9 +134,12 @@ fn close_is_called_once_whatever_happens() {
     }
 }
 
-#[test]
-fn failure_within_an_announced_body_cuts_the_client_off() {
-    let site = Site::of(Scoter::serving("failures").args(["--threads", "1"]));
+#[through_nginx]
+fn failure_within_an_announced_body_cuts_the_client_off(connections: Connections) {
+    let site = Site::of(
+        Scoter::serving("failures").args(["--threads", "1"]),
+        connections,
+    );
     for name in [
         "after_first_chunk_announced",
         "replaces_too_late",

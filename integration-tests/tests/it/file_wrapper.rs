@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use integration_tests::{Pattern, Scoter, Site, get, with};
+use integration_tests::{Connections, Pattern, Scoter, Site, get, through_nginx, with};
 
 /// 300 000 bytes of which no two pieces are alike.
 fn content() -> Vec<u8> {
@@ -17,9 +17,9 @@ fn prepare() -> integration_tests::ScoterBuilder {
     scoter
 }
 
-#[test]
-fn files_are_sent_from_their_position() {
-    let site = Site::of(prepare());
+#[through_nginx]
+fn files_are_sent_from_their_position(connections: Connections) {
+    let site = Site::of(prepare(), connections);
     let content = content();
     for (name, expected, length) in [
         ("whole", &content[..], Some("300000")),
@@ -49,9 +49,9 @@ fn whatever_can_be_read_can_be_sent() {
     }
 }
 
-#[test]
-fn files_of_the_kernel_are_sent_as_they_read() {
-    let site = Site::of(prepare());
+#[through_nginx]
+fn files_of_the_kernel_are_sent_as_they_read(connections: Connections) {
+    let site = Site::of(prepare(), connections);
     for path in ["/proc/version", "/sys/devices/system/cpu/possible"] {
         let content = fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
         let reply = site.get(&format!("/of_the_kernel?{path}"));

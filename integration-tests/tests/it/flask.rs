@@ -1,7 +1,9 @@
 //! A real Flask application.
 
 use hyper::Request;
-use integration_tests::{Pattern, Scoter, ScoterBuilder, Site, empty, whole};
+use integration_tests::{
+    Connections, Pattern, Scoter, ScoterBuilder, Site, empty, through_nginx, whole,
+};
 
 use crate::browser::{Browser, HOST};
 
@@ -11,15 +13,15 @@ fn prepare() -> ScoterBuilder {
     scoter.env("FLASK_APP_DATA", data)
 }
 
-fn start() -> (Site, Browser) {
-    let site = Site::of(prepare());
+fn start(connections: Connections) -> (Site, Browser) {
+    let site = Site::of(prepare(), connections);
     let browser = Browser::new(site.nginx().site());
     (site, browser)
 }
 
-#[test]
-fn session_is_kept_in_a_cookie() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn session_is_kept_in_a_cookie(connections: Connections) {
+    let (_site, browser) = start(connections);
     let page = browser.get("/");
     assert_eq!(
         (page.status, page.header("Content-Type")),
@@ -34,9 +36,9 @@ fn session_is_kept_in_a_cookie() {
     assert!(page.contains("visit number 3."), "{page}");
 }
 
-#[test]
-fn upload_can_be_downloaded() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn upload_can_be_downloaded(connections: Connections) {
+    let (_site, browser) = start(connections);
     let content: Vec<u8> = Pattern::with_length(3_000_000).flatten().collect();
     let reply = browser.upload("/upload", &[], "file.bin", &content);
     assert_eq!(reply.status, 302);
@@ -67,10 +69,10 @@ fn upload_can_be_downloaded() {
     assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
 }
 
-#[test]
-fn upload_beyond_the_limit_is_a_413() {
+#[through_nginx]
+fn upload_beyond_the_limit_is_a_413(connections: Connections) {
     // Flask refuses without reading, MAX_CONTENT_LENGTH.
-    let (_site, browser) = start();
+    let (_site, browser) = start(connections);
     let reply = browser.upload("/upload", &[], "file.bin", &vec![b'x'; 17 << 20]);
     assert_eq!(reply.status, 413);
     assert!(
@@ -80,9 +82,9 @@ fn upload_beyond_the_limit_is_a_413() {
     );
 }
 
-#[test]
-fn request_is_understood() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn request_is_understood(connections: Connections) {
+    let (_site, browser) = start(connections);
     let request = Request::put("/about?a=1&a=%C3%A9&b=")
         .header("Content-Type", "application/json")
         .header("Cookie", "first=1");
@@ -100,9 +102,9 @@ fn request_is_understood() {
     assert_eq!(seen["form"]["name"][0], "a b&c=d é");
 }
 
-#[test]
-fn mounted_application_knows_its_prefix() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn mounted_application_knows_its_prefix(connections: Connections) {
+    let (_site, browser) = start(connections);
     let seen = browser.get("/mounted/about").json();
     assert_eq!(
         (&seen["script_root"], &seen["path"]),
@@ -119,9 +121,9 @@ fn mounted_application_knows_its_prefix() {
     assert_eq!(reply.header("Location"), Some("/mounted/"));
 }
 
-#[test]
-fn stream_is_complete() {
-    let (_site, browser) = start();
+#[through_nginx]
+fn stream_is_complete(connections: Connections) {
+    let (_site, browser) = start(connections);
     let text = browser.get("/clock?lines=50&pause=0").text();
     assert_eq!(text.lines().count(), 50);
     assert!(
@@ -130,9 +132,9 @@ fn stream_is_complete() {
     );
 }
 
-#[test]
-fn errors_are_flasks_own() {
-    let (mut site, browser) = start();
+#[through_nginx]
+fn errors_are_flasks_own(connections: Connections) {
+    let (mut site, browser) = start(connections);
     assert_eq!(browser.get("/missing").status, 404);
     assert_eq!(browser.send(Request::post("/clock"), empty()).status, 405);
     assert_eq!(browser.post_form("/sign", &[("name", " ")]).status, 400);

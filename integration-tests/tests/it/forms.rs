@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use integration_tests::{Scoter, Site, apps_folder, get};
+use integration_tests::{Connections, Scoter, Site, apps_folder, get, through_nginx};
 
-#[test]
-fn every_form_of_callable_is_served() {
+#[through_nginx]
+fn every_form_of_callable_is_served(connections: Connections) {
     for form in [
         "function",
         "Class",
@@ -18,7 +18,7 @@ fn every_form_of_callable_is_served() {
         "returns_bytes",
         "keywords",
     ] {
-        let site = Site::serving(&format!("forms:{form}"));
+        let site = Site::serving(&format!("forms:{form}"), connections);
         let reply = site.get("/some/path");
         assert_eq!((reply.status, &*reply.reason), (203, "Formed"), "{form}");
         assert_eq!(reply.header("X-Form"), Some("pep3333"), "{form}");

@@ -9,7 +9,8 @@ use std::sync::{Mutex, mpsc};
 use http_body_util::BodyExt as _;
 use hyper::Request;
 use integration_tests::{
-    After, Asked, DEADLINE, Nginx, NginxBuilder, Pattern, Upstream, empty, until, whole,
+    After, Asked, Connections, DEADLINE, Nginx, NginxBuilder, Pattern, Upstream, empty,
+    through_nginx, until, whole,
 };
 
 /// What a server sends, by path.
@@ -59,8 +60,8 @@ fn scripted(answers: Answers) -> impl Fn(&Asked, &mut UnixStream) -> io::Result<
     }
 }
 
-fn nginx(upstream: &Upstream) -> Option<NginxBuilder> {
-    Nginx::prepare(upstream.folder(), upstream.socket()).with_keepalive_module()
+fn nginx(upstream: &Upstream, connections: Connections) -> NginxBuilder {
+    Nginx::prepare(upstream.folder(), upstream.socket(), connections)
 }
 
 /// Says what became of the connection of the last request: gets one more page.
@@ -78,8 +79,8 @@ fn last(upstream: &Upstream) -> Asked {
     upstream.asked().pop().expect("the server was asked")
 }
 
-#[test]
-fn connection_is_kept_after_a_response_whose_end_is_known() {
+#[through_nginx(kept)]
+fn connection_is_kept_after_a_response_whose_end_is_known(connections: Connections) {
     let megabyte: Vec<u8> = Pattern::with_length(1 << 20).flatten().collect();
     let answers = vec![
         ("/body", ok(b"hello")),
@@ -109,9 +110,7 @@ fn connection_is_kept_after_a_response_whose_end_is_known() {
     ];
     let paths: Vec<_> = answers.iter().map(|(path, _)| *path).collect();
     let upstream = Upstream::answering(scripted(answers));
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .extra("include scoter/uwsgi_params; uwsgi_pass_request_headers on;")
         .extra("location / { uwsgi_buffering off; uwsgi_pass scoter; }")
@@ -130,17 +129,15 @@ fn connection_is_kept_after_a_response_whose_end_is_known() {
     assert_eq!(last(&upstream).connection, 0);
 }
 
-#[test]
-fn connection_is_kept_after_head() {
+#[through_nginx(kept)]
+fn connection_is_kept_after_head(connections: Connections) {
     let head = |fields| agreed("200 OK", fields, b"");
     let answers = vec![
         ("/length", head("Content-Length: 100")),
         ("/none", head("A: b")),
     ];
     let upstream = Upstream::answering(scripted(answers));
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .http("uwsgi_cache_path temp/cache keys_zone=pages:1m;")
         .extra("include scoter/uwsgi_params;")
@@ -175,8 +172,8 @@ fn connection_is_kept_after_head() {
     assert_eq!(last(&upstream).connection, 0);
 }
 
-#[test]
-fn connection_is_closed_after_anything_else() {
+#[through_nginx(kept)]
+fn connection_is_closed_after_anything_else(connections: Connections) {
     let answers = vec![
         ("/trailing", ok_and(b"hello", b"!")),
         ("/second-response", ok_and(b"hello", &ok(b"forged"))),
@@ -211,9 +208,7 @@ fn connection_is_closed_after_anything_else() {
     ];
     let paths: Vec<_> = answers.iter().map(|(path, _)| *path).collect();
     let upstream = Upstream::answering(scripted(answers));
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .extra("include scoter/uwsgi_params;")
         .extra("location / { uwsgi_buffering off; uwsgi_pass scoter; }")
@@ -237,8 +232,8 @@ fn ok_and(body: &[u8], trailing: &[u8]) -> Vec<u8> {
     [ok(body), trailing.to_vec()].concat()
 }
 
-#[test]
-fn server_that_closes_is_not_waited_for_nor_kept() {
+#[through_nginx(kept)]
+fn server_that_closes_is_not_waited_for_nor_kept(connections: Connections) {
     let upstream = Upstream::answering(|asked, stream| {
         let answer = match asked.var("PATH_INFO") {
             "/endless" => agreed("200 OK", "A: b", b"until the close"),
@@ -254,9 +249,7 @@ fn server_that_closes_is_not_waited_for_nor_kept() {
         stream.write_all(&answer)?;
         Ok(After::Close)
     });
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx.start();
     for path in ["/endless", "/chunked", "/short", "/head", "/page"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -265,12 +258,10 @@ fn server_that_closes_is_not_waited_for_nor_kept() {
     }
 }
 
-#[test]
-fn agreement_is_ignored_where_nginx_did_not_ask() {
+#[through_nginx(kept)]
+fn agreement_is_ignored_where_nginx_did_not_ask(connections: Connections) {
     let upstream = Upstream::answering(scripted(Vec::new()));
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .extra("location / { uwsgi_param REQUEST_METHOD GET; uwsgi_pass scoter; }")
         .start();
@@ -278,8 +269,8 @@ fn agreement_is_ignored_where_nginx_did_not_ask() {
     assert_eq!(fate(&upstream, &nginx), Fate::Closed);
 }
 
-#[test]
-fn upgraded_connection_is_not_kept() {
+#[through_nginx(kept)]
+fn upgraded_connection_is_not_kept(connections: Connections) {
     let upstream = Upstream::answering(|asked, stream| {
         if asked.var("PATH_INFO") != "/upgrade" {
             stream.write_all(&ok(b"page"))?;
@@ -292,17 +283,15 @@ fn upgraded_connection_is_not_kept() {
         ))?;
         Ok(After::Close)
     });
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx.start();
     let request = "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
     assert!(nginx.site().raw(request.as_bytes()).ends_with("hi"));
     assert_eq!(fate(&upstream, &nginx), Fate::Closed);
 }
 
-#[test]
-fn request_says_how_much_follows_it() {
+#[through_nginx(kept)]
+fn request_says_how_much_follows_it(connections: Connections) {
     let answers = vec![
         ("/auth", ok(b"")),
         (
@@ -321,9 +310,7 @@ fn request_says_how_much_follows_it() {
             _ => answer(asked, stream),
         }
     });
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .extra("include scoter/uwsgi_params; error_page 413 = /refused;")
         .extra("location / { uwsgi_pass scoter; }")
@@ -385,8 +372,8 @@ fn request_says_how_much_follows_it() {
     );
 }
 
-#[test]
-fn connection_is_kept_though_nginx_answers_something_else() {
+#[through_nginx(kept)]
+fn connection_is_kept_though_nginx_answers_something_else(connections: Connections) {
     let answers = vec![
         (
             "/accel",
@@ -427,9 +414,7 @@ fn connection_is_kept_though_nginx_answers_something_else() {
         ),
     ];
     let upstream = Upstream::answering(scripted(answers));
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .extra("include scoter/uwsgi_params; uwsgi_intercept_errors on; error_page 500 /page;")
         .extra("location / { uwsgi_pass scoter; }")
@@ -450,8 +435,8 @@ fn connection_is_kept_though_nginx_answers_something_else() {
     }
 }
 
-#[test]
-fn response_that_a_filter_refuses_is_not_kept() {
+#[through_nginx(kept)]
+fn response_that_a_filter_refuses_is_not_kept(connections: Connections) {
     // The filter makes a 412 of it, and nginx forgets the contexts of all modules.
     let upstream = Upstream::answering(scripted(vec![(
         "/",
@@ -461,9 +446,7 @@ fn response_that_a_filter_refuses_is_not_kept() {
             b"first",
         ),
     )]));
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .http("uwsgi_cache_path temp/cache keys_zone=pages:1m;")
         .extra("include scoter/uwsgi_params; uwsgi_cache pages; uwsgi_cache_key $uri;")
@@ -478,8 +461,8 @@ fn response_that_a_filter_refuses_is_not_kept() {
     assert_eq!(fate(&upstream, &nginx), Fate::Closed);
 }
 
-#[test]
-fn revalidated_response_is_served_from_the_cache() {
+#[through_nginx(kept)]
+fn revalidated_response_is_served_from_the_cache(connections: Connections) {
     let upstream = Upstream::answering(|asked, stream| {
         let body: &[u8] = match asked.var("PATH_INFO") {
             "/probe" => b"page",
@@ -493,9 +476,7 @@ fn revalidated_response_is_served_from_the_cache() {
         })?;
         Ok(After::Keep)
     });
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .http("uwsgi_cache_path temp/cache keys_zone=pages:1m;")
         .extra("include scoter/uwsgi_params; uwsgi_cache pages; uwsgi_cache_key $uri;")
@@ -519,15 +500,13 @@ fn revalidated_response_is_served_from_the_cache() {
     }
 }
 
-#[test]
-fn failed_response_is_followed_by_another_connection() {
+#[through_nginx(kept)]
+fn failed_response_is_followed_by_another_connection(connections: Connections) {
     let upstream = Upstream::answering(scripted(vec![(
         "/503",
         agreed("503 Busy", "Content-Length: 4", b"busy"),
     )]));
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let socket = upstream.socket().display();
     let nginx = nginx
         .http(&format!(
@@ -551,8 +530,8 @@ fn failed_response_is_followed_by_another_connection() {
     assert_eq!(last(&upstream).connection, 1);
 }
 
-#[test]
-fn bytes_after_a_complete_response_close_the_connection() {
+#[through_nginx(kept)]
+fn bytes_after_a_complete_response_close_the_connection(connections: Connections) {
     let (complete, nginx_has_it) = mpsc::channel();
     let (closed, was_closed) = mpsc::channel();
     let nginx_has_it = Mutex::new(nginx_has_it);
@@ -571,9 +550,7 @@ fn bytes_after_a_complete_response_close_the_connection() {
         closed.send(packet).map_err(io::Error::other)?;
         Ok(After::Close)
     });
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx.start();
     assert_eq!(nginx.site().get("/late").text(), "page");
     complete.send(()).expect("the server waits");
@@ -581,8 +558,8 @@ fn bytes_after_a_complete_response_close_the_connection() {
     assert_eq!(fate(&upstream, &nginx), Fate::Closed);
 }
 
-#[test]
-fn response_before_the_end_of_the_request_closes_the_connection() {
+#[through_nginx(kept)]
+fn response_before_the_end_of_the_request_closes_the_connection(connections: Connections) {
     let (rest, read) = mpsc::channel();
     let upstream = Upstream::answering(move |asked, stream| {
         stream.write_all(&ok(b"page"))?;
@@ -595,9 +572,7 @@ fn response_before_the_end_of_the_request_closes_the_connection() {
         }
         Ok(After::Keep)
     });
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .extra("include scoter/uwsgi_params; uwsgi_request_buffering off;")
         .extra("location / { uwsgi_pass scoter; }")
@@ -616,8 +591,8 @@ fn response_before_the_end_of_the_request_closes_the_connection() {
     assert_eq!(fate(&upstream, &nginx), Fate::Closed, "unbuffered");
 }
 
-#[test]
-fn client_that_leaves_closes_the_connection() {
+#[through_nginx(kept)]
+fn client_that_leaves_closes_the_connection(connections: Connections) {
     let (closed, was_closed) = mpsc::channel();
     let upstream = Upstream::answering(move |asked, stream| {
         let answer = ok(b"complete");
@@ -634,9 +609,7 @@ fn client_that_leaves_closes_the_connection() {
         closed.send(packet).map_err(io::Error::other)?;
         Ok(After::Close)
     });
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx
         .extra("include scoter/uwsgi_params; uwsgi_buffering off;")
         .extra("location / { uwsgi_pass scoter; }")
@@ -662,8 +635,10 @@ fn client_that_leaves_closes_the_connection() {
     }
 }
 
-#[test]
-fn request_on_a_connection_that_was_closed_under_it_is_repeated_if_that_is_harmless() {
+#[through_nginx(kept)]
+fn request_on_a_connection_that_was_closed_under_it_is_repeated_if_that_is_harmless(
+    connections: Connections,
+) {
     let upstream = Upstream::answering(|asked, stream| {
         let repeated = asked.var("HTTP_X_CLOSE").is_empty() || asked.connection % 2 == 1;
         if !repeated {
@@ -676,9 +651,7 @@ fn request_on_a_connection_that_was_closed_under_it_is_repeated_if_that_is_harml
             _ => After::Close,
         })
     });
-    let Some(nginx) = nginx(&upstream) else {
-        return;
-    };
+    let nginx = nginx(&upstream, connections);
     let nginx = nginx.start();
     let send = |method, path| {
         let request = Request::builder()

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 
 use http_body_util::BodyExt;
 use hyper::Request;
-use integration_tests::{Pattern, Scoter, Site, empty, get, post, with};
+use integration_tests::{
+    Connections, Pattern, Scoter, Site, empty, get, post, through_nginx, with,
+};
 use sha2::{Digest, Sha256};
 
 const LEN: u64 = 100 << 20;
@@ -36,11 +38,11 @@ fn assert_memory_bounded(scoter: &Scoter) {
     assert!(peak < MEMORY_KIB, "{peak} KiB");
 }
 
-fn upload(args: &[&str], chunked: bool) {
+fn upload(args: &[&str], chunked: bool, connections: Connections) {
     let _guard = ONE_AT_A_TIME
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let site = Site::with(Scoter::serving("bodies").args(args), |nginx| {
+    let site = Site::with(Scoter::serving("bodies").args(args), connections, |nginx| {
         nginx.extra(
             "client_max_body_size 0;
              location / {
@@ -62,19 +64,19 @@ fn upload(args: &[&str], chunked: bool) {
     assert_memory_bounded(site.scoter());
 }
 
-#[test]
-fn upload_is_unchanged_and_memory_bounded() {
-    upload(&[], false);
+#[through_nginx]
+fn upload_is_unchanged_and_memory_bounded(connections: Connections) {
+    upload(&[], false, connections);
 }
 
-#[test]
-fn chunked_upload_is_unchanged_and_memory_bounded() {
-    upload(&[], true);
+#[through_nginx]
+fn chunked_upload_is_unchanged_and_memory_bounded(connections: Connections) {
+    upload(&[], true, connections);
 }
 
-#[test]
-fn upload_spooled_first_is_unchanged_and_memory_bounded() {
-    upload(&["--buffer-body", "all"], false);
+#[through_nginx]
+fn upload_spooled_first_is_unchanged_and_memory_bounded(connections: Connections) {
+    upload(&["--buffer-body", "all"], false, connections);
 }
 
 #[test]
@@ -94,12 +96,12 @@ fn upload_that_is_read_at_once_is_in_memory_once() {
     assert!((body..body + MEMORY_KIB).contains(&peak), "{peak} KiB");
 }
 
-#[test]
-fn download_is_unchanged_and_memory_bounded() {
+#[through_nginx]
+fn download_is_unchanged_and_memory_bounded(connections: Connections) {
     let _guard = ONE_AT_A_TIME
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let site = Site::serving("transfer");
+    let site = Site::serving("transfer", connections);
     let expected = sha256();
     for path in ["/announced", "/unannounced", "/written"] {
         let request = Request::get(format!("{path}?{LEN}")).body(empty());

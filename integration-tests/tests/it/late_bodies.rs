@@ -4,7 +4,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use integration_tests::{Ending, Peer, Scoter, ScoterBuilder, Site, elapse, get, post, until};
+use integration_tests::{
+    Connections, Ending, Peer, Scoter, ScoterBuilder, Site, elapse, get, post, through_nginx, until,
+};
 
 /// Checks before each request, as its documentation has it, and copies of each request.
 const GUARDED: &str = "
@@ -93,8 +95,8 @@ const UNBUFFERED: &str = "
         uwsgi_pass scoter;
     }";
 
-fn guarded(scoter: ScoterBuilder) -> Site {
-    Site::with(scoter, |nginx| nginx.extra(GUARDED))
+fn guarded(scoter: ScoterBuilder, connections: Connections) -> Site {
+    Site::with(scoter, connections, |nginx| nginx.extra(GUARDED))
 }
 
 fn serving() -> ScoterBuilder {
@@ -111,9 +113,9 @@ fn wait_for_readers(scoter: &Scoter, count: usize) {
     });
 }
 
-#[test]
-fn subrequest_without_its_body_is_answered() {
-    let site = guarded(serving());
+#[through_nginx]
+fn subrequest_without_its_body_is_answered(connections: Connections) {
+    let site = guarded(serving(), connections);
     let client = site.nginx().extra();
     for len in [1, 11, 100_000, 3_000_000] {
         for (path, status, text) in [
@@ -139,8 +141,8 @@ fn subrequest_without_its_body_is_answered() {
     assert!(!log.contains("[error]"), "{log}");
 }
 
-#[test]
-fn subrequest_is_answered_whatever_the_options() {
+#[through_nginx]
+fn subrequest_is_answered_whatever_the_options(connections: Connections) {
     for args in [
         &["--threads", "1"][..],
         &["--threads", "2"],
@@ -148,7 +150,7 @@ fn subrequest_is_answered_whatever_the_options() {
         &["--body-buffer", "0"],
         &["--buffer-body", "all", "--body-buffer", "0"],
     ] {
-        let site = guarded(serving().args(args));
+        let site = guarded(serving().args(args), connections);
         for len in [11, 3_000_000] {
             let reply = site.nginx().extra().post("/upload", vec![b'x'; len]);
             assert_eq!(reply.text(), format!("alice {len}"), "{args:?} {len}");
@@ -185,12 +187,14 @@ fn end_of_a_response_is_there_although_its_body_is_not() {
     }
 }
 
-#[test]
-fn body_that_begins_late_arrives_whole() {
+#[through_nginx]
+fn body_that_begins_late_arrives_whole(connections: Connections) {
     for threads in ["1", "2", "4"] {
-        let site = Site::with(serving().args(["--threads", threads]), |nginx| {
-            nginx.extra(UNBUFFERED)
-        });
+        let site = Site::with(
+            serving().args(["--threads", threads]),
+            connections,
+            |nginx| nginx.extra(UNBUFFERED),
+        );
         let client = site.nginx().extra();
         for (len, pieces) in [(10, 1), (10, 5), (3_000_000, 3)] {
             let upload = || {

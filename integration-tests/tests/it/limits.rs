@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use integration_tests::{Reply, Scoter, ScoterBuilder, Site, elapse, get, until, with};
+use integration_tests::{
+    Connections, Reply, Scoter, ScoterBuilder, Site, elapse, get, through_nginx, until, with,
+};
 use serde_json::{Value, json};
 use uwsgi_codec::PacketBuilder;
 
@@ -39,9 +41,9 @@ fn got(scoter: &Scoter, name: &str) -> bool {
         .any(|event| *event == format!("got {name}"))
 }
 
-#[test]
-fn body_beyond_the_limit_is_refused_before_the_application_runs() {
-    let site = Site::with(serving(&["--max-body", "1M"]), |nginx| {
+#[through_nginx]
+fn body_beyond_the_limit_is_refused_before_the_application_runs(connections: Connections) {
+    let site = Site::with(serving(&["--max-body", "1M"]), connections, |nginx| {
         nginx.extra(
             "client_max_body_size 0;
              location / {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use integration_tests::{Scoter, Site, get, post, with};
+use integration_tests::{Connections, Scoter, Site, get, post, through_nginx, with};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -164,9 +164,9 @@ fn wsgi_errors_goes_to_the_log_line_by_line() {
     }
 }
 
-#[test]
-fn ordinary_requests_are_silent() {
-    let mut site = Site::serving("bodies");
+#[through_nginx]
+fn ordinary_requests_are_silent(connections: Connections) {
+    let mut site = Site::serving("bodies", connections);
     let before = site.scoter().stderr();
     site.get("/everything");
     site.post("/everything", "body");

@@ -1,11 +1,11 @@
 //! Request methods.
 
 use hyper::Request;
-use integration_tests::{Scoter, Site, empty, get, with};
+use integration_tests::{Connections, Scoter, Site, empty, get, through_nginx, with};
 
-#[test]
-fn every_method_reaches_the_application() {
-    let site = Site::serving("forms:function");
+#[through_nginx]
+fn every_method_reaches_the_application(connections: Connections) {
+    let site = Site::serving("forms:function", connections);
     for method in [
         "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW",
     ] {
@@ -54,9 +54,9 @@ fn head_keeps_the_content_length_of_the_application() {
     assert_eq!(reply.text(), "");
 }
 
-#[test]
-fn head_through_nginx_is_complete() {
-    let site = Site::serving("streaming");
+#[through_nginx]
+fn head_through_nginx_is_complete(connections: Connections) {
+    let site = Site::serving("streaming", connections);
     let request = Request::head("/quick").body(empty());
     let reply = site.send(request.expect("well-formed"));
     assert_eq!(

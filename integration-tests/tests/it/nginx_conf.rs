@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
-use integration_tests::{Nginx, Scoter, Site};
+use integration_tests::{Connections, Nginx, Scoter, Site, through_nginx};
 use tempfile::TempDir;
 
 /// Asks through nginx, by hand, and returns the environ as the text of its JSON.
@@ -13,9 +13,9 @@ fn environ(site: &Site, request: &str) -> String {
     site.raw(format!("{head}\r\nConnection: close\r\n{body}").as_bytes())
 }
 
-#[test]
-fn host_has_the_port_that_the_client_used() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn host_has_the_port_that_the_client_used(connections: Connections) {
+    let site = Site::serving("echo", connections);
     for (request, expected) in [
         ("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", "example.com"),
         (
@@ -72,9 +72,9 @@ fn host_has_the_port_that_the_client_used() {
     }
 }
 
-#[test]
-fn mounted_application_gets_its_prefix() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn mounted_application_gets_its_prefix(connections: Connections) {
+    let site = Site::serving("echo", connections);
     for (path, script_name, path_info) in [
         ("/mounted", "/mounted", ""),
         ("/mounted/", "/mounted", "/"),
@@ -93,9 +93,9 @@ fn mounted_application_gets_its_prefix() {
     }
 }
 
-#[test]
-fn scheme_and_addresses_are_those_of_the_connection() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn scheme_and_addresses_are_those_of_the_connection(connections: Connections) {
+    let site = Site::serving("echo", connections);
     let reply = environ(
         &site,
         "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nHttps: on\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n",
@@ -113,9 +113,9 @@ fn scheme_and_addresses_are_those_of_the_connection() {
     assert!(!reply.contains(r#""HTTPS""#), "{reply}");
 }
 
-#[test]
-fn request_start_and_id_cannot_be_forged() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn request_start_and_id_cannot_be_forged(connections: Connections) {
+    let site = Site::serving("echo", connections);
     let forged =
         "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Start: t=1\r\nX-Request-Id: forged\r\n\r\n";
     let mut ids = BTreeSet::new();
@@ -153,11 +153,13 @@ fn request_start_and_id_cannot_be_forged() {
     assert_eq!(logged, ids);
 }
 
-#[test]
-fn proxy_header_is_dropped_by_nginx() {
+#[through_nginx]
+fn proxy_header_is_dropped_by_nginx(connections: Connections) {
     // Seen in the packet itself, which scoter would clean too.
-    let packet =
-        capture("GET / HTTP/1.1\r\nHost: a\r\nProxy: http://evil.example\r\nX-Other: 1\r\n\r\n");
+    let packet = capture(
+        "GET / HTTP/1.1\r\nHost: a\r\nProxy: http://evil.example\r\nX-Other: 1\r\n\r\n",
+        connections,
+    );
     assert!(packet.contains("HTTP_X_OTHER"), "{packet}");
     assert!(
         !packet.contains("HTTP_PROXY") && !packet.contains("evil"),
@@ -165,9 +167,12 @@ fn proxy_header_is_dropped_by_nginx() {
     );
 }
 
-#[test]
-fn nothing_is_sent_twice() {
-    let packet = capture("GET /mountain HTTP/1.1\r\nHost: a:1\r\nX-Request-Id: x\r\n\r\n");
+#[through_nginx]
+fn nothing_is_sent_twice(connections: Connections) {
+    let packet = capture(
+        "GET /mountain HTTP/1.1\r\nHost: a:1\r\nX-Request-Id: x\r\n\r\n",
+        connections,
+    );
     for name in [
         "HTTP_HOST",
         "HTTP_X_REQUEST_ID",
@@ -178,9 +183,9 @@ fn nothing_is_sent_twice() {
     }
 }
 
-#[test]
-fn head_that_is_too_large_is_refused_by_nginx() {
-    let mut site = Site::serving("echo");
+#[through_nginx]
+fn head_that_is_too_large_is_refused_by_nginx(connections: Connections) {
+    let mut site = Site::serving("echo", connections);
     let line = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nX-Big: {}\r\n\r\n",
         "x".repeat(20_000)
@@ -204,11 +209,11 @@ fn head_that_is_too_large_is_refused_by_nginx() {
 }
 
 /// Returns the packet that nginx makes of a request, as text.
-fn capture(request: &str) -> String {
+fn capture(request: &str, connections: Connections) -> String {
     let folder = TempDir::with_prefix("scoter-").expect("there is a folder for temporary files");
     let socket = folder.path().join("capture.sock");
     let listener = UnixListener::bind(&socket).expect("the test's own folder");
-    let nginx = Nginx::prepare(folder.path(), &socket).start();
+    let nginx = Nginx::prepare(folder.path(), &socket, connections).start();
     let mut client = nginx.site().connect();
     client.write_all(request.as_bytes()).expect("nginx reads");
     let (mut upstream, _) = listener.accept().expect("nginx connects");
@@ -219,15 +224,15 @@ fn capture(request: &str) -> String {
     String::from_utf8_lossy(&block).into_owned()
 }
 
-#[test]
-fn example_of_a_check_takes_the_body_back() {
+#[through_nginx]
+fn example_of_a_check_takes_the_body_back(connections: Connections) {
     let text = include_str!("../../../nginx-conf/site.conf");
     let (_, example) = text
         .split_once("#location = /auth {")
         .expect("the example is there");
     let (example, _) = example.split_once("#}").expect("it has an end");
     let location = format!("location = /auth {{{}}}", example.replace("\n    #", "\n"));
-    let site = Site::with(Scoter::serving("guarded"), |nginx| {
+    let site = Site::with(Scoter::serving("guarded"), connections, |nginx| {
         nginx.extra(&location).extra(
             "location / {
                  auth_request /auth;

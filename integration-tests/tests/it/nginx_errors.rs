@@ -4,7 +4,9 @@ use std::thread;
 
 use http_body_util::BodyExt;
 use hyper::Request;
-use integration_tests::{Client, Completeness, Pattern, Scoter, Site, empty, until};
+use integration_tests::{
+    Client, Completeness, Connections, Pattern, Scoter, Site, empty, through_nginx, until,
+};
 
 /// Waits until nginx has logged `words`: it does so after it has answered.
 #[track_caller]
@@ -30,25 +32,28 @@ fn waiting(client: &Client, gates: &[&str], body: impl FnOnce()) -> Vec<u16> {
     })
 }
 
-#[test]
-fn server_that_is_not_there() {
-    let mut site = Site::serving("hello");
+#[through_nginx]
+fn server_that_is_not_there(connections: Connections) {
+    let mut site = Site::serving("hello", connections);
     site.scoter_mut().stop();
     assert_eq!(site.get("/").status, 502);
     assert_logged(&site, "failed (2: No such file or directory)");
 }
 
-#[test]
-fn server_that_was_killed() {
-    let site = Site::serving("hello");
+#[through_nginx]
+fn server_that_was_killed(connections: Connections) {
+    let site = Site::serving("hello", connections);
     site.scoter().kill();
     assert_eq!(site.get("/").status, 502);
     assert_logged(&site, "failed (111: Connection refused)");
 }
 
-#[test]
-fn server_that_is_killed_while_it_works() {
-    let site = Site::of(Scoter::serving("streaming").args(["--threads", "1"]));
+#[through_nginx]
+fn server_that_is_killed_while_it_works(connections: Connections) {
+    let site = Site::of(
+        Scoter::serving("streaming").args(["--threads", "1"]),
+        connections,
+    );
     let _gates = [site.scoter().gate("a"), site.scoter().gate("b")];
     let client = site.nginx().site();
     thread::scope(|scope| {
@@ -72,10 +77,10 @@ fn server_that_is_killed_while_it_works() {
     assert_logged(&site, "recv() failed (104: Connection reset by peer)");
 }
 
-#[test]
-fn backlog_that_is_full() {
+#[through_nginx]
+fn backlog_that_is_full(connections: Connections) {
     let scoter = Scoter::serving("streaming").args(["--threads", "1", "--backlog", "1"]);
-    let site = Site::of(scoter);
+    let site = Site::of(scoter, connections);
     let gate = site.scoter().gate("a");
     let client = site.nginx().site();
     let statuses = waiting(&client, &["a"; 8], || {
@@ -88,9 +93,9 @@ fn backlog_that_is_full() {
     );
 }
 
-#[test]
-fn application_that_takes_too_long() {
-    let site = Site::with(Scoter::serving("streaming"), |nginx| {
+#[through_nginx]
+fn application_that_takes_too_long(connections: Connections) {
+    let site = Site::with(Scoter::serving("streaming"), connections, |nginx| {
         nginx.extra(
             "location / {
                  include scoter/uwsgi_params;
@@ -108,18 +113,18 @@ fn application_that_takes_too_long() {
     gate.open();
 }
 
-#[test]
-fn response_head_that_is_too_large() {
-    let site = Site::serving("heads");
+#[through_nginx]
+fn response_head_that_is_too_large(connections: Connections) {
+    let site = Site::serving("heads", connections);
     let head =
         serde_json::json!({ "status": "200 OK", "headers": [["X-Big", "x".repeat(17_000)]] });
     assert_eq!(site.post("/", head.to_string()).status, 502);
     assert_logged(&site, "upstream sent too big header");
 }
 
-#[test]
-fn response_that_breaks_off() {
-    let site = Site::serving("failures");
+#[through_nginx]
+fn response_that_breaks_off(connections: Connections) {
+    let site = Site::serving("failures", connections);
     for path in ["/after_first_chunk_announced", "/too_few_bytes"] {
         let request = Request::get(path).body(empty()).expect("well-formed");
         let (_, completeness) = site.open(request).rest();
@@ -131,9 +136,9 @@ fn response_that_breaks_off() {
     );
 }
 
-#[test]
-fn upload_that_nginx_refuses() {
-    let site = Site::serving("bodies");
+#[through_nginx]
+fn upload_that_nginx_refuses(connections: Connections) {
+    let site = Site::serving("bodies", connections);
     let request = Request::post("/digest").body(Pattern::with_length(129 << 20).boxed());
     assert_eq!(site.open(request.expect("well-formed")).status(), 413);
     assert_logged(&site, "client intended to send too large body");

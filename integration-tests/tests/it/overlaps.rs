@@ -3,7 +3,9 @@
 use std::fs;
 use std::thread;
 
-use integration_tests::{Crowd, Finished, Gate, Running, Scoter, Site, Worker, get, until};
+use integration_tests::{
+    Connections, Crowd, Finished, Gate, Running, Scoter, Site, Worker, get, through_nginx, until,
+};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -122,10 +124,13 @@ fn old_worker_that_is_killed_during_a_reload_is_replaced_by_old_code() {
     );
 }
 
-#[test]
-fn hups_during_a_reload_are_one_more_and_the_last_code_wins() {
+#[through_nginx]
+fn hups_during_a_reload_are_one_more_and_the_last_code_wins(connections: Connections) {
     // With --preload each generation has imported the code of one moment.
-    let site = Site::of(serving_version_1().args(["--preload"]).workers("2"));
+    let site = Site::of(
+        serving_version_1().args(["--preload"]).workers("2"),
+        connections,
+    );
     let scoter = site.scoter();
     let crowd = Crowd::asking(&site, "/version", 4);
     crowd.wait_for_text("1");

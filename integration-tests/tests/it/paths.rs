@@ -1,10 +1,10 @@
 //! Paths and queries: decoded once, by nginx, and never again.
 
-use integration_tests::{Scoter, Site, get, with};
+use integration_tests::{Connections, Scoter, Site, get, through_nginx, with};
 
-#[test]
-fn path_and_query_arrive_as_nginx_decoded_them() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn path_and_query_arrive_as_nginx_decoded_them(connections: Connections) {
+    let site = Site::serving("echo", connections);
     for (target, path, query) in [
         ("/", "/", ""),
         ("/?", "/", ""),
@@ -35,9 +35,9 @@ fn path_and_query_arrive_as_nginx_decoded_them() {
     }
 }
 
-#[test]
-fn bytes_that_are_not_utf8_arrive_as_latin1() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn bytes_that_are_not_utf8_arrive_as_latin1(connections: Connections) {
+    let site = Site::serving("echo", connections);
     let request = b"GET /\xff\xe9?\xfe HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n";
     let reply = site.raw(request);
     // json.dumps writes characters beyond ASCII as \u escapes.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use integration_tests::{Crowd, Reply, Scoter, ScoterBuilder, Site, until};
+use integration_tests::{
+    Connections, Crowd, Reply, Scoter, ScoterBuilder, Site, through_nginx, until,
+};
 
 /// A server that says in its log when a replacing worker, and when it has ended.
 fn serving(workers: &str, limit: [&str; 2]) -> ScoterBuilder {
@@ -46,9 +48,9 @@ fn field<'a>(line: &'a str, prefix: &str) -> Option<&'a str> {
     rest.split(' ').next()
 }
 
-#[test]
-fn workers_with_many_requests_are_replaced_and_nothing_is_lost() {
-    let site = Site::of(serving("2", ["--max-requests", "50"]));
+#[through_nginx]
+fn workers_with_many_requests_are_replaced_and_nothing_is_lost(connections: Connections) {
+    let site = Site::of(serving("2", ["--max-requests", "50"]), connections);
     let crowd = Crowd::asking(&site, "/who", 16);
     // However long it takes to replace one: each of these has served.
     site.scoter().wait_for_log_lines(6, "replacing worker");
@@ -74,9 +76,9 @@ fn workers_with_many_requests_are_replaced_and_nothing_is_lost() {
     assert!(!log.contains("[error]"), "{log}");
 }
 
-#[test]
-fn worker_is_replaced_for_its_age() {
-    let site = Site::of(serving("2", ["--max-lifetime", "1s"]));
+#[through_nginx]
+fn worker_is_replaced_for_its_age(connections: Connections) {
+    let site = Site::of(serving("2", ["--max-lifetime", "1s"]), connections);
     let crowd = Crowd::asking(&site, "/who", 4);
     for line in site.scoter().wait_for_log_lines(4, "replacing worker") {
         assert!(line.contains("max-lifetime"), "{line}");
@@ -100,9 +102,9 @@ fn limit_that_a_fresh_worker_exceeds_is_warned_of_once() {
     );
 }
 
-#[test]
-fn worker_is_replaced_for_its_memory() {
-    let site = Site::of(serving("1", ["--max-rss", "100M"]));
+#[through_nginx]
+fn worker_is_replaced_for_its_memory(connections: Connections) {
+    let site = Site::of(serving("1", ["--max-rss", "100M"]), connections);
     let first = site.get("/who").text();
     // Under its limit it stays.
     assert_eq!(site.get("/grows").text(), first);

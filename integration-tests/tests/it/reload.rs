@@ -7,7 +7,9 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
 
-use integration_tests::{Crowd, Finished, Package, Scoter, ScoterBuilder, Site, get, until};
+use integration_tests::{
+    Connections, Crowd, Finished, Package, Scoter, ScoterBuilder, Site, get, through_nginx, until,
+};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -43,10 +45,10 @@ fn pids(scoter: &Scoter) -> Vec<i32> {
     workers.iter().map(|worker| worker.pid().as_raw()).collect()
 }
 
-#[test]
-fn twenty_reloads_under_load_lose_no_request_and_bring_every_version() {
+#[through_nginx]
+fn twenty_reloads_under_load_lose_no_request_and_bring_every_version(connections: Connections) {
     const LAST: usize = 21;
-    let site = Site::of(serving_version_1().workers("2"));
+    let site = Site::of(serving_version_1().workers("2"), connections);
     let scoter = site.scoter();
     let crowd = Crowd::asking(&site, "/version", 16);
     crowd.wait_for_text("1");
@@ -120,10 +122,13 @@ const BROKEN: [(&str, &str, &[&str]); 8] = [
     ),
 ];
 
-#[test]
-fn broken_code_changes_nothing_and_is_explained() {
+#[through_nginx]
+fn broken_code_changes_nothing_and_is_explained(connections: Connections) {
     for preload in ["--preload=false", "--preload"] {
-        let site = Site::of(serving_version_1().args([preload]).workers("2"));
+        let site = Site::of(
+            serving_version_1().args([preload]).workers("2"),
+            connections,
+        );
         let scoter = site.scoter();
         let before = pids(scoter);
         let crowd = Crowd::asking(&site, "/version", 4);
@@ -307,9 +312,9 @@ fn touched_file_reloads() {
     }
 }
 
-#[test]
-fn request_that_began_before_a_reload_ends_with_the_old_code() {
-    let site = Site::of(serving_version_1());
+#[through_nginx]
+fn request_that_began_before_a_reload_ends_with_the_old_code(connections: Connections) {
+    let site = Site::of(serving_version_1(), connections);
     let scoter = site.scoter();
     let gate = scoter.gate("a");
     let mut old = scoter.begin("a");

@@ -1,11 +1,11 @@
 //! Request headers and other variables: repeated, large, misleading.
 
-use integration_tests::{Scoter, Site, get, post, until, with};
+use integration_tests::{Connections, Scoter, Site, get, post, through_nginx, until, with};
 
-#[test]
-fn repeated_headers_and_cookies_are_joined() {
+#[through_nginx]
+fn repeated_headers_and_cookies_are_joined(connections: Connections) {
     // nginx before 1.23 sends a pair for each, later ones join them: the application sees the same.
-    let site = Site::serving("echo");
+    let site = Site::serving("echo", connections);
     let reply = site.raw(
         b"GET / HTTP/1.1\r\n\
           Host: example.com\r\n\
@@ -46,11 +46,12 @@ fn repeated_header_vars_are_joined_in_order() {
     assert_eq!(seen["environ"]["HTTP_COOKIE"], "a=1; b=2");
 }
 
-#[test]
-fn param_behind_the_include_overrides_a_header() {
+#[through_nginx]
+fn param_behind_the_include_overrides_a_header(connections: Connections) {
     // What Debian's own uwsgi_params end with, and many published configurations have.
     let site = Site::with(
         Scoter::serving("echo").args(["--access-log-format", "$http_host $http_x_forwarded_for"]),
+        connections,
         |nginx| {
             nginx.extra(
                 "location / {
@@ -135,9 +136,9 @@ fn last_of_repeated_other_vars_wins() {
     }
 }
 
-#[test]
-fn header_cannot_become_another_variable() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn header_cannot_become_another_variable(connections: Connections) {
+    let site = Site::serving("echo", connections);
     let reply = site.raw(
         b"GET / HTTP/1.1\r\n\
           Host: example.com\r\n\
@@ -154,10 +155,10 @@ fn header_cannot_become_another_variable() {
     assert!(reply.contains(r#""PATH_INFO": "/""#), "{reply}");
 }
 
-#[test]
-fn body_headers_appear_only_under_their_cgi_names() {
+#[through_nginx]
+fn body_headers_appear_only_under_their_cgi_names(connections: Connections) {
     // nginx sends both; PEP 3333 knows CONTENT_TYPE and CONTENT_LENGTH only.
-    let site = Site::serving("echo");
+    let site = Site::serving("echo", connections);
     let seen = site.post("/", "12345").json();
     let environ = seen["environ"].as_object().expect("an object");
     assert_eq!(environ["CONTENT_LENGTH"], "5");
@@ -236,9 +237,9 @@ fn last_variable_of_the_largest_packet_is_known_to_all() {
     }
 }
 
-#[test]
-fn sixty_kilobytes_of_headers_pass_through_nginx() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn sixty_kilobytes_of_headers_pass_through_nginx(connections: Connections) {
+    let site = Site::serving("echo", connections);
     let mut request = String::from("GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n");
     for number in 0..12 {
         let value = number.to_string().repeat(5000 / number.to_string().len());

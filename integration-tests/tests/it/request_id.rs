@@ -1,6 +1,6 @@
 //! One id for a request, in the application and in both logs.
 
-use integration_tests::{Scoter, Site, get, with};
+use integration_tests::{Connections, Scoter, Site, get, through_nginx, with};
 
 /// Serves the environ, and logs the request's id.
 fn echo() -> Scoter {
@@ -130,9 +130,9 @@ fn variable_of_the_servers_name_does_not_replace_the_id() {
     assert_eq!(scoter.stop().stdout, format!("{id}\n"));
 }
 
-#[test]
-fn id_of_nginx_reaches_the_application() {
-    let site = Site::serving("echo");
+#[through_nginx]
+fn id_of_nginx_reaches_the_application(connections: Connections) {
+    let site = Site::serving("echo", connections);
     let (header, id) = in_environ(&site.get("/").json());
     assert_eq!(header.as_deref(), Some(&*id));
     assert!(is_made(&id), "nginx's $request_id looks the same: {id}");

@@ -1,6 +1,6 @@
 //! Response heads: passed on as they are, unless they would make another response of it.
 
-use integration_tests::{Reply, Scoter, Site, get, post};
+use integration_tests::{Connections, Reply, Scoter, Site, get, post, through_nginx};
 use serde_json::{Value, json};
 
 /// Asks `heads.py` for a head.
@@ -40,18 +40,18 @@ fn order_case_and_repetitions_of_headers_are_kept() {
     assert_eq!(reply.text(), "body");
 }
 
-#[test]
-fn cookies_reach_the_client_one_by_one() {
-    let site = Site::serving("heads");
+#[through_nginx]
+fn cookies_reach_the_client_one_by_one(connections: Connections) {
+    let site = Site::serving("heads", connections);
     let headers = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2, 3")];
     let head = json!({ "status": "200 OK", "headers": headers });
     let reply = site.post("/", head.to_string());
     assert_eq!(reply.all("Set-Cookie"), ["a=1", "b=2, 3"]);
 }
 
-#[test]
-fn large_heads_pass_through_nginx() {
-    let site = Site::serving("heads");
+#[through_nginx]
+fn large_heads_pass_through_nginx(connections: Connections) {
+    let site = Site::serving("heads", connections);
     let headers: Vec<_> = (0..7)
         .map(|n| ("Set-Cookie", format!("c{n}={}", "x".repeat(2000))))
         .collect();
@@ -186,10 +186,10 @@ fn hop_by_hop_headers_are_dropped() {
     }
 }
 
-#[test]
-fn status_header_does_not_replace_the_status() {
+#[through_nginx]
+fn status_header_does_not_replace_the_status(connections: Connections) {
     // nginx takes "Status: 404" for the status line of a CGI program.
-    let site = Site::serving("heads");
+    let site = Site::serving("heads", connections);
     let head = json!({ "status": "200 OK", "headers": [["Status", "404 Not Found"]] });
     let reply = site.post("/", head.to_string());
     assert_eq!((reply.status, reply.header("Status")), (200, None));

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use integration_tests::{Ending, Peer, Scoter, Site, get, post, until, with};
+use integration_tests::{
+    Connections, Ending, Peer, Scoter, Site, get, post, through_nginx, until, with,
+};
 
 /// Answers many requests and checks that none had to wait for a slow neighbour.
 #[track_caller]
@@ -225,10 +227,11 @@ fn pending_connections_are_bounded() {
     assert_eq!(served, 8);
 }
 
-#[test]
-fn slow_client_of_nginx_delays_nobody() {
+#[through_nginx]
+fn slow_client_of_nginx_delays_nobody(connections: Connections) {
     let site = Site::with(
         Scoter::serving("bodies").args(["--threads", "1"]),
+        connections,
         |nginx| {
             nginx.extra(
                 "location / {

@@ -1,15 +1,17 @@
 //! Responses whose pieces reach the client as they are made, and clients that go away.
 
 use hyper::Request;
-use integration_tests::{Completeness, Open, Pattern, Scoter, Site, empty, get, until, with};
+use integration_tests::{
+    Completeness, Connections, Open, Pattern, Scoter, Site, empty, get, through_nginx, until, with,
+};
 
 fn open(site: &Site, path: &str) -> Open {
     site.open(Request::get(path).body(empty()).expect("well-formed"))
 }
 
-#[test]
-fn client_sees_each_piece_before_the_next_is_made() {
-    let site = Site::serving("streaming");
+#[through_nginx]
+fn client_sees_each_piece_before_the_next_is_made(connections: Connections) {
+    let site = Site::serving("streaming", connections);
     let gate = site.scoter().gate("chunk");
     for path in ["/gated", "/gated_writes"] {
         let mut response = open(&site, path);
@@ -39,9 +41,9 @@ fn head_waits_for_the_first_piece_and_leaves_with_it() {
     assert_eq!(peer.ending().bytes(), b"second\nthird\n");
 }
 
-#[test]
-fn response_of_a_client_that_left_is_closed() {
-    let site = Site::serving("streaming");
+#[through_nginx]
+fn response_of_a_client_that_left_is_closed(connections: Connections) {
+    let site = Site::serving("streaming", connections);
     for (number, path) in ["/endless", "/endless_writes"].into_iter().enumerate() {
         let mut response = open(&site, path);
         response.read(1000);

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use integration_tests::{
-    Crowd, DEADLINE, Gate, Peer, Running, Scoter, ScoterBuilder, Site, Worker, elapse, get, until,
-    with,
+    Connections, Crowd, DEADLINE, Gate, Peer, Running, Scoter, ScoterBuilder, Site, Worker, elapse,
+    get, through_nginx, until, with,
 };
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -72,10 +72,10 @@ fn only_worker_is_supervised() {
     assert_eq!(who, other[0].pid().to_string());
 }
 
-#[test]
-fn worker_that_dies_in_a_request_is_replaced_and_its_requests_are_named() {
+#[through_nginx]
+fn worker_that_dies_in_a_request_is_replaced_and_its_requests_are_named(connections: Connections) {
     for (path, reason) in [("/exits", "exit code 7"), ("/segfaults", "SIGSEGV")] {
-        let site = Site::of(serving("1"));
+        let site = Site::of(serving("1"), connections);
         let scoter = site.scoter();
         let _gate = scoter.gate("a");
         let mut neighbour = scoter.begin("a");
@@ -131,9 +131,9 @@ fn death_of_the_master_is_one_error_line_of_a_worker() {
     }
 }
 
-#[test]
-fn killed_launcher_is_replaced_and_nobody_notices() {
-    let site = Site::of(serving("2"));
+#[through_nginx]
+fn killed_launcher_is_replaced_and_nobody_notices(connections: Connections) {
+    let site = Site::of(serving("2"), connections);
     let scoter = site.scoter();
     let workers = scoter.wait_for_workers(2);
     let launcher = scoter.launcher();
@@ -159,9 +159,9 @@ fn killed_launcher_is_replaced_and_nobody_notices() {
     wait_for_others(scoter, 2, &orphans[..1]);
 }
 
-#[test]
-fn killed_master_takes_everything_along_but_what_was_accepted() {
-    let mut site = Site::of(serving("2"));
+#[through_nginx]
+fn killed_master_takes_everything_along_but_what_was_accepted(connections: Connections) {
+    let mut site = Site::of(serving("2"), connections);
     let gate = site.scoter().gate("a");
     let mut running = site.scoter().begin("a");
     let crowd = Crowd::asking(&site, "/quick", 8);
@@ -333,9 +333,9 @@ fn assert_answers_soon(scoter: &Scoter) {
     assert!(start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
 }
 
-#[test]
-fn worker_that_is_told_to_end_is_replaced_without_loss() {
-    let site = Site::of(serving("2"));
+#[through_nginx]
+fn worker_that_is_told_to_end_is_replaced_without_loss(connections: Connections) {
+    let site = Site::of(serving("2"), connections);
     let scoter = site.scoter();
     let workers = scoter.wait_for_workers(2);
     let gate = scoter.gate("a");

@@ -4,8 +4,8 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use integration_tests::{
-    Client, Crowd, DEADLINE, Gate, Manager, Notice, Scoter, ScoterBuilder, Site, apps_folder, get,
-    until,
+    Client, Connections, Crowd, DEADLINE, Gate, Manager, Notice, Scoter, ScoterBuilder, Site,
+    apps_folder, get, through_nginx, until,
 };
 use nix::sys::signal::Signal;
 use rustix::time::{ClockId, clock_gettime};
@@ -255,10 +255,10 @@ fn failed_start_is_never_reported_as_ready() {
     );
 }
 
-#[test]
-fn reloads_under_load_are_all_reported() {
+#[through_nginx]
+fn reloads_under_load_are_all_reported(connections: Connections) {
     let (scoter, manager) = notifying(Scoter::serving("hello"));
-    let site = Site::of(scoter);
+    let site = Site::of(scoter, connections);
     manager.wait_for("READY");
     let crowd = Crowd::asking(&site, "/", 2);
     for generation in 2..8 {
@@ -347,11 +347,11 @@ fn watchdog_goes_hungry_while_every_worker_is_stopped() {
     manager.wait_for("WATCHDOG");
 }
 
-#[test]
-fn watchdog_is_fed_while_busy_threads_finish_requests() {
+#[through_nginx]
+fn watchdog_is_fed_while_busy_threads_finish_requests(connections: Connections) {
     // Each is busy all the time, but never with the same request.
     let (scoter, manager) = notifying(Scoter::serving("hello").under(WATCHED));
-    let site = Site::of(scoter.args(["--threads", "1"]));
+    let site = Site::of(scoter.args(["--threads", "1"]), connections);
     manager.wait_for("READY");
     let crowd = Crowd::asking(&site, "/", 4);
     for _ in 0..6 {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hyper::Request;
 use integration_tests::{
-    Completeness, DEADLINE, Ending, Peer, Scoter, ScoterBuilder, Site, elapse, empty, get, post,
-    until, with,
+    Completeness, Connections, DEADLINE, Ending, Peer, Scoter, ScoterBuilder, Site, elapse, empty,
+    get, post, through_nginx, until, with,
 };
 use nix::sys::signal::Signal;
 
@@ -62,9 +62,11 @@ fn assert_both_slots_serve(scoter: &Scoter) {
     }
 }
 
-#[test]
-fn sleeping_application_is_answered_for_and_its_neighbour_is_not_disturbed() {
-    let site = Site::of(serving("2", "500ms", "60s"));
+#[through_nginx]
+fn sleeping_application_is_answered_for_and_its_neighbour_is_not_disturbed(
+    connections: Connections,
+) {
+    let site = Site::of(serving("2", "500ms", "60s"), connections);
     let over = AtomicBool::new(false);
     let (reply, neighbours) = std::thread::scope(|scope| {
         let neighbours = scope.spawn(|| {
@@ -213,8 +215,8 @@ fn exceptions_and_ends_of_requests_do_not_cross() {
     assert!(!log.contains("raised an exception"), "{log}");
 }
 
-#[test]
-fn response_that_has_begun_is_cut() {
+#[through_nginx]
+fn response_that_has_begun_is_cut(connections: Connections) {
     let scoter = serving("1", "200ms", "60s").bind("127.0.0.1:0").start();
     let mut stream = TcpStream::connect(scoter.tcp_address()).expect("it listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
@@ -226,7 +228,7 @@ fn response_that_has_begun_is_cut() {
     assert_eq!(end.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
     scoter.wait_for_event("streams: closed");
 
-    let site = Site::of(serving("1", "200ms", "60s"));
+    let site = Site::of(serving("1", "200ms", "60s"), connections);
     let request = Request::get("/streams").body(empty());
     let mut response = site.open(request.expect("well-formed"));
     assert_eq!(response.read(6), "first\n");

@@ -1,12 +1,13 @@
 //! Applications that refuse an upload without reading it. uWSGI closes the socket then, the kernel resets the
 //! connection, and nginx answers 502 or half a page.
 
-use integration_tests::{Scoter, Site, get, post};
+use integration_tests::{Connections, Scoter, Site, get, post, through_nginx};
 
-#[test]
-fn refusal_reaches_the_client_whatever_the_length() {
+#[through_nginx]
+fn refusal_reaches_the_client_whatever_the_length(connections: Connections) {
     let site = Site::with(
         Scoter::serving("bodies").args(["--threads", "1"]),
+        connections,
         |nginx| {
             nginx.extra(
                 "client_max_body_size 0;

@@ -8,7 +8,8 @@ use std::os::unix::net::{SocketAddr as UnixAddress, UnixStream};
 use std::path::Path;
 
 use integration_tests::{
-    Crowd, Manager, Package, Running, Scoter, ScoterBuilder, Site, exchange, get, skip, until,
+    Connections, Crowd, Manager, Package, Running, Scoter, ScoterBuilder, Site, exchange, get,
+    skip, through_nginx, until,
 };
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -40,9 +41,9 @@ fn identity(path: &Path) -> (u64, u64) {
     (found.dev(), found.ino())
 }
 
-#[test]
-fn upgrade_under_load_loses_no_request() {
-    let site = Site::of(Scoter::serving("streaming").workers("2"));
+#[through_nginx]
+fn upgrade_under_load_loses_no_request(connections: Connections) {
+    let site = Site::of(Scoter::serving("streaming").workers("2"), connections);
     let scoter = site.scoter();
     let pid = scoter.pid();
     let sockets = [scoter.socket(), scoter.control().socket()].map(identity);
@@ -73,13 +74,13 @@ fn upgrade_under_load_loses_no_request() {
     assert_eq!(scoter.log_lines("taken over").len(), 4);
 }
 
-#[test]
-fn other_release_takes_over_under_load() {
+#[through_nginx]
+fn other_release_takes_over_under_load(connections: Connections) {
     let (scoter, package) = released("streaming");
     let Some((other, version)) = other_release(scoter.folder()) else {
         return;
     };
-    let site = Site::of(scoter.workers("2"));
+    let site = Site::of(scoter.workers("2"), connections);
     let scoter = site.scoter();
     let pid = scoter.pid();
     assert_eq!(scoter.status()["version"], env!("CARGO_PKG_VERSION"));
@@ -104,14 +105,14 @@ fn other_release_takes_over_under_load() {
     }
 }
 
-#[test]
-fn reload_that_meets_another_release_is_an_upgrade() {
+#[through_nginx]
+fn reload_that_meets_another_release_is_an_upgrade(connections: Connections) {
     for by_signal in [true, false] {
         let (scoter, package) = released("streaming");
         let Some((other, version)) = other_release(scoter.folder()) else {
             return;
         };
-        let site = Site::of(scoter);
+        let site = Site::of(scoter, connections);
         let scoter = site.scoter();
         let crowd = Crowd::asking(&site, "/quick", 4);
         crowd.wait_for_answers(20);

@@ -1,11 +1,11 @@
 //! `wsgiref.validate` as the judge, through nginx.
 
 use hyper::Request;
-use integration_tests::{Scoter, Site, empty, get, post, with};
+use integration_tests::{Connections, Scoter, Site, empty, get, post, through_nginx, with};
 
-#[test]
-fn validator_finds_nothing() {
-    let mut site = Site::serving("validated");
+#[through_nginx]
+fn validator_finds_nothing(connections: Connections) {
+    let mut site = Site::serving("validated", connections);
     let reply = site.post("/", "one\ntwo\nthree\nfour");
     assert_eq!(reply.text(), "read one\ntwo\nthree\nfour");
     assert_eq!(site.get("/").text(), "read ");
