@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 use std::ops::Deref;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use nix::unistd::Pid;
@@ -85,6 +86,12 @@ impl Scoter {
     #[track_caller]
     pub fn status(&self) -> Value {
         self.control().get("/status").json()
+    }
+
+    /// Returns the same, or nothing if nobody answers there (any more).
+    pub(crate) fn status_if_it_runs(&self) -> Option<Value> {
+        let control = UnixStream::connect(self.control().socket());
+        control.is_ok().then(|| self.status())
     }
 
     /// Returns the workers that there are now, in whatever phase.

@@ -64,6 +64,18 @@ impl Nginx {
         self.process.stderr()
     }
 
+    /// Returns how many responses of the server were such that it has no reason to close the connection: complete ones
+    /// to GET whose length it announced.
+    pub(crate) fn plain_responses(&self) -> usize {
+        let log = fs::read_to_string(self.folder.join("lengths.log")).expect("nginx made it");
+        let plain = |line: &&str| {
+            let rest = line.strip_prefix("GET 200 ");
+            let length = rest.and_then(|rest| rest.strip_suffix(" OK"));
+            length.is_some_and(|length| length != "-")
+        };
+        log.lines().filter(plain).count()
+    }
+
     /// Waits until the access log has `count` lines, and returns them: `request-id status`.
     #[track_caller]
     pub fn wait_for_access_log(&self, count: usize) -> Vec<String> {
@@ -177,6 +189,8 @@ http {{
     {temp}
     log_format ids '$request_id $status';
     access_log /dev/stdout ids;
+    log_format lengths '$request_method $upstream_status $upstream_http_content_length $request_completion';
+    access_log lengths.log lengths;
     types {{ text/css css; text/html html; text/plain txt; }}
     include scoter/upstream.conf;
     include scoter/site.conf;

@@ -1,4 +1,5 @@
 use std::ops::Deref;
+use std::thread;
 
 use crate::connections::Connections;
 use crate::http::Client;
@@ -12,6 +13,8 @@ pub struct Site {
     // Dropped first: nginx must not report that scoter is gone.
     nginx: Nginx,
     scoter: Scoter,
+    connections: Connections,
+    may_be_out_of_step: bool,
 }
 
 impl Site {
@@ -52,7 +55,14 @@ impl Site {
             client: nginx.site(),
             nginx,
             scoter,
+            connections,
+            may_be_out_of_step: false,
         }
+    }
+
+    /// Says that the test has nginx announce a body and not send it.
+    pub fn may_be_out_of_step(&mut self) {
+        self.may_be_out_of_step = true;
     }
 
     /// Returns the server.
@@ -78,3 +88,30 @@ impl Deref for Site {
         &self.client
     }
 }
+
+impl Drop for Site {
+    /// Fails the test if connections were to be kept and none was, though the server had no reason to close that many; or
+    /// if what came on one was not what nginx had announced.
+    fn drop(&mut self) {
+        if self.connections == Connections::Closed || thread::panicking() {
+            return;
+        }
+        let responses = self.nginx.plain_responses();
+        let Some(status) = self.scoter.status_if_it_runs() else {
+            return;
+        };
+        let kept = &status["totals"]["kept_connections"];
+        assert!(
+            kept["reused"] != 0 || responses <= AT_ONCE,
+            "no connection was kept after {responses} responses: {kept}"
+        );
+        assert!(
+            kept["out_of_step"] == 0 || self.may_be_out_of_step,
+            "{kept}"
+        );
+    }
+}
+
+/// So many requests may have been under way together, each on a connection of its own. Tests with more clients send
+/// hundreds.
+const AT_ONCE: usize = 8;

@@ -96,7 +96,9 @@ const UNBUFFERED: &str = "
     }";
 
 fn guarded(scoter: ScoterBuilder, connections: Connections) -> Site {
-    Site::with(scoter, connections, |nginx| nginx.extra(GUARDED))
+    let mut site = Site::with(scoter, connections, |nginx| nginx.extra(GUARDED));
+    site.may_be_out_of_step();
+    site
 }
 
 fn serving() -> ScoterBuilder {
