@@ -185,6 +185,85 @@ fn process_without_a_master_that_has_lost_any_one_descriptor_ends() {
     }
 }
 
+/// Closes or exchanges one of the server's descriptors, or all, as the file `loss` says.
+const LOSING: &str = "\
+import os, socket
+from scoter import hooks
+from probe import FOLDER, event, plain
+
+
+def own():
+    numbers = [int(number) for number in os.listdir('/proc/self/fd') if int(number) >= 4096]
+    return sorted(number for number in numbers if leads_somewhere(number))
+
+
+def leads_somewhere(number):
+    try:
+        return os.readlink(f'/proc/self/fd/{number}') != '/dev/null'
+    except FileNotFoundError:
+        return False
+
+
+def lose(moment):
+    with open(os.path.join(FOLDER, 'loss')) as file:
+        at, how, index = file.read().split()
+    if at != moment:
+        return
+    event(f'own {len(own())}')
+    if how == 'close-all':
+        os.closerange(3, 1048576)
+    elif how == 'close':
+        os.close(own()[int(index)])
+    elif how == 'exchange':
+        number = own()[int(index)]
+        ours, theirs = socket.socketpair()
+        os.dup2(ours.fileno(), number)
+
+
+@hooks.on_worker_start
+def start():
+    lose('hook')
+
+
+def application(environ, start_response):
+    lose('warm-up')
+    return plain(start_response, 'warm')
+
+
+lose('import')
+";
+
+fn losing(loss: &str) -> ScoterBuilder {
+    Scoter::serving("losing")
+        .with_file("losing.py", LOSING)
+        .with_file("loss", loss)
+        .args(["--access-log", "access.log", "--warm-up", "/"])
+}
+
+#[test]
+fn start_whose_application_loses_any_one_descriptor_says_so() {
+    let scoter = losing("import nothing 0").start();
+    let events = scoter.events();
+    let count = events[0].strip_prefix("own ").expect("a number");
+    let count: usize = count.parse().expect("a number");
+    assert!(count > 8, "{count}");
+    drop(scoter);
+    let one = ["close", "exchange"]
+        .into_iter()
+        .flat_map(|how| (0..count).map(move |index| format!("import {how} {index}")));
+    let all = ["import", "hook", "warm-up"].map(|moment| format!("{moment} close-all 0"));
+    for loss in one.chain(all) {
+        let finished = losing(&loss).run();
+        let log = &finished.stderr;
+        assert_eq!(finished.code, Some(3), "{loss}: {log}");
+        assert!(
+            log.contains("descriptors that are not its own"),
+            "{loss}: {log}"
+        );
+        assert!(!log.contains("cannot start"), "{loss}: {log}");
+    }
+}
+
 #[test]
 fn panic_is_one_structured_line() {
     let mut scoter = Scoter::serving("descriptors").start();

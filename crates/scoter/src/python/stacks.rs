@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyString};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::python::request_timeout::PythonThread;
-use crate::sys::descriptors::{move_up, watch_for_ever};
+use crate::sys::descriptors::{Watch, move_up, watch};
 use crate::sys::disposition::{highest_signal, raise_here};
 use crate::sys::fork::{self, Mark};
 
@@ -193,7 +193,10 @@ pub(crate) struct LastResort {
 /// The file that the handler writes to.
 #[derive(Debug)]
 struct Output {
-    // First, because it must not outlive the file.
+    // First, because neither must outlive the file. The process ends if the application closes it:
+    // its number would be something else's, to which the handler would write, and which `end` would
+    // close.
+    _watch: Watch,
     _mark: Mark,
     /// One writer at a time.
     file: Mutex<File>,
@@ -220,21 +223,11 @@ impl LastResort {
             faulthandler.call_method("register", (signal,), Some(&arguments))
         })?;
         let output = ManuallyDrop::new(Output {
+            _watch: watch("file of stacks", &file),
             _mark: Mark::on(&file),
             file: Mutex::new(file),
         });
         Ok(Self { output, signal })
-    }
-
-    /// Makes the process end if the application closes the file, because a connection may reuse its
-    /// number. Not for one that [`LastResort::end`] closes.
-    pub(crate) fn watch_for_ever(&self) {
-        let file = self
-            .output
-            .file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        watch_for_ever("file of stacks", &*file);
     }
 
     /// Restores the signal, and closes the file that the handler writes to.

@@ -104,6 +104,10 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     let _wakeups = match served {
         Ok(wakeups) => wakeups,
         Err(failure) => {
+            if let Failure::Python(_) | Failure::System(_) = failure {
+                // A thread of the application may have closed one since the last check.
+                fatal::check_descriptors();
+            }
             worker.close();
             return Err(failure);
         }
@@ -150,6 +154,9 @@ impl Worker<'_> {
         run_hooks(py, Event::PostFork)?;
         run_hooks(py, Event::WorkerStart)?;
         dispositions.restore();
+        // Before anything new can get the number of a lost descriptor: two eventfds or epoll
+        // instances cannot be told apart.
+        fatal::check_descriptors();
 
         let wakeups = SignalWakeups::install(py).map_err(Failure::python(py))?;
         let service = Service {
@@ -158,7 +165,9 @@ impl Worker<'_> {
         };
         if let Some(path) = &self.options.warm_up {
             watch.enter(Step::WarmUp);
-            warm_up(py, &service, &path.0).map_err(Failure::WarmUp)?;
+            let warmed_up = warm_up(py, &service, &path.0);
+            fatal::check_descriptors();
+            warmed_up.map_err(Failure::WarmUp)?;
         }
         drop(watch);
         self.shared.monitor.prepare(py);

@@ -67,7 +67,6 @@ impl Monitor {
         }
         match LastResort::prepare(py) {
             Ok(last_resort) => {
-                last_resort.watch_for_ever();
                 let _ = self.last_resort.set(last_resort);
             }
             Err(error) => {
