@@ -34,6 +34,7 @@ mod keepalive_module;
 mod kept_balance;
 mod kept_connections;
 mod kept_endings;
+mod kept_queue;
 mod large;
 mod late_bodies;
 mod late_readers;

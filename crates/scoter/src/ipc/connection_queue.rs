@@ -1,13 +1,15 @@
-//! The queue in which workers leave connections to each other.
+//! The queue through which workers pass connections to each other.
 //!
-//! It is one SEQPACKET socket pair for all workers of all generations, of which each has both
-//! ends: whoever is free takes what has come first, as from a listener.
+//! It is one SEQPACKET socket pair, shared by all workers of all generations. Each worker has both
+//! ends: a free slot of any worker takes the oldest connection, as from a listener.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -15,6 +17,7 @@ use rustix::net::{
 
 use crate::net::Family;
 use crate::sys::descriptors::{move_up, watch_for_ever};
+use crate::sys::fatal;
 use crate::sys::fork::{self, Own};
 
 /// Both ends of the queue.
@@ -24,17 +27,17 @@ pub(crate) struct ConnectionQueue {
     receiver: Own,
 }
 
-/// A connection from another worker, and what that knows of it.
+/// A connection from another worker, and what that worker knows about it.
 #[derive(Debug)]
 pub(crate) struct PassedConnection {
     pub(crate) fd: Own,
     pub(crate) family: Family,
-    /// Requests that have been served on it.
+    /// How many requests have been served on it.
     pub(crate) served: u32,
 }
 
 impl ConnectionQueue {
-    /// Makes a queue; neither end blocks.
+    /// Creates a queue. Neither end blocks.
     ///
     /// # Errors
     ///
@@ -46,7 +49,7 @@ impl ConnectionQueue {
         Ok(Self::of([sender.into(), receiver.into()]))
     }
 
-    /// Takes both ends over from another process, in the order of
+    /// Takes over both ends from another process, in the order of
     /// [`ends`](ConnectionQueue::ends).
     pub(crate) fn of([sender, receiver]: [Own; 2]) -> Self {
         Self { sender, receiver }
@@ -56,7 +59,7 @@ impl ConnectionQueue {
         [self.sender.as_fd(), self.receiver.as_fd()]
     }
 
-    /// The same at high numbers. The process ends if one of them is lost.
+    /// Moves both ends to high numbers. The process ends if one of them is lost.
     #[must_use]
     pub(crate) fn secured(self) -> Self {
         let [sender, receiver] = [self.sender, self.receiver].map(move_up::<Own>);
@@ -65,12 +68,11 @@ impl ConnectionQueue {
         Self { sender, receiver }
     }
 
-    /// Leaves a connection to whoever takes it. The caller's descriptor stays open.
+    /// Adds a connection. The caller's descriptor stays open.
     ///
     /// # Errors
     ///
-    /// EAGAIN if the queue is full, ETOOMANYREFS if too many descriptors are on their way
-    /// (unix(7)).
+    /// EAGAIN if the queue is full, ETOOMANYREFS if too many descriptors are in flight (unix(7)).
     pub(crate) fn send(
         &self,
         fd: BorrowedFd<'_>,
@@ -97,8 +99,24 @@ impl ConnectionQueue {
         }
     }
 
-    /// Takes the next connection, if there is one.
+    /// Whether a connection waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        let mut fds = [PollFd::new(&self.receiver, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Takes the oldest connection, if there is one.
+    ///
+    /// If the process has no descriptors left, taking pauses briefly, as with
+    /// [`Listener::accept`](crate::net::Listener::accept): the connection stays in the queue.
     pub(crate) fn receive(&self) -> Option<PassedConnection> {
+        // Without a free descriptor the kernel would drop the connection, and its request with it
+        // (recvmsg(2), MSG_CTRUNC).
+        if let Err(errno) = fork::held_off(|| fcntl_dupfd_cloexec(&self.receiver, 0).map(drop)) {
+            fatal::examine(NAME, errno);
+            std::thread::sleep(STARVED_PAUSE);
+            return None;
+        }
         let mut message = [0; MESSAGE];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -119,11 +137,17 @@ impl ConnectionQueue {
                 RecvAncillaryMessage::ScmRights(fds) => Some(fds),
                 _ => None,
             });
-            // Without a free descriptor the kernel drops it, and so ends the connection.
             let fd = fds.flatten().next().map(Own::from);
-            received.ok().zip(fd)
+            received.map(|received| (received, fd))
         });
-        let (received, fd) = received?;
+        let (received, fd) = match received {
+            Ok((received, fd)) => (received, fd?),
+            Err(Errno::AGAIN) => return None,
+            Err(errno) => {
+                fatal::examine(NAME, errno);
+                return None;
+            }
+        };
         let family = match message[0] {
             UNIX => Family::Unix,
             _ => Family::Tcp,
@@ -138,7 +162,7 @@ impl ConnectionQueue {
 }
 
 impl AsFd for ConnectionQueue {
-    /// The end that becomes readable.
+    /// The end that is readable while a connection waits.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.receiver.as_fd()
     }
@@ -147,11 +171,14 @@ impl AsFd for ConnectionQueue {
 const UNIX: u8 = 0;
 const TCP: u8 = 1;
 
-/// Bytes of a message: the family, and the number of requests.
+/// The size of a message: the family and the number of requests.
 const MESSAGE: usize = 1 + size_of::<u32>();
 
-/// What an end is called where it is lost.
+/// The name of an end in messages about a lost descriptor.
 const NAME: &str = "queue of connections";
+
+/// How long a slot pauses taking when no descriptors are available.
+const STARVED_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

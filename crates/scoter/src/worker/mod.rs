@@ -20,7 +20,7 @@ mod warm_up;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uwsgi_codec::Limits;
 
@@ -48,9 +48,12 @@ use reactor::{Handoffs, Reactor};
 use recycling::Recycling;
 use request::intake::Intake;
 use request::late_body::LateBodies;
+use request::partial_request::PartialRequest;
 use request::ready_queue::ReadyQueue;
 use response::memory::ResponseMemory;
 use response::overload::Overload;
+use response::pending::PendingResponse;
+use response::refusal::Refusal;
 use slot::admission::Admission;
 use stop::Stop;
 use timeouts::monitor::{Monitor, Timeouts};
@@ -191,16 +194,29 @@ impl Shared {
         }
     }
 
-    /// Has the reactor receive a request that has begun to arrive on a kept connection.
-    fn receive_in_reactor(&self, mut connection: Arc<Connection>) {
-        if let Some(ours) = Arc::get_mut(&mut connection) {
-            ours.begin_request();
+    /// Looks after a kept connection on which something may have arrived while no slot looked:
+    /// a slot finds it there, or the reactor receives the request.
+    fn look_after(&self, connection: Arc<Connection>) {
+        if let Err(connection) = self.kept.put_back(connection, Instant::now()) {
+            self.receive_in_reactor(connection);
         }
-        // At the end of a stop nobody is left to serve it.
-        if !self.ready.is_closed() {
-            // One that finds no room is closed.
-            let _ = self.reactor.await_first_bytes(connection);
+    }
+
+    /// Has the reactor receive a request that has begun to arrive on a kept connection. nginx
+    /// would not repeat a POST (`ngx_http_upstream_next`), so whoever finds no room is told so.
+    fn receive_in_reactor(&self, connection: Arc<Connection>) {
+        if self.ready.is_closed() {
+            return self.refuse_in_task(connection, Refusal::NobodyLeft);
         }
+        if let Err(partial) = self.reactor.complete(PartialRequest::next(connection)) {
+            self.refuse_in_task(partial.connection, Refusal::Overloaded);
+        }
+    }
+
+    /// Answers a request that nobody serves, of which nothing has been received.
+    fn refuse_in_task(&self, connection: Arc<Connection>, refusal: Refusal) {
+        self.count(&refusal, &connection);
+        PendingResponse::refusal(connection, &refusal.into()).start_in_task(self);
     }
 
     /// Says that the slots run from now on, so that a stop has to wait for them.
@@ -212,6 +228,11 @@ impl Shared {
     pub(crate) fn running(&self) -> usize {
         let cells = self.board.cells().iter();
         cells.filter(|cell| cell.phase() != Phase::Idle).count()
+    }
+
+    /// Slots that run no request.
+    fn idle_slots(&self) -> usize {
+        self.board.cells().len().saturating_sub(self.running())
     }
 
     pub(crate) fn is_serving(&self) -> bool {
@@ -226,6 +247,7 @@ impl Shared {
         while self.monitor.is_stuck() {
             std::thread::park();
         }
+        self.refuse_passed();
         self.reactor.wait_for_responses();
         if let Some(late) = self.admission.take_late() {
             late.log();
@@ -236,6 +258,26 @@ impl Shared {
         if let Some(out_of_step) = self.kept.take_out_of_step() {
             out_of_step.log();
         }
+    }
+
+    /// Ends the connections in the queue between the workers, once the slots have ended and no
+    /// other worker may be left to take them. If there is a request, it is answered.
+    fn refuse_passed(&self) {
+        if !self.kept.is_alone() {
+            return;
+        }
+        while let Some(connection) = self.kept.receive_passed(self.connection_timeouts) {
+            if let Some(readable) = connection.close_unless_readable() {
+                self.refuse_in_task(readable, Refusal::NobodyLeft);
+            }
+        }
+    }
+
+    /// Ends together with all other workers: leaves nothing to them any more, and refuses new
+    /// connections.
+    fn be_last(&self) {
+        self.kept.be_alone();
+        self.close_to_newcomers();
     }
 
     /// Refuses new connections, and removes the files of the sockets.
@@ -274,7 +316,7 @@ impl Shared {
             &options,
             Arc::new(board),
             MasterLink::None,
-            None,
+            Some(ConnectionQueue::new().unwrap()),
         )
         .unwrap()
     }

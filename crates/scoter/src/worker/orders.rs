@@ -89,7 +89,7 @@ impl Orders {
             Order::Leave(reason) => match leave(&shared, reason).await {},
         };
         if ending == Ending::Drain {
-            shared.close_to_newcomers();
+            shared.be_last();
         }
         if !shared.is_serving() {
             let is_signal = matches!(self, Self::Signals { .. });
@@ -138,7 +138,7 @@ impl Orders {
                     return "a second signal came";
                 }
                 // Those whose sockets they were have gone meanwhile.
-                Order::End(Ending::Drain, _) => shared.close_to_newcomers(),
+                Order::End(Ending::Drain, _) => shared.be_last(),
                 Order::End(Ending::Retire, _) => {}
             }
         }

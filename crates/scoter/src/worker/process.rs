@@ -77,6 +77,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     signals::block();
     signal_handlers::share(py).map_err(Failure::python(py))?;
     let listeners = listeners.into_iter().map(Listener::secured).collect();
+    let queue = queue.map(ConnectionQueue::secured);
     log::start_thread()?;
     let access_log = AccessLog::open(&options.access_log, &options.access_log_format)?.start()?;
     let board = Arc::new(board);

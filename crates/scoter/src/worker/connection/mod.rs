@@ -322,7 +322,8 @@ impl Connection {
         shutdown(self.fd()?, how)
     }
 
-    fn has_input(&self) -> bool {
+    /// Whether something has arrived that has not been received.
+    pub(crate) fn has_input(&self) -> bool {
         let peek = |fd| recv(fd, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
         self.fd().and_then(peek).is_ok_and(|(count, _)| count > 0)
     }

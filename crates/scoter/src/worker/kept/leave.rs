@@ -1,52 +1,109 @@
-//! The end of a worker, as its kept connections see it.
+//! What happens to kept connections when the worker ends.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::kept::KeptConnections;
+use crate::worker::request::partial_request::PartialRequest;
 use crate::worker::stop::Ending;
 
-/// Waits for the end of the worker, and has its idle connections leave.
+/// Waits for the end of the worker, and gives up its idle connections.
 ///
-/// A worker that retires leaves them to the others. At a stop there are none: each is closed,
-/// or serves the request that has just come, as its last one.
+/// A worker that retires passes them on to the others. A stop closes them. A request that has just
+/// begun to arrive is still served, as the last one on its connection.
 pub(crate) async fn leave_at_the_end(shared: Arc<Shared>) {
     shared.stop.begun().await;
     let kept = &shared.kept;
     let ending = shared.stop.ending().unwrap_or(Ending::Drain);
-    let mut idle = kept.begin_to_leave(ending);
-    if ending == Ending::Retire {
-        let begun = Instant::now();
-        loop {
-            let passed = |connection| kept.pass_on(connection).err();
-            idle = idle.into_iter().filter_map(passed).collect();
-            if idle.is_empty() || kept.queue().is_none() || begun.elapsed() >= PASSING_TIMEOUT {
-                break;
-            }
-            // The others are about to make room.
-            tokio::time::sleep(PASSING_PAUSE).await;
+    let mut left = VecDeque::from(kept.begin_to_leave(ending));
+    let mut requests = JoinSet::new();
+    let begun = Instant::now();
+    loop {
+        let passes = ending == Ending::Retire && kept.can_pass_on();
+        if passes {
+            kept.pass_all_on(&mut left);
+        }
+        if !kept.has_left() && (!passes || left.is_empty() || begun.elapsed() >= PASSING_TIMEOUT) {
+            left = close_unless_readable(left);
+            kept.has_left.store(true, Release);
+            shared.report_not_accepting();
+        }
+        if left.is_empty() {
+            break;
+        }
+        // The queue is full. As long as others may take a request, it does not wait for a busy slot
+        // of this worker.
+        let most = match passes {
+            true => shared.idle_slots(),
+            false => usize::MAX,
+        };
+        for (connection, permit) in take_readable(&shared, &mut left, most) {
+            requests.spawn(serve(Arc::clone(&shared), connection, permit));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    while requests.join_next().await.is_some() {}
+}
+
+fn close_unless_readable(connections: VecDeque<Arc<Connection>>) -> VecDeque<Arc<Connection>> {
+    let connections = connections.into_iter();
+    let readable = connections.filter_map(Connection::close_unless_readable);
+    readable.collect()
+}
+
+/// Takes connections on which a request has begun to arrive, at most `most`, as far as there is
+/// room for their requests.
+fn take_readable(
+    shared: &Shared,
+    connections: &mut VecDeque<Arc<Connection>>,
+    most: usize,
+) -> Vec<(Arc<Connection>, OwnedSemaphorePermit)> {
+    let mut taken = Vec::new();
+    for connection in std::mem::take(connections) {
+        let is_wanted = taken.len() < most && connection.has_input();
+        match is_wanted.then(|| shared.reactor.request_permit()).flatten() {
+            Some(permit) => taken.push((connection, permit)),
+            None => connections.push_back(connection),
         }
     }
-    for connection in idle {
-        if let Some(readable) = connection.close_unless_readable() {
-            shared.receive_in_reactor(readable);
-        }
+    taken
+}
+
+/// Serves the last request of a connection.
+async fn serve(shared: Arc<Shared>, connection: Arc<Connection>, permit: OwnedSemaphorePermit) {
+    let next = PartialRequest::next(connection);
+    if let Some((refused, permit)) = next.complete(&shared, permit).await {
+        refused.finish(shared, permit).await;
     }
-    kept.has_left.store(true, Release);
-    shared.report_not_accepting();
 }
 
 impl KeptConnections {
-    /// Keeps no connection from now on, and takes those that are idle.
+    /// Keeps no more connections, and takes those that are idle.
     fn begin_to_leave(&self, ending: Ending) -> Vec<Arc<Connection>> {
         self.lock().leaving = Some(ending);
         self.take_idle(|_| true)
     }
+
+    /// Passes connections on until the queue is full.
+    fn pass_all_on(&self, connections: &mut VecDeque<Arc<Connection>>) {
+        while let Some(connection) = connections.pop_front() {
+            if let Err(connection) = self.pass_on(connection) {
+                // Behind the others, in case that it is the reason.
+                return connections.push_back(connection);
+            }
+        }
+    }
 }
 
-/// How long a worker tries to leave its connections to the others, and how often.
+/// For how long a worker tries to pass on connections on which nothing has arrived.
 const PASSING_TIMEOUT: Duration = Duration::from_secs(1);
-const PASSING_PAUSE: Duration = Duration::from_millis(1);
+
+/// How often it tries.
+const PAUSE: Duration = Duration::from_millis(1);

@@ -1,17 +1,19 @@
 //! Connections that wait for their next request, without a slot and without a thread.
 //!
-//! Each is registered with the epoll instance of every slot (EPOLLEXCLUSIVE, EPOLLET) when it
-//! is kept for the first time: an event wakes one sleeping slot, which finds the connection in
-//! the order in which it became ready among the listeners and the other connections. A request
-//! costs no further call for that. The same event may reach several slots, so the table of
-//! [places](places) says whose the connection is.
+//! Each is [registered](registration) with the epoll instance of every slot when it is kept for
+//! the first time: an event wakes one sleeping slot. The slot finds connections and listeners in
+//! the order in which they became ready. A request costs no further system call for that. Several
+//! slots may receive the same event, so the table of [places](places) decides who has the
+//! connection.
 
 pub(super) mod balance;
 pub(super) mod leave;
 pub(super) mod offer;
+pub(super) mod out_of_step;
+pub(super) mod passing;
 pub(super) mod places;
+pub(super) mod registration;
 
-use std::os::fd::AsFd;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed},
@@ -19,17 +21,15 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::io::Errno;
-use tracing::{debug, warn};
+use tracing::debug;
 use wsgi_environ::Transport;
 
 use crate::config::Options;
-use crate::ipc::connection_queue::{ConnectionQueue, PassedConnection};
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::sys::fork::Own;
-use crate::worker::connection::place::{Keeper, Place, Ticket};
-use crate::worker::connection::{Connection, ConnectionTimeouts};
+use crate::worker::connection::Connection;
+use crate::worker::connection::place::{Keeper, Ticket};
 use crate::worker::stop::Ending;
 use places::Places;
 
@@ -37,26 +37,28 @@ use places::Places;
 #[derive(Debug)]
 pub(crate) struct KeptConnections {
     table: Mutex<Table>,
-    /// The number of places that are taken: what slots look at without the lock.
+    /// The number of occupied places, which slots read without the lock.
     taken: AtomicUsize,
     limits: Limits,
-    /// Where connections are left to other workers, if there may be others.
+    /// The queue in which connections are left to other workers, if there may be any.
     queue: Option<ConnectionQueue>,
     board: Arc<Scoreboard>,
-    /// Connections out of step that have not been reported.
+    /// Connections out of step that have not been reported yet.
     out_of_step: AtomicU64,
-    /// Whether connections are no longer kept here, and all that were have left.
+    /// Whether the worker is ending, keeps no more connections and has none left.
     has_left: AtomicBool,
+    /// Whether all workers end, so that none is left to take connections.
+    is_alone: AtomicBool,
 }
 
-/// What an operator allows.
+/// What the options allow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Connections.
+    /// The most connections.
     pub(crate) capacity: usize,
-    /// Requests on one.
+    /// The most requests on one connection.
     pub(crate) requests: u32,
-    /// How long one waits for the next.
+    /// How long a connection waits for the next request.
     pub(crate) timeout: Duration,
 }
 
@@ -65,19 +67,10 @@ struct Table {
     places: Places<Arc<Connection>>,
     /// The epoll instances of the slots.
     pollers: Vec<Arc<Own>>,
-    /// Once the worker ends, connections are not kept here any more.
-    leaving: Option<Ending>,
-    /// The one of the reactor, for what arrives while no slot sleeps.
+    /// The epoll instance of the reactor, for what arrives while no slot sleeps.
     overflow: Option<Arc<Own>>,
-}
-
-impl Table {
-    /// Where a connection is registered. The reactor's comes last: the kernel wakes the first
-    /// one that somebody waits on.
-    fn all_pollers(&self) -> Vec<Arc<Own>> {
-        let pollers = self.pollers.iter().chain(&self.overflow);
-        pollers.cloned().collect()
-    }
+    /// How the worker ends. From then on it keeps no more connections.
+    leaving: Option<Ending>,
 }
 
 impl Keeper for KeptConnections {
@@ -89,7 +82,7 @@ impl Keeper for KeptConnections {
 }
 
 impl Limits {
-    /// Those of `options`, where no more than `most` descriptors are left for connections.
+    /// The limits from `options`, with at most `most` descriptors available for connections.
     pub(crate) fn of(options: &Options, most: usize) -> Self {
         Self {
             capacity: most.min(options.keep_alive as usize),
@@ -109,31 +102,27 @@ impl KeptConnections {
             table: Mutex::new(Table {
                 places: Places::new(),
                 pollers: Vec::new(),
-                leaving: None,
                 overflow: None,
+                leaving: None,
             }),
             taken: AtomicUsize::new(0),
             limits,
-            queue: queue.map(ConnectionQueue::secured),
+            queue,
             board,
             out_of_step: AtomicU64::new(0),
             has_left: AtomicBool::new(false),
+            is_alone: AtomicBool::new(false),
         }
     }
 
-    /// Has events of the connections reach a slot, too. To be called before any is kept.
-    pub(crate) fn add_poller(&self, epoll: Arc<Own>) {
-        self.lock().pollers.push(epoll);
-    }
-
-    /// Whether there is none: then nobody need look for their events.
+    /// Whether no connection is kept. Nobody needs to look for events then.
     pub(crate) fn is_empty(&self) -> bool {
         self.taken.load(Relaxed) == 0
     }
 
-    /// Whether there is a place for one more connection. Nothing that is kept makes room:
-    /// nginx does not repeat a POST that crosses a close
-    /// (`ngx_http_upstream_next`: `u->request_sent`), and to keep no more loses nothing.
+    /// Whether there is a place for one more connection. No kept connection is closed to make
+    /// room: nginx does not repeat a POST that crosses a close (`ngx_http_upstream_next`:
+    /// `u->request_sent`), and keeping one connection fewer loses nothing.
     pub(crate) fn has_room(&self) -> bool {
         self.taken.load(Relaxed) < self.limits.capacity
     }
@@ -142,17 +131,7 @@ impl KeptConnections {
         self.limits.requests
     }
 
-    pub(crate) fn queue(&self) -> Option<&ConnectionQueue> {
-        self.queue.as_ref()
-    }
-
-    /// A connection that another worker has left.
-    pub(crate) fn receive_passed(&self, timeouts: ConnectionTimeouts) -> Option<Arc<Connection>> {
-        let PassedConnection { fd, family, served } = self.queue.as_ref()?.receive()?;
-        Some(Arc::new(Connection::passed(fd, family, timeouts, served)))
-    }
-
-    /// Takes the connection that an event is about, unless somebody else has it.
+    /// Takes the connection that an event is about. Returns `None` if somebody else has it.
     pub(crate) fn claim(&self, ticket: Ticket) -> Option<Arc<Connection>> {
         let mut table = self.lock();
         let claimed = table.places.claim(ticket);
@@ -160,8 +139,8 @@ impl KeptConnections {
         claimed
     }
 
-    /// Keeps a connection whose response has been sent. It comes back if there may be a
-    /// request already that is to be served now.
+    /// Keeps a connection whose response has been sent. The connection comes back if its next
+    /// request may already be there: the caller must serve it.
     pub(crate) fn keep(
         self: &Arc<Self>,
         mut connection: Arc<Connection>,
@@ -169,7 +148,7 @@ impl KeptConnections {
         match Arc::get_mut(&mut connection) {
             Some(ours) => ours.begin_anew(),
             None => {
-                // Something that outlives the request holds it, and could write to it.
+                // Something that outlives the request still refers to it and could write to it.
                 connection.interrupt();
                 return None;
             }
@@ -177,7 +156,7 @@ impl KeptConnections {
         self.put(connection)
     }
 
-    /// Has a connection wait on which nothing has arrived after all. It comes back as from
+    /// Makes a connection wait for its next request. It comes back as from
     /// [`keep`](Self::keep).
     pub(crate) fn put(
         self: &Arc<Self>,
@@ -211,82 +190,8 @@ impl KeptConnections {
         }
     }
 
-    /// Gives a connection its place, and has all slots look for its events.
-    fn enter(self: &Arc<Self>, connection: &mut Arc<Connection>) -> Result<Ticket, Errno> {
-        let ours = Arc::get_mut(connection).ok_or(Errno::BUSY)?;
-        ours.move_aside();
-        let mut table = self.lock();
-        let ticket = table.places.enter();
-        self.taken.store(table.places.len(), Relaxed);
-        let pollers = table.all_pollers();
-        drop(table);
-        ours.set_place(Some(Place::new(ticket, Arc::clone(self) as _)));
-        // An event from now on finds the connection taken, and is seen when it is released.
-        let watched = ours.fd().and_then(|fd| watch_from(&pollers, fd, ticket));
-        if watched.is_err() {
-            ours.set_place(None);
-        }
-        watched.map(|()| ticket)
-    }
-
-    /// Leaves a connection that is the caller's to another worker.
-    ///
-    /// # Errors
-    ///
-    /// It comes back if there is no queue, or if that is full.
-    fn pass_on(&self, connection: Arc<Connection>) -> Result<(), Arc<Connection>> {
-        let (Some(queue), Ok(fd)) = (&self.queue, connection.fd()) else {
-            return Err(connection);
-        };
-        // First: an event that wakes a slot of this worker (EPOLLEXCLUSIVE) wakes none of
-        // those that wait for it, and the file stays open when the descriptor is closed here.
-        let pollers = match connection.place() {
-            Some(_) => self.lock().all_pollers(),
-            None => Vec::new(),
-        };
-        for poller in &pollers {
-            let _ = epoll::delete(&**poller, fd);
-        }
-        match queue.send(fd, connection.family(), connection.served()) {
-            Ok(()) => {
-                let totals = self.board.totals();
-                totals.passed_on.fetch_add(1, Relaxed);
-                return Ok(());
-            }
-            Err(errno) => debug!(%errno, "a connection cannot be passed on for now"),
-        }
-        if let Some(place) = connection.place() {
-            if let Err(errno) = watch_from(&pollers, fd, place.ticket()) {
-                debug!(%errno, "a connection cannot be kept");
-            }
-        }
-        Err(connection)
-    }
-
-    /// Counts a request on a connection that has served one before.
-    pub(crate) fn count_reused(&self) {
-        self.board.totals().reused.fetch_add(1, Relaxed);
-    }
-
-    /// Counts a connection on which the front end and this server disagree about where a
-    /// request ends.
-    pub(crate) fn count_out_of_step(&self) {
-        let totals = self.board.totals();
-        totals.out_of_step.fetch_add(1, Relaxed);
-        self.out_of_step.fetch_add(1, Relaxed);
-    }
-
-    /// How many of those there have been since the last call, if any.
-    pub(crate) fn take_out_of_step(&self) -> Option<OutOfStep> {
-        if self.out_of_step.load(Relaxed) == 0 {
-            return None;
-        }
-        let connections = self.out_of_step.swap(0, Relaxed);
-        Some(OutOfStep { connections })
-    }
-
-    /// Ends connections that have waited for too long. What comes back has been readable just
-    /// then.
+    /// Closes connections that have waited for too long. Those that come back have become
+    /// readable meanwhile.
     pub(crate) fn expire(&self, now: Instant) -> Vec<Arc<Connection>> {
         if self.is_empty() {
             return Vec::new();
@@ -299,7 +204,7 @@ impl KeptConnections {
         readable.collect()
     }
 
-    /// Takes the connections that wait, and have done so since a time that `is_meant`.
+    /// Takes the waiting connections whose wait began at a time that `is_meant`.
     fn take_idle(&self, is_meant: impl Fn(Instant) -> bool) -> Vec<Arc<Connection>> {
         let mut table = self.lock();
         let tickets: Vec<_> = table
@@ -316,7 +221,7 @@ impl KeptConnections {
         taken
     }
 
-    /// Whether no connection is kept here any more, since the worker ends.
+    /// Whether the worker is ending, keeps no more connections and has none left.
     pub(crate) fn has_left(&self) -> bool {
         self.has_left.load(Acquire)
     }
@@ -330,33 +235,4 @@ impl KeptConnections {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Connections that were out of step, to be reported together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OutOfStep {
-    connections: u64,
-}
-
-impl OutOfStep {
-    pub(crate) fn log(self) {
-        let Self { connections } = self;
-        warn!(
-            connections,
-            "connections not kept: the front end sent something else behind a request than it \
-             announced (check CONTENT_LENGTH and uwsgi_pass_request_body in nginx)"
-        );
-    }
-}
-
-/// Has every slot look for the events of a connection.
-fn watch_from(pollers: &[Arc<Own>], fd: impl AsFd, ticket: Ticket) -> Result<(), Errno> {
-    const EVENTS: EventFlags = EventFlags::IN
-        .union(EventFlags::ET)
-        .union(EventFlags::EXCLUSIVE);
-    for poller in pollers {
-        let data = EventData::new_u64(ticket.to_u64());
-        epoll::add(&**poller, &fd, data, EVENTS)?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::worker::connection::place::Ticket;
 
-/// A table of places. Each belongs to a connection until that leaves.
+/// A table of places, each of which belongs to one connection until the connection leaves it.
 #[derive(Debug)]
 pub(super) struct Places<C> {
     places: Vec<Place<C>>,
@@ -21,8 +21,8 @@ struct Place<C> {
 #[derive(Debug)]
 enum State<C> {
     Free,
-    /// Somebody has the connection. An event since then has been taken by somebody else, and
-    /// does not come again: whoever has the connection has to look at it before it is idle.
+    /// Somebody has the connection. An event that somebody else has seen since then does not
+    /// come again, so the owner must look at the connection before it becomes idle.
     Taken {
         has_event: bool,
     },
@@ -41,17 +41,17 @@ impl<C> Places<C> {
         }
     }
 
-    /// Connections that have a place.
+    /// The number of connections that have a place.
     pub(super) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 
-    /// Connections that wait for their next request.
+    /// The number of connections that wait for their next request.
     pub(super) fn idle(&self) -> usize {
         self.idle
     }
 
-    /// Gives a place to a connection that the caller has.
+    /// Assigns a place to a connection that the caller has.
     pub(super) fn enter(&mut self) -> Ticket {
         let state = State::Taken { has_event: false };
         if let Some(index) = self.free.pop() {
@@ -68,8 +68,8 @@ impl<C> Places<C> {
         Ticket { index, generation }
     }
 
-    /// Takes a connection that has an event. `None` if somebody else has it, who then looks at
-    /// it once more, or if it has left.
+    /// Takes a connection on which something has arrived. Returns `None` if it has left, or if
+    /// somebody has it, who then looks at it once more.
     pub(super) fn claim(&mut self, ticket: Ticket) -> Option<C> {
         if let State::Taken { has_event } = &mut self.place(ticket)?.state {
             *has_event = true;
@@ -78,7 +78,27 @@ impl<C> Places<C> {
         self.take(ticket)
     }
 
-    /// Since when a connection is idle, if it is.
+    /// Notes that something has arrived on a connection. Returns since when it is idle. If somebody
+    /// has it, they look at it once more.
+    pub(super) fn notify(&mut self, ticket: Ticket) -> Option<Instant> {
+        match &mut self.place(ticket)?.state {
+            State::Idle { since, .. } => Some(*since),
+            State::Taken { has_event } => {
+                *has_event = true;
+                None
+            }
+            State::Free => None,
+        }
+    }
+
+    /// Forgets an event on a connection that the caller has.
+    pub(super) fn forget_event(&mut self, ticket: Ticket) {
+        if let Some(State::Taken { has_event }) = self.place(ticket).map(|place| &mut place.state) {
+            *has_event = false;
+        }
+    }
+
+    /// Returns since when a connection is idle, if it is.
     pub(super) fn idle_since(&self, ticket: Ticket) -> Option<Instant> {
         let place = self.places.get(ticket.index as usize)?;
         match &place.state {
@@ -102,11 +122,11 @@ impl<C> Places<C> {
         }
     }
 
-    /// Has a connection wait for its next request.
+    /// Makes a connection idle.
     ///
     /// # Errors
     ///
-    /// It comes back if there has been an event: the caller has to look at it again.
+    /// The connection comes back if there has been an event: the caller must look at it again.
     pub(super) fn release(&mut self, ticket: Ticket, connection: C, now: Instant) -> Result<(), C> {
         let Some(place) = self.place(ticket) else {
             return Err(connection);
@@ -126,7 +146,7 @@ impl<C> Places<C> {
         }
     }
 
-    /// Gives the place of a connection to others.
+    /// Frees the place of a connection.
     pub(super) fn leave(&mut self, ticket: Ticket) {
         let Some(place) = self.place(ticket) else {
             return;
@@ -139,7 +159,7 @@ impl<C> Places<C> {
         }
     }
 
-    /// The connections that wait, and since when.
+    /// The idle connections, and since when they are.
     pub(super) fn waiting(&self) -> impl Iterator<Item = (Ticket, &C, Instant)> {
         let places = (0..).zip(&self.places);
         places.filter_map(|(index, place)| match &place.state {
@@ -159,7 +179,7 @@ impl<C> Places<C> {
     }
 }
 
-/// Not 0, so that no number of a ticket is one of a slot's other events.
+/// Not 0, so that no ticket's number is that of another event of a slot.
 const FIRST_GENERATION: u32 = 1;
 
 #[cfg(test)]
@@ -220,6 +240,7 @@ mod tests {
     enum Step {
         Enter,
         Event(usize),
+        Notify(usize),
         Release(usize),
         Leave(usize),
     }
@@ -229,6 +250,7 @@ mod tests {
         let step = prop_oneof![
             Just(Step::Enter),
             one.clone().prop_map(Step::Event),
+            one.clone().prop_map(Step::Notify),
             one.clone().prop_map(Step::Release),
             one.prop_map(Step::Leave),
         ];
@@ -257,6 +279,12 @@ mod tests {
                         *event = owned.is_some();
                         *owned = owned.or(claimed);
                     }
+                    Step::Notify(which) if which < all.len() => {
+                        let (ticket, owned, event) = &mut all[which];
+                        let since = places.notify(*ticket);
+                        prop_assert_eq!(since.is_some(), owned.is_none());
+                        *event |= owned.is_some();
+                    }
                     Step::Release(which) if which < all.len() => {
                         let (ticket, owned, event) = &mut all[which];
                         if let Some(connection) = owned.take() {
@@ -271,7 +299,7 @@ mod tests {
                         places.leave(ticket);
                         prop_assert_eq!(places.claim(ticket), None);
                     }
-                    Step::Event(_) | Step::Release(_) | Step::Leave(_) => {}
+                    Step::Event(_) | Step::Notify(_) | Step::Release(_) | Step::Leave(_) => {}
                 }
                 prop_assert_eq!(places.len(), all.len());
                 let idle = all.iter().filter(|(_, owned, _)| owned.is_none()).count();

@@ -89,7 +89,7 @@ impl Reactor {
         &self.idle
     }
 
-    /// Leave to wait for the rest of a request, if there is room for it.
+    /// Permission to wait for the rest of a request, if there is room for it.
     pub(crate) fn request_permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.requests).try_acquire_owned().ok()
     }
@@ -273,9 +273,12 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
                 }
             }
             Handoff::SlotsEnded(answer) => {
+                // A request that comes as the slots end is refused, which is a response.
+                requests.close();
                 responses.close();
-                let responses = responses.clone();
+                let (requests, responses) = (requests.clone(), responses.clone());
                 tokio::spawn(async move {
+                    requests.wait().await;
                     responses.wait().await;
                     let _ = answer.send(());
                 });

@@ -59,6 +59,18 @@ pub(crate) enum Received {
 }
 
 impl PartialRequest {
+    /// The next request of a kept connection, of which nothing has been received.
+    pub(crate) fn next(mut connection: Arc<Connection>) -> Self {
+        if let Some(ours) = Arc::get_mut(&mut connection) {
+            ours.begin_request();
+        }
+        Self {
+            connection,
+            buffer: BytesMut::new(),
+            missing: Part::Packet,
+        }
+    }
+
     /// Receives until the request is complete, and queues it for the slots.
     ///
     /// What cannot be served comes back with what is to be said about it.
@@ -137,15 +149,22 @@ pub(crate) async fn conclude(
 ) -> Option<(PendingResponse, OwnedSemaphorePermit)> {
     match received {
         Ok(Received::Request(head, body, overrun)) => {
-            shared.ready.push(Request {
+            let request = Request {
                 connection,
                 head,
                 body,
                 overrun,
                 since: std::time::Instant::now(),
                 permit: Some(permit),
-            });
-            None
+            };
+            let request = shared.ready.push(request).err()?;
+            let refused = Refused {
+                refusal: Refusal::NobodyLeft,
+                head: Some(request.head),
+            };
+            shared.count(&refused.refusal, &request.connection);
+            let response = PendingResponse::refusal(request.connection, &refused);
+            Some((response, request.permit?))
         }
         Ok(Received::Ping(answer)) => {
             Some((PendingResponse::bytes(connection, answer.to_vec()), permit))

@@ -69,11 +69,20 @@ impl<R, S: Semaphore> ReadyQueue<R, S> {
         }
     }
 
-    pub(crate) fn push(&self, request: R) {
+    /// Adds a request.
+    ///
+    /// # Errors
+    ///
+    /// It comes back if the queue is closed: no slot may be left to take it.
+    pub(crate) fn push(&self, request: R) -> Result<(), R> {
         let mut queue = self.lock();
+        if queue.closed {
+            return Err(request);
+        }
         queue.requests.push_back(request);
         self.length.store(queue.requests.len(), Ordering::Release);
         self.wakeups.add();
+        Ok(())
     }
 
     /// Takes a request, without touching the lock where there is none.
@@ -163,7 +172,7 @@ mod tests {
         let queue = ReadyQueue::with(EventFd::new().unwrap());
         queue.nudge();
         queue.nudge();
-        queue.push(1);
+        queue.push(1).unwrap();
         assert!(wakes(&queue));
         assert!(matches!(queue.pop(), Popped::Request(request) if *request == 1));
         assert!(wakes(&queue));
@@ -172,11 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn closed_queue_is_not_nudged() {
+    fn closed_queue_takes_no_request_and_no_nudge() {
         let queue = ReadyQueue::<u8>::with(EventFd::new().unwrap());
         queue.nudge();
         queue.close();
         queue.nudge();
+        assert_eq!(queue.push(1), Err(1));
         for _ in 0..3 {
             assert!(matches!(queue.pop(), Popped::Closed));
             assert!(wakes(&queue));

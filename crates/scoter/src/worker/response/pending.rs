@@ -169,7 +169,7 @@ impl PendingResponse {
     /// The same for a task of the reactor, which waits for nobody.
     pub(crate) fn start_in_task(self, shared: &Shared) {
         if let Some(connection) = self.begin(shared, Finder::Task).signalled {
-            shared.receive_in_reactor(connection);
+            shared.look_after(connection);
         }
     }
 
@@ -214,7 +214,7 @@ impl PendingResponse {
         }
         let (sent, slow) = self.end(&shared);
         if let Some(connection) = sent.signalled {
-            shared.receive_in_reactor(connection);
+            shared.look_after(connection);
         }
         for incident in [lost, slow].into_iter().flatten() {
             incident.say().await;

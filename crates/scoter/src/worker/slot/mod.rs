@@ -41,6 +41,9 @@ pub(crate) struct Slot {
     signalled: Option<Arc<Connection>>,
     /// How often it has looked for a connection.
     turn: u32,
+    /// Whether connections may wait for which the kernel has woken nobody who came: the slot asks
+    /// for them itself until there are none.
+    is_nudged: bool,
     /// The listener that is asked first, so that a busy one does not starve the others.
     next_listener: usize,
     application: Py<PyAny>,
@@ -99,6 +102,7 @@ impl Slot {
             shared,
             signalled: None,
             turn: 0,
+            is_nudged: false,
             next_listener: 0,
             application: service.application.clone_ref(py),
             environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,

@@ -93,6 +93,7 @@ impl Slot {
                 self.stop_accepting();
                 return None;
             }
+            let mut asks_listeners = true;
             if ending.is_none() && self.is_turn_of_poller(shared) {
                 // Kept connections and new ones, in the order in which they became ready.
                 wake = self
@@ -102,7 +103,11 @@ impl Slot {
                 if wake.is_some() {
                     continue;
                 }
-            } else if let Some(connection) = self.accept() {
+                asks_listeners = self.is_nudged;
+            }
+            let found = asks_listeners.then(|| self.accept()).flatten();
+            let found = found.or_else(|| self.receive_overlooked(shared));
+            if let Some(connection) = found {
                 match self.serve_from(connection) {
                     Some(next) => return Some(next),
                     None => continue,
@@ -146,7 +151,10 @@ impl Slot {
                     self.wake_policy.request_taken();
                     Some(Next::Serve(request))
                 }
-                Popped::Empty => None,
+                Popped::Empty => {
+                    self.is_nudged = true;
+                    None
+                }
                 Popped::Closed => Some(Next::End),
             },
             Wake::Unneeded => {
@@ -156,6 +164,17 @@ impl Slot {
             Wake::Signal => Some(Next::CheckSignals),
             Wake::Stop => None,
         }
+    }
+
+    /// A connection that another worker has passed on, where a nudge has said that nobody may have
+    /// been woken for it.
+    fn receive_overlooked(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
+        let passed = self
+            .is_nudged
+            .then(|| self.receive_passed(shared))
+            .flatten();
+        self.is_nudged = passed.is_some();
+        passed
     }
 
     /// Whether the slot asks its poller before it sleeps, and not only the listeners: always
@@ -223,7 +242,7 @@ const OPEN_SOCKET_TIMEOUT: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream;
 
     use pyo3::prelude::*;
@@ -283,14 +302,15 @@ mod tests {
                 shared.connection_timeouts,
             ));
             let head = RequestHead::of([("PATH_INFO", path)]);
-            shared.ready.push(Request {
+            let request = Request {
                 since: connection.accepted(),
                 connection,
                 head,
                 body: Body::empty(),
                 overrun: false,
                 permit: None,
-            });
+            };
+            assert!(shared.ready.push(request).is_ok());
             client
         }
 
@@ -302,6 +322,16 @@ mod tests {
             let (ours, timeouts) = (OwnedFd::from(ours), shared.connection_timeouts);
             let connection = Connection::new(ours, Family::Unix, timeouts);
             assert!(shared.kept.keep(Arc::new(connection)).is_none());
+            client
+        }
+
+        /// Passes on a connection with a request, as another worker does.
+        fn pass(&self, path: &str) -> UnixStream {
+            let (ours, client) = UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let queue = self.slot.shared.kept.queue().unwrap();
+            queue.send(ours.as_fd(), Family::Unix, 1).unwrap();
+            send(&client, path);
             client
         }
 
@@ -361,6 +391,47 @@ mod tests {
             let _called = bench.connect("/connection");
             let found = bench.look(Some(Wake::Ready));
             assert_eq!(found.as_deref(), Some("/connection"));
+        });
+    }
+
+    #[test]
+    fn nudged_slot_finds_all_that_nobody_was_woken_for() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut bench = Bench::new(py);
+            let shared = Arc::clone(&bench.slot.shared);
+            let _kept = bench.keep();
+            bench.slot.poller.miss_connections(&shared);
+            let _new = [bench.connect("/first"), bench.connect("/second")];
+            let _passed = [bench.pass("/third"), bench.pass("/fourth")];
+            assert_eq!(bench.look(None), None);
+            shared.ready.nudge();
+            let wake = bench.slot.poller.wait().unwrap();
+            assert_eq!(bench.look(Some(wake)).as_deref(), Some("/first"));
+            for expected in ["/second", "/third", "/fourth"] {
+                assert_eq!(bench.look(None).as_deref(), Some(expected));
+            }
+            assert_eq!(bench.look(None), None);
+        });
+    }
+
+    #[test]
+    fn request_is_found_again_where_it_could_not_be_passed_on() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut bench = Bench::new(py);
+            let shared = Arc::clone(&bench.slot.shared);
+            let client = bench.keep();
+            send(&client, "/first");
+            let Ok(Wake::Kept(ticket)) = bench.slot.poller.wait() else {
+                panic!("the connection is kept")
+            };
+            let connection = shared.kept.claim(ticket).unwrap();
+            // Another slot sees an event before the connection is idle again.
+            assert!(shared.kept.claim(ticket).is_none());
+            shared.kept.put_back(connection, Instant::now()).unwrap();
+            assert_eq!(bench.look(None).as_deref(), Some("/first"));
+            assert_eq!(bench.look(None), None);
         });
     }
 

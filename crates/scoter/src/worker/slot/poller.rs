@@ -124,6 +124,15 @@ impl Poller {
         }))
     }
 
+    /// Sees no new connections, as if the kernel had always woken somebody else.
+    #[cfg(test)]
+    pub(super) fn miss_connections(&self, shared: &Shared) {
+        for listener in &shared.listeners {
+            epoll::delete(&*self.epoll, listener).unwrap();
+        }
+        epoll::delete(&*self.epoll, shared.kept.queue().unwrap()).unwrap();
+    }
+
     fn consume_signals(&self) {
         let mut numbers = [0u8; 64];
         if let Some(signals) = &self.signals {

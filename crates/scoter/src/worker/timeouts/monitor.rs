@@ -119,16 +119,16 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             // A request that began at the same moment may have missed the stop, and the stop
             // the request: a fence against that would slow down all requests.
             shared.report_not_accepting();
-        } else if shared.listeners.iter().any(Listener::has_waiting) {
+        } else if shared.kept.has_passed() || shared.listeners.iter().any(Listener::has_waiting) {
             // The kernel wakes one sleeper for a connection (EPOLLEXCLUSIVE). If that was a
-            // process which has been killed or stopped, nobody comes for it.
+            // process that has been killed or stopped, nobody comes for it.
             shared.ready.nudge();
         }
         if let Some(timeouts) = shared.monitor.timeouts {
             check_requests(&shared, timeouts, step);
         }
         for readable in shared.kept.expire(Instant::now()) {
-            shared.receive_in_reactor(readable);
+            shared.look_after(readable);
         }
         if reported.is_none_or(|time| time.elapsed() >= REPORT_INTERVAL) {
             if let Some(late) = shared.admission.take_late() {

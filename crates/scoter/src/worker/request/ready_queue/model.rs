@@ -12,8 +12,8 @@ const SLOTS: usize = 2;
 fn request_is_served_once_and_all_slots_see_the_end() {
     check(|queue| {
         let slots = [0, 1].map(|slot| serve(queue, slot));
-        queue.push(1);
-        queue.push(2);
+        queue.push(1).unwrap();
+        queue.push(2).unwrap();
         queue.close();
         let mut served = slots.map(|slot| slot.join().unwrap()).concat();
         served.sort_unstable();
@@ -27,7 +27,7 @@ fn request_wakes_a_slot_that_sleeps_and_leaves_no_wake_up_over() {
     check(|queue| {
         // The other one is busy all the time.
         let slot = serve_one(queue, 1);
-        queue.push(1);
+        queue.push(1).unwrap();
         assert_eq!(slot.join().unwrap(), 1);
         assert_eq!(queue.wakeups.state.lock().unwrap().count, 0);
     });

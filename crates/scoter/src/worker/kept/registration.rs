@@ -1,0 +1,115 @@
+//! How slots learn that something has arrived on a kept connection.
+//!
+//! A connection is registered with the epoll instances of all slots, and last with that of the
+//! reactor (EPOLLEXCLUSIVE, EPOLLET). An event goes from one instance to the next until it reaches
+//! one that somebody waits on (`ep_poll_callback`). All instances up to there list it. So it wakes
+//! one sleeping slot; if none sleeps, every slot finds it before its next sleep, and the reactor
+//! sees it at once.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use tracing::debug;
+
+use crate::sys::fork::Own;
+use crate::worker::connection::Connection;
+use crate::worker::connection::place::{Place, Ticket};
+use crate::worker::kept::{KeptConnections, Table};
+
+impl KeptConnections {
+    /// Makes events of kept connections reach another slot. Must be called before any connection
+    /// is kept.
+    pub(crate) fn add_poller(&self, epoll: Arc<Own>) {
+        self.lock().pollers.push(epoll);
+    }
+
+    /// Gives a connection a place and registers it.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        connection: &mut Arc<Connection>,
+    ) -> Result<Ticket, Errno> {
+        let ours = Arc::get_mut(connection).ok_or(Errno::BUSY)?;
+        ours.move_aside();
+        let mut table = self.lock();
+        let ticket = table.places.enter();
+        self.taken.store(table.places.len(), Relaxed);
+        let pollers = table.all_pollers();
+        drop(table);
+        ours.set_place(Some(Place::new(ticket, Arc::clone(self) as _)));
+        // Events from now on find the place taken. `Places::release` reports them.
+        let registered = ours.fd().and_then(|fd| register(&pollers, fd, ticket));
+        if registered.is_err() {
+            ours.set_place(None);
+        }
+        registered.map(|()| ticket)
+    }
+
+    /// Makes a connection wait again, since `since`. If something has arrived on it, that is a new
+    /// event, whoever has already seen it.
+    ///
+    /// # Errors
+    ///
+    /// The connection comes back if it cannot be registered, or if the worker is ending.
+    pub(crate) fn put_back(
+        &self,
+        connection: Arc<Connection>,
+        since: Instant,
+    ) -> Result<(), Arc<Connection>> {
+        // Whoever sees the event must find the connection idle, so it waits for the lock.
+        let mut table = self.lock();
+        let (Some(place), None) = (connection.place(), table.leaving) else {
+            return Err(connection);
+        };
+        let ticket = place.ticket();
+        let pollers = table.all_pollers();
+        let registered = connection.fd().and_then(|fd| {
+            deregister(&pollers, fd);
+            register(&pollers, fd, ticket)
+        });
+        if let Err(error) = registered {
+            debug!(%error, "a connection cannot be kept");
+            return Err(connection);
+        }
+        table.places.forget_event(ticket);
+        let released = table.places.release(ticket, connection, since);
+        self.show(&table);
+        released
+    }
+
+    /// Makes all slots forget a connection that is the caller's.
+    pub(super) fn forget(&self, connection: &Connection) {
+        if let (Some(_), Ok(fd)) = (connection.place(), connection.fd()) {
+            deregister(&self.lock().all_pollers(), fd);
+        }
+    }
+}
+
+impl Table {
+    /// Where connections are registered. The instance of the reactor comes last.
+    fn all_pollers(&self) -> Vec<Arc<Own>> {
+        let pollers = self.pollers.iter().chain(&self.overflow);
+        pollers.cloned().collect()
+    }
+}
+
+fn register(pollers: &[Arc<Own>], fd: impl AsFd, ticket: Ticket) -> Result<(), Errno> {
+    const EVENTS: EventFlags = EventFlags::IN
+        .union(EventFlags::ET)
+        .union(EventFlags::EXCLUSIVE);
+    for poller in pollers {
+        let data = EventData::new_u64(ticket.to_u64());
+        epoll::add(&**poller, &fd, data, EVENTS)?;
+    }
+    Ok(())
+}
+
+/// An instance that does not have the connection is no error.
+fn deregister(pollers: &[Arc<Own>], fd: impl AsFd) {
+    for poller in pollers {
+        let _ = epoll::delete(&**poller, &fd);
+    }
+}
