@@ -46,6 +46,8 @@ pub(crate) enum Popped<R = Request> {
     Request(Box<R>),
     /// Nothing now.
     Empty,
+    /// Nothing, but connections may wait that no slot was woken for.
+    Nudged,
     /// Nothing now, and nothing will follow.
     Closed,
 }
@@ -92,7 +94,7 @@ impl<R, S: Semaphore> ReadyQueue<R, S> {
         }
         match self.pop() {
             Popped::Request(request) => Some(request),
-            Popped::Empty | Popped::Closed => None,
+            Popped::Empty | Popped::Nudged | Popped::Closed => None,
         }
     }
 
@@ -110,15 +112,16 @@ impl<R, S: Semaphore> ReadyQueue<R, S> {
                 Popped::Closed
             }
             None => {
-                if std::mem::take(&mut queue.nudged) {
-                    self.wakeups.take();
+                if !std::mem::take(&mut queue.nudged) {
+                    return Popped::Empty;
                 }
-                Popped::Empty
+                self.wakeups.take();
+                Popped::Nudged
             }
         }
     }
 
-    /// Wakes a slot that finds nothing here, if one sleeps: it then looks for connections.
+    /// Wakes a sleeping slot, to look for connections that no slot was woken for.
     pub(crate) fn nudge(&self) {
         let mut queue = self.lock();
         if queue.closed || std::mem::replace(&mut queue.nudged, true) {
@@ -176,8 +179,9 @@ mod tests {
         assert!(wakes(&queue));
         assert!(matches!(queue.pop(), Popped::Request(request) if *request == 1));
         assert!(wakes(&queue));
-        assert!(matches!(queue.pop(), Popped::Empty));
+        assert!(matches!(queue.pop(), Popped::Nudged));
         assert!(!wakes(&queue));
+        assert!(matches!(queue.pop(), Popped::Empty));
     }
 
     #[test]

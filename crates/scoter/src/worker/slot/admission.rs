@@ -4,30 +4,34 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crate::worker::request::intake::Request;
+use tracing::debug;
 
-/// Turns away what has waited for too long, and counts what it turns away.
+use crate::worker::request::intake::Request;
+use crate::worker::response::refusal::{Refusal, Refused};
+use crate::worker::slot::Slot;
+
+/// Refuses requests that have waited too long, and counts them.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
     queue_timeout: Option<Duration>,
-    /// Requests refused since they were reported.
+    /// Refused requests that have not been reported yet.
     late: AtomicU64,
-    /// The longest wait of theirs, in milliseconds.
+    /// Their longest wait, in milliseconds.
     longest_ms: AtomicU64,
 }
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// It is run, having waited for so long.
+    /// It runs, after this wait.
     Run(Duration),
-    /// No client waits for it any more.
+    /// The client no longer waits for it.
     PeerGone,
     /// It waited for longer than `--queue-timeout`.
     Late(Duration),
 }
 
-/// Refusals that are reported together: an overload must not flood the log too.
+/// Refusals that are reported together, so that an overload does not flood the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LateRequests {
     pub(crate) count: u64,
@@ -42,11 +46,11 @@ impl Admission {
         }
     }
 
-    /// Decides about the next request of a slot. It may have waited, in the kernel's queue,
-    /// for `behind`: a wait that only the front end can tell.
+    /// Decides whether a slot runs its next request. It may have waited in the kernel's queue for
+    /// `behind`, which only the front end can tell.
     pub(crate) fn decide(&self, request: &Request, now: Instant, behind: Duration) -> Decision {
         let waited = request.waited(now);
-        // A system call, which is not worth it where there was hardly time to go away.
+        // Not worth a system call if the client hardly had time to leave.
         if waited.max(behind) >= MIN_WAIT_TO_CHECK_PEER && request.connection.peer_is_gone() {
             return Decision::PeerGone;
         }
@@ -59,9 +63,9 @@ impl Admission {
         Decision::Run(waited)
     }
 
-    /// What has been refused since the last call, if anything.
+    /// Returns what has been refused since the last call, if anything.
     pub(crate) fn take_late(&self) -> Option<LateRequests> {
-        // First a look: this is called all the time, and nearly always in vain.
+        // Loaded first, because this is called often and there is rarely anything.
         if self.late.load(Relaxed) == 0 {
             return None;
         }
@@ -69,6 +73,41 @@ impl Admission {
             count: self.late.swap(0, Relaxed),
             longest_wait_ms: self.longest_ms.swap(0, Relaxed),
         })
+    }
+}
+
+impl Slot {
+    /// Begins a request, unless its client has gone or it has waited too long.
+    pub(super) fn admit(&mut self, mut request: Box<Request>) -> Option<Box<Request>> {
+        let shared = &self.shared;
+        let now = Instant::now();
+        match shared.admission.decide(&request, now, self.longest_run) {
+            Decision::Run(waited) => {
+                request.since = now.checked_sub(waited).unwrap_or(request.since);
+            }
+            Decision::PeerGone => {
+                shared.peer_gone();
+                let request_id = request.head.request_id.as_str();
+                debug!(
+                    request_id,
+                    status = 499,
+                    "the peer disconnected before its turn"
+                );
+                return None;
+            }
+            Decision::Late(waited) => {
+                let refused = Refused {
+                    refusal: Refusal::QueueTimeout { waited },
+                    head: Some(request.head),
+                };
+                self.refuse(request.connection, &refused);
+                return None;
+            }
+        }
+        if let Some(slot) = shared.monitor.slot(self.index) {
+            slot.begin(&request);
+        }
+        Some(request)
     }
 }
 
@@ -86,5 +125,5 @@ impl LateRequests {
     }
 }
 
-/// The wait after which the peer is looked at.
+/// The wait after which the peer is checked.
 const MIN_WAIT_TO_CHECK_PEER: Duration = Duration::from_millis(50);

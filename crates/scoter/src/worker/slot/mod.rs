@@ -4,6 +4,7 @@ pub(super) mod admission;
 pub(super) mod poller;
 pub(super) mod wake_policy;
 
+mod acceptor;
 mod next;
 mod receive;
 mod serve;
@@ -37,29 +38,29 @@ pub(crate) struct Slot {
     index: usize,
     shared: Arc<Shared>,
     poller: Poller,
-    /// A connection on which something has arrived while its last response was sent.
+    /// A connection on which something arrived while its last response was being sent.
     signalled: Option<Arc<Connection>>,
-    /// How often it has looked for a connection.
+    /// How many times it has looked for a connection.
     turn: u32,
-    /// Whether connections may wait for which the kernel has woken nobody who came: the slot asks
-    /// for them itself until there are none.
+    /// Whether connections may be waiting that no slot was woken for. The slot then asks for them
+    /// until there are none.
     is_nudged: bool,
-    /// The listener that is asked first, so that a busy one does not starve the others.
+    /// The listener that is asked first, so that a busy listener does not starve the others.
     next_listener: usize,
     application: Py<PyAny>,
     environ: EnvironBuilder,
     errors: Py<Errors>,
     object_cache: ObjectCache,
-    /// Where packets are received. It is used again whenever nobody holds a part of it.
+    /// Where packets are received. It is reused when nobody refers to a part of it any more.
     receive_buffer: BytesMut,
-    /// Where heads are written, used again from response to response.
+    /// Where response heads are written. It is reused for each response.
     head_buffer: Vec<u8>,
     wake_policy: WakePolicy,
-    /// Whether the last response leaves so much memory to be freed that it must not wait for
-    /// the next request.
+    /// Whether the last response leaves so much memory to free that this must not wait for the
+    /// next request.
     frees_memory: bool,
-    /// The longest run of a request since the kernel's queue was empty: what comes from
-    /// there may have waited as long.
+    /// The longest running time of a request since the kernel's queue was last empty. What comes
+    /// from there may have waited for as long.
     longest_run: Duration,
 }
 
@@ -77,7 +78,7 @@ enum Next {
     CheckSignals,
     /// Python memory that is no longer needed must be freed.
     FreeMemory,
-    /// There will be no more requests.
+    /// There are no more requests to come.
     End,
 }
 
@@ -153,7 +154,7 @@ impl Slot {
         }
     }
 
-    /// One stretch without Python: the last response goes out, the next request comes in.
+    /// Sends the last response and receives the next request, without the GIL.
     fn send_and_wait(&mut self, response: Option<PendingResponse>) -> Next {
         if let Some(response) = response {
             self.frees_memory = response.bytes_of_python() >= MIN_BYTES_TO_FREE;
@@ -187,21 +188,21 @@ impl Slot {
     }
 }
 
-/// Does what concerns one connection. A panic ends that, and nothing else: the panic hook has
-/// said where and why. But where a descriptor of the worker itself is gone, the worker ends.
+/// Does work for one connection. A panic, which the panic hook has logged, ends only that
+/// connection. But if a descriptor of the worker itself is lost, the worker ends.
 fn survive<T: Default>(work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        // Dropping it might be the next panic.
+        // Dropping it might panic again.
         std::mem::forget(payload);
         fatal::check_descriptors();
         T::default()
     })
 }
 
-/// What a slot is called where it is lost.
+/// The name of a slot in messages about its loss.
 fn part(index: usize) -> String {
     format!("slot {index}")
 }
 
-/// Bytes of Python's that are freed before a slot sleeps: less is not worth the GIL.
+/// The amount of Python memory that is freed before a slot sleeps. Less is not worth the GIL.
 const MIN_BYTES_TO_FREE: usize = 256 * 1_024;

@@ -1,5 +1,5 @@
-//! How an idle slot sleeps: on the listeners, the ready queue and the stop signal together,
-//! without waking other slots.
+//! How an idle slot sleeps: on connections, the ready queue and the stop together, without waking
+//! other slots.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::worker::connection::place::Ticket;
 pub(crate) struct Poller {
     _watches: Vec<Watch>,
     epoll: Arc<Own>,
-    /// Python's wake-up descriptor, watched by the main thread's slot alone.
+    /// Python's wake-up descriptor, which only the main thread's slot watches.
     signals: Option<Own>,
     accepting: bool,
 }
@@ -27,22 +27,22 @@ pub(crate) struct Poller {
 pub(crate) enum Wake {
     /// A listener has a connection.
     Listener,
-    /// The ready queue has something, or was closed.
+    /// The ready queue has a request or a nudge, or was closed.
     Ready,
-    /// Something has arrived on a kept connection, or it has ended.
+    /// Something has arrived on a kept connection, or the peer has closed it.
     Kept(Ticket),
-    /// Another worker has left a connection.
+    /// Another worker has passed on a connection.
     Passed,
     /// The worker is to stop.
     Stop,
-    /// There is memory that a thread with Python is to free.
+    /// There is memory that a thread with the GIL must free.
     Unneeded,
-    /// A signal arrived, which Python may have a handler for.
+    /// A signal has arrived, for which Python may have a handler.
     Signal,
 }
 
 impl Poller {
-    /// Watches everything a slot waits for. `part` is what the slot is called.
+    /// Watches everything that a slot waits for. `part` is the name of the slot.
     pub(crate) fn new(part: String, shared: &Shared, signals: Option<Own>) -> Result<Self, Errno> {
         let epoll: Own = move_up(epoll::create(CreateFlags::CLOEXEC)?);
         let mut watches = vec![watch(part, &epoll)];
@@ -81,7 +81,7 @@ impl Poller {
     ///
     /// # Errors
     ///
-    /// Those of epoll_wait(2): there is nothing to wait on any more.
+    /// Those of epoll_wait(2): the epoll instance is lost.
     pub(crate) fn wait(&self) -> Result<Wake, Errno> {
         loop {
             if let Some(wake) = self.take(None)? {
@@ -90,7 +90,7 @@ impl Poller {
         }
     }
 
-    /// What there is to do now, in the order in which it came up.
+    /// Returns what there is to do now, in the order in which it became ready.
     ///
     /// # Errors
     ///
@@ -145,8 +145,8 @@ impl Poller {
         self.accepting
     }
 
-    /// Waits for connections and for the stop no more: for the ready queue, kept connections,
-    /// signals and memory to free it still does.
+    /// Stops watching for new connections and for the stop. The ready queue, kept connections,
+    /// signals and memory to free are still watched.
     pub(crate) fn stop_accepting(&mut self, shared: &Shared) {
         self.accepting = false;
         for listener in &shared.listeners {

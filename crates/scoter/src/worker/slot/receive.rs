@@ -1,4 +1,4 @@
-//! A single receive, which is all that most requests need.
+//! Receiving a request with a single system call, which is enough for most.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::worker::response::refusal::{Refusal, Refused};
 use crate::worker::slot::Slot;
 
 impl Slot {
-    /// Receives once: all that most requests need. What takes longer goes to the reactor.
+    /// Receives once, which is enough for most requests. The reactor receives the others.
     pub(super) fn receive(&mut self, mut connection: Arc<Connection>) -> Option<Request> {
         let is_kept = connection.served() > 0;
         self.receive_buffer.clear();
@@ -30,7 +30,7 @@ impl Slot {
             false => self.receive_first(&connection),
         };
         match received {
-            // Somebody only looked whether the server is there.
+            // A probe of whether the server is there.
             Ok(0) => return None,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_kept => {
@@ -91,14 +91,14 @@ impl Slot {
         })
     }
 
-    /// Something has arrived, unless another slot has been quicker.
+    /// Receives the next request of a kept connection, unless another slot was quicker.
     fn receive_next(&mut self, connection: &Connection) -> io::Result<usize> {
         self.wake_policy.request_taken();
         connection.recv_into(&mut self.receive_buffer)
     }
 
-    /// nginx connects and writes in one go, but a waiting slot can be quicker than the
-    /// write; to wait a moment is cheaper than two context switches.
+    /// nginx connects and writes at once, but a waiting slot can be quicker than the write. A short
+    /// wait is cheaper than two context switches.
     fn receive_first(&mut self, connection: &Connection) -> io::Result<usize> {
         let received = connection.recv_into(&mut self.receive_buffer);
         let blocked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
@@ -121,11 +121,12 @@ impl Slot {
         }
     }
 
-    /// The body, if the application is to read it as it comes and it has begun to.
+    /// Returns the body, if the application is to read it as it arrives and it has begun to
+    /// arrive.
     fn stream(&mut self, connection: &Arc<Connection>, head: &RequestHead) -> Option<Body> {
         let length = head.content_length().unwrap_or(0);
         let streams = self.shared.intake.streams(length);
-        // A front end that sends a file writes it behind the packet, in another system call.
+        // A front end that sends a file writes it after the packet, with another system call.
         let has_begun = || {
             !self.receive_buffer.is_empty() || connection.wait_readable(FIRST_BYTES_TIMEOUT).is_ok()
         };
@@ -155,8 +156,8 @@ impl Slot {
     }
 }
 
-/// Room for the largest packet, 4 + 65 535 bytes, and a body of medium size.
+/// Room for the largest packet, 4 + 65 535 bytes, and a medium-sized body.
 const RECEIVE_BUFFER: usize = 128 * 1_024;
 
-/// How long a slot waits for the first bytes of a connection, or of a large body.
+/// How long a slot waits for the first bytes of a connection or of a large body.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_millis(1);

@@ -38,7 +38,7 @@ impl Slot {
             permit,
         } = request;
         drop(permit);
-        // While this thread waited for the GIL, the worker may have come to its end.
+        // The worker may have ended while this thread waited for the GIL.
         if connection.owner().revoked().is_some() {
             if let Some(slot) = self.shared.monitor.slot(self.index) {
                 slot.abandon();
@@ -75,7 +75,7 @@ impl Slot {
             Ok(Ok(completed)) => completed.status,
             Ok(Err(_)) | Err(_) => 500,
         };
-        // From here on nothing of the request is left that could run code of the application.
+        // From here on nothing of the request is left that could run application code.
         let time = match self.shared.monitor.slot(self.index) {
             Some(slot) => slot.finish(py, self.cell(), status),
             None => self.cell().end(status),
@@ -90,7 +90,7 @@ impl Slot {
                 return internal_error(connection, head.kind(), revoked);
             }
             Err(_) => {
-                // The panic hook has said where and why.
+                // The panic hook has logged where and why.
                 error!("a request was lost to a bug in scoter: please report it");
                 return internal_error(connection, head.kind(), revoked);
             }
@@ -98,7 +98,7 @@ impl Slot {
         let timing = Timing::from(revoked);
         report::completed(py, &head, &troubles, &completed, timing);
         if revoked == Some(Revoked::Whole) {
-            // The reactor has answered, and ends the connection.
+            // The reactor has answered and ends the connection.
             self.head_buffer = completed.tail.out;
             return None;
         }
@@ -120,14 +120,14 @@ impl Slot {
             queued: Some(queued),
             slot: Some(self.index),
         };
-        // The response that is next may need the room.
+        // The next response may need the room.
         self.shared.response_memory.free_unneeded(py);
         Some(PendingResponse::new(connection, completed, overrun, entry))
     }
 
     /// # Errors
     ///
-    /// The traceback, where there is no environ.
+    /// The traceback, if there is no environ.
     fn respond(
         &mut self,
         py: Python<'_>,
@@ -155,7 +155,7 @@ impl Slot {
         ))
     }
 
-    /// What the head of the response may say about the connection.
+    /// Returns what the head of the response may say about the connection.
     fn persistence(
         &self,
         head: &RequestHead,
@@ -164,7 +164,7 @@ impl Slot {
         overrun: bool,
     ) -> Persistence {
         let served = connection.served();
-        // Most front ends never ask.
+        // Most front ends do not ask.
         if served == 0 && !head.has(Param::KeepConn) {
             return Persistence::Close;
         }
@@ -187,7 +187,7 @@ impl Slot {
         circumstances.persistence(kept.max_requests())
     }
 
-    /// The environ, and the input that is in it.
+    /// Returns the environ and the input in it.
     fn arguments<'py>(
         &mut self,
         py: Python<'py>,
@@ -212,7 +212,7 @@ impl Slot {
     }
 }
 
-/// The end of a request that was lost, unless it has been answered already.
+/// Returns the answer to a request that was lost, unless it has already been answered.
 fn internal_error(
     connection: Arc<Connection>,
     method: Method,

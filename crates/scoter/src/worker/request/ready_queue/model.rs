@@ -65,7 +65,7 @@ fn next(queue: &ReadyQueue<u32, Epoll>, slot: usize) -> Option<u32> {
         queue.wakeups.wait(slot);
         match queue.pop() {
             Popped::Request(request) => return Some(*request),
-            Popped::Empty => {}
+            Popped::Empty | Popped::Nudged => {}
             Popped::Closed => return None,
         }
     }

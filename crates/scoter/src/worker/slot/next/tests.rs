@@ -1,0 +1,255 @@
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use pyo3::prelude::*;
+use tempfile::TempDir;
+use uwsgi_codec::PacketBuilder;
+use wsgi_environ::{Body, ForwardedProto, ServerInfo};
+
+use super::*;
+use crate::net::Family;
+use crate::request_head::RequestHead;
+use crate::worker::request::intake::Request;
+use crate::worker::slot::Service;
+
+struct Bench {
+    folder: TempDir,
+    slot: Slot,
+}
+
+fn send(mut client: &UnixStream, path: &str) {
+    let mut packet = PacketBuilder::new();
+    packet.var("PATH_INFO", path).unwrap();
+    client.write_all(&packet.to_vec().unwrap()).unwrap();
+}
+
+impl Bench {
+    fn new(py: Python<'_>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (shared, _) = Shared::of_test(&folder.path().join("socket"), &["--threads", "1"]);
+        let service = Service {
+            application: py.None(),
+            server: ServerInfo {
+                multithread: false,
+                multiprocess: false,
+                server_name: String::new(),
+                server_port: 0,
+                forwarded_proto: ForwardedProto::Ignore,
+            },
+        };
+        let slot = Slot::new(py, 0, shared, &service, None).unwrap();
+        Self { folder, slot }
+    }
+
+    /// Sends a request to the listener.
+    fn connect(&self, path: &str) -> UnixStream {
+        let client = UnixStream::connect(self.folder.path().join("socket")).unwrap();
+        send(&client, path);
+        client
+    }
+
+    /// Leaves a request in the ready queue, as the reactor does.
+    fn push(&self, path: &str) -> UnixStream {
+        let shared = &self.slot.shared;
+        let (ours, client) = UnixStream::pair().unwrap();
+        let ours = OwnedFd::from(ours);
+        let connection = Arc::new(Connection::new(
+            ours,
+            Family::Unix,
+            shared.connection_timeouts,
+        ));
+        let head = RequestHead::of([("PATH_INFO", path)]);
+        let request = Request {
+            since: connection.accepted(),
+            connection,
+            head,
+            body: Body::empty(),
+            overrun: false,
+            permit: None,
+        };
+        assert!(shared.ready.push(request).is_ok());
+        client
+    }
+
+    /// Keeps a connection, as after its first response.
+    fn keep(&self) -> UnixStream {
+        let shared = &self.slot.shared;
+        let (ours, client) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (ours, timeouts) = (OwnedFd::from(ours), shared.connection_timeouts);
+        let connection = Connection::new(ours, Family::Unix, timeouts);
+        assert!(shared.kept.keep(Arc::new(connection)).is_none());
+        client
+    }
+
+    /// Passes on a connection with a request, as another worker does.
+    fn pass(&self, path: &str) -> UnixStream {
+        let (ours, client) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let queue = self.slot.shared.kept.queue().unwrap();
+        queue.send(ours.as_fd(), Family::Unix, 1).unwrap();
+        send(&client, path);
+        client
+    }
+
+    /// Which request the slot finds after `wake`.
+    fn look(&mut self, wake: Option<Wake>) -> Option<String> {
+        let shared = Arc::clone(&self.slot.shared);
+        match self.slot.look(&shared, wake) {
+            Some(Next::Serve(request)) => {
+                Some(String::from_utf8_lossy(request.head.uri()?).into_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn slot_woken_for_a_connection_takes_that_whatever_else_has_come() {
+    Python::initialize();
+    Python::attach(|py| {
+        for ending in [None, Some(Ending::Retire), Some(Ending::Drain)] {
+            let mut bench = Bench::new(py);
+            let _called = bench.connect("/connection");
+            let wake = bench.slot.poller.wait().unwrap();
+            assert_eq!(wake, Wake::Listener, "{ending:?}");
+            // Another slot was woken for this one.
+            let _pushed = bench.push("/pushed");
+            if let Some(ending) = ending {
+                bench.slot.shared.stop.begin(ending);
+            }
+            let found = bench.look(Some(wake));
+            assert_eq!(found.as_deref(), Some("/connection"), "{ending:?}");
+            let next = bench.look(None);
+            assert_eq!(next.as_deref(), Some("/pushed"), "{ending:?}");
+        }
+    });
+}
+
+#[test]
+fn free_slot_takes_from_the_ready_queue_first() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let _clients = (bench.connect("/connection"), bench.push("/pushed"));
+        assert_eq!(bench.look(None).as_deref(), Some("/pushed"));
+        assert_eq!(bench.look(None).as_deref(), Some("/connection"));
+        assert_eq!(bench.look(None), None);
+    });
+}
+
+#[test]
+fn slot_woken_for_what_others_have_taken_looks_for_something_else() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let _pushed = bench.push("/pushed");
+        assert_eq!(bench.look(Some(Wake::Listener)).as_deref(), Some("/pushed"));
+        let _called = bench.connect("/connection");
+        let found = bench.look(Some(Wake::Ready));
+        assert_eq!(found.as_deref(), Some("/connection"));
+    });
+}
+
+#[test]
+fn nudged_slot_finds_all_that_nobody_was_woken_for() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let shared = Arc::clone(&bench.slot.shared);
+        let _kept = bench.keep();
+        bench.slot.poller.miss_connections(&shared);
+        let _new = [bench.connect("/first"), bench.connect("/second")];
+        let _passed = [bench.pass("/third"), bench.pass("/fourth")];
+        assert_eq!(bench.look(None), None);
+        shared.ready.nudge();
+        let wake = bench.slot.poller.wait().unwrap();
+        assert_eq!(bench.look(Some(wake)).as_deref(), Some("/first"));
+        for expected in ["/second", "/third", "/fourth"] {
+            assert_eq!(bench.look(None).as_deref(), Some(expected));
+        }
+        assert_eq!(bench.look(None), None);
+    });
+}
+
+#[test]
+fn request_is_found_again_where_it_could_not_be_passed_on() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let shared = Arc::clone(&bench.slot.shared);
+        let client = bench.keep();
+        send(&client, "/first");
+        let Ok(Wake::Kept(ticket)) = bench.slot.poller.wait() else {
+            panic!("the connection is kept")
+        };
+        let connection = shared.kept.claim(ticket).unwrap();
+        // Another slot sees an event before the connection is idle again.
+        assert!(shared.kept.claim(ticket).is_none());
+        shared.kept.put_back(connection, Instant::now()).unwrap();
+        assert_eq!(bench.look(None).as_deref(), Some("/first"));
+        assert_eq!(bench.look(None), None);
+    });
+}
+
+#[test]
+fn kept_and_new_connections_take_turns_as_they_became_ready() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let clients = [bench.keep(), bench.keep()];
+        send(&clients[1], "/first");
+        let _new = bench.connect("/second");
+        send(&clients[0], "/third");
+        for expected in ["/first", "/second", "/third"] {
+            assert_eq!(bench.look(None).as_deref(), Some(expected));
+        }
+        assert_eq!(bench.look(None), None);
+    });
+}
+
+#[test]
+fn request_that_came_before_its_connection_was_idle_is_found() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let client = bench.keep();
+        let shared = Arc::clone(&bench.slot.shared);
+        let wake = || match bench.slot.poller.wait() {
+            Ok(Wake::Kept(ticket)) => ticket,
+            other => panic!("{other:?}"),
+        };
+        send(&client, "/first");
+        let ticket = wake();
+        let connection = shared.kept.claim(ticket).unwrap();
+        let mut buffer = bytes::BytesMut::with_capacity(1_024);
+        connection.recv_into(&mut buffer).unwrap();
+        // Another slot is woken for what comes meanwhile.
+        send(&client, "/second");
+        assert!(shared.kept.claim(wake()).is_none());
+        bench.slot.signalled = shared.kept.keep(connection);
+        assert!(bench.slot.signalled.is_some());
+        assert_eq!(bench.look(None).as_deref(), Some("/second"));
+    });
+}
+
+#[test]
+fn connection_that_is_held_elsewhere_is_not_kept() {
+    Python::initialize();
+    Python::attach(|py| {
+        let bench = Bench::new(py);
+        let shared = &bench.slot.shared;
+        let (ours, mut client) = UnixStream::pair().unwrap();
+        let (ours, timeouts) = (OwnedFd::from(ours), shared.connection_timeouts);
+        let connection = Arc::new(Connection::new(ours, Family::Unix, timeouts));
+        let held = Arc::clone(&connection);
+        assert!(shared.kept.keep(connection).is_none());
+        assert!(shared.kept.is_empty());
+        let mut received = String::new();
+        std::io::Read::read_to_string(&mut client, &mut received).unwrap();
+        assert!(client.write_all(b"next").is_err());
+        drop(held);
+    });
+}
