@@ -364,7 +364,15 @@ fn connections_beyond_the_bound_are_served_and_closed() {
     let mut peers: Vec<_> = (0..4).map(|_| scoter.connect()).collect();
     let kept: Vec<_> = peers
         .iter_mut()
-        .map(|peer| agrees(&peer.packet(&asking("/text")).next_reply("GET")))
+        .zip([1, 2, 2, 2])
+        .map(|(peer, idle)| {
+            let kept = agrees(&peer.packet(&asking("/text")).next_reply("GET"));
+            // It has its place only once the response has been sent.
+            until("it has its place", || {
+                (figure(&scoter, "idle") == idle).then_some(())
+            });
+            kept
+        })
         .collect();
     assert_eq!(kept, [true, true, false, false]);
     // Those that are kept stay so, and a place that is free is given away.
