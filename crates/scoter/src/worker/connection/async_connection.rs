@@ -1,4 +1,4 @@
-//! How a task of the reactor waits for a connection.
+//! How a task of the reactor waits on a connection.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -23,11 +23,11 @@ pub(crate) struct AsyncConnection<'a> {
 /// What ended a wait.
 #[derive(Debug)]
 pub(crate) enum Waited<T> {
-    /// The operation, done.
+    /// The operation has completed.
     Done(io::Result<T>),
-    /// The deadline.
+    /// The deadline has passed.
     TimedOut,
-    /// The stop: the peer had stalled for as long as a stop waits.
+    /// A stop has begun, and the peer has stalled for as long as a stop waits.
     Stopping,
 }
 
@@ -82,7 +82,7 @@ impl<'a> AsyncConnection<'a> {
         }
     }
 
-    /// Waits until the connection is ready; `None` when the deadline is over. Who finds it
+    /// Waits until the connection is ready. Returns `None` at the deadline. A caller that finds it
     /// not ready after all clears the guard.
     pub(crate) async fn ready(
         &self,
@@ -119,7 +119,7 @@ impl Drop for AsyncConnection<'_> {
 /// How long a stop waits for the next bytes of a request that has begun to arrive.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a worker does that is replaced by another one: nobody is in a hurry then.
+/// The same for a worker that is replaced by another one, which is not urgent.
 const RETIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// A connection's claim to the number of its descriptor.
 ///
-/// Where application code closes the number, the kernel gives it to the connection that comes
-/// next. Two of ours then believe that it is theirs, and the first one would send its response
-/// to the client of the second. The later claim is the one that counts.
+/// If application code closes the number, the kernel gives it to the next connection. Two
+/// connections then believe that they own it, and the first would send its response to the client
+/// of the second. Only the later claim counts.
 #[derive(Debug)]
 pub(crate) struct Claim {
     number: RawFd,
@@ -16,7 +16,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Claims a number, which the kernel has just given out.
+    /// Claims a number that the kernel has just given out.
     pub(crate) fn new(number: RawFd) -> Self {
         let next = |ticket: u32| Some(ticket.wrapping_add(1) | HELD);
         let ticket = ticket_of(number).map_or(0, |current| {
@@ -35,9 +35,9 @@ impl Claim {
         ticket_of(self.number).is_none_or(|current| current.load(Acquire) == self.ticket)
     }
 
-    /// Gives the claim up. Returns whether it counted: only then is the number to be closed.
+    /// Gives up the claim. Returns whether it counted: only then must the number be closed.
     pub(crate) fn give_up(&self) -> bool {
-        // Before the number is closed: after that it may belong to something else.
+        // Before the number is closed, because it may belong to something else afterwards.
         let released = self.ticket.wrapping_add(1);
         ticket_of(self.number).is_none_or(|current| {
             current
@@ -58,7 +58,7 @@ static TICKETS: [AtomicU32; NUMBERS] = [const { AtomicU32::new(0) }; NUMBERS];
 
 const HELD: u32 = 1;
 
-/// Numbers that are told apart; few processes have as many connections.
+/// The numbers whose claims are recorded. Few processes have more connections.
 const NUMBERS: usize = 1 << 16;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One accepted connection: it never blocks, and waits only with a deadline.
+//! An accepted connection. It never blocks, and every wait has a deadline.
 
 pub(super) mod async_connection;
 pub(super) mod claim;
@@ -27,34 +27,34 @@ use crate::worker::connection::claim::Claim;
 use crate::worker::connection::owner::ResponseOwner;
 use crate::worker::connection::place::Place;
 
-/// How long a connection is waited for.
+/// How long the server waits for a peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionTimeouts {
-    /// For the next bytes of a request body.
+    /// Until the next bytes of a request body arrive.
     pub(crate) body: Duration,
-    /// For the peer to take more of a response.
+    /// Until the peer takes more of a response.
     pub(crate) write: Duration,
 }
 
-/// A connection of nginx, and the request that is being served on it. Closing it is dropping it.
+/// A connection from nginx, and the request that is being served on it. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Its place among those that are kept, once it has one. Before the descriptor, whose
-    /// number may be somebody else's as soon as it is closed.
+    /// Its place among the kept connections, if it has one. Dropped before the descriptor, whose
+    /// number may be reused as soon as it is closed.
     place: Option<Place>,
-    /// There until it is dropped.
+    /// Present until the connection is dropped.
     fd: Option<Own>,
     claim: Claim,
     family: Family,
     timeouts: ConnectionTimeouts,
-    /// When it was accepted; of a kept one, when its request began to arrive.
+    /// When it was accepted, or, if it is kept, when its request began to arrive.
     accepted: Instant,
     /// Requests before this one.
     served: u32,
     /// Whether the peer has sent something before the response was complete.
     has_spoken_early: AtomicBool,
     owner: ResponseOwner,
-    /// Whether the kernel has been asked to take more at once.
+    /// Whether the send buffer has been enlarged.
     widened: AtomicBool,
 }
 
@@ -63,7 +63,7 @@ impl Connection {
         Self::passed(fd, family, timeouts, 0)
     }
 
-    /// A connection of another worker, which has served so many requests on it.
+    /// A connection from another worker, which has served `served` requests on it.
     pub(crate) fn passed(
         fd: impl Into<Own>,
         family: Family,
@@ -95,14 +95,14 @@ impl Connection {
         fd.map(Own::as_fd).ok_or(Errno::BADF)
     }
 
-    /// Whether the descriptor is still this connection's, as far as that can be known without
-    /// asking the kernel.
+    /// Whether the descriptor is still this connection's, as far as can be known without a system
+    /// call.
     pub(crate) fn is_claimed(&self) -> bool {
         self.claim.counts()
     }
 
-    /// Whether application code has closed the descriptor: asks the kernel, so it is for
-    /// where something has failed.
+    /// Whether application code has closed the descriptor. Takes a system call, so it is for use
+    /// after a failure.
     pub(crate) fn is_lost(&self) -> bool {
         let Ok(fd) = self.fd() else { return true };
         let kind = sockopt::socket_type(fd);
@@ -117,7 +117,7 @@ impl Connection {
         self.family
     }
 
-    /// Requests before the one that is being served.
+    /// The number of requests before the one that is being served.
     pub(crate) fn served(&self) -> u32 {
         self.served
     }
@@ -137,14 +137,14 @@ impl Connection {
         self.has_spoken_early = AtomicBool::new(false);
     }
 
-    /// Notes that a request begins to arrive on a connection that has waited for it.
+    /// Notes that a request has begun to arrive on a connection that waited for it.
     pub(crate) fn begin_request(&mut self) {
         self.accepted = Instant::now();
     }
 
-    /// Gives the descriptor a high number, for a wait that may be long: application code that
-    /// closes numbers which are not its own ends none of those, and nothing of its own is
-    /// closed with the connection. Requests that come alone are spared the two calls.
+    /// Gives the descriptor a high number for a wait that may be long. Application code that closes
+    /// descriptors that are not its own then does not close it, and closing it does not close one
+    /// of the application's. Connections with a single request are spared the two system calls.
     pub(crate) fn move_aside(&mut self) {
         if !self.claim.counts() {
             return;
@@ -162,13 +162,12 @@ impl Connection {
         self.has_spoken_early.load(Ordering::Relaxed)
     }
 
-    /// Closes a connection on which nothing has arrived. If something has, it comes back: a
-    /// request has crossed the close, and can still be served.
+    /// Closes a connection on which nothing has arrived. If something has, the connection comes
+    /// back: a request has crossed the close, and can still be served.
     ///
-    /// On a Unix socket the two cannot miss each other: once the reading side is shut down the
-    /// peer cannot write any more (`unix_stream_sendmsg`: EPIPE), so that no request is lost
-    /// that it believes to have sent. Over TCP a request that comes later meets a reset, and
-    /// has not been read.
+    /// On a Unix socket no request is lost that the peer believes it has sent: after the shutdown
+    /// of the reading side it can no longer write (`unix_stream_sendmsg`: EPIPE). Over TCP a later
+    /// request is reset, and has not been read.
     pub(crate) fn close_unless_readable(self: Arc<Self>) -> Option<Arc<Self>> {
         if self.family == Family::Unix {
             let _ = self.shut_down(Shutdown::Read);
@@ -181,7 +180,7 @@ impl Connection {
         &self.owner
     }
 
-    /// Appends what has arrived to `buffer`, as far as its capacity goes; 0 is the end.
+    /// Appends what has arrived to `buffer`, up to its capacity. Returns 0 at the end.
     pub(crate) fn recv_into(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         loop {
             let received = match recv(self.fd()?, buffer.spare_capacity_mut(), RecvFlags::empty()) {
@@ -198,11 +197,11 @@ impl Connection {
         }
     }
 
-    /// Receives at least one byte of a request's body, for as long as the response is the
-    /// slot's; 0 is the end.
+    /// Receives at least one byte of a request body, as long as the slot owns the response. Returns
+    /// 0 at the end.
     pub(crate) fn recv_within(&self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
         loop {
-            // What still comes is the reactor's, to be discarded.
+            // The reactor discards what still arrives.
             if self.owner.revoked().is_some() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }

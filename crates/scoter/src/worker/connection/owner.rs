@@ -1,5 +1,4 @@
-//! Who may answer a connection's request: the slot that runs the application, or the reactor
-//! in its place.
+//! Who may answer a request: the slot that runs the application, or the reactor in its place.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -8,23 +7,23 @@ use loom::sync::atomic::AtomicU8;
 #[cfg(not(all(test, feature = "loom")))]
 use std::sync::atomic::AtomicU8;
 
-/// The right to send the response, which is the slot's until the reactor revokes it.
+/// The right to send the response, which the slot has until the reactor revokes it.
 ///
-/// Both may ask at the same time; one of them gets it.
+/// If both ask at the same time, one of them gets it.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseOwner(AtomicU8);
 
 /// What the reactor has revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Revoked {
-    /// All of it: nothing has been sent, so that there can be another response.
+    /// The whole response: nothing has been sent, so another response can be.
     Whole,
-    /// The rest: a part has been sent, and no other response can follow it.
+    /// The rest: a part has been sent, so no other response can follow.
     Rest,
 }
 
 impl ResponseOwner {
-    /// Asks for the slot before it sends something. It is refused when the reactor has the
+    /// Asks on behalf of the slot, before it sends anything. Refused if the reactor has the
     /// response.
     pub(crate) fn claim(&self) -> bool {
         match self.0.load(Acquire) {

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// Says which kept connection an event is about. The number of a place is given out again, with
-/// another generation.
+/// Identifies the kept connection that an event is about. A place is reused with another
+/// generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(crate) index: u32,
@@ -12,13 +12,13 @@ pub(crate) struct Ticket {
     pub(crate) generation: u32,
 }
 
-/// Who gives out places.
+/// Assigns places.
 pub(crate) trait Keeper: Debug + Send + Sync {
     /// Takes a place back.
     fn leave(&self, ticket: Ticket);
 }
 
-/// A place, until this is dropped.
+/// A place, which is given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     ticket: Ticket,
@@ -26,7 +26,7 @@ pub(crate) struct Place {
 }
 
 impl Ticket {
-    /// The number that the kernel gives back with an event, never less than 2^32.
+    /// The number that the kernel returns with an event, at least 2^32.
     pub(crate) fn to_u64(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
