@@ -2,14 +2,28 @@
 
 import ctypes
 import os
+import sys
 import threading
 import time
+from functools import partial
 
 from probe import Closing, by_path, event, gate, plain, wait_at
 
 HEADERS = [("Content-Type", "text/plain"), ("X-Accel-Buffering", "no")]
 
 timed_pipe = os.pipe()
+
+# Whether the state of a new thread has the identifier of the thread that creates it until the kernel runs the new one.
+ALIASED = sys.version_info < (3, 12)
+
+
+def thread_creation(result):
+    """Returns the first step of `_thread.start_new_thread`. No test can keep the kernel from the second, so none follows."""
+    interpreter = ctypes.pythonapi["PyInterpreterState_Get"]
+    interpreter.restype = ctypes.c_void_p
+    create = ctypes.pythonapi["_PyThreadState_Prealloc" if ALIASED else "PyInterpreterState_Get"]
+    create.restype = result
+    return partial(create, ctypes.c_void_p(interpreter())) if ALIASED else create
 
 
 def sleeps(environ, start_response):
@@ -27,6 +41,22 @@ def loops(environ, start_response):
     except BaseException as error:
         event(f"loops: {type(error).__module__}.{type(error).__name__}")
         raise
+
+
+def starts_a_thread(environ, start_response):
+    """Python code without an end, while a thread that it has started does not get to run until the test lets it."""
+    state = ctypes.c_void_p(thread_creation(ctypes.c_void_p)())
+
+    def run():
+        wait_at("thread")
+        if ALIASED:
+            ctypes.pythonapi.PyThreadState_Clear(state)
+            ctypes.pythonapi.PyThreadState_Delete(state)
+
+    threading.Thread(target=run).start()
+    event("starts_a_thread")
+    while True:
+        pass
 
 
 def careless(environ, start_response):
@@ -89,6 +119,15 @@ def ends_in_c(environ, start_response):
     return map(os.read, [pipe], [1])
 
 
+def ends_in_c_with_a_thread(environ, start_response):
+    """The same, and the last that its C code does is to begin to start a thread."""
+    start_response("200 OK", HEADERS)
+    pipe = os.open(gate("c").name, os.O_RDONLY)
+    event("ends_in_c_with_a_thread")
+    steps = [partial(os.readv, pipe, [bytearray(1)]), thread_creation(ctypes.c_ubyte)]
+    return map(bytes, [map(partial.__call__, steps)])
+
+
 def timed_in_c(environ, start_response):
     """The same, but it ends by itself, as many milliseconds after it began as the query says."""
     start_response("200 OK", HEADERS)
@@ -125,5 +164,6 @@ def deep(environ, start_response, depth=300):
 
 
 application = by_path(
-    sleeps, loops, careless, stubborn, keeps_the_gil, streams, finishes, ends_in_c, timed_in_c, spins, reads, waits, quick, deep
+    *[sleeps, loops, starts_a_thread, careless, stubborn, keeps_the_gil, streams, finishes, ends_in_c],
+    *[ends_in_c_with_a_thread, timed_in_c, spins, reads, waits, quick, deep],
 )

@@ -189,6 +189,29 @@ fn exception_that_comes_too_late_never_hits_the_next_request() {
 }
 
 #[test]
+fn exception_never_hits_a_thread_that_the_request_is_starting() {
+    let scoter = serving("1", "100ms", "60s").start();
+    let gate = scoter.gate("thread");
+    let mut peer = begin(&scoter, "starts_a_thread");
+    assert_eq!(peer.reply().status, 504);
+    scoter.wait_for_log("request timed out");
+    gate.open();
+    // The exception was not lost with the thread.
+    assert_serves(&scoter);
+}
+
+#[test]
+fn exception_that_comes_too_late_never_hits_the_next_request_although_a_thread_is_starting() {
+    let scoter = serving("1", "100ms", "60s").start();
+    let gate = scoter.gate("c");
+    let mut peer = begin(&scoter, "ends_in_c_with_a_thread");
+    assert_eq!(peer.reply().status, 504);
+    scoter.wait_for_log("request timed out");
+    gate.open();
+    assert_serves(&scoter);
+}
+
+#[test]
 fn exceptions_and_ends_of_requests_do_not_cross() {
     let scoter = serving("1", "20ms", "60s").start();
     let (mut in_time, mut timed_out) = (0, 0);

@@ -15,4 +15,5 @@ pub(crate) mod signal_handlers;
 pub(crate) mod signal_wakeups;
 pub(crate) mod stacks;
 pub(crate) mod start_watch;
+pub(crate) mod starting_thread;
 pub(crate) mod traceback;

@@ -6,6 +6,8 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::{create_exception, ffi};
 
+use crate::python::starting_thread::{has_foreign_ident, is_starting};
+
 create_exception!(
     scoter,
     RequestTimeout,
@@ -30,25 +32,49 @@ impl PythonThread {
     }
 
     /// Makes the thread raise [`RequestTimeout`] at the next Python instruction that it executes.
-    /// Returns whether the thread exists.
-    pub(crate) fn raise_timeout(self, py: Python<'_>) -> bool {
+    /// Returns whether that succeeded: not while the exception would hit a thread that this one is
+    /// starting. `dump` is what `faulthandler` writes about all threads.
+    pub(crate) fn raise_timeout(
+        self,
+        py: Python<'_>,
+        dump: impl FnOnce() -> Option<String>,
+    ) -> bool {
+        if has_foreign_ident(py) && dump().is_some_and(|dump| is_starting(self.0, &dump)) {
+            return false;
+        }
         let exception = py.get_type::<RequestTimeout>();
-        self.set_exception(py, exception.as_ptr())
+        self.set_exception(py, exception.as_ptr());
+        true
     }
 
-    /// Cancels an exception that has not been raised yet.
-    pub(crate) fn clear_exception(self, py: Python<'_>) {
+    /// Cancels an exception that has not been raised yet. To be called by the thread itself, while
+    /// nobody raises another.
+    ///
+    /// # Errors
+    ///
+    /// What a handler of a signal raised, which Python ran first. The exception may still be there.
+    pub(crate) fn clear_exception(self, py: Python<'_>) -> PyResult<()> {
         self.set_exception(py, std::ptr::null_mut());
+        if !has_foreign_ident(py) {
+            return Ok(());
+        }
+        // That may have been about a thread that this one is starting. Python raises what it has not
+        // raised yet at the first instruction, and here that does no harm.
+        match py.eval(c"None", None, None) {
+            Err(error) if error.is_instance_of::<RequestTimeout>(py) => Ok(()),
+            result => result.map(drop),
+        }
     }
 
-    fn set_exception(self, _py: Python<'_>, exception: *mut ffi::PyObject) -> bool {
+    fn set_exception(self, _py: Python<'_>, exception: *mut ffi::PyObject) {
         // The C function takes an unsigned long; pyo3 says it is signed.
         let ident = c_ulong::from(self.0) as c_long;
         #[expect(unsafe_code, reason = "pyo3 has no safe counterpart")]
         // SAFETY: this thread is attached to the interpreter; the exception is null or a
         // class that is alive, to which the interpreter takes a reference of its own; a
         // number that is no thread of Python's is looked up in vain.
-        let threads = unsafe { ffi::PyThreadState_SetAsyncExc(ident, exception) };
-        threads > 0
+        unsafe {
+            ffi::PyThreadState_SetAsyncExc(ident, exception);
+        }
     }
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use crate::ipc::scoreboard::{Cell, Phase};
+use crate::python::child_exit;
 use crate::python::request_timeout::PythonThread;
 use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
+use crate::worker::response::report;
 use crate::worker::response::revoked_request::RevokedRequest;
 
 /// A slot as the reactor sees it.
@@ -45,10 +47,19 @@ struct TimedOut {
     since: Duration,
     /// Whether the GIL could be had, to examine the request.
     examined: bool,
-    /// Whether the exception was raised in its thread.
-    raised: bool,
+    exception: Exception,
     /// Whether it has outlived `--request-grace`.
     stuck: bool,
+}
+
+/// What has become of the exception that is to end a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exception {
+    /// Somebody is about to raise it.
+    Due,
+    /// It could not be raised when the request was last looked at.
+    Postponed,
+    Raised,
 }
 
 impl InFlightSlot {
@@ -93,13 +104,13 @@ impl InFlightSlot {
     /// Python executes anything else in its thread.
     pub(crate) fn finish(&self, py: Python<'_>, cell: &Cell, status: u16) -> Duration {
         let mut in_flight = self.lock();
-        let timed_out = in_flight.take().and_then(|in_flight| in_flight.timed_out);
-        if timed_out.is_none() {
+        let Some(timed_out) = in_flight.take().and_then(|in_flight| in_flight.timed_out) else {
             return cell.end(status);
-        }
-        if timed_out.is_some_and(|timed_out| timed_out.raised) {
-            // It may have come too late to be raised.
-            self.thread().clear_exception(py);
+        };
+        // Others wait for it with the GIL.
+        drop(in_flight);
+        if timed_out.exception == Exception::Raised {
+            self.clear_exception(py);
         }
         cell.end(504)
     }
@@ -118,7 +129,7 @@ impl InFlightSlot {
         in_flight.timed_out = Some(TimedOut {
             since: Duration::ZERO,
             examined: false,
-            raised: false,
+            exception: Exception::Due,
             stuck: false,
         });
         Some(in_flight.revoke(self.slot, Some(age)))
@@ -173,15 +184,49 @@ impl InFlightSlot {
             .is_some_and(|in_flight| Arc::ptr_eq(&in_flight.connection, &revoked.connection))
     }
 
-    /// Raises the exception in the request that `revoked` is about, if it still runs.
-    pub(crate) fn raise_timeout(&self, py: Python<'_>, revoked: &RevokedRequest) {
+    /// Raises the exception in the request that `revoked` is about, if it still runs, or postpones
+    /// it. `dump` is what `faulthandler` writes about all threads.
+    pub(crate) fn raise_timeout(
+        &self,
+        py: Python<'_>,
+        revoked: &RevokedRequest,
+        dump: impl FnOnce() -> Option<String>,
+    ) {
         let mut in_flight = self.lock();
         let request = in_flight
             .as_mut()
             .filter(|in_flight| Arc::ptr_eq(&in_flight.connection, &revoked.connection));
         if let Some(timed_out) = request.and_then(|in_flight| in_flight.timed_out.as_mut()) {
             timed_out.examined = true;
-            timed_out.raised = self.thread().raise_timeout(py);
+            timed_out.exception = match self.thread().raise_timeout(py, dump) {
+                true => Exception::Raised,
+                false => Exception::Postponed,
+            };
+        }
+    }
+
+    /// The request, if its exception was postponed, so that the caller tries again.
+    pub(crate) fn take_postponed(&self, cell: &Cell) -> Option<RevokedRequest> {
+        if cell.phase() != Phase::TimedOut {
+            return None;
+        }
+        let mut in_flight = self.lock();
+        let in_flight = in_flight.as_mut()?;
+        let timed_out = in_flight.timed_out.as_mut()?;
+        if timed_out.exception != Exception::Postponed {
+            return None;
+        }
+        timed_out.exception = Exception::Due;
+        Some(in_flight.revoke(self.slot, cell.age()))
+    }
+
+    /// Cancels an exception that has come too late.
+    fn clear_exception(&self, py: Python<'_>) {
+        for _ in 0..MAX_ATTEMPTS {
+            match child_exit::checked(py, self.thread().clear_exception(py)) {
+                Ok(()) => return,
+                Err(error) => report::signal_handler_failed(py, &error),
+            }
         }
     }
 
@@ -219,3 +264,6 @@ impl InFlight {
         }
     }
 }
+
+/// How often an exception is cancelled at most, while handlers of signals fail.
+const MAX_ATTEMPTS: usize = 3;

@@ -155,6 +155,8 @@ fn check_requests(shared: &Arc<Shared>, timeouts: Timeouts, step: Duration) {
             timed_out::end_request(shared, revoked);
         } else if let Some(revoked) = slot.become_stuck(cell, timeouts.grace, step) {
             stuck::end_worker(shared, revoked);
+        } else if let Some(revoked) = slot.take_postponed(cell) {
+            timed_out::raise_again(shared, revoked);
         }
     }
 }

@@ -27,7 +27,17 @@ pub(crate) fn end_request(shared: &Arc<Shared>, revoked: RevokedRequest) {
     let examining = Arc::clone(shared);
     shared.examiners.submit(move || {
         if let Some(slot) = examining.monitor.slot(revoked.slot) {
-            examine(slot, &revoked);
+            examine(&examining, slot, &revoked);
+        }
+    });
+}
+
+/// Raises an exception that was postponed.
+pub(crate) fn raise_again(shared: &Arc<Shared>, revoked: RevokedRequest) {
+    let examining = Arc::clone(shared);
+    shared.examiners.submit(move || {
+        if let Some(slot) = examining.monitor.slot(revoked.slot) {
+            Python::attach(|py| raise(&examining, slot, py, &revoked));
         }
     });
 }
@@ -43,12 +53,12 @@ pub(crate) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
 }
 
 /// Logs where everything stands, and raises the exception.
-fn examine(slot: &InFlightSlot, revoked: &RevokedRequest) {
+fn examine(shared: &Shared, slot: &InFlightSlot, revoked: &RevokedRequest) {
     let stacks = Python::attach(|py| {
         let thread = slot.is_serving(revoked).then(|| slot.thread());
         let stacks = stacks_now(py, thread);
         // In the same breath: the log shows where the exception hits.
-        slot.raise_timeout(py, revoked);
+        raise(shared, slot, py, revoked);
         stacks
     });
     let head = &revoked.head;
@@ -65,6 +75,11 @@ fn examine(slot: &InFlightSlot, revoked: &RevokedRequest) {
         %stacks,
         "request timed out"
     );
+}
+
+fn raise(shared: &Shared, slot: &InFlightSlot, py: Python<'_>, revoked: &RevokedRequest) {
+    let last_resort = shared.monitor.last_resort();
+    slot.raise_timeout(py, revoked, || last_resort?.stacks().ok());
 }
 
 fn stacks_now(py: Python<'_>, thread: Option<PythonThread>) -> String {
