@@ -11,23 +11,32 @@ use crate::wait::until;
 #[derive(Debug)]
 pub struct Crowd {
     over: Arc<AtomicBool>,
-    replies: Arc<Mutex<Vec<Reply>>>,
+    answers: Arc<Mutex<Vec<Answer>>>,
     clients: Vec<JoinHandle<()>>,
+}
+
+/// An answer to one of the clients.
+#[derive(Debug)]
+struct Answer {
+    reply: Reply,
+    /// How many answers there were when the client began to ask.
+    before: usize,
 }
 
 impl Crowd {
     /// Sends `clients` on their way.
     pub fn asking(client: &Client, path: &str, clients: usize) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let replies = Arc::new(Mutex::new(Vec::new()));
+        let answers = Arc::new(Mutex::new(Vec::new()));
         let clients = (0..clients).map(|_| {
             let (client, path) = (client.clone(), path.to_owned());
-            let (over, replies) = (Arc::clone(&over), Arc::clone(&replies));
+            let (over, answers) = (Arc::clone(&over), Arc::clone(&answers));
             thread::spawn(move || {
                 while !over.load(Ordering::Relaxed) {
+                    let before = locked(&answers).len();
                     let reply = client.get(&path);
                     let status = reply.status;
-                    locked(&replies).push(reply);
+                    locked(&answers).push(Answer { reply, before });
                     if status == 502 {
                         break;
                     }
@@ -37,13 +46,13 @@ impl Crowd {
         Self {
             clients: clients.collect(),
             over,
-            replies,
+            answers,
         }
     }
 
     /// Returns how many answers there are by now.
     pub fn answers(&self) -> usize {
-        locked(&self.replies).len()
+        locked(&self.answers).len()
     }
 
     /// Waits until there are `count` answers, counted from the first one.
@@ -61,15 +70,31 @@ impl Crowd {
         self.wait_for_answers(self.answers() + count);
     }
 
+    /// Waits until there are `count` answers to clients that begin to ask from now on, and returns them. Others may still
+    /// be under way, however many answers come before them.
+    #[track_caller]
+    pub fn next_answers(&self, count: usize) -> Vec<Reply> {
+        let now = self.answers();
+        until(&format!("{count} further answers to the crowd"), || {
+            self.assert_at_work();
+            let answers = locked(&self.answers);
+            let next = answers.iter().filter(|answer| answer.before > now);
+            let next: Vec<_> = next.map(|answer| answer.reply.clone()).collect();
+            (next.len() >= count).then_some(next)
+        })
+    }
+
     /// Waits until somebody was answered `text`.
     #[track_caller]
     pub fn wait_for_text(&self, text: &str) {
         let mut seen = 0;
         until(&format!("answer {text:?} to the crowd"), || {
             self.assert_at_work();
-            let replies = locked(&self.replies);
-            let found = replies[seen..].iter().any(|reply| reply.body == text);
-            seen = replies.len();
+            let answers = locked(&self.answers);
+            let found = answers[seen..]
+                .iter()
+                .any(|answer| answer.reply.body == text);
+            seen = answers.len();
             found.then_some(())
         });
     }
@@ -100,7 +125,8 @@ impl Crowd {
         for client in self.clients.drain(..) {
             client.join().expect("every request is answered");
         }
-        std::mem::take(&mut *locked(&self.replies))
+        let answers = std::mem::take(&mut *locked(&self.answers));
+        answers.into_iter().map(|answer| answer.reply).collect()
     }
 
     /// Nobody need wait any longer when a client has given up: its own panic says why.
@@ -118,6 +144,6 @@ impl Drop for Crowd {
     }
 }
 
-fn locked(replies: &Mutex<Vec<Reply>>) -> std::sync::MutexGuard<'_, Vec<Reply>> {
-    replies.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(answers: &Mutex<Vec<Answer>>) -> std::sync::MutexGuard<'_, Vec<Answer>> {
+    answers.lock().unwrap_or_else(PoisonError::into_inner)
 }
