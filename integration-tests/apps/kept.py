@@ -4,7 +4,7 @@ import os
 import tempfile
 import threading
 
-from probe import by_path, event, plain
+from probe import by_path, event, plain, wait_at
 from streaming import waits
 
 seen = []
@@ -16,6 +16,13 @@ def text(environ, start_response):
 
 def who(environ, start_response):
     return plain(start_response, str(os.getpid()))
+
+
+def who_waits(environ, start_response):
+    """The same, when the gate opens that the query names. Reports where it has begun."""
+    event(f"begun in {os.getpid()}")
+    wait_at(environ["QUERY_STRING"])
+    return who(environ, start_response)
 
 
 def body(environ, start_response):
@@ -132,6 +139,7 @@ def writes_late(environ, start_response):
 application = by_path(
     text,
     who,
+    who_waits,
     body,
     unread,
     empty,
