@@ -98,8 +98,13 @@ impl ResponseMemory {
             };
             // Not under the lock: the interpreter may have something else to do first.
             drop(unneeded);
-            self.is_untrimmed.store(true, Ordering::Release);
+            self.note_freed();
         }
+    }
+
+    /// Takes note of memory that was freed, and that [`trim`](Self::trim) can give back.
+    pub(crate) fn note_freed(&self) {
+        self.is_untrimmed.store(true, Ordering::Release);
     }
 
     /// Gives what has been freed back to the system, at most once in [`TRIM_INTERVAL`]: it takes

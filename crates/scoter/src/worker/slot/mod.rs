@@ -146,6 +146,10 @@ impl Slot {
                     }
                 }
                 Next::FreeMemory => {
+                    if std::mem::take(&mut self.frees_memory) {
+                        // Python has freed it as this thread attached.
+                        self.shared.response_memory.note_freed();
+                    }
                     self.shared.response_memory.free_unneeded(py);
                     self.shared.response_memory.trim(py);
                 }

@@ -76,7 +76,7 @@ impl Slot {
                 }
             }
             self.longest_run = Duration::ZERO;
-            if std::mem::take(&mut self.frees_memory) {
+            if self.frees_memory {
                 return Some(Next::FreeMemory);
             }
             if ending == Some(Ending::Drain) {
