@@ -102,10 +102,70 @@ def raises_behind_the_head(environ, start_response):
     raise KeyError("late")
 
 
-def raises_behind_the_body(environ, start_response):
-    start_response("200 OK", [("Content-Length", "4")])
-    yield b"full"
+class Behind:
+    """Yields a complete body, and then does what an application may do to its own misfortune."""
+
+    def __init__(self, then, close):
+        self.then = then
+        self.close = close
+
+    def __iter__(self):
+        yield b"full"
+        yield from self.then() or ()
+
+
+def nothing():
+    pass
+
+
+def more():
+    return [b" and more"]
+
+
+def misfortune():
     raise KeyError("too late")
+
+
+def leave():
+    raise SystemExit("too late")
+
+
+def behind(environ, start_response):
+    """A complete response, and then what the query names."""
+    write = start_response("200 OK", [("Content-Length", "4")])
+    then = environ["QUERY_STRING"]
+    if then == "write":
+        write(b"full")
+        write(b" and more")
+        return []
+    if then == "file":
+        content = tempfile.TemporaryFile()
+        content.write(b"full")
+        content.seek(0)
+        wrapped = environ["wsgi.file_wrapper"](FileThatFailsToClose(content))
+        return wrapped
+
+    def slow():
+        wait_at(then)
+        event(f"finished {then}")
+
+    return {
+        "more": Behind(more, nothing),
+        "raise": Behind(misfortune, nothing),
+        "exit": Behind(leave, nothing),
+        "close": Behind(nothing, misfortune),
+        "slow": Behind(slow, nothing),
+        "slow-close": Behind(nothing, slow),
+    }[then]
+
+
+class FileThatFailsToClose:
+    def __init__(self, file):
+        self.read = file.read
+        self.fileno = file.fileno
+
+    def close(self):
+        misfortune()
 
 
 def too_short(environ, start_response):
@@ -154,7 +214,7 @@ application = by_path(
     says_close,
     raises,
     raises_behind_the_head,
-    raises_behind_the_body,
+    behind,
     too_short,
     too_long,
     writes_late,

@@ -23,8 +23,9 @@ pub struct Completed {
     /// How the connection must end once the tail is sent.
     pub end: ResponseEnd,
     /// [`Persistence::KeepAlive`] only if the head says so, the response is exactly what
-    /// the head announced, nothing failed, and nothing of the request's body is left in
-    /// the connection.
+    /// the head announced, and nothing of the request's body is left in the connection. What
+    /// failed behind a complete response does not change that: the client may already have
+    /// sent its next request.
     pub persistence: Persistence,
     /// How much of the request body was read.
     pub input: InputEnd,
@@ -85,6 +86,9 @@ pub enum ResponseEnd {
     /// The response is not what its head announced: send the tail, then close the
     /// connection so that the client notices (with a reset, if the socket can).
     CutShort,
+    /// The response is complete, and the connection is not this request's any more:
+    /// [`Transport::take_back`](crate::Transport::take_back).
+    TakenBack,
     /// The client disconnected; nothing can be sent.
     PeerGone,
     /// The client accepted nothing until the write deadline; nothing can be sent.

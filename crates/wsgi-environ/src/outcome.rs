@@ -56,6 +56,7 @@ pub(crate) fn complete(
         return error_response(refusal.unwrap_or(500), method, out, failures, input);
     }
     let end = match peer_error {
+        _ if response.is_taken_back() => ResponseEnd::TakenBack,
         Some(PeerError::Gone) => ResponseEnd::PeerGone,
         Some(PeerError::Stalled) => ResponseEnd::PeerStalled,
         None if missed.is_some() => ResponseEnd::CutShort,
@@ -68,14 +69,10 @@ pub(crate) fn complete(
         HeadState::InTail
     };
     let persistence = match response.persistence() {
-        Persistence::KeepAlive
-            if end == ResponseEnd::Complete
-                && failures.is_empty()
-                && input.unread == 0
-                && !input.busy =>
-        {
-            Persistence::KeepAlive
-        }
+        Persistence::KeepAlive if input.unread == 0 => match end {
+            ResponseEnd::Complete | ResponseEnd::TakenBack => Persistence::KeepAlive,
+            _ => Persistence::Close,
+        },
         _ => Persistence::Close,
     };
     let status = response.status();

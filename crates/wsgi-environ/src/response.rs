@@ -25,6 +25,7 @@ pub(crate) struct Response {
     body_bytes: u64,
     excess: u64,
     peer_error: Option<PeerError>,
+    taken_back: bool,
 }
 
 /// The state of the head. It cannot be replaced once it is sealed.
@@ -61,6 +62,7 @@ impl Response {
             body_bytes: 0,
             excess: 0,
             peer_error: None,
+            taken_back: false,
         }
     }
 
@@ -88,6 +90,11 @@ impl Response {
 
     pub(crate) fn peer_error(&self) -> Option<PeerError> {
         self.peer_error
+    }
+
+    /// Returns whether the transport has taken the connection back.
+    pub(crate) fn is_taken_back(&self) -> bool {
+        self.taken_back
     }
 
     pub(crate) fn body_bytes(&self) -> u64 {
@@ -150,6 +157,7 @@ impl Response {
         }
         self.check_before_the_end(wanted.len() as u64);
         self.transmit(py, wanted).map_err(SendError::Peer)?;
+        self.give_back();
         if self.excess == 0 {
             Ok(ControlFlow::Continue(()))
         } else {
@@ -304,10 +312,19 @@ impl Response {
         };
         if self.persistence == Persistence::KeepAlive
             && self.progress == Progress::Sent
+            && !self.is_complete()
             && ends()
             && !self.transport.is_quiet()
         {
             self.persistence = Persistence::Close;
+        }
+    }
+
+    /// Gives the connection back once the client has the whole response, of an application that
+    /// may run for as long as it likes after that.
+    fn give_back(&mut self) {
+        if self.persistence == Persistence::KeepAlive && self.is_complete() && !self.taken_back {
+            self.taken_back = self.transport.take_back();
         }
     }
 

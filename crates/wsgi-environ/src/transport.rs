@@ -46,6 +46,17 @@ pub trait Transport: Send + Sync {
         false
     }
 
+    /// Takes the connection back, for the next request on it. Called once, and only if the head says
+    /// [`KeepAlive`](crate::Persistence::KeepAlive), after the last byte that the head announced has
+    /// been sent while the application still runs: its client, which has the whole response, may
+    /// already send the next request. Never waits. After `true` no other method sends or receives
+    /// anything.
+    ///
+    /// The default is `false`: the connection is this request's until the application has finished.
+    fn take_back(&self) -> bool {
+        false
+    }
+
     /// Shuts down both directions, so that a thread waiting in one of the other
     /// methods returns.
     ///

@@ -33,6 +33,7 @@ mod inert_vars;
 mod keepalive_module;
 mod kept_balance;
 mod kept_connections;
+mod kept_early;
 mod kept_endings;
 mod kept_queue;
 mod large;

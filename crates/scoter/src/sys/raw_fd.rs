@@ -1,7 +1,7 @@
 //! Descriptors of which only the number is known.
 
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -28,4 +28,13 @@ pub(crate) fn own(number: RawFd) -> io::Result<OwnedFd> {
     #[expect(unsafe_code, reason = "the descriptor comes from outside")]
     // SAFETY: it is open, and was left to this program: nobody else here owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Takes a descriptor over from an owner that will never use or close it again.
+pub(crate) fn take_over(owner: &impl AsRawFd) -> OwnedFd {
+    #[expect(unsafe_code, reason = "the owner is shared, and cannot give it away")]
+    // SAFETY: it is open, and its owner neither uses nor closes it from now on.
+    unsafe {
+        OwnedFd::from_raw_fd(owner.as_raw_fd())
+    }
 }

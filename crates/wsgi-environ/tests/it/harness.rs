@@ -29,6 +29,9 @@ struct PeerState {
     gives: VecDeque<Give>,
     /// How often it is quiet before it speaks out of turn.
     quiet: Option<usize>,
+    /// Whether it takes connections back, and what had been sent when it did.
+    takes_back: bool,
+    taken_back: Vec<usize>,
     sends: Vec<Vec<u8>>,
     waits: usize,
 }
@@ -67,6 +70,18 @@ impl Peer {
         let peer = Self::default();
         peer.lock().quiet = Some(times);
         Arc::new(peer)
+    }
+
+    /// A client whose connection is taken back early.
+    pub(crate) fn taking_back() -> Arc<Self> {
+        let peer = Self::default();
+        peer.lock().takes_back = true;
+        Arc::new(peer)
+    }
+
+    /// Returns how many attempts to send had succeeded each time that the connection was taken back.
+    pub(crate) fn taken_back(&self) -> Vec<usize> {
+        self.lock().taken_back.clone()
     }
 
     /// Returns what each successful attempt to send sent.
@@ -140,6 +155,13 @@ impl Transport for Peer {
                 true
             }
         }
+    }
+
+    fn take_back(&self) -> bool {
+        let mut state = self.lock();
+        let sent = state.sends.len();
+        state.taken_back.push(sent);
+        state.takes_back
     }
 
     fn interrupt(&self) {

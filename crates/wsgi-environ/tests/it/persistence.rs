@@ -180,12 +180,6 @@ fn response_that_did_not_go_well_is_the_last_one() {
             "write(b'part'); raise KeyError",
         ),
         (
-            "exception behind the body",
-            "200 OK",
-            "[('Content-Length', '4')]",
-            "write(b'part'); raise KeyError",
-        ),
-        (
             "too short",
             "200 OK",
             "[('Content-Length', '9')]",
@@ -214,19 +208,96 @@ fn response_that_did_not_go_well_is_the_last_one() {
     }
 }
 
-#[test]
-fn exception_of_close_ends_the_connection() {
-    let answer = Request::new().keep_alive().run(
+/// Applications that send `full`, and then do something else.
+const BEHIND_THE_END: [(&str, &str); 6] = [
+    ("exception", "write(b'full'); raise KeyError"),
+    ("exit", "write(b'full'); raise SystemExit"),
+    (
+        "another part",
+        "write(b'fu'); write(b'll'); write(b'more'); return []",
+    ),
+    ("exception of the iterator", "return Parts(KeyError)"),
+    ("another part of the iterator", "return Parts(None)"),
+    ("exception of close", "return Closing([b'full'])"),
+];
+
+fn behind_the_end(body: &str) -> String {
+    format!(
         "
-class Result(list):
+class Parts:
+    def __init__(self, error): self.error = error
+    def __iter__(self):
+        yield b'fu'
+        yield b'll'
+        if self.error: raise self.error
+        yield b'more'
+class Closing(list):
+    def __iter__(self): return iter([b'fu', b'll'])
     def close(self): raise KeyError
 def application(environ, start_response):
-    start_response('200 OK', [('Content-Length', '4')])
-    return Result([b'full'])
-",
-    );
+    write = start_response('200 OK', [('Content-Length', '4')])
+    {body}
+"
+    )
+}
+
+/// The client may have sent its next request by then.
+#[test]
+fn what_comes_behind_a_complete_response_does_not_end_the_connection() {
+    for (name, body) in BEHIND_THE_END {
+        let answer = Request::new().keep_alive().run(&behind_the_end(body));
+        assert_eq!(answer.completed.end, ResponseEnd::Complete, "{name}");
+        assert_eq!(
+            answer.completed.persistence,
+            Persistence::KeepAlive,
+            "{name}"
+        );
+        assert!(answer.wire.ends_with("\r\n\r\nfull"), "{name}");
+        let logged = answer.failures.len() + answer.completed.corrections.len();
+        assert_eq!(logged, 1, "{name}");
+    }
+}
+
+#[test]
+fn client_that_speaks_behind_a_complete_response_begins_its_next_request() {
+    for (name, body) in BEHIND_THE_END {
+        // Once before the head, once before the last part.
+        let peer = Peer::quiet(2);
+        let request = Request::new().keep_alive().peer(&peer);
+        let answer = request.run(&behind_the_end(body));
+        let kept = answer.completed.persistence;
+        assert_eq!(kept, Persistence::KeepAlive, "{name}");
+    }
+}
+
+#[test]
+fn connection_is_given_back_with_the_last_byte_of_its_response() {
+    for (name, body) in BEHIND_THE_END {
+        let peer = Peer::taking_back();
+        let request = Request::new().keep_alive().peer(&peer);
+        let answer = request.run(&behind_the_end(body));
+        assert_eq!(answer.completed.end, ResponseEnd::TakenBack, "{name}");
+        assert_eq!(answer.completed.status, 200, "{name}");
+        assert_eq!(answer.completed.body_bytes, 4, "{name}");
+        assert!(answer.completed.tail.out.is_empty(), "{name}");
+        assert_eq!(peer.taken_back(), [peer.sends().len()], "{name}");
+        assert!(peer.sends().concat().ends_with(b"full"), "{name}");
+    }
+}
+
+#[test]
+fn connection_that_ends_with_its_response_is_not_given_back() {
+    for (name, body) in BEHIND_THE_END {
+        let peer = Peer::taking_back();
+        Request::new().peer(&peer).run(&behind_the_end(body));
+        assert!(peer.taken_back().is_empty(), "{name}");
+    }
+    // The server sends what a list leaves, and knows itself when that is done.
+    let peer = Peer::taking_back();
+    let request = Request::new().keep_alive().peer(&peer);
+    let answer = request.run(&application("200 OK", "[]", "return [b'hello']"));
     assert_eq!(answer.completed.end, ResponseEnd::Complete);
-    assert_eq!(answer.completed.persistence, Persistence::Close);
+    assert!(peer.taken_back().is_empty());
 }
 
 #[test]

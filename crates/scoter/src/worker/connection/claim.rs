@@ -26,6 +26,11 @@ impl Claim {
         Self { number, ticket }
     }
 
+    /// Whether a later claim to the number would be noticed.
+    pub(crate) fn is_watched(&self) -> bool {
+        ticket_of(self.number).is_some()
+    }
+
     pub(crate) fn number(&self) -> RawFd {
         self.number
     }

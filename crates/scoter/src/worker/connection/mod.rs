@@ -7,8 +7,8 @@ pub(super) mod place;
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
@@ -23,9 +23,10 @@ use wsgi_environ::Transport;
 use crate::net::Family;
 use crate::sys::descriptors::{above_standard, move_aside};
 use crate::sys::fork::{self, Own};
+use crate::sys::raw_fd;
 use crate::worker::connection::claim::Claim;
 use crate::worker::connection::owner::ResponseOwner;
-use crate::worker::connection::place::Place;
+use crate::worker::connection::place::{Place, Ticket};
 
 /// How long the server waits for a peer.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +42,7 @@ pub(crate) struct ConnectionTimeouts {
 pub(crate) struct Connection {
     /// Its place among the kept connections, if it has one. Dropped before the descriptor, whose
     /// number may be reused as soon as it is closed.
-    place: Option<Place>,
+    place: Mutex<Option<Place>>,
     /// Present until the connection is dropped.
     fd: Option<Own>,
     claim: Claim,
@@ -72,7 +73,7 @@ impl Connection {
     ) -> Self {
         let fd = above_standard(fd.into());
         Self {
-            place: None,
+            place: Mutex::new(None),
             claim: Claim::new(fd.as_raw_fd()),
             fd: Some(fd),
             family,
@@ -122,12 +123,14 @@ impl Connection {
         self.served
     }
 
-    pub(crate) fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
+    /// Its place among those that are kept, if it has one.
+    pub(crate) fn place(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_place(&mut self, place: Option<Place>) {
-        self.place = place;
+    /// The ticket of its place, if it has one.
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        self.place().as_ref().map(Place::ticket)
     }
 
     /// Forgets the request whose response has been sent.
@@ -135,6 +138,29 @@ impl Connection {
         self.served = self.served.saturating_add(1);
         self.owner = ResponseOwner::default();
         self.has_spoken_early = AtomicBool::new(false);
+    }
+
+    /// The same connection for its next request, while something of the last one still refers to
+    /// this value: from now on that sends and receives nothing, and its end ends nothing. `None`
+    /// if the reactor has revoked the response, or if the descriptor has been lost.
+    pub(crate) fn succeed(&self) -> Option<Self> {
+        if !(self.claim.is_watched() && self.claim.counts() && self.owner.complete()) {
+            return None;
+        }
+        let fd: Own = raw_fd::take_over(self.fd.as_ref()?).into();
+        Some(Self {
+            place: Mutex::new(self.place().take()),
+            // The later claim to a number is the one that counts.
+            claim: Claim::new(fd.as_raw_fd()),
+            fd: Some(fd),
+            family: self.family,
+            timeouts: self.timeouts,
+            accepted: self.accepted,
+            served: self.served.saturating_add(1),
+            has_spoken_early: AtomicBool::new(false),
+            owner: ResponseOwner::default(),
+            widened: AtomicBool::new(self.widened.load(Ordering::Relaxed)),
+        })
     }
 
     /// Notes that a request has begun to arrive on a connection that waited for it.
@@ -438,7 +464,7 @@ mod tests {
         let first = connection(one, Family::Unix);
         let number = first.as_raw_fd();
         // As if the application had closed the number, and the kernel given it out again.
-        let mut number_taken = crate::sys::raw_fd::own(number).unwrap();
+        let mut number_taken = raw_fd::own(number).unwrap();
         rustix::io::dup2(&other, &mut number_taken).unwrap();
         let second = connection(number_taken, Family::Unix);
         assert_eq!(second.as_raw_fd(), number);

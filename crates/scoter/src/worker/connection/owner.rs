@@ -1,6 +1,6 @@
 //! Who may answer a request: the slot that runs the application, or the reactor in its place.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 #[cfg(all(test, feature = "loom"))]
 use loom::sync::atomic::AtomicU8;
@@ -20,6 +20,8 @@ pub(crate) enum Revoked {
     Whole,
     /// The rest: a part has been sent, so no other response can follow.
     Rest,
+    /// Nothing: the peer has all of it, and the connection may be serving the next request.
+    Nothing,
 }
 
 impl ResponseOwner {
@@ -38,16 +40,24 @@ impl ResponseOwner {
 
     /// Revokes the slot's right to send.
     pub(crate) fn revoke(&self) -> Revoked {
-        match self
-            .0
-            .compare_exchange(NOBODY, REACTOR_WHOLE, AcqRel, Acquire)
-        {
-            Ok(_) | Err(REACTOR_WHOLE) => Revoked::Whole,
-            Err(_) => {
-                self.0.store(REACTOR_REST, Release);
-                Revoked::Rest
+        let mut owner = self.0.load(Acquire);
+        loop {
+            let (revoked, next) = match owner {
+                NOBODY | REACTOR_WHOLE => (Revoked::Whole, REACTOR_WHOLE),
+                COMPLETE => return Revoked::Nothing,
+                _ => (Revoked::Rest, REACTOR_REST),
+            };
+            match self.0.compare_exchange(owner, next, AcqRel, Acquire) {
+                Ok(_) => return revoked,
+                Err(current) => owner = current,
             }
         }
+    }
+
+    /// Ends the response: nobody sends anything more. Returns whether it was still the slot's.
+    pub(crate) fn complete(&self) -> bool {
+        let complete = |owner| matches!(owner, NOBODY | SLOT).then_some(COMPLETE);
+        self.0.fetch_update(AcqRel, Acquire, complete).is_ok()
     }
 
     /// What has been revoked, if anything.
@@ -64,6 +74,7 @@ const NOBODY: u8 = 0;
 const SLOT: u8 = 1;
 const REACTOR_WHOLE: u8 = 2;
 const REACTOR_REST: u8 = 3;
+const COMPLETE: u8 = 4;
 
 #[cfg(all(test, feature = "loom"))]
 mod model;
@@ -90,6 +101,26 @@ mod tests {
         assert_eq!(owner.revoke(), Revoked::Rest);
         assert!(!owner.claim());
         assert_eq!(owner.revoked(), Some(Revoked::Rest));
+    }
+
+    #[test]
+    fn of_a_complete_response_nothing_is_revoked() {
+        let owner = ResponseOwner::default();
+        assert!(owner.claim() && owner.complete());
+        assert_eq!(owner.revoke(), Revoked::Nothing);
+        assert_eq!(owner.revoked(), None);
+        assert!(!owner.claim() && !owner.complete());
+    }
+
+    #[test]
+    fn response_that_was_revoked_is_not_completed() {
+        for began in [false, true] {
+            let owner = ResponseOwner::default();
+            assert!(!began || owner.claim());
+            let revoked = owner.revoke();
+            assert!(!owner.complete());
+            assert_eq!(owner.revoked(), Some(revoked));
+        }
     }
 
     #[test]

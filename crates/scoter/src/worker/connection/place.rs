@@ -23,6 +23,8 @@ pub(crate) trait Keeper: Debug + Send + Sync {
 pub(crate) struct Place {
     ticket: Ticket,
     keeper: Arc<dyn Keeper>,
+    /// Whether slots learn of what arrives on the connection.
+    is_registered: bool,
 }
 
 impl Ticket {
@@ -41,11 +43,24 @@ impl Ticket {
 
 impl Place {
     pub(crate) fn new(ticket: Ticket, keeper: Arc<dyn Keeper>) -> Self {
-        Self { ticket, keeper }
+        let is_registered = false;
+        Self {
+            ticket,
+            keeper,
+            is_registered,
+        }
     }
 
     pub(crate) fn ticket(&self) -> Ticket {
         self.ticket
+    }
+
+    pub(crate) fn is_registered(&self) -> bool {
+        self.is_registered
+    }
+
+    pub(crate) fn set_registered(&mut self) {
+        self.is_registered = true;
     }
 }
 

@@ -7,6 +7,7 @@
 //! connection.
 
 pub(super) mod balance;
+pub(super) mod early;
 pub(super) mod leave;
 pub(super) mod offer;
 pub(super) mod out_of_step;
@@ -21,7 +22,6 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tracing::debug;
 use wsgi_environ::Transport;
 
 use crate::config::Options;
@@ -120,13 +120,6 @@ impl KeptConnections {
         self.taken.load(Relaxed) == 0
     }
 
-    /// Whether there is a place for one more connection. No kept connection is closed to make
-    /// room: nginx does not repeat a POST that crosses a close (`ngx_http_upstream_next`:
-    /// `u->request_sent`), and keeping one connection fewer loses nothing.
-    pub(crate) fn has_room(&self) -> bool {
-        self.taken.load(Relaxed) < self.limits.capacity
-    }
-
     pub(crate) fn max_requests(&self) -> u32 {
         self.limits.requests
     }
@@ -145,15 +138,18 @@ impl KeptConnections {
         self: &Arc<Self>,
         mut connection: Arc<Connection>,
     ) -> Option<Arc<Connection>> {
-        match Arc::get_mut(&mut connection) {
-            Some(ours) => ours.begin_anew(),
+        if let Some(ours) = Arc::get_mut(&mut connection) {
+            ours.begin_anew();
+            return self.put(connection);
+        }
+        // Something of the request that it has served still refers to it.
+        match connection.succeed() {
+            Some(next) => self.put(Arc::new(next)),
             None => {
-                // Something that outlives the request still refers to it and could write to it.
                 connection.interrupt();
-                return None;
+                None
             }
         }
-        self.put(connection)
     }
 
     /// Makes a connection wait for its next request. It comes back as from
@@ -162,32 +158,29 @@ impl KeptConnections {
         self: &Arc<Self>,
         mut connection: Arc<Connection>,
     ) -> Option<Arc<Connection>> {
-        let ticket = match connection.place() {
-            Some(place) => place.ticket(),
-            None => match self.enter(&mut connection) {
-                Ok(ticket) => ticket,
-                Err(error) => {
-                    debug!(%error, "a connection cannot be kept");
-                    return connection.close_unless_readable();
-                }
-            },
+        let Some(ticket) = self.ticket_for(&mut connection) else {
+            return self.give_up(connection);
         };
         let now = Instant::now();
         let mut table = self.lock();
-        let ending = table.leaving;
-        if ending.is_none() {
-            let released = table.places.release(ticket, connection, now);
-            self.show(&table);
-            return released.err();
+        if table.leaving.is_some() {
+            drop(table);
+            return self.give_up(connection);
         }
-        drop(table);
-        match ending {
-            Some(Ending::Retire) => match self.pass_on(connection) {
-                Ok(()) => None,
-                Err(connection) => connection.close_unless_readable(),
-            },
-            Some(Ending::Drain) | None => connection.close_unless_readable(),
-        }
+        let released = table.places.release(ticket, connection, now);
+        self.show(&table);
+        released.err()
+    }
+
+    /// Does not keep a connection: another worker takes it if this one retires, else it is closed.
+    /// It comes back as from [`keep`](Self::keep).
+    fn give_up(&self, connection: Arc<Connection>) -> Option<Arc<Connection>> {
+        let retires = self.lock().leaving == Some(Ending::Retire);
+        let left = match retires {
+            true => self.pass_on(connection),
+            false => Err(connection),
+        };
+        left.err().and_then(Connection::close_unless_readable)
     }
 
     /// Closes connections that have waited for too long. Those that come back have become

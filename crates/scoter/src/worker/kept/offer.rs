@@ -30,8 +30,6 @@ pub(crate) struct Circumstances {
     pub(crate) overrun: bool,
     /// Requests on this connection before this one.
     pub(crate) served: u32,
-    /// Whether there is a place for the connection.
-    pub(crate) has_place: bool,
     /// Whether the worker takes no more requests.
     pub(crate) leaving: bool,
 }
@@ -68,7 +66,6 @@ impl Circumstances {
         let may_follow = self.ask == Ask::KeepAlive
             && self.body_has_arrived
             && !self.overrun
-            && self.has_place
             && !self.leaving
             && self.served.saturating_add(1) < limit;
         match may_follow {
@@ -200,7 +197,6 @@ mod tests {
         body_has_arrived: true,
         overrun: false,
         served: 0,
-        has_place: true,
         leaving: false,
     };
 
@@ -238,13 +234,6 @@ mod tests {
             ),
             ("last request", Circumstances { served: 1, ..GOOD }),
             (
-                "no place",
-                Circumstances {
-                    has_place: false,
-                    ..GOOD
-                },
-            ),
-            (
                 "leaving",
                 Circumstances {
                     leaving: true,
@@ -263,14 +252,14 @@ mod tests {
             ask in prop_oneof![
                 Just(Ask::Nothing), Just(Ask::KeepAlive), Just(Ask::Contradiction),
             ],
-            (body_has_arrived, overrun, has_place, leaving) in any::<(bool, bool, bool, bool)>(),
+            (body_has_arrived, overrun, leaving) in any::<(bool, bool, bool)>(),
             served in any::<u32>(),
             limit in 1_u32..,
         ) {
             let circumstances =
-                Circumstances { ask, body_has_arrived, overrun, served, has_place, leaving };
+                Circumstances { ask, body_has_arrived, overrun, served, leaving };
             if circumstances.persistence(limit) == Persistence::KeepAlive {
-                prop_assert!(ask == Ask::KeepAlive && body_has_arrived && has_place);
+                prop_assert!(ask == Ask::KeepAlive && body_has_arrived);
                 prop_assert!(!overrun && !leaving && served < limit - 1);
                 prop_assert!(!circumstances.is_out_of_step());
             }

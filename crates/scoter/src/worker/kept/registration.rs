@@ -8,7 +8,6 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -27,25 +26,51 @@ impl KeptConnections {
         self.lock().pollers.push(epoll);
     }
 
-    /// Gives a connection a place and registers it.
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        connection: &mut Arc<Connection>,
-    ) -> Result<Ticket, Errno> {
-        let ours = Arc::get_mut(connection).ok_or(Errno::BUSY)?;
-        ours.move_aside();
-        let mut table = self.lock();
-        let ticket = table.places.enter();
-        self.taken.store(table.places.len(), Relaxed);
-        let pollers = table.all_pollers();
-        drop(table);
-        ours.set_place(Some(Place::new(ticket, Arc::clone(self) as _)));
-        // Events from now on find the place taken. `Places::release` reports them.
-        let registered = ours.fd().and_then(|fd| register(&pollers, fd, ticket));
-        if registered.is_err() {
-            ours.set_place(None);
+    /// Reserves a place for a connection that is about to be kept, unless it has one. Returns
+    /// whether it has.
+    ///
+    /// No kept connection is closed to make room: nginx does not repeat a POST that crosses a close
+    /// (`ngx_http_upstream_next`: `u->request_sent`), and keeping one connection fewer loses
+    /// nothing.
+    pub(crate) fn reserve(self: &Arc<Self>, connection: &Connection) -> bool {
+        if connection.ticket().is_some() {
+            return true;
         }
-        registered.map(|()| ticket)
+        let mut table = self.lock();
+        if table.places.len() >= self.limits.capacity {
+            return false;
+        }
+        let ticket = table.places.enter();
+        self.show(&table);
+        drop(table);
+        *connection.place() = Some(Place::new(ticket, Arc::clone(self) as _));
+        true
+    }
+
+    /// Returns the ticket of a connection, which gets a place and is registered if it is not yet.
+    /// `None` if there is no room, or if it cannot be registered.
+    pub(super) fn ticket_for(self: &Arc<Self>, connection: &mut Arc<Connection>) -> Option<Ticket> {
+        if let Some(place) = &*connection.place() {
+            if place.is_registered() {
+                return Some(place.ticket());
+            }
+        }
+        let ours = Arc::get_mut(connection)?;
+        if !self.reserve(ours) {
+            return None;
+        }
+        ours.move_aside();
+        let ticket = ours.ticket()?;
+        let pollers = self.lock().all_pollers();
+        // Events from now on find the place taken. `Places::release` reports them.
+        if let Err(error) = ours.fd().and_then(|fd| register(&pollers, fd, ticket)) {
+            debug!(%error, "a connection cannot be kept");
+            return None;
+        }
+        if let Some(place) = &mut *ours.place() {
+            place.set_registered();
+        }
+        Some(ticket)
     }
 
     /// Makes a connection wait again, since `since`. If something has arrived on it, that is a new
@@ -61,10 +86,9 @@ impl KeptConnections {
     ) -> Result<(), Arc<Connection>> {
         // Whoever sees the event must find the connection idle, so it waits for the lock.
         let mut table = self.lock();
-        let (Some(place), None) = (connection.place(), table.leaving) else {
+        let (Some(ticket), None) = (connection.ticket(), table.leaving) else {
             return Err(connection);
         };
-        let ticket = place.ticket();
         let pollers = table.all_pollers();
         let registered = connection.fd().and_then(|fd| {
             deregister(&pollers, fd);
@@ -82,7 +106,7 @@ impl KeptConnections {
 
     /// Makes all slots forget a connection that is the caller's.
     pub(super) fn forget(&self, connection: &Connection) {
-        if let (Some(_), Ok(fd)) = (connection.place(), connection.fd()) {
+        if let (Some(_), Ok(fd)) = (connection.ticket(), connection.fd()) {
             deregister(&self.lock().all_pollers(), fd);
         }
     }

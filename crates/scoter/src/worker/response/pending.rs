@@ -50,6 +50,8 @@ enum ConnectionEnd {
     Abort,
     /// The connection serves another request.
     Keep,
+    /// The same, and has been taken back for it already.
+    TakenBack,
 }
 
 /// What a response leaves to the slot that has sent it.
@@ -72,6 +74,7 @@ impl PendingResponse {
         let ending = match completed.end {
             ResponseEnd::PeerGone | ResponseEnd::PeerStalled => ConnectionEnd::Close,
             ResponseEnd::CutShort => ConnectionEnd::Abort,
+            ResponseEnd::TakenBack => ConnectionEnd::TakenBack,
             ResponseEnd::Complete
                 if overrun || completed.input.unread > 0 || connection.has_spoken_early() =>
             {
@@ -412,9 +415,14 @@ impl PendingResponse {
         match self.ending {
             ConnectionEnd::Abort => self.connection.abort(),
             ConnectionEnd::Shutdown => self.connection.shutdown_write(),
-            ConnectionEnd::Close | ConnectionEnd::Drain | ConnectionEnd::Keep => {}
+            ConnectionEnd::Close
+            | ConnectionEnd::Drain
+            | ConnectionEnd::Keep
+            | ConnectionEnd::TakenBack => {}
         }
-        if self.input_busy {
+        // The body of a request whose connection is kept has arrived: whoever still reads it does
+        // not read from the connection.
+        if self.input_busy && self.ending != ConnectionEnd::Keep {
             self.connection.interrupt();
         }
         let signalled = match self.ending {

@@ -119,7 +119,7 @@ pub(crate) fn completed(
     }
     match completed.end {
         _ if timing == Timing::TimedOut => {}
-        ResponseEnd::Complete | ResponseEnd::CutShort => {}
+        ResponseEnd::Complete | ResponseEnd::TakenBack | ResponseEnd::CutShort => {}
         ResponseEnd::PeerGone => py.detach(|| {
             debug!(
                 request_id = head.request_id.as_str(),

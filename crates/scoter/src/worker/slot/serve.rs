@@ -8,7 +8,8 @@ use pyo3::types::PyDict;
 use tracing::error;
 use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, Completed, Exchange, Input, Method, Persistence, ResponseEnd, ScriptName, respond,
+    Body, Completed, Exchange, Input, Method, Persistence, ResponseEnd, ScriptName, Transport,
+    respond,
 };
 
 use crate::ipc::messages::FromWorker;
@@ -19,6 +20,7 @@ use crate::python::traceback::traceback;
 use crate::request_head::{Param, RequestHead};
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
+use crate::worker::kept::early::EarlyTransport;
 use crate::worker::kept::offer::{Ask, Circumstances};
 use crate::worker::recycling::Recycling;
 use crate::worker::request::intake::Request;
@@ -145,7 +147,7 @@ impl Slot {
                 environ,
                 input,
                 errors: self.errors.bind(py).clone(),
-                transport: Arc::clone(connection) as _,
+                transport: self.transport(connection, persistence),
                 method: head.kind(),
                 persistence,
                 on_return: child_exit::returned,
@@ -153,6 +155,17 @@ impl Slot {
                 object_cache: &mut self.object_cache,
             },
         ))
+    }
+
+    fn transport(
+        &self,
+        connection: &Arc<Connection>,
+        persistence: Persistence,
+    ) -> Arc<dyn Transport> {
+        match persistence {
+            Persistence::KeepAlive => Arc::new(EarlyTransport::new(connection, &self.shared)),
+            Persistence::Close => Arc::clone(connection) as _,
+        }
     }
 
     /// Returns what the head of the response may say about the connection.
@@ -178,13 +191,15 @@ impl Slot {
             body_has_arrived: body.has_arrived(),
             overrun,
             served,
-            has_place: connection.place().is_some() || kept.has_room(),
             leaving: self.shared.stop.ending().is_some(),
         };
         if circumstances.is_out_of_step() {
             kept.count_out_of_step();
         }
-        circumstances.persistence(kept.max_requests())
+        match circumstances.persistence(kept.max_requests()) {
+            Persistence::KeepAlive if kept.reserve(connection) => Persistence::KeepAlive,
+            Persistence::KeepAlive | Persistence::Close => Persistence::Close,
+        }
     }
 
     /// Returns the environ and the input in it.

@@ -49,6 +49,7 @@ pub(crate) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
             PendingResponse::replacement(revoked, status).start_in_task(shared);
         }
         Revoked::Rest => revoked.connection.cut(),
+        Revoked::Nothing => {}
     }
 }
 
@@ -70,6 +71,7 @@ fn examine(shared: &Shared, slot: &InFlightSlot, revoked: &RevokedRequest) {
         answered = match revoked.part {
             Revoked::Whole => "504",
             Revoked::Rest => "cut",
+            Revoked::Nothing => "completely",
         },
         slot = revoked.slot,
         %stacks,

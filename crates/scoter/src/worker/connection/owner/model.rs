@@ -40,3 +40,17 @@ fn slot_that_is_refused_once_sends_nothing_more_and_knows_what_was_revoked() {
         assert!(seen.is_none_or(|seen| seen == revoked));
     });
 }
+
+#[test]
+fn response_is_completed_or_revoked_and_never_both() {
+    loom::model(|| {
+        let owner = Arc::new(ResponseOwner::default());
+        let slot = {
+            let owner = Arc::clone(&owner);
+            thread::spawn(move || owner.claim() && owner.complete())
+        };
+        let revoked = owner.revoke();
+        assert_eq!(slot.join().unwrap(), revoked == Revoked::Nothing);
+        assert!(!owner.claim() && !owner.complete());
+    });
+}

@@ -6,11 +6,12 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use tempfile::TempDir;
 use uwsgi_codec::PacketBuilder;
-use wsgi_environ::{Body, ForwardedProto, ServerInfo};
+use wsgi_environ::{Body, ForwardedProto, ServerInfo, Transport};
 
 use super::*;
 use crate::net::Family;
 use crate::request_head::RequestHead;
+use crate::worker::connection::owner::Revoked;
 use crate::worker::request::intake::Request;
 use crate::worker::slot::Service;
 
@@ -236,20 +237,24 @@ fn request_that_came_before_its_connection_was_idle_is_found() {
 }
 
 #[test]
-fn connection_that_is_held_elsewhere_is_not_kept() {
+fn connection_is_kept_whatever_still_refers_to_its_last_request() {
     Python::initialize();
     Python::attach(|py| {
-        let bench = Bench::new(py);
-        let shared = &bench.slot.shared;
-        let (ours, mut client) = UnixStream::pair().unwrap();
+        let mut bench = Bench::new(py);
+        let shared = Arc::clone(&bench.slot.shared);
+        let (ours, client) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
         let (ours, timeouts) = (OwnedFd::from(ours), shared.connection_timeouts);
         let connection = Arc::new(Connection::new(ours, Family::Unix, timeouts));
         let held = Arc::clone(&connection);
         assert!(shared.kept.keep(connection).is_none());
-        assert!(shared.kept.is_empty());
-        let mut received = String::new();
-        std::io::Read::read_to_string(&mut client, &mut received).unwrap();
-        assert!(client.write_all(b"next").is_err());
+        let late = [std::io::IoSlice::new(b"late")];
+        assert!(held.try_send(&late).is_err() && held.send(&late).is_err());
+        assert_eq!(held.owner().revoke(), Revoked::Nothing);
+        held.cut();
+        held.interrupt();
         drop(held);
+        send(&client, "/next");
+        assert_eq!(bench.look(None).as_deref(), Some("/next"));
     });
 }
