@@ -84,9 +84,12 @@ impl Circumstances {
     }
 }
 
+/// The digits of the largest number that is asked with.
+const MAX_DIGITS: usize = 19;
+
 /// A number as `CONTENT_LENGTH` writes it: digits only.
 fn decimal(text: &[u8]) -> Option<u64> {
-    let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let is_plain = (1..=MAX_DIGITS).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(text).ok().filter(|_| is_plain)?;
     text.parse().ok()
 }
@@ -136,7 +139,7 @@ mod tests {
             ("word", &[("UWSGI_KEEP_CONN", "on")], Ask::Nothing),
             (
                 "twenty digits",
-                &[("UWSGI_KEEP_CONN", "18446744073709551616")],
+                &[("UWSGI_KEEP_CONN", "00000000000000000000")],
                 Ask::Nothing,
             ),
             (

@@ -42,8 +42,25 @@ impl Slot {
     }
 
     /// Takes a connection that another worker has passed on.
-    pub(super) fn receive_passed(&self, shared: &Shared) -> Option<Arc<Connection>> {
-        shared.kept.receive_passed(shared.connection_timeouts)
+    pub(super) fn receive_passed(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
+        let passed = shared.kept.receive_passed(shared.connection_timeouts);
+        self.passed_turn = match passed {
+            Some(_) => PassedTurn::Poller,
+            None => PassedTurn::NoneSeen,
+        };
+        passed
+    }
+
+    /// The same in every second turn, for as long as there are any.
+    pub(super) fn receive_passed_in_turn(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
+        match self.passed_turn {
+            PassedTurn::NoneSeen => None,
+            PassedTurn::Poller => {
+                self.passed_turn = PassedTurn::Queue;
+                None
+            }
+            PassedTurn::Queue => self.receive_passed(shared),
+        }
     }
 
     /// Takes a connection that another worker has passed on and for which perhaps no slot was woken,
@@ -56,6 +73,23 @@ impl Slot {
         self.is_nudged = passed.is_some();
         passed
     }
+}
+
+/// Who is asked first for the next request.
+///
+/// In the poller the queue between workers is one of many descriptors, each of which has its turn,
+/// so of many connections in it one would be taken while all kept ones of this worker are served
+/// once. But they have waited for longer: at another worker, for a slot. Nor must they starve those
+/// that are new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum PassedTurn {
+    /// The poller: nobody has passed a connection on lately.
+    #[default]
+    NoneSeen,
+    /// The poller, and then the queue.
+    Poller,
+    /// The queue, and then the poller.
+    Queue,
 }
 
 /// How long a stopping slot accepts from a socket that stays open to newcomers.

@@ -27,6 +27,7 @@ use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::report;
+use crate::worker::slot::acceptor::PassedTurn;
 use crate::worker::slot::poller::Poller;
 use crate::worker::slot::wake_policy::WakePolicy;
 
@@ -45,6 +46,8 @@ pub(crate) struct Slot {
     /// Whether connections may be waiting that no slot was woken for. The slot then asks for them
     /// until there are none.
     is_nudged: bool,
+    /// Whether others have passed connections on lately, and whose turn it is.
+    passed_turn: PassedTurn,
     /// The listener that is asked first, so that a busy listener does not starve the others.
     next_listener: usize,
     application: Py<PyAny>,
@@ -104,6 +107,7 @@ impl Slot {
             signalled: None,
             turn: 0,
             is_nudged: false,
+            passed_turn: PassedTurn::default(),
             next_listener: 0,
             application: service.application.clone_ref(py),
             environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,

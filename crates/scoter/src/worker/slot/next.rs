@@ -55,6 +55,12 @@ impl Slot {
                 self.stop_accepting();
                 return None;
             }
+            if let Some(connection) = self.receive_passed_in_turn(shared) {
+                match self.serve_from(connection) {
+                    Some(next) => return Some(next),
+                    None => continue,
+                }
+            }
             let mut asks_listeners = true;
             if ending.is_none() && self.is_turn_of_poller(shared) {
                 // Kept connections and new ones, in the order in which they became ready.

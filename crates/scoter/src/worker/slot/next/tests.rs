@@ -212,6 +212,26 @@ fn kept_and_new_connections_take_turns_as_they_became_ready() {
 }
 
 #[test]
+fn connections_of_other_workers_have_every_second_turn() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let kept: Vec<_> = (0..6).map(|_| bench.keep()).collect();
+        let passed = ["/a", "/b", "/c"];
+        let _passed = passed.map(|path| bench.pass(path));
+        for client in &kept {
+            send(client, "/kept");
+        }
+        let mut found: Vec<_> = std::iter::from_fn(|| bench.look(None)).collect();
+        assert_eq!(found.len(), kept.len() + passed.len());
+        // The first one comes when the poller has it.
+        let first = found.iter().position(|path| path == passed[0]).unwrap();
+        found.drain(..first);
+        assert_eq!(found[..5], ["/a", "/kept", "/b", "/kept", "/c"]);
+    });
+}
+
+#[test]
 fn request_that_came_before_its_connection_was_idle_is_found() {
     Python::initialize();
     Python::attach(|py| {
