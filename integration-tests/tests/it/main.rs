@@ -36,6 +36,7 @@ mod late_readers;
 mod limits;
 mod loading;
 mod logs;
+mod low_file_limits;
 mod malformed;
 mod methods;
 mod nginx_conf;

@@ -36,6 +36,12 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Sta
     }
 }
 
+/// The number of sockets that [`open`] opens to accept connections.
+pub(super) fn count(options: &Options) -> usize {
+    let activated = sd_notify::listen_fds().map_or(0, |numbers| numbers.len());
+    options.bind.len() + activated
+}
+
 /// Checks whether [`open`] would succeed, without binding a socket. A socket of a running server is
 /// not an error: it may be the server to be reloaded or replaced.
 ///

@@ -100,7 +100,7 @@ impl Shared {
         let slots = usize::from(options.threads);
         let (reactor, handoffs) = Reactor::new(
             options.max_pending as usize,
-            file_limit::most_waiting(slots),
+            file_limit::most_waiting(&options.demand(listeners.len())),
             slots,
         );
         let timeouts = options.request_timeout.map(|request| Timeouts {
