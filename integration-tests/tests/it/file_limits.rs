@@ -146,7 +146,7 @@ fn worker_without_descriptors_for_its_threads_fails_the_start() {
 fn start_that_the_limit_of_memory_prevents_names_the_limit() {
     // No stack of a thread of Python, which is as large as the limit of stacks, fits into the
     // address space. That leaves all of it to the import of the application.
-    let script = "ulimit -s 8388608 && ulimit -v 4194304 && exec \"$0\" \"$@\"";
+    let script = "ulimit -s 16777216 && ulimit -v 8388608 && exec \"$0\" \"$@\"";
     for arguments in [&[][..], &["--no-master"], &["--preload"]] {
         let finished = Scoter::serving("hello")
             .under(["sh", "-c", script])
@@ -156,7 +156,7 @@ fn start_that_the_limit_of_memory_prevents_names_the_limit() {
         let (_, error) = finished.stderr.split_once("ERROR").expect("an error");
         for words in [
             "can't start new thread",
-            "\n| hint: raise the address space limit of 4194304 KiB",
+            "\n| hint: raise the address space limit of 8388608 KiB",
             "ulimit -v",
         ] {
             assert!(error.contains(words), "{words:?} in {error}");
