@@ -136,8 +136,10 @@ fn lowest_limit_that_is_not_refused_serves_and_one_less_is_refused() {
 #[test]
 fn descriptors_inherited_at_high_numbers_leave_the_low_ones_to_the_server() {
     for arguments in WAYS {
-        // Beyond the limit, and where the server would have its own.
-        for (limit, inherited) in [(64, 64..120), (256, 200..256), (256, 193..256)] {
+        // Beyond the limit, and where the server would have its own: fewer and fewer of those are
+        // free.
+        let among_own = (385..=425).rev().step_by(5).map(|first| (512, first..512));
+        for (limit, inherited) in among_own.chain([(64, 64..120), (256, 193..256)]) {
             let mut scoter = serving(limit, inherited, arguments).start();
             assert_all_threads_serve(&scoter, 4);
             let finished = scoter.stop();

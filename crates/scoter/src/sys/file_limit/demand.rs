@@ -21,7 +21,7 @@ pub(crate) struct Demand {
 /// A limit that leaves too few descriptors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "the open file limit is {limit}: {in_use} {state} in use, and {process} needs {needed} more for \
+    "the open file limit is {limit}: {in_use} {state}, and {process} needs {needed} more for \
      {purpose}\nhint: raise the limit to at least {} (LimitNOFILE= in the systemd unit, or ulimit \
      -n), or lower {option}",
     in_use + needed
@@ -43,12 +43,12 @@ impl Demand {
     ///
     /// [`TooLow`] names the process that needs most.
     pub(super) fn check(&self, limit: u64, inherited: u64) -> Result<(), TooLow> {
-        self.check_with(limit, inherited, "inherited descriptors are")
+        self.check_with(limit, inherited, "inherited descriptors are in use")
     }
 
     /// The same once the application has been imported before a fork, and has opened files.
     pub(super) fn check_preloaded(&self, limit: u64, in_use: u64) -> Result<(), TooLow> {
-        self.check_with(limit, in_use, "descriptors are, after the import,")
+        self.check_with(limit, in_use, "descriptors are in use after the import")
     }
 
     /// Checks whether a worker that has loaded the application can begin to serve.
@@ -56,7 +56,7 @@ impl Demand {
         let too_low = TooLow {
             limit,
             in_use: open,
-            state: "descriptors are, before the first request,",
+            state: "descriptors are in use before the first request",
             process: "the worker",
             needed: self.requests(),
             purpose: counted(self.threads.into(), "thread"),
