@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -306,12 +306,10 @@ impl ScoterBuilder {
         self.unbound().args(["--bind".into(), address.into()])
     }
 
-    /// Lets the process have no more than `limit` files open.
+    /// Lets the process have no more than `limit` files open. Besides its standard streams it inherits none.
     #[must_use]
-    pub fn limit_files(mut self, limit: usize) -> Self {
-        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
-        self.wrapper = ["sh", "-c", &script].map(OsString::from).into();
-        self
+    pub fn limit_files(self, limit: usize) -> Self {
+        self.limit_files_inheriting(limit, 3..3)
     }
 
     /// As [`Self::limit_files`], but lets the process raise the limit again.
@@ -320,6 +318,15 @@ impl ScoterBuilder {
         let script = format!("ulimit -Sn {limit} && exec \"$0\" \"$@\"");
         self.wrapper = ["sh", "-c", &script].map(OsString::from).into();
         self
+    }
+
+    /// As [`Self::limit_files`], with `inherited` descriptors that somebody has left open for the process.
+    #[must_use]
+    pub fn limit_files_inheriting(self, limit: usize, inherited: Range<usize>) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/inherit.py");
+        let numbers = [limit, inherited.start, inherited.len()].map(|it| it.to_string().into());
+        let words = [python().into_os_string(), script.into()];
+        self.under(words.into_iter().chain(numbers))
     }
 
     /// Runs `scoter check` with the same arguments.

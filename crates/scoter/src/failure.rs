@@ -10,6 +10,7 @@ use crate::log::OpenError;
 use crate::net::BindError;
 use crate::python::application::ApplicationError;
 use crate::python::hooks::HookError;
+use crate::python::limit_hint::limit_hint;
 use crate::python::traceback::traceback;
 use crate::start::StartError;
 use crate::sys::limits;
@@ -49,14 +50,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// A failure of Python itself.
     pub(crate) fn python(py: Python<'_>) -> impl Fn(PyErr) -> Self {
-        move |error| {
-            let mut text = traceback(py, &error);
-            // CPython raises nothing more specific: Modules/_threadmodule.c, ThreadError.
-            if error.value(py).to_string() == "can't start new thread" {
-                text += &limits::hint_for_threads();
-            }
-            Self::Python(text)
-        }
+        move |error| Self::Python(traceback(py, &error) + &limit_hint(py, &error))
     }
 
     pub(crate) fn exit_code(&self) -> u8 {

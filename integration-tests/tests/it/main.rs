@@ -42,6 +42,7 @@ mod late_readers;
 mod limits;
 mod loading;
 mod logs;
+mod low_file_limits;
 mod malformed;
 mod methods;
 mod nginx_conf;

@@ -467,6 +467,9 @@ fn launcher_that_cannot_be_started_fails_the_reload_and_not_the_next() {
 #[test]
 fn reload_for_which_there_are_no_descriptors_fails_and_the_next_does_not() {
     let scoter = serving_version_1().start();
+    // With the descriptors of as many, the limit is no lower than what the configuration needs.
+    assert_says(&scoter.command(["scale", "20"]), 0, &[]);
+    scoter.wait_for_workers(20);
     let pid = Pid::from_raw(scoter.pid().as_raw()).expect("not zero");
     let open: BTreeSet<u64> = fs::read_dir(format!("/proc/{}/fd", scoter.pid()))
         .expect("the server runs")
@@ -493,6 +496,14 @@ fn reload_for_which_there_are_no_descriptors_fails_and_the_next_does_not() {
         });
         set(before.current);
         assert_eq!(scoter.status()["phase"], "running");
+    }
+    let log = scoter.stderr();
+    let too_many: Vec<_> = log.split("Too many open files").skip(1).collect();
+    assert!(!too_many.is_empty(), "{log}");
+    for rest in too_many {
+        let hint = rest.lines().nth(1).unwrap_or_default();
+        let is_hint = hint.starts_with("| hint: raise the open file limit");
+        assert!(is_hint, "{log}");
     }
     scoter.put("changing.py", &version(2));
     assert_says(&scoter.command(["reload"]), 0, &["generation"]);

@@ -12,7 +12,8 @@ use crate::python::application::Loaded;
 use crate::python::environment;
 use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::start_watch::{StartWatch, too_late};
-use crate::start::Start;
+use crate::start::{Start, StartError, demand};
+use crate::sys::file_limit;
 use crate::sys::fork;
 use crate::sys::process::exit_now;
 
@@ -28,7 +29,7 @@ pub(crate) enum Extent {
 /// Does everything that a start does before serving, except binding sockets, which a running server
 /// may hold. Exits the process, because the application may have started threads that never end.
 pub(super) fn run(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
-    let checked = match extent {
+    let checked = check_file_limit(start.options).and_then(|()| match extent {
         Extent::Configuration => start
             .check_takeover()
             .map(|()| "the configuration is fine")
@@ -36,7 +37,7 @@ pub(super) fn run(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
         Extent::Everything => {
             everything(py, start).map(|()| "configuration and application are fine")
         }
-    };
+    });
     let code = match checked {
         Ok(message) => u8::from(writeln!(io::stdout(), "{message}").is_err()),
         Err(error) => {
@@ -46,6 +47,13 @@ pub(super) fn run(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
     };
     run_exit_handlers(py, THREADS_TIME);
     exit_now(code)
+}
+
+fn check_file_limit(options: &Options) -> Result<(), Failure> {
+    let demand = demand(options);
+    file_limit::raise(&demand);
+    file_limit::check(&demand).map_err(StartError::from)?;
+    Ok(())
 }
 
 fn everything(py: Python<'_>, start: &Start<'_>) -> Result<(), Failure> {

@@ -168,7 +168,8 @@ fn check_command(level: HelpLevel) -> clap::Command {
              and reports what is wrong.",
         )
         .override_usage("scoter check [OPTIONS] [APP]")
-        .after_help("Exit codes: 0 fine, 2 the configuration is wrong, 3 the application is.")
+        .after_help("Exit codes: 0 fine, 1 the system does not allow it (the open file limit, for instance), 2 the \
+             configuration is wrong, 3 the application is.")
         .arg(flag(CONFIGURATION_ONLY, "Do not load the application").hide(true))
 }
 

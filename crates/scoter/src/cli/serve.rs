@@ -13,14 +13,14 @@ use crate::config::{Options, Settings};
 use crate::failure::Failure;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log;
-use crate::program::{Program, SUPERVISION};
+use crate::program::{Program, RESUME, SUPERVISION};
 use crate::python::environment;
 use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::watch_forks;
 use crate::python::signal_handlers;
-use crate::start::{Opened, PidFile, Start, StartError};
+use crate::start::{Opened, PidFile, Start, StartError, demand};
 use crate::supervisor;
-use crate::sys::file_limit;
+use crate::sys::file_limit::{self, Demand};
 use crate::sys::signals;
 use crate::worker::{MasterLink, WorkerContext, serve};
 
@@ -32,19 +32,33 @@ pub(crate) fn run(
     settings: Settings,
     options: Options,
 ) -> u8 {
+    let demand = demand(&options);
     // First, because other limits are derived from this one.
-    file_limit::raise(options.needs());
+    file_limit::raise(&demand);
     log::init(options.log_level, options.log_format);
-    file_limit::warn_if_low(options.needs());
-    let served = if options.no_master {
-        serve_alone(py, &program, &settings, options).map(|never| match never {})
-    } else {
-        supervise(py, program, arguments, settings, options)
-    };
+    let served = check_file_limit(&demand)
+        .map_err(Failure::from)
+        .and_then(|()| {
+            if options.no_master {
+                serve_alone(py, &program, &settings, options).map(|never| match never {})
+            } else {
+                supervise(py, program, arguments, settings, options)
+            }
+        });
     served.unwrap_or_else(|failure| {
         error!("{failure}");
         failure.exit_code()
     })
+}
+
+/// Checks the limit before anything is opened. A release that takes over must not end for it: it
+/// has the descriptors of the previous one, and its preflight has been checked.
+fn check_file_limit(demand: &Demand) -> Result<(), StartError> {
+    if std::env::var_os(RESUME).is_none() {
+        file_limit::check(demand)?;
+    }
+    file_limit::warn_if_low(demand);
+    Ok(())
 }
 
 fn supervise(

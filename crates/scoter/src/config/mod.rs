@@ -6,6 +6,7 @@
 //! its [`Origin`], and then parsed, so that errors can name the place where a value was
 //! written.
 
+mod demand;
 mod error;
 mod from_text;
 mod load;

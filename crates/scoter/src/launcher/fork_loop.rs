@@ -16,6 +16,7 @@ use crate::ipc::channel::{Channel, Received};
 use crate::ipc::messages::{Failed, FromLauncher, ToLauncher};
 use crate::python::child_processes::{Deadline, terminate_children};
 use crate::python::exit_handlers::run_exit_handlers;
+use crate::python::limit_hint::hint_for_fork;
 use crate::python::traceback::traceback;
 use crate::sys::disposition::{Disposition, survive};
 use crate::sys::fork::{self, Own};
@@ -146,7 +147,8 @@ impl Launcher {
             }
             Err(error) => FromLauncher::ForkFailed {
                 serial,
-                error: Failed::new(1, &traceback(py, &error)).message,
+                error: Failed::new(1, &(traceback(py, &error) + &hint_for_fork(py, &error)))
+                    .message,
             },
         };
         self.tell(&message);

@@ -37,6 +37,7 @@ use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::{watch_forks, watch_hooks_of_forks};
 use crate::python::search_path;
 use crate::python::start_watch::{StartWatch, too_late};
+use crate::start::StartError;
 use crate::sys::descriptors::{fill_standard_streams, move_up};
 use crate::sys::disposition::survive;
 use crate::sys::file_limit;
@@ -128,10 +129,15 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
             let _ = answer.send(&FromLauncher::Failed(failed), &[]);
             exit_now(code)
         });
+        let (inherited, before) = (file_limit::inherited(), file_limit::open());
         let loaded = preload(py, &prepared.options);
+        let taken = file_limit::open().saturating_sub(before);
         drop(watch);
         master_watch.stop();
         prepared.preloaded = Some(loaded?);
+        let demand = prepared.options.demand(prepared.listeners.len());
+        let checked = file_limit::check_preloaded(&demand, inherited + taken);
+        checked.map_err(StartError::from)?;
     }
     watch_hooks_of_forks(py).map_err(&python)?;
     Ok(Some(prepared))

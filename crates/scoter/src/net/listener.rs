@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use crate::sys::descriptors::{move_up, watch_for_ever};
 use crate::sys::fatal;
 use crate::sys::fork::{self, Own};
+use crate::sys::limits::hint_for;
 
 use super::address::Address;
 use super::allow::AllowList;
@@ -267,7 +268,11 @@ impl Listener {
                 Err(error) => {
                     fatal::examine(&self.part(), error);
                     if !self.starved.swap(true, Ordering::Relaxed) {
-                        warn!(%error, address = %self.address, "cannot accept connections for now");
+                        let hint = hint_for(&error.into());
+                        warn!(
+                            address = %self.address,
+                            "cannot accept connections for now: {error}{hint}"
+                        );
                     }
                     std::thread::sleep(STARVED_PAUSE);
                     return None;

@@ -7,6 +7,7 @@ use thiserror::Error;
 use tracing::error;
 
 use crate::python::child_exit;
+use crate::python::limit_hint::limit_hint;
 use crate::python::traceback::traceback;
 
 /// When hooks run.
@@ -48,7 +49,7 @@ pub(crate) struct HookError {
 pub(crate) fn run_hooks(py: Python<'_>, event: Event) -> Result<(), HookError> {
     let failed = |error: PyErr| HookError {
         event: event.name(),
-        traceback: traceback(py, &error),
+        traceback: traceback(py, &error) + &limit_hint(py, &error),
     };
     for hook in registered(py, event).map_err(failed)? {
         match child_exit::checked(py, hook.call0()).map_err(failed) {

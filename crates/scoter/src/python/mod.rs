@@ -1,6 +1,7 @@
 //! The interpreter, and the application that runs in it.
 
 pub(crate) mod application;
+pub(crate) mod causes;
 pub(crate) mod child_exit;
 pub(crate) mod child_processes;
 pub(crate) mod environment;
@@ -8,6 +9,7 @@ pub(crate) mod exit_handlers;
 pub(crate) mod faulthandler;
 pub(crate) mod fork_hooks;
 pub(crate) mod hooks;
+pub(crate) mod limit_hint;
 pub(crate) mod program;
 pub(crate) mod request_timeout;
 pub(crate) mod search_path;

@@ -19,7 +19,7 @@ pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     };
     match formatted() {
         Ok(text) => format!("\n{}", text.trim_end()),
-        // No memory, or the application has replaced the module.
-        Err(_) => format!("\n{}", error.get_type(py)),
+        // No memory or no descriptors, or the application has replaced the module.
+        Err(_) => format!("\n{error}"),
     }
 }

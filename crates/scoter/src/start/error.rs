@@ -10,6 +10,7 @@ use super::reach::OutOfReach;
 use crate::config::MistypedCommand;
 use crate::control::ControlError;
 use crate::net::BindError;
+use crate::sys::file_limit::TooLow;
 use crate::sys::limits;
 
 /// Why the steps before serving failed.
@@ -45,6 +46,9 @@ pub(crate) enum StartError {
     /// `--pid-file`.
     #[error("cannot write --pid-file {}: {error}", path.display())]
     PidFile { path: PathBuf, error: io::Error },
+    /// The open file limit.
+    #[error("cannot start: {0}")]
+    FileLimit(#[from] TooLow),
     /// The system.
     #[error("cannot start: {}{}", .0, limits::hint_for(.0))]
     System(#[from] io::Error),
@@ -54,7 +58,7 @@ impl StartError {
     /// The exit code for this error.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::System(_) => 1,
+            Self::System(_) | Self::FileLimit(_) => 1,
             Self::Command(_) => 3,
             Self::OutOfReach(obstacle) => obstacle.exit_code(),
             _ => 2,

@@ -14,6 +14,7 @@ use crate::config::{Options, Settings};
 use crate::control::ControlListener;
 use crate::net::Listener;
 use crate::program::Program;
+use crate::sys::file_limit::Demand;
 
 pub(crate) use error::StartError;
 pub(crate) use pid_file::PidFile;
@@ -35,6 +36,11 @@ pub(crate) struct Start<'a> {
     pub(crate) program: &'a Program,
     pub(crate) settings: &'a Settings,
     pub(crate) options: &'a Options,
+}
+
+/// What a server that starts with these options needs of the open file limit.
+pub(crate) fn demand(options: &Options) -> Demand {
+    options.demand(sockets::count(options))
 }
 
 impl Start<'_> {

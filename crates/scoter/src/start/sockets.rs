@@ -20,12 +20,8 @@ use crate::net::{self, Address, AllowList, BindError, Listener, MAX_PATH, Permis
 /// [`StartError`] names the socket that could not be opened.
 pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, StartError> {
     refuse_repeated(options)?;
-    let (user, group) = identity.owner();
-    let settings = net::Settings {
-        permissions: permissions(options)?.or_owned_by(user, group),
-        backlog: options.backlog,
-        allow: AllowList::new(options.allow.clone()),
-    };
+    let settings = settings(options, identity)?;
+    let (user, _) = identity.owner();
     let mut opened = Opened {
         listeners: Vec::new(),
         control: None,
@@ -40,6 +36,12 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Sta
     }
 }
 
+/// The number of sockets that [`open`] opens to accept connections.
+pub(super) fn count(options: &Options) -> usize {
+    let activated = sd_notify::listen_fds().map_or(0, |numbers| numbers.len());
+    options.bind.len() + activated
+}
+
 /// Checks whether [`open`] would succeed, without binding a socket. A socket of a running server is
 /// not an error: it may be the server to be reloaded or replaced.
 ///
@@ -48,12 +50,8 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Sta
 /// As [`open`].
 pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), StartError> {
     refuse_repeated(options)?;
-    let (user, group) = identity.owner();
-    let settings = net::Settings {
-        permissions: permissions(options)?.or_owned_by(user, group),
-        backlog: options.backlog,
-        allow: AllowList::new(options.allow.clone()),
-    };
+    let settings = settings(options, identity)?;
+    let (user, _) = identity.owner();
     for address in &options.bind {
         Listener::check(address, &settings)?;
     }
@@ -65,6 +63,16 @@ pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), StartE
         Some(path) => Ok(ControlListener::check(&path, user)?),
         None => Ok(()),
     }
+}
+
+/// What all listening sockets have in common.
+fn settings(options: &Options, identity: &Identity) -> Result<net::Settings, StartError> {
+    let (user, group) = identity.owner();
+    Ok(net::Settings {
+        permissions: permissions(options)?.or_owned_by(user, group),
+        backlog: options.backlog,
+        allow: AllowList::new(options.allow.clone()),
+    })
 }
 
 /// Of two sockets with one address the second would find the first one in its way.

@@ -2,13 +2,14 @@
 //! without a writer or an unresponsive file system does not block the master.
 
 use std::ffi::OsString;
-use std::thread::{self, available_parallelism};
+use std::thread;
 
 use tokio::sync::mpsc;
 
 use super::core::{Action, Plan};
 use super::directory::Directory;
 use crate::config::{Options, Settings};
+use crate::sys::scheduling::cpus;
 use crate::sys::signals::kept_from;
 
 /// The configuration that a generation is started with.
@@ -76,10 +77,4 @@ pub(super) fn read(
         let _ = found.blocking_send(read.map_err(|problem| problem.to_string()));
     };
     kept_from(|| thread.spawn(read)).map(drop)
-}
-
-/// The number of CPUs that this process may use, by the affinity mask and the quotas of both kinds
-/// of cgroups.
-fn cpus() -> u32 {
-    available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX))
 }

@@ -18,6 +18,7 @@ use crate::ipc::messages::{Configuration, ToLauncher};
 use crate::net::{Listener, SocketFile};
 use crate::program::Program;
 use crate::sys::file_limit;
+use crate::sys::limits::hint_for;
 
 /// The process that forks a generation's workers.
 #[derive(Debug)]
@@ -62,7 +63,8 @@ impl Launcher {
             let program = Path::new(command.get_program()).display();
             let directory = generation.directory.as_ref();
             let inside = directory.map(|it| format!(" in {}", it.path().display()));
-            let text = format!("{program}{}: {error}", inside.unwrap_or_default());
+            let (inside, hint) = (inside.unwrap_or_default(), hint_for(&error));
+            let text = format!("{program}{inside}: {error}{hint}");
             io::Error::new(error.kind(), text)
         })?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::program::Program;
+use crate::sys::limits::hint_for;
 
 /// A process of the installed release that only checks its configuration.
 #[derive(Debug)]
@@ -36,7 +37,8 @@ impl Preflight {
         // The master reaps every child, including unknown ones.
         let child = command.spawn().map_err(|error| {
             let program = Path::new(command.get_program()).display();
-            io::Error::new(error.kind(), format!("{program}: {error}"))
+            let hint = hint_for(&error);
+            io::Error::new(error.kind(), format!("{program}: {error}{hint}"))
         })?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         Ok(Self {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use super::core::{Event, TICK};
+use crate::sys::limits::hint_for;
 use crate::sys::signals::kept_from;
 
 /// A watch, which ends when it is dropped.
@@ -29,7 +30,8 @@ impl Watch {
             let (paths, events) = (paths.to_owned(), events.clone());
             let thread = thread::Builder::new().name("scoter-touch".to_owned());
             if let Err(error) = kept_from(|| thread.spawn(move || keep(&paths, &events, &ended))) {
-                error!(%error, "cannot watch the --reload-on-touch files");
+                let hint = hint_for(&error);
+                error!("cannot watch the --reload-on-touch files: {error}{hint}");
             }
         }
         Self {

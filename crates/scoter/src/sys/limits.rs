@@ -32,7 +32,7 @@ fn open_files(limit: Option<u64>) -> String {
     let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
     format!(
         "raise the open file limit{limit} (LimitNOFILE= in the systemd unit, or ulimit -n), or \
-         lower --threads"
+         lower --threads or --workers"
     )
 }
 

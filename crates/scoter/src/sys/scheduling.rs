@@ -1,8 +1,15 @@
-//! How the kernel schedules a thread (sched(7)).
+//! How the kernel schedules a thread (sched(7)), and on how many CPUs.
 
 use std::io;
+use std::thread::available_parallelism;
 
 use nix::libc;
+
+/// The number of CPUs that this process may use, by the affinity mask and the quotas of both kinds
+/// of cgroups.
+pub(crate) fn cpus() -> u32 {
+    available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX))
+}
 
 /// The policy of the calling thread.
 pub(crate) fn policy() -> libc::c_int {

@@ -106,7 +106,7 @@ impl Shared {
     ) -> io::Result<(Arc<Self>, Handoffs)> {
         let master = master.secured();
         let slots = usize::from(options.threads);
-        let most_waiting = file_limit::most_waiting(slots);
+        let most_waiting = file_limit::most_waiting(&options.demand(listeners.len()));
         let (reactor, handoffs) = Reactor::new(options.max_pending as usize, most_waiting, slots);
         let limits = kept::Limits::of(options, most_waiting);
         let kept = KeptConnections::new(limits, queue, Arc::clone(&board));

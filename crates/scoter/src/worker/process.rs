@@ -28,6 +28,7 @@ use crate::python::hooks::{Event, run_hooks};
 use crate::python::signal_handlers;
 use crate::python::signal_wakeups::SignalWakeups;
 use crate::python::start_watch::{StartWatch, Step, too_late};
+use crate::start::StartError;
 use crate::sys::fatal;
 use crate::sys::file_limit;
 use crate::sys::process::exit_now;
@@ -173,7 +174,8 @@ impl Worker<'_> {
         drop(watch);
         self.shared.monitor.prepare(py);
         one_thread::expect(self.options.threads);
-        file_limit::check(slots(self.options))?;
+        let demand = self.options.demand(self.shared.listeners.len());
+        file_limit::check_loaded(&demand).map_err(StartError::from)?;
         let slots = self
             .make_slots(py, &service, &wakeups)
             .map_err(Failure::python(py))?;

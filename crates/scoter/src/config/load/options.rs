@@ -4,7 +4,6 @@ use super::no_master;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::settings::Settings;
 use crate::config::table::Options;
-use crate::sys::file_limit::Needs;
 
 impl Settings {
     /// The typed values of all options.
@@ -32,17 +31,6 @@ impl Settings {
                 Err(ConfigError::Problems(problems))
             }
             checked => checked.map(drop),
-        }
-    }
-}
-
-impl Options {
-    /// What the descriptors of a worker are needed for.
-    pub(crate) fn needs(&self) -> Needs {
-        Needs {
-            threads: self.threads,
-            max_pending: self.max_pending,
-            keep_alive: self.keep_alive,
         }
     }
 }

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::config::{Options, Source, Target};
 use crate::python::child_exit;
+use crate::python::limit_hint::limit_hint;
 use crate::python::traceback::traceback;
 use crate::sys::working_directory::working_directory;
 use interface::{Interface, Misfit, judge};
@@ -163,7 +164,7 @@ impl Loaded {
             .chain(options.pythonpath.iter().rev().map(|path| here.join(path)));
         for directory in directories {
             prepend_to_path(py, &directory)
-                .map_err(|error| ApplicationError::Python(traceback(py, &error)))?;
+                .map_err(|error| ApplicationError::Python(explained(py, &error)))?;
         }
         let kind = if options.factory {
             Kind::Factory
@@ -205,7 +206,7 @@ impl Target {
                 let made = child_exit::checked(py, callable.call0()).map_err(|error| {
                     LoadError::Factory {
                         name: name.clone(),
-                        traceback: traceback(py, &error),
+                        traceback: explained(py, &error),
                     }
                 })?;
                 let what = format!("what {name} returned");
@@ -284,7 +285,7 @@ impl Target {
                     return Err(LoadError::Import {
                         target: format!("{module_name}:{name}"),
                         traceback: traceback(py, &error),
-                        advice: String::new(),
+                        advice: limit_hint(py, &error),
                     });
                 }
             }
@@ -304,6 +305,11 @@ const USUAL_NAMES: [&str; 2] = ["application", "app"];
 fn prepend_to_path(py: Python<'_>, directory: &Path) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     path.insert(0, directory.as_os_str())
+}
+
+/// An exception as Python prints it, with a hint.
+fn explained(py: Python<'_>, error: &PyErr) -> String {
+    traceback(py, error) + &limit_hint(py, error)
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {

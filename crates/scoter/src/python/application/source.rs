@@ -9,7 +9,9 @@ use pyo3::types::PyDict;
 
 use super::{LoadError, environments, prepend_to_path};
 use crate::config::{Source, UWSGI_CONFIGURATION};
+use crate::python::causes::causes;
 use crate::python::child_exit;
+use crate::python::limit_hint::limit_hint;
 use crate::python::traceback::traceback;
 
 impl Source {
@@ -181,7 +183,7 @@ fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> L
     } else {
         let missing = missing_module(py, error);
         let advice = missing.and_then(|module| environments::advice(py, &module).ok());
-        advice.unwrap_or_default()
+        advice.unwrap_or_else(|| limit_hint(py, error))
     };
     LoadError::Import {
         target,
@@ -192,17 +194,9 @@ fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> L
 
 /// The missing module that caused an exception, if one did.
 fn missing_module(py: Python<'_>, error: &PyErr) -> Option<String> {
-    let mut next = Some(error.clone_ref(py));
-    for _ in 0..MAX_CAUSES {
-        let error = next?;
-        if error.is_instance_of::<PyModuleNotFoundError>(py) {
-            return name_in(py, &error);
-        }
-        let context = || error.value(py).getattr("__context__").ok();
-        let context = || context().filter(|it| !it.is_none()).map(PyErr::from_value);
-        next = error.cause(py).or_else(context);
-    }
-    None
+    let is_missing = |cause: &PyErr| cause.is_instance_of::<PyModuleNotFoundError>(py);
+    let missing = causes(py, error).find(is_missing)?;
+    name_in(py, &missing)
 }
 
 /// Whether an exception was caused by a module that hides another one with the same name, usually
@@ -217,9 +211,6 @@ fn hides(py: Python<'_>, name: &str, error: &PyErr) -> bool {
     let module_name = module.and_then(|module| module.name()?.extract::<String>());
     module_name.is_ok_and(|module| module == name)
 }
-
-/// How many causes of an exception are examined.
-const MAX_CAUSES: usize = 10;
 
 /// The prefix for modules whose own name is or may be taken.
 const PREFIX: &str = "scoter_app_";

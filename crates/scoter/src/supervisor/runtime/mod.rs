@@ -260,31 +260,39 @@ impl Runtime {
     }
 
     fn on_read(&mut self, read: Read) {
-        let read = read.map(|loaded| {
-            let loaded = *loaded?;
+        let read = read.and_then(|loaded| {
+            let Some(loaded) = loaded else {
+                return Ok(None);
+            };
+            let loaded = *loaded;
             let changed = Settings::changed(&self.at_start, &loaded.settings);
             let needs_restart = changed.iter().filter(|opt| opt.change == Change::Restart);
             let configuration = Configuration {
                 plan: loaded.plan(),
                 needs_restart: needs_restart.map(|opt| opt.name.to_owned()).collect(),
             };
-            self.raise_file_limit(&loaded.options);
+            self.check_file_limit(&loaded.options)?;
             self.read = Some(loaded);
-            Some(configuration)
+            Ok(Some(configuration))
         });
         self.handle(Event::Configuration(read));
     }
 
-    /// A larger `--max-pending` or `--keep-alive` needs more descriptors.
-    fn raise_file_limit(&self, options: &Options) {
+    /// Raises the limit if these options need more descriptors, and checks that they are enough.
+    fn check_file_limit(&self, options: &Options) -> Result<(), String> {
+        let sockets = self.listeners.len();
+        let demand = options.demand(sockets);
         let current = self.generations.get(&self.core.current());
-        let needs_more = |current: &Options| {
-            options.max_pending > current.max_pending || options.keep_alive > current.keep_alive
-        };
-        if current.is_some_and(|current| needs_more(&current.options)) {
-            file_limit::raise(options.needs());
-            file_limit::warn_if_low(options.needs());
+        let current = current.map(|current| current.options.demand(sockets));
+        let needs_more = current.is_some_and(|current| demand.needs_more_than(&current));
+        if needs_more {
+            file_limit::raise(&demand);
         }
+        file_limit::check(&demand).map_err(|too_low| too_low.to_string())?;
+        if needs_more {
+            file_limit::warn_if_low(&demand);
+        }
+        Ok(())
     }
 
     fn on_incoming(&mut self, event: Event) {

@@ -1,10 +1,7 @@
 //! Performing what the supervisor has decided.
 
-use std::io;
-
 use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
-use rustix::io::Errno;
 
 use super::Runtime;
 use crate::control::ReloadStatus;
@@ -17,6 +14,7 @@ use crate::supervisor::notices;
 use crate::supervisor::preflight::Preflight;
 use crate::supervisor::touch::Watch;
 use crate::supervisor::worker::Worker;
+use crate::sys::limits::hint_for;
 
 impl Runtime {
     /// Performs a command. Returns its result, if it can fail.
@@ -56,7 +54,10 @@ impl Runtime {
             Command::ReadConfiguration(action) => return self.read(action),
             Command::StartPreflight => match Preflight::start(&self.program) {
                 Ok(preflight) => self.preflight = Some(preflight),
-                Err(error) => return Some(Event::Preflight(Err(error.to_string()))),
+                Err(error) => {
+                    let problem = format!("{error}{}", hint_for(&error));
+                    return Some(Event::Preflight(Err(problem)));
+                }
             },
             Command::KillPreflight => {
                 if let Some(preflight) = self.preflight.take() {
@@ -66,7 +67,8 @@ impl Runtime {
             Command::Flush => self.is_flushing = true,
             Command::ExecNewRelease => {
                 let error = self.exec_new_release();
-                return Some(Event::NotExecuted(error.to_string()));
+                let problem = format!("{error}{}", hint_for(&error));
+                return Some(Event::NotExecuted(problem));
             }
             Command::Notify(notification) => self.notify(&notification),
             Command::NoteReload { generation, error } => {
@@ -109,7 +111,10 @@ impl Runtime {
                 self.launchers.insert(serial, launcher);
                 Event::LauncherStarted(serial, pid)
             }
-            Err(error) => Event::LauncherNotStarted(serial, error.to_string()),
+            Err(error) => {
+                let problem = format!("{error}{}", hint_for(&error));
+                Event::LauncherNotStarted(serial, problem)
+            }
         }
     }
 
@@ -127,7 +132,7 @@ impl Runtime {
                 None
             }
             Err(error) => {
-                let problem = format!("{error}{}", hint(&error));
+                let problem = format!("{error}{}", hint_for(&error));
                 Some(Event::WorkerNotForked(serial, problem))
             }
         }
@@ -143,7 +148,8 @@ impl Runtime {
         };
         let begun = configuration::read(action, arguments, options, self.readers.clone());
         let error = begun.err()?;
-        let problem = format!("cannot read the configuration: {error}");
+        let hint = hint_for(&error);
+        let problem = format!("cannot read the configuration: {error}{hint}");
         Some(Event::Configuration(Err(problem)))
     }
 
@@ -156,35 +162,5 @@ impl Runtime {
             Notification::ExtendTimeout(time) => self.systemd.extend(*time),
             Notification::Watchdog => self.systemd.feed(),
         }
-    }
-}
-
-/// A hint for a system error.
-fn hint(error: &io::Error) -> &'static str {
-    match Errno::from_io_error(error) {
-        Some(Errno::MFILE | Errno::NFILE) => {
-            "\nhint: more descriptors (ulimit -n, LimitNOFILE=) may be needed"
-        }
-        _ => "",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hint_mentions_descriptors_if_none_are_left() {
-        for (errno, expected) in [
-            (Errno::MFILE, true),
-            (Errno::NFILE, true),
-            (Errno::PIPE, false),
-            (Errno::AGAIN, false),
-            (Errno::NOMEM, false),
-        ] {
-            let hint = hint(&errno.into());
-            assert_eq!(hint.contains("descriptors"), expected, "{errno}");
-        }
-        assert_eq!(hint(&io::Error::other("descriptors")), "");
     }
 }

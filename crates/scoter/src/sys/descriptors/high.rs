@@ -6,8 +6,10 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::{Errno, dup2, fcntl_dupfd_cloexec};
+use rustix::io::{Errno, dup2, fcntl_dupfd_cloexec, fcntl_getfd};
 use rustix::process::{Resource, getrlimit};
+
+use crate::sys::raw_fd::with_borrowed;
 
 /// Moves a descriptor that is needed as long as the process serves to a high number. If none is
 /// free it keeps its own.
@@ -80,7 +82,13 @@ pub(super) fn with_low_numbers_taken<R>(most: RawFd, work: impl FnOnce(RawFd) ->
         let next = fcntl_dupfd_cloexec(any, lowest).ok()?;
         Some(next.as_raw_fd())
     };
-    match next_from(first()).filter(|next| limit() - next >= most) {
+    // Others may have numbers in between.
+    let has_room = |next: &RawFd| {
+        let is_free = |number: &RawFd| with_borrowed(*number, |one| fcntl_getfd(one)).is_err();
+        let wanted = usize::try_from(most).unwrap_or_default();
+        (*next..limit()).filter(is_free).take(wanted).count() == wanted
+    };
+    match next_from(first()).filter(has_room) {
         Some(next) => {
             let taken = take_low_numbers();
             let result = work(next);
