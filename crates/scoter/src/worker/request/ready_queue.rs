@@ -87,38 +87,37 @@ impl<R, S: Semaphore> ReadyQueue<R, S> {
         Ok(())
     }
 
-    /// Takes a request, without touching the lock where there is none.
+    /// Takes a request, without touching the lock where there is none. Wake-ups for anything else
+    /// are left to slots that sleep.
     pub(crate) fn try_pop(&self) -> Option<Box<R>> {
         if self.length.load(Ordering::Acquire) == 0 {
             return None;
         }
-        match self.pop() {
-            Popped::Request(request) => Some(request),
-            Popped::Empty | Popped::Nudged | Popped::Closed => None,
-        }
+        self.take(&mut self.lock())
     }
 
     pub(crate) fn pop(&self) -> Popped<R> {
         let mut queue = self.lock();
-        match queue.requests.pop_front() {
-            Some(request) => {
-                self.length.store(queue.requests.len(), Ordering::Release);
-                self.wakeups.take();
-                Popped::Request(Box::new(request))
-            }
-            None if queue.closed => {
-                // One wake-up wakes one slot (EPOLLEXCLUSIVE): pass it on.
-                self.wakeups.add();
-                Popped::Closed
-            }
-            None => {
-                if !std::mem::take(&mut queue.nudged) {
-                    return Popped::Empty;
-                }
-                self.wakeups.take();
-                Popped::Nudged
-            }
+        if let Some(request) = self.take(&mut queue) {
+            return Popped::Request(request);
         }
+        if queue.closed {
+            // One wake-up wakes one slot (EPOLLEXCLUSIVE): pass it on.
+            self.wakeups.add();
+            return Popped::Closed;
+        }
+        if !std::mem::take(&mut queue.nudged) {
+            return Popped::Empty;
+        }
+        self.wakeups.take();
+        Popped::Nudged
+    }
+
+    fn take(&self, queue: &mut Queue<R>) -> Option<Box<R>> {
+        let request = queue.requests.pop_front()?;
+        self.length.store(queue.requests.len(), Ordering::Release);
+        self.wakeups.take();
+        Some(Box::new(request))
     }
 
     /// Wakes a sleeping slot, to look for connections that no slot was woken for.
@@ -182,6 +181,17 @@ mod tests {
         assert!(matches!(queue.pop(), Popped::Nudged));
         assert!(!wakes(&queue));
         assert!(matches!(queue.pop(), Popped::Empty));
+    }
+
+    #[test]
+    fn slot_that_comes_too_late_for_a_request_leaves_the_nudge_to_a_sleeping_one() {
+        let queue = ReadyQueue::<u8>::with(EventFd::new().unwrap());
+        queue.nudge();
+        // As read before another slot took the request.
+        queue.length.store(1, Ordering::Release);
+        assert!(queue.try_pop().is_none());
+        assert!(wakes(&queue));
+        assert!(matches!(queue.pop(), Popped::Nudged));
     }
 
     #[test]

@@ -33,6 +33,23 @@ fn request_wakes_a_slot_that_sleeps_and_leaves_no_wake_up_over() {
     });
 }
 
+#[test]
+fn nudge_is_left_to_a_sleeping_slot_however_busy_ones_compete_for_a_request() {
+    check(|queue| {
+        queue.push(1).unwrap();
+        queue.nudge();
+        let other = {
+            let queue = Arc::clone(queue);
+            thread::spawn(move || queue.try_pop())
+        };
+        let mine = queue.try_pop();
+        let others = other.join().unwrap();
+        assert_eq!(mine.or(others).as_deref(), Some(&1));
+        assert!(matches!(queue.pop(), Popped::Nudged));
+        assert_eq!(queue.wakeups.state.lock().unwrap().count, 0);
+    });
+}
+
 fn check(model: fn(&Arc<ReadyQueue<u32, Epoll>>)) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(2);
