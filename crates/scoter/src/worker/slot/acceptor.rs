@@ -1,7 +1,7 @@
 //! Where a slot gets connections: from the listeners and from other workers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
@@ -43,6 +43,7 @@ impl Slot {
 
     /// Takes a connection that another worker has passed on.
     pub(super) fn receive_passed(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
+        self.passed_unasked.reset();
         let passed = shared.kept.receive_passed(shared.connection_timeouts);
         self.passed_turn = match passed {
             Some(_) => PassedTurn::Poller,
@@ -51,9 +52,16 @@ impl Slot {
         passed
     }
 
-    /// The same in every second turn, for as long as there are any.
+    /// The same in every second turn for as long as there are any, and otherwise whenever nobody has
+    /// asked for a while.
     pub(super) fn receive_passed_in_turn(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
         match self.passed_turn {
+            PassedTurn::NoneSeen if self.passed_unasked.is_due() => {
+                self.passed_unasked.reset();
+                // A system call less than the attempt, if nobody has passed one on.
+                let has_passed = shared.kept.has_passed();
+                has_passed.then(|| self.receive_passed(shared)).flatten()
+            }
             PassedTurn::NoneSeen => None,
             PassedTurn::Poller => {
                 self.passed_turn = PassedTurn::Queue;
@@ -92,5 +100,70 @@ pub(super) enum PassedTurn {
     Queue,
 }
 
+/// The time that a slot has spent on other requests since it last asked for connections that were
+/// passed on.
+///
+/// While the slot is busy, nothing wakes it for them, and there may be no end to what it finds at
+/// the listeners. The time is that of the clock readings which each request needs anyway.
+#[derive(Debug, Default)]
+pub(super) struct Unasked {
+    /// When the first of the requests began.
+    since: Option<Instant>,
+    time: Duration,
+}
+
+impl Unasked {
+    /// A request begins at `now`.
+    pub(super) fn begin(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        self.time = now.saturating_duration_since(since);
+    }
+
+    /// A request has ended, whose application ran for `time`.
+    pub(super) fn end(&mut self, time: Duration) {
+        self.time = self.time.saturating_add(time);
+    }
+
+    fn is_due(&self) -> bool {
+        self.time >= MAX_UNASKED
+    }
+
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// How long a busy slot does not ask. Long compared to the system call, and short compared to what a
+/// connection has waited for until it is passed on.
+const MAX_UNASKED: Duration = Duration::from_millis(1);
+
 /// How long a stopping slot accepts from a socket that stays open to newcomers.
 const OPEN_SOCKET_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slot_asks_after_one_long_request_or_many_short_ones_but_not_after_sleep() {
+        let mut unasked = Unasked::default();
+        let start = Instant::now();
+        let short = MAX_UNASKED / 10;
+        unasked.begin(start);
+        unasked.end(MAX_UNASKED);
+        assert!(unasked.is_due());
+        unasked.reset();
+        assert!(!unasked.is_due());
+        // Part of the time passes between the requests, as if others had the interpreter.
+        let due = (0..20).position(|turn| {
+            unasked.begin(start + turn * 2 * short);
+            unasked.end(short);
+            unasked.is_due()
+        });
+        assert_eq!(due, Some(5));
+        unasked.reset();
+        unasked.begin(start + 1_000 * MAX_UNASKED);
+        unasked.end(short);
+        assert!(!unasked.is_due());
+    }
+}

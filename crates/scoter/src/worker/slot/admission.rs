@@ -81,6 +81,7 @@ impl Slot {
     pub(super) fn admit(&mut self, mut request: Box<Request>) -> Option<Box<Request>> {
         let shared = &self.shared;
         let now = Instant::now();
+        self.passed_unasked.begin(now);
         match shared.admission.decide(&request, now, self.longest_run) {
             Decision::Run(waited) => {
                 request.since = now.checked_sub(waited).unwrap_or(request.since);

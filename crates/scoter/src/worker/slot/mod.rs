@@ -27,7 +27,7 @@ use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::report;
-use crate::worker::slot::acceptor::PassedTurn;
+use crate::worker::slot::acceptor::{PassedTurn, Unasked};
 use crate::worker::slot::poller::Poller;
 use crate::worker::slot::wake_policy::WakePolicy;
 
@@ -41,13 +41,13 @@ pub(crate) struct Slot {
     poller: Poller,
     /// A connection on which something arrived while its last response was being sent.
     signalled: Option<Arc<Connection>>,
-    /// How many times it has looked for a connection.
-    turn: u32,
     /// Whether connections may be waiting that no slot was woken for. The slot then asks for them
     /// until there are none.
     is_nudged: bool,
     /// Whether others have passed connections on lately, and whose turn it is.
     passed_turn: PassedTurn,
+    /// How long it has not asked for such connections.
+    passed_unasked: Unasked,
     /// The listener that is asked first, so that a busy listener does not starve the others.
     next_listener: usize,
     application: Py<PyAny>,
@@ -105,9 +105,9 @@ impl Slot {
             poller,
             shared,
             signalled: None,
-            turn: 0,
             is_nudged: false,
             passed_turn: PassedTurn::default(),
+            passed_unasked: Unasked::default(),
             next_listener: 0,
             application: service.application.clone_ref(py),
             environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,

@@ -62,7 +62,7 @@ impl Slot {
                 }
             }
             let mut asks_listeners = true;
-            if ending.is_none() && self.is_turn_of_poller(shared) {
+            if ending.is_none() && !shared.kept.is_empty() {
                 // Kept connections and new ones, in the order in which they became ready.
                 wake = self
                     .poller
@@ -82,6 +82,8 @@ impl Slot {
                 }
             }
             self.longest_run = Duration::ZERO;
+            // Before it sleeps: it wakes up for connections that are passed on.
+            self.passed_unasked.reset();
             if self.frees_memory {
                 return Some(Next::FreeMemory);
             }
@@ -135,13 +137,6 @@ impl Slot {
         }
     }
 
-    /// Whether the slot asks its poller before it sleeps, not just the listeners: always while
-    /// connections are kept, otherwise now and then, for connections that other workers pass on.
-    fn is_turn_of_poller(&mut self, shared: &Shared) -> bool {
-        self.turn = self.turn.wrapping_add(1);
-        !shared.kept.is_empty() || self.turn % TURNS_OF_LISTENERS == 0
-    }
-
     /// Receives a request from a connection, if one has arrived.
     fn serve_from(&mut self, connection: Arc<Connection>) -> Option<Next> {
         // Boxed inside, so that only a pointer is returned.
@@ -154,9 +149,6 @@ impl Slot {
         fatal::end_process(&part(self.index), &errno)
     }
 }
-
-/// How many times in a row a slot asks only the listeners while no connection is kept.
-const TURNS_OF_LISTENERS: u32 = 64;
 
 #[cfg(test)]
 mod tests;

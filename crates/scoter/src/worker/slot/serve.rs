@@ -83,6 +83,7 @@ impl Slot {
             None => self.cell().end(status),
         };
         self.longest_run = self.longest_run.max(time);
+        self.passed_unasked.end(time);
 
         let revoked = connection.owner().revoked();
         let completed = match served {

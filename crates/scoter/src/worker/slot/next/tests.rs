@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use tempfile::TempDir;
@@ -93,6 +93,17 @@ impl Bench {
         queue.send(ours.as_fd(), Family::Unix, 1).unwrap();
         send(&client, path);
         client
+    }
+
+    /// Serves requests that run for so long each. Returns those, in the order in which they are
+    /// found.
+    fn serve_each_for(&mut self, time: Duration) -> Vec<String> {
+        let mut found = Vec::new();
+        while let Some(path) = self.look(None) {
+            self.slot.passed_unasked.end(time);
+            found.push(path);
+        }
+        found
     }
 
     /// Which request the slot finds after `wake`.
@@ -228,6 +239,36 @@ fn connections_of_other_workers_have_every_second_turn() {
         let first = found.iter().position(|path| path == passed[0]).unwrap();
         found.drain(..first);
         assert_eq!(found[..5], ["/a", "/kept", "/b", "/kept", "/c"]);
+    });
+}
+
+#[test]
+fn connections_of_other_workers_do_not_wait_for_all_that_are_new() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let new = ["/1", "/2", "/3", "/4", "/5"];
+        let _new = new.map(|path| bench.connect(path));
+        let _passed = ["/a", "/b"].map(|path| bench.pass(path));
+        assert!(bench.slot.shared.kept.is_empty());
+        let found = bench.serve_each_for(Duration::from_millis(200));
+        assert_eq!(found, ["/1", "/a", "/2", "/b", "/3", "/4", "/5"]);
+    });
+}
+
+#[test]
+fn connections_of_other_workers_do_not_wait_for_all_that_are_kept() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let kept: Vec<_> = (0..6).map(|_| bench.keep()).collect();
+        for client in &kept {
+            send(client, "/kept");
+        }
+        let _passed = bench.pass("/passed");
+        let found = bench.serve_each_for(Duration::from_millis(200));
+        assert_eq!(found.len(), kept.len() + 1);
+        assert_eq!(found.iter().position(|path| path == "/passed"), Some(1));
     });
 }
 
