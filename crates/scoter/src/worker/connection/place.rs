@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// Identifies the kept connection that an event is about. A place is reused with another
 /// generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket {
     pub(crate) index: u32,
     /// At least 1.

@@ -7,6 +7,7 @@
 //! [queue](crate::ipc::connection_queue). The first free slot of any worker takes it from there,
 //! perhaps one of this worker.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -158,10 +159,8 @@ impl KeptConnections {
                 seen,
             })
         });
-        let new: Vec<_> = new
-            .filter(|one| !waiting.iter().any(|w| w.ticket == one.ticket))
-            .collect();
-        waiting.extend(new);
+        let known: HashSet<Ticket> = waiting.iter().map(|one| one.ticket).collect();
+        waiting.extend(new.filter(|one| !known.contains(&one.ticket)));
     }
 
     fn take(&self, ticket: Ticket) -> Option<Arc<Connection>> {

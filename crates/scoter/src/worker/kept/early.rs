@@ -8,6 +8,8 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use wsgi_environ::Transport;
 
 use crate::worker::Shared;
@@ -49,15 +51,141 @@ impl Transport for EarlyTransport {
         let Some(next) = self.connection.succeed() else {
             return false;
         };
-        // The slot is still busy with the application: the reactor receives what is there already,
-        // for the slot that is free first.
-        if let Some(readable) = self.shared.kept.put(Arc::new(next)) {
-            self.shared.receive_in_reactor(readable);
+        // This slot is still busy with the application.
+        let mut noted = self.shared.kept.put(Arc::new(next));
+        while let Some(connection) = noted {
+            noted = if has_news(&connection) {
+                // For whoever is free first, in this worker or in another one.
+                self.shared.look_after(connection);
+                None
+            } else {
+                // The event was that of the request that has been served.
+                self.shared.kept.put(connection)
+            };
         }
         true
     }
 
     fn interrupt(&self) {
         self.connection.interrupt();
+    }
+}
+
+/// Whether the peer has sent something, or has ended the connection.
+fn has_news(connection: &Connection) -> bool {
+    let peek = |fd| recv(fd, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    !matches!(connection.fd().and_then(peek), Err(Errno::AGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use rustix::event::Timespec;
+    use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::net::Family;
+    use crate::sys::fork::Own;
+    use crate::worker::connection::place::Ticket;
+
+    /// The connections of a worker, as a slot sees them that looks at its poller.
+    struct Bench {
+        _folder: TempDir,
+        shared: Arc<Shared>,
+        poller: Arc<Own>,
+        client: UnixStream,
+        connection: Arc<Connection>,
+    }
+
+    impl Bench {
+        /// A connection that is serving its second request.
+        fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let (shared, _) = Shared::of_test(&folder.path().join("socket"), &["--threads", "1"]);
+            let poller: Arc<Own> = Arc::new(epoll::create(CreateFlags::CLOEXEC).unwrap().into());
+            shared.kept.add_poller(Arc::clone(&poller));
+            let (ours, client) = UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let ours = std::os::fd::OwnedFd::from(ours);
+            let connection = Connection::new(ours, Family::Unix, shared.connection_timeouts);
+            assert!(shared.kept.keep(Arc::new(connection)).is_none());
+            let mut bench = Self {
+                _folder: folder,
+                connection: Arc::new(Connection::new(
+                    std::os::fd::OwnedFd::from(UnixStream::pair().unwrap().0),
+                    Family::Unix,
+                    shared.connection_timeouts,
+                )),
+                shared,
+                poller,
+                client,
+            };
+            bench.client.write_all(b"request").unwrap();
+            bench.connection = bench.claim().unwrap();
+            let mut request = bytes::BytesMut::with_capacity(64);
+            bench.connection.recv_into(&mut request).unwrap();
+            bench
+        }
+
+        /// The ticket of the next event, if there is one.
+        fn event(&self) -> Option<Ticket> {
+            let mut events = [Event {
+                flags: EventFlags::empty(),
+                data: EventData::new_u64(0),
+            }];
+            let count = epoll::wait(&*self.poller, &mut events, Some(&Timespec::default()));
+            (count == Ok(1)).then(|| Ticket::from_u64(events[0].data.u64()))
+        }
+
+        fn claim(&self) -> Option<Arc<Connection>> {
+            self.shared.kept.claim(self.event()?)
+        }
+
+        fn take_back(&self) -> bool {
+            EarlyTransport::new(&self.connection, &self.shared).take_back()
+        }
+
+        fn idle(&self) -> u64 {
+            self.shared.board.totals().kept.load(Relaxed)
+        }
+    }
+
+    #[test]
+    fn connection_waits_for_its_next_request_although_an_event_came_late() {
+        let bench = Bench::new();
+        // Another slot sees the event of the request that is being served.
+        let ticket = bench.connection.ticket().unwrap();
+        assert!(bench.shared.kept.claim(ticket).is_none());
+        assert!(bench.take_back());
+        assert_eq!((bench.idle(), bench.event()), (1, None));
+        (&bench.client).write_all(b"next").unwrap();
+        assert!(bench.claim().is_some());
+    }
+
+    #[test]
+    fn request_that_came_before_is_a_new_event() {
+        for end in [false, true] {
+            let bench = Bench::new();
+            match end {
+                true => bench.client.shutdown(std::net::Shutdown::Both).unwrap(),
+                false => (&bench.client).write_all(b"next").unwrap(),
+            }
+            assert!(bench.claim().is_none());
+            assert!(bench.take_back());
+            assert_eq!(bench.idle(), 1);
+            assert!(bench.claim().is_some());
+        }
+    }
+
+    #[test]
+    fn connection_of_a_request_that_has_timed_out_is_not_kept() {
+        let bench = Bench::new();
+        bench.connection.owner().revoke();
+        assert!(!bench.take_back());
+        assert_eq!(bench.idle(), 0);
     }
 }

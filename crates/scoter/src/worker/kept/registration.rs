@@ -8,11 +8,12 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::sys::fork::Own;
 use crate::worker::connection::Connection;
@@ -63,8 +64,8 @@ impl KeptConnections {
         let ticket = ours.ticket()?;
         let pollers = self.lock().all_pollers();
         // Events from now on find the place taken. `Places::release` reports them.
-        if let Err(error) = ours.fd().and_then(|fd| register(&pollers, fd, ticket)) {
-            debug!(%error, "a connection cannot be kept");
+        if let Err(errno) = ours.fd().and_then(|fd| register(&pollers, fd, ticket)) {
+            report(errno);
             return None;
         }
         if let Some(place) = &mut *ours.place() {
@@ -94,8 +95,8 @@ impl KeptConnections {
             deregister(&pollers, fd);
             register(&pollers, fd, ticket)
         });
-        if let Err(error) = registered {
-            debug!(%error, "a connection cannot be kept");
+        if let Err(errno) = registered {
+            report(errno);
             return Err(connection);
         }
         table.places.forget_event(ticket);
@@ -107,7 +108,8 @@ impl KeptConnections {
     /// Makes all slots forget a connection that is the caller's.
     pub(super) fn forget(&self, connection: &Connection) {
         if let (Some(_), Ok(fd)) = (connection.ticket(), connection.fd()) {
-            deregister(&self.lock().all_pollers(), fd);
+            let pollers = self.lock().all_pollers();
+            deregister(&pollers, fd);
         }
     }
 }
@@ -126,9 +128,25 @@ fn register(pollers: &[Arc<Own>], fd: impl AsFd, ticket: Ticket) -> Result<(), E
         .union(EventFlags::EXCLUSIVE);
     for poller in pollers {
         let data = EventData::new_u64(ticket.to_u64());
-        epoll::add(&**poller, &fd, data, EVENTS)?;
+        if let Err(errno) = epoll::add(&**poller, &fd, data, EVENTS) {
+            deregister(pollers, &fd);
+            return Err(errno);
+        }
     }
     Ok(())
+}
+
+/// Reports that a connection cannot be kept: once where that is a limit, which the next one meets
+/// too.
+fn report(errno: Errno) {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    debug!(%errno, "a connection cannot be kept");
+    if errno == Errno::NOSPC && !REPORTED.swap(true, Relaxed) {
+        warn!(
+            "connections cannot be kept: raise the system's limit fs.epoll.max_user_watches, or \
+             lower --keep-alive or --threads (each kept connection takes a watch for each thread)"
+        );
+    }
 }
 
 /// An instance that does not have the connection is no error.
