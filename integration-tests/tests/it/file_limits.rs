@@ -6,7 +6,7 @@ use integration_tests::{Peer, Scoter, get, post};
 use nix::sys::signal::Signal;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-const TOO_LOW: &str = "the open file limit is too low for --max-pending";
+const TOO_LOW: &str = "the open file limit is too low for ";
 
 /// Lets this process open `number` files.
 fn allow_files(number: u64) {
@@ -71,8 +71,15 @@ fn low_hard_limit_is_said_once_and_bounds_what_waits() {
         .workers("2")
         .start();
     let said = scoter.wait_for_log_lines(1, TOO_LOW);
-    let figures = ["limit=256", "places=25", "max_pending=1024", "LimitNOFILE="];
-    for figure in figures {
+    for figure in [
+        "limit=256",
+        "places=25",
+        "max_pending=1024",
+        "kept=25",
+        "keep_alive=512",
+        "for --max-pending and --keep-alive",
+        "LimitNOFILE=",
+    ] {
         assert!(said[0].contains(figure), "{said:?}");
     }
     let mut uploads = slow_uploads(&scoter, 200);
@@ -91,6 +98,25 @@ fn low_hard_limit_is_said_once_and_bounds_what_waits() {
     assert_complete_requests_are_prompt(&scoter);
     assert!(scoter.log_lines("Too many open files").is_empty());
     assert_eq!(scoter.log_lines(TOO_LOW).len(), 1);
+}
+
+#[test]
+fn kept_connections_that_do_not_fit_are_said_and_take_no_place_if_there_are_none() {
+    for (keep_alive, max_pending, said) in [
+        ("512", "25", Some("for --keep-alive,")),
+        ("0", "1024", Some("for --max-pending,")),
+        ("0", "31", None),
+    ] {
+        let scoter = Scoter::serving("bodies")
+            .limit_files(256)
+            .args(["--keep-alive", keep_alive, "--max-pending", max_pending])
+            .start();
+        let lines = scoter.log_lines(TOO_LOW);
+        assert_eq!(lines.len(), usize::from(said.is_some()), "{lines:?}");
+        if let Some(said) = said {
+            assert!(lines[0].contains(said), "{lines:?}");
+        }
+    }
 }
 
 #[test]
@@ -118,16 +144,16 @@ fn children_of_the_application_have_the_limit_of_before() {
             .limit_files_softly(512)
             .args(arguments)
             .start();
-        assert_limits(&scoter, "9360", "512");
+        assert_limits(&scoter, "8872", "512");
         scoter.signal(Signal::SIGUSR2);
         scoter.wait_for_log("reloaded generation=2");
-        assert_limits(&scoter, "9360", "512");
+        assert_limits(&scoter, "8872", "512");
     }
     let scoter = Scoter::serving("file_limit")
         .limit_files_softly(512)
         .args(["--no-master", "--max-pending", "1000"])
         .start();
-    assert_limits(&scoter, "9360", "512");
+    assert_limits(&scoter, "8872", "512");
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn lowest_limit_that_is_not_refused_serves_and_one_less_is_refused() {
         // Here the master needs most.
         (1, "12", &[]),
         (4, "1", &["--no-master"]),
+        (4, "1", &["--keep-alive", "0"]),
         (4, "1", &["--preload"]),
         (4, "1", &MORE_SOCKETS),
         (

@@ -79,7 +79,7 @@ options! {
         response_buffer: one Size = "64M", "SIZE", reload,
             "Memory for responses waiting for slow readers, per worker; beyond it, threads wait";
         keep_alive: one u32 [0..=65_536] = "512", "N", reload,
-            "Maximum connections kept for nginx's next requests, per worker, if it asks for that";
+            "Maximum connections kept for nginx's next requests, per worker, if it asks for that; fewer at a low file limit";
         keep_alive_requests: one u32 [1..] = "1000", "N", reload,
             "Requests on a kept connection before it is closed";
         trust_forwarded_proto: flag bool, "", reload,

@@ -106,9 +106,9 @@ impl Shared {
     ) -> io::Result<(Arc<Self>, Handoffs)> {
         let master = master.secured();
         let slots = usize::from(options.threads);
-        let most_waiting = file_limit::most_waiting(&options.demand(listeners.len()));
-        let (reactor, handoffs) = Reactor::new(options.max_pending as usize, most_waiting, slots);
-        let limits = kept::Limits::of(options, most_waiting);
+        let places = file_limit::places(&options.demand(listeners.len()));
+        let (reactor, handoffs) = Reactor::new(options.max_pending as usize, places.waiting, slots);
+        let limits = kept::Limits::of(options, places.kept);
         let kept = KeptConnections::new(limits, queue, Arc::clone(&board));
         let timeouts = options.request_timeout.map(|request| Timeouts {
             request: request.0,

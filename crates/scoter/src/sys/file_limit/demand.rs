@@ -20,6 +20,15 @@ pub(crate) struct Demand {
     pub(crate) workers: Option<u32>,
 }
 
+/// How many connections may wait in a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// Connections of each kind.
+    pub(crate) waiting: usize,
+    /// Kept connections, those in use included; at most `--keep-alive`.
+    pub(crate) kept: usize,
+}
+
 /// A limit that leaves too few descriptors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
@@ -70,7 +79,7 @@ impl Demand {
     /// The limit with which all connections that may wait can wait, and own descriptors have high
     /// numbers.
     pub(super) fn wanted(&self, inherited: u64) -> u64 {
-        let waiting = KINDS * u64::from(self.max_pending.max(self.keep_alive));
+        let waiting = KINDS * self.most_of_a_kind() + u64::from(self.keep_alive);
         let high = BASE + 2 * u64::from(self.threads) + waiting;
         let worker = self.worker().max(MAX_RESERVED) + waiting;
         let master = self.master().unwrap_or(0);
@@ -82,13 +91,47 @@ impl Demand {
         self.wanted(0) > other.wanted(0)
     }
 
-    /// How many connections of each kind may wait in a worker. Half of what a low limit leaves free
-    /// is reserved for the threads, the application and the worker itself.
-    pub(super) fn places(&self, limit: u64, inherited: u64) -> usize {
+    /// How many connections may wait in a worker. Half of what a low limit leaves free is reserved
+    /// for the threads, the application and the worker itself. If the rest is too little for all,
+    /// none has to do with less than an equal share so that another has more.
+    pub(super) fn places(&self, limit: u64, inherited: u64) -> Places {
         let free = limit.saturating_sub(inherited);
-        let reserved = (free / 2).min(MAX_RESERVED).max(self.worker() - KINDS);
-        let places = (free.saturating_sub(reserved) / KINDS).max(1);
-        usize::try_from(places).unwrap_or(usize::MAX)
+        let reserved = (free / 2)
+            .min(MAX_RESERVED)
+            .max(self.worker() - self.least());
+        let rest = free.saturating_sub(reserved);
+        let share = rest / (KINDS + 1);
+        let beyond_others = rest.saturating_sub(KINDS * self.most_of_a_kind());
+        let kept = share.max(beyond_others).max(1);
+        let kept = kept.min(self.keep_alive.into());
+        let waiting = (rest.saturating_sub(kept) / KINDS).max(1);
+        let number = |places| usize::try_from(places).unwrap_or(usize::MAX);
+        Places {
+            waiting: number(waiting),
+            kept: number(kept),
+        }
+    }
+
+    /// The options of which `places` fall short.
+    pub(super) fn short_of(&self, places: Places) -> Option<&'static str> {
+        let few_waiting = places.waiting < self.max_pending as usize;
+        let few_kept = places.kept < self.keep_alive as usize;
+        match (few_waiting, few_kept) {
+            (true, true) => Some("--max-pending and --keep-alive"),
+            (true, false) => Some("--max-pending"),
+            (false, true) => Some("--keep-alive"),
+            (false, false) => None,
+        }
+    }
+
+    /// The most connections of one kind, kept connections excluded.
+    fn most_of_a_kind(&self) -> u64 {
+        self.max_pending.max(MIN_NEWCOMERS).into()
+    }
+
+    /// One place for each kind, and one for a kept connection if any may be kept.
+    fn least(&self) -> u64 {
+        KINDS + u64::from(self.keep_alive > 0)
     }
 
     fn check_with(&self, limit: u64, in_use: u64, state: &'static str) -> Result<(), TooLow> {
@@ -120,7 +163,7 @@ impl Demand {
 
     /// What a worker opens: also with `--no-master`, and more than its launcher.
     fn worker(&self) -> u64 {
-        WORKER + self.sockets as u64 + self.requests() + KINDS
+        WORKER + self.sockets as u64 + self.requests() + self.least()
     }
 
     /// What requests take: an epoll instance and a connection for each thread, and some for the
@@ -152,8 +195,12 @@ fn counted(number: u64, noun: &str) -> String {
 }
 
 /// Connections wait for their first bytes, before and after the reactor has received them; for the
-/// rest of a request; for the peer to read the response; and for the next request.
-const KINDS: u64 = 5;
+/// rest of a request; and for the peer to read the response. Kept connections are not among these.
+const KINDS: u64 = 4;
+
+/// Connections without a byte that slots may leave before the reactor comes to them, whatever
+/// `--max-pending` is.
+pub(crate) const MIN_NEWCOMERS: u32 = 64;
 
 /// The numbers below own descriptors, and those of own descriptors with some for the application.
 const BASE: u64 = 4_096 + 256;
@@ -178,107 +225,4 @@ const PER_WORKER: u64 = 3;
 const APPLICATION: u64 = 8;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn demand(threads: u16, workers: Option<u32>) -> Demand {
-        Demand {
-            threads,
-            max_pending: 1_024,
-            keep_alive: 512,
-            sockets: 1,
-            workers,
-        }
-    }
-
-    #[test]
-    fn waiting_connections_fit_into_the_limit() {
-        for (limit, threads, inherited, expected) in [
-            (0, 1, 3, 1),
-            (64, 1, 3, 2),
-            (64, 32, 3, 1),
-            (256, 4, 3, 25),
-            (256, 4, 203, 1),
-            (1_024, 4, 3, 102),
-            (1_024, 4, 600, 42),
-            (2_048, 4, 3, 204),
-            (4_352 + 5 * 1_024, 4, 3, 1_689),
-            (2_048, 600, 3, 159),
-        ] {
-            let demand = demand(threads, None);
-            let places = demand.places(limit, inherited);
-            assert_eq!(places, expected, "{limit} {threads} {inherited}");
-            if places > 1 {
-                let own = inherited + demand.worker() - KINDS;
-                assert!(own + KINDS * places as u64 <= limit, "{limit} {threads}");
-            }
-        }
-        assert!(demand(4, None).places(u64::MAX, 3) > 1_000_000);
-    }
-
-    #[test]
-    fn limit_is_enough_for_what_is_in_use_and_for_what_is_needed() {
-        for (threads, workers, needed) in [
-            (1, None, 55),
-            (4, None, 61),
-            (4, Some(1), 61),
-            (4, Some(8), 82),
-            (100, Some(8), 253),
-        ] {
-            let demand = demand(threads, workers);
-            for inherited in [3, 20] {
-                let lowest = inherited + needed;
-                assert_eq!(demand.check(lowest, inherited), Ok(()));
-                let refused = demand.check(lowest - 1, inherited).unwrap_err();
-                assert_eq!(refused.in_use + refused.needed, lowest);
-                assert!(demand.wanted(inherited) >= lowest);
-            }
-        }
-    }
-
-    #[test]
-    fn message_names_the_process_that_needs_most_and_what_it_needs_them_for() {
-        for (threads, workers, expected) in [
-            (
-                1,
-                Some(1),
-                "the open file limit is 20: 3 inherited descriptors are in use, and a worker needs \
-                 55 more for 1 thread and 1 socket\nhint: raise the limit to at least 58 \
-                 (LimitNOFILE= in the systemd unit, or ulimit -n), or lower --threads",
-            ),
-            (4, None, "the server needs 61 more for 4 threads"),
-            (
-                4,
-                Some(8),
-                "the master needs 82 more for 8 workers and 1 socket",
-            ),
-            (4, Some(8), "or lower --workers"),
-        ] {
-            let message = demand(threads, workers).check(20, 3).unwrap_err();
-            let message = message.to_string();
-            assert!(message.contains(expected), "{expected} in {message}");
-        }
-    }
-
-    #[test]
-    fn wanted_limit_has_a_place_for_all_connections_that_may_wait() {
-        for inherited in [3, 1_000, 4_000, 100_000] {
-            for threads in [1, 4, 1_000] {
-                let demand = demand(threads, Some(4));
-                let limit = demand.wanted(inherited);
-                assert!(demand.places(limit, inherited) >= 1_024, "{inherited}");
-                assert_eq!(demand.check(limit, inherited), Ok(()));
-            }
-        }
-    }
-
-    #[test]
-    fn most_workers_raise_the_limit_beyond_that_of_waiting_connections() {
-        let few = Demand {
-            max_pending: 1,
-            ..demand(1, Some(1_024))
-        };
-        assert!(few.wanted(3) > BASE + 2 + KINDS);
-        assert_eq!(demand(4, Some(4)).wanted(3), BASE + 8 + KINDS * 1_024);
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
-pub(crate) use demand::{Demand, TooLow};
+pub(crate) use demand::{Demand, MIN_NEWCOMERS, Places, TooLow};
 pub(crate) use in_use::{inherited, open};
 
 /// Raises the soft limit to what the configuration needs, as far as the hard limit allows. Never
@@ -89,25 +89,26 @@ pub(crate) fn check_loaded(demand: &Demand) -> Result<(), TooLow> {
     demand.check_loaded(soft_limit(), open())
 }
 
-/// Warns if the limit is too low for `--max-pending`.
+/// Warns if the limit is too low for `--max-pending` or `--keep-alive`.
 pub(crate) fn warn_if_low(demand: &Demand) {
-    let limit = soft_limit();
-    let places = most_waiting(demand);
-    let max_pending = demand.max_pending;
-    if places < max_pending as usize {
+    let (limit, inherited) = (soft_limit(), inherited());
+    let places = demand.places(limit, inherited);
+    if let Some(options) = demand.short_of(places) {
         warn!(
             limit,
-            places,
-            max_pending,
-            needed = demand.wanted(inherited()),
-            "the open file limit is too low for --max-pending, so fewer connections can wait in \
-             each worker: raise it (LimitNOFILE= in the systemd unit, or ulimit -n)"
+            places = places.waiting,
+            max_pending = demand.max_pending,
+            kept = places.kept,
+            keep_alive = demand.keep_alive,
+            needed = demand.wanted(inherited),
+            "the open file limit is too low for {options}, so fewer connections can wait in each \
+             worker: raise it (LimitNOFILE= in the systemd unit, or ulimit -n)"
         );
     }
 }
 
-/// How many connections of each kind may wait in a worker.
-pub(crate) fn most_waiting(demand: &Demand) -> usize {
+/// How many connections may wait in a worker.
+pub(crate) fn places(demand: &Demand) -> Places {
     demand.places(soft_limit(), inherited())
 }
 

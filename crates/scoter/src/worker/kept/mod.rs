@@ -82,10 +82,11 @@ impl Keeper for KeptConnections {
 }
 
 impl Limits {
-    /// The limits from `options`, with at most `most` descriptors available for connections.
-    pub(crate) fn of(options: &Options, most: usize) -> Self {
+    /// The limits from `options`; the `capacity` is `--keep-alive`, as far as the open file limit
+    /// allows.
+    pub(crate) fn of(options: &Options, capacity: usize) -> Self {
         Self {
-            capacity: most.min(options.keep_alive as usize),
+            capacity,
             requests: options.keep_alive_requests,
             timeout: options.keep_alive_timeout.0,
         }

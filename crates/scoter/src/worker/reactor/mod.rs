@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::net::Listener;
 use crate::sys::descriptors::watch_opened;
 use crate::sys::fatal;
+use crate::sys::file_limit::MIN_NEWCOMERS;
 use crate::sys::fork::mark_new;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
@@ -63,7 +64,7 @@ impl Reactor {
     /// for their first bytes; of each kind no more than `most`, which descriptors are left for.
     pub(crate) fn new(wanted: usize, most: usize, slots: usize) -> (Self, Handoffs) {
         let capacity = wanted.min(most);
-        let newcomers = capacity.max(MIN_NEWCOMERS).min(most);
+        let newcomers = capacity.max(MIN_NEWCOMERS as usize).min(most);
         // Room for every connection with a permit, for each slot's last word, which may be
         // said for it too, and for the last words of all: a send never finds it full.
         let (sender, receiver) = mpsc::channel(2 * (capacity + slots + 1) + newcomers);
@@ -286,9 +287,6 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
         }
     }
 }
-
-/// Connections without a byte that slots may leave before the reactor comes to them.
-const MIN_NEWCOMERS: usize = 64;
 
 /// What it is called where it is lost.
 const NAME: &str = "reactor";
