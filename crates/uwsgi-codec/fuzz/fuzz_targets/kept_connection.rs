@@ -1,6 +1,10 @@
-//! Requests with bodies, one after the other on one connection: however the stream is
-//! cut, each packet and each body comes out as it went in, whatever the bodies look
-//! like, and never a request more.
+//! Packets with bodies between them, one after the other: however the stream is cut, the
+//! codec takes each packet as it went in and not a byte of what is behind it, whatever
+//! the bodies look like.
+//!
+//! This fuzzes the codec alone. What takes the bodies here is a model of a server, not
+//! scoter, which is a crate that this one must not depend on: scoter's own tests in
+//! `worker/request/partial_request` send such streams to the real thing.
 
 #![no_main]
 
@@ -45,7 +49,7 @@ fuzz_target!(|connection: Connection| {
     assert_eq!(rest, connection.rest);
 });
 
-/// Takes so many requests from a stream, as a server does.
+/// Takes so many requests from a stream, as a simple server would.
 fn receive(stream: &[u8], cuts: &[u8], requests: usize) -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>) {
     let mut buffer = BytesMut::new();
     let mut cuts = cuts.iter().map(|cut| usize::from(*cut) + 1).cycle();

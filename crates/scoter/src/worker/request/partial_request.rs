@@ -328,3 +328,6 @@ const LATE_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 const PACKET_STEP: usize = 8 * 1_024;
 const BODY_STEP: usize = 64 * 1_024;
 const SPOOL_STEP: usize = 256 * 1_024;
+
+#[cfg(test)]
+mod tests;
