@@ -123,7 +123,7 @@ options! {
         access_log_format: one AccessLogFormat = "combined", "FORMAT", reload,
             "combined (with the time taken), json, or a template";
         slow_request: off Span, "TIME", reload,
-            "Log a warning for requests that take this long from accept to the last byte sent";
+            "Log a warning for requests whose duration, as in the access log, is at least this";
         log_level: one LogLevel = "info", "LEVEL", reload,
             "Least severe level logged to stderr: trace, debug, info, warn or error";
         log_format: one LogFormat = "text", "FORMAT", reload,

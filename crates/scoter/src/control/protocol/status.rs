@@ -82,7 +82,7 @@ pub(crate) struct WorkerStatus {
     pub(crate) busy_ratio: f64,
     /// Resident memory; `None` if it cannot be determined.
     pub(crate) rss_bytes: Option<u64>,
-    /// Requests that exceeded `--request-timeout`.
+    /// Requests that exceeded `--request-timeout`, including those whose response was complete.
     pub(crate) timeouts: u64,
     /// Peers that disconnected before their response was complete.
     pub(crate) peers_gone: u64,
@@ -138,7 +138,7 @@ pub(crate) struct KeptConnections {
     pub(crate) idle: u64,
     /// Requests on connections that had served one before.
     pub(crate) reused: u64,
-    /// Connections that were left to another worker.
+    /// Connections that were left to whichever worker is free first, perhaps the same.
     pub(crate) passed_on: u64,
     /// Connections on which something else came than the front end had announced.
     pub(crate) out_of_step: u64,
