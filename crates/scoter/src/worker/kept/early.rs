@@ -22,11 +22,12 @@ pub(crate) struct EarlyTransport {
 }
 
 impl EarlyTransport {
-    pub(crate) fn new(connection: &Arc<Connection>, shared: &Arc<Shared>) -> Self {
-        Self {
+    #[inline(never)]
+    pub(crate) fn shared(connection: &Arc<Connection>, shared: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self {
             connection: Arc::clone(connection),
             shared: Arc::clone(shared),
-        }
+        })
     }
 }
 
@@ -146,7 +147,7 @@ mod tests {
         }
 
         fn take_back(&self) -> bool {
-            EarlyTransport::new(&self.connection, &self.shared).take_back()
+            EarlyTransport::shared(&self.connection, &self.shared).take_back()
         }
 
         fn idle(&self) -> u64 {

@@ -37,6 +37,9 @@ impl Request {
             return here;
         };
         let accepted = self.connection.accepted();
+        if self.since == accepted {
+            return age.max(here);
+        }
         let arriving = self.since.saturating_duration_since(accepted);
         age.saturating_sub(arriving).max(here)
     }

@@ -107,29 +107,35 @@ pub(super) enum PassedTurn {
 /// the listeners. The time is that of the clock readings which each request needs anyway.
 #[derive(Debug, Default)]
 pub(super) struct Unasked {
-    /// When the first of the requests began.
-    since: Option<Instant>,
-    time: Duration,
+    /// When to ask, since the first of the requests began.
+    due: Option<Instant>,
+    /// When the last one began.
+    begun: Option<Instant>,
+    /// Whether one took so long that it is time.
+    was_long: bool,
 }
 
 impl Unasked {
     /// A request begins at `now`.
     pub(super) fn begin(&mut self, now: Instant) {
-        let since = *self.since.get_or_insert(now);
-        self.time = now.saturating_duration_since(since);
+        self.begun = Some(now);
+        if self.due.is_none() {
+            self.due = now.checked_add(MAX_UNASKED);
+        }
     }
 
     /// A request has ended, whose application ran for `time`.
     pub(super) fn end(&mut self, time: Duration) {
-        self.time = self.time.saturating_add(time);
+        self.was_long |= time >= MAX_UNASKED;
     }
 
     fn is_due(&self) -> bool {
-        self.time >= MAX_UNASKED
+        self.was_long || (self.due.is_some() && self.begun >= self.due)
     }
 
     pub(super) fn reset(&mut self) {
-        *self = Self::default();
+        self.due = None;
+        self.was_long = false;
     }
 }
 

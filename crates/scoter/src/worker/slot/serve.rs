@@ -164,7 +164,7 @@ impl Slot {
         persistence: Persistence,
     ) -> Arc<dyn Transport> {
         match persistence {
-            Persistence::KeepAlive => Arc::new(EarlyTransport::new(connection, &self.shared)),
+            Persistence::KeepAlive => EarlyTransport::shared(connection, &self.shared),
             Persistence::Close => Arc::clone(connection) as _,
         }
     }
@@ -177,11 +177,22 @@ impl Slot {
         body: &Body,
         overrun: bool,
     ) -> Persistence {
-        let served = connection.served();
         // Most front ends do not ask.
-        if served == 0 && !head.has(Param::KeepConn) {
+        if connection.served() == 0 && !head.has(Param::KeepConn) {
             return Persistence::Close;
         }
+        self.offer(head, connection, body, overrun)
+    }
+
+    #[inline(never)]
+    fn offer(
+        &self,
+        head: &RequestHead,
+        connection: &Connection,
+        body: &Body,
+        overrun: bool,
+    ) -> Persistence {
+        let served = connection.served();
         let kept = &self.shared.kept;
         if served > 0 {
             kept.count_reused();
