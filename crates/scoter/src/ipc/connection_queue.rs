@@ -6,6 +6,8 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,6 +16,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use tracing::warn;
 
 use crate::net::Family;
 use crate::sys::descriptors::{move_up, watch_for_ever};
@@ -25,6 +28,10 @@ use crate::sys::fork::{self, Own};
 pub(crate) struct ConnectionQueue {
     sender: Own,
     receiver: Own,
+    /// Held by the thread of this process that takes a connection.
+    taking: Mutex<()>,
+    /// Connections that were lost on the way.
+    lost: AtomicU64,
 }
 
 /// A connection from another worker, and what that worker knows about it.
@@ -52,7 +59,12 @@ impl ConnectionQueue {
     /// Takes over both ends from another process, in the order of
     /// [`ends`](ConnectionQueue::ends).
     pub(crate) fn of([sender, receiver]: [Own; 2]) -> Self {
-        Self { sender, receiver }
+        Self {
+            sender,
+            receiver,
+            taking: Mutex::new(()),
+            lost: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn ends(&self) -> [BorrowedFd<'_>; 2] {
@@ -65,7 +77,7 @@ impl ConnectionQueue {
         let [sender, receiver] = [self.sender, self.receiver].map(move_up::<Own>);
         watch_for_ever(NAME, &sender);
         watch_for_ever(NAME, &receiver);
-        Self { sender, receiver }
+        Self::of([sender, receiver])
     }
 
     /// Adds a connection. The caller's descriptor stays open.
@@ -110,17 +122,15 @@ impl ConnectionQueue {
     /// If the process has no descriptors left, taking pauses briefly, as with
     /// [`Listener::accept`](crate::net::Listener::accept): the connection stays in the queue.
     pub(crate) fn receive(&self) -> Option<PassedConnection> {
-        // Without a free descriptor the kernel would drop the connection, and its request with it
-        // (recvmsg(2), MSG_CTRUNC).
-        if let Err(errno) = fork::held_off(|| fcntl_dupfd_cloexec(&self.receiver, 0).map(drop)) {
-            fatal::examine(NAME, errno);
-            std::thread::sleep(STARVED_PAUSE);
-            return None;
-        }
         let mut message = [0; MESSAGE];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = fork::held_off(|| {
+            // Without a free descriptor the kernel would drop the connection, and its request with
+            // it (recvmsg(2), MSG_CTRUNC). Two threads must not count on the same free number.
+            let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+            let free = fcntl_dupfd_cloexec(&self.receiver, 0).map_err(Failure::Starved)?;
+            drop(free);
             let received = loop {
                 let parts = &mut [IoSliceMut::new(&mut message)];
                 match recvmsg(
@@ -138,12 +148,28 @@ impl ConnectionQueue {
                 _ => None,
             });
             let fd = fds.flatten().next().map(Own::from);
-            received.map(|received| (received, fd))
+            let received = received.map_err(Failure::Receive)?;
+            Ok((received, fd))
         });
         let (received, fd) = match received {
+            Ok((received, None)) if received.bytes > 0 => {
+                // Another thread, of the application perhaps, took the last number in between.
+                let lost = self.lost.fetch_add(1, Relaxed) + 1;
+                warn!(
+                    lost,
+                    "a connection from another worker was lost, and its request with it: no file \
+                     descriptor was free (raise the open file limit of the service)"
+                );
+                return None;
+            }
             Ok((received, fd)) => (received, fd?),
-            Err(Errno::AGAIN) => return None,
-            Err(errno) => {
+            Err(Failure::Receive(Errno::AGAIN)) => return None,
+            Err(Failure::Starved(errno)) => {
+                fatal::examine(NAME, errno);
+                std::thread::sleep(STARVED_PAUSE);
+                return None;
+            }
+            Err(Failure::Receive(errno)) => {
                 fatal::examine(NAME, errno);
                 return None;
             }
@@ -166,6 +192,13 @@ impl AsFd for ConnectionQueue {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.receiver.as_fd()
     }
+}
+
+/// Why no connection has been taken.
+enum Failure {
+    /// No descriptor is free.
+    Starved(Errno),
+    Receive(Errno),
 }
 
 const UNIX: u8 = 0;
