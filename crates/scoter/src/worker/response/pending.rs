@@ -254,7 +254,6 @@ impl PendingResponse {
             let deadline = Instant::now() + shared.connection_timeouts.write;
             drop(peer.ready(deadline).await.ok_or(SendError::Stalled)?);
             drop(peer);
-            self.check_peer(shared);
             // It has shown to be slow, and there are few threads to wait for it.
             progress = self.send_file_now(shared, Duration::ZERO).await?;
         }
@@ -277,9 +276,12 @@ impl PendingResponse {
         // What is known should there be a panic.
         let lost = SendBuffer::lost(self.buffer.left());
         let mut buffer = std::mem::replace(&mut self.buffer, lost);
+        let keeps = self.ending == ConnectionEnd::Keep;
         let turn = shared.files.run(move || {
             let turn = std::time::Instant::now();
+            let mut is_quiet = true;
             let sent = loop {
+                is_quiet = is_quiet && (!keeps || connection.is_quiet());
                 let sent = buffer.send(&connection);
                 let blocked = matches!(sent, Ok(Progress::Blocked));
                 let waits = blocked && !timeout.is_zero() && turn.elapsed() < FILE_TURN;
@@ -287,10 +289,13 @@ impl PendingResponse {
                     break sent;
                 }
             };
-            (buffer, sent)
+            (buffer, sent, is_quiet)
         });
-        let (buffer, sent) = turn.await?;
+        let (buffer, sent, is_quiet) = turn.await?;
         self.buffer = buffer;
+        if !is_quiet {
+            self.do_not_keep(shared);
+        }
         sent
     }
 
@@ -298,10 +303,15 @@ impl PendingResponse {
     /// connection is to be kept.
     fn check_peer(&mut self, shared: &Shared) {
         if self.ending == ConnectionEnd::Keep && !self.connection.is_quiet() {
-            self.ending = ConnectionEnd::Drain;
-            if self.connection.has_spoken_early() {
-                shared.kept.count_out_of_step();
-            }
+            self.do_not_keep(shared);
+        }
+    }
+
+    /// Lets the connection end with the response, because the peer has not waited for it.
+    fn do_not_keep(&mut self, shared: &Shared) {
+        self.ending = ConnectionEnd::Drain;
+        if self.connection.has_spoken_early() {
+            shared.kept.count_out_of_step();
         }
     }
 
@@ -336,7 +346,7 @@ impl PendingResponse {
     /// The reactor has no room, or not for so many bytes: a slot waits itself, for the peer to
     /// take the response, but not for input that nobody reads.
     fn finish_here(mut self, shared: &Shared, finder: Finder) -> Sent {
-        if let Err(error) = self.send_waiting(finder) {
+        if let Err(error) = self.send_waiting(shared, finder) {
             if let Some(incident) = self.lose(error, shared) {
                 finder.say(incident);
             }
@@ -351,8 +361,12 @@ impl PendingResponse {
         self.end_here(shared, finder)
     }
 
-    fn send_waiting(&mut self, finder: Finder) -> Result<(), SendError> {
-        while self.buffer.send(&self.connection)? == Progress::Blocked {
+    fn send_waiting(&mut self, shared: &Shared, finder: Finder) -> Result<(), SendError> {
+        loop {
+            self.check_peer(shared);
+            if self.buffer.send(&self.connection)? == Progress::Done {
+                return Ok(());
+            }
             if finder == Finder::Task {
                 return Err(SendError::Stalled);
             }
@@ -360,7 +374,6 @@ impl PendingResponse {
                 .wait_writable()
                 .map_err(|_| SendError::Stalled)?;
         }
-        Ok(())
     }
 
     /// Notes that the rest cannot be sent. Returns what is to be logged of it.
@@ -459,7 +472,7 @@ const DRAIN_STEP: usize = 16 * 1_024;
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, Read, Write};
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Mutex;
@@ -504,6 +517,61 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn connection_is_not_kept_if_something_arrives_before_the_end_of_its_response() {
+        let folder = tempfile::tempdir().unwrap();
+        let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &[]);
+        let begun = |buffer| {
+            let (mut response, mut client) = response(&shared, buffer);
+            response.ending = ConnectionEnd::Keep;
+            // Until the socket is full.
+            let sent = response.buffer.send(&response.connection).unwrap();
+            assert_eq!(sent, Progress::Blocked);
+            client.write_all(b"early").unwrap();
+            let reader = std::thread::spawn(move || {
+                // No further: a connection that is kept would stay open.
+                let mut received = vec![0; LARGE];
+                client.read_exact(&mut received).map(|()| received.len())
+            });
+            (response, reader)
+        };
+        let bytes = || SendBuffer::bytes(vec![b'x'; LARGE]);
+        let file = || {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(LARGE as u64).unwrap();
+            let len = LARGE as u64;
+            let body = RemainingBody::File {
+                file: file.into(),
+                offset: 0,
+                len,
+            };
+            SendBuffer::from(ResponseTail {
+                out: Vec::new(),
+                body,
+            })
+        };
+        let count = || {
+            let out_of_step = &shared.board.totals().out_of_step;
+            out_of_step.swap(0, std::sync::atomic::Ordering::Relaxed)
+        };
+        for (name, buffer) in [("bytes", bytes()), ("file", file())] {
+            let (response, reader) = begun(buffer);
+            drop(response.finish_here(&shared, Finder::Slot));
+            assert_eq!(reader.join().unwrap().unwrap(), LARGE, "{name}, in a slot");
+            assert_eq!(count(), 1, "{name}, in a slot");
+        }
+        for (name, buffer) in [("bytes", bytes()), ("file", file())] {
+            let (response, reader) = begun(buffer);
+            let permit = shared.reactor.request_permit().unwrap();
+            response.finish(Arc::clone(&shared), permit).await;
+            assert_eq!(reader.join().unwrap().unwrap(), LARGE, "{name}, later");
+            assert_eq!(count(), 1, "{name}, later");
+        }
+    }
+
+    /// More bytes than a socket holds.
+    const LARGE: usize = 8 << 20;
+
+    #[tokio::test]
     async fn response_that_a_panic_cut_is_not_taken_for_sent() {
         let folder = tempfile::tempdir().unwrap();
         let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &[]);
@@ -518,7 +586,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Logged(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Logged {
+    impl Write for Logged {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend(bytes);
             Ok(bytes.len())
