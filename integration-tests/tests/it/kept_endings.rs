@@ -207,3 +207,71 @@ fn request_that_comes_with_the_stop_is_answered_or_not_taken() {
         }
     }
 }
+
+#[test]
+fn stop_answers_an_upload_that_waits_for_the_only_thread() {
+    for master in [true, false] {
+        let scoter = Scoter::serving("kept").args(["--threads", "1"]);
+        let mut scoter = match master {
+            true => scoter.workers("1").start(),
+            false => scoter.args(["--no-master"]).start(),
+        };
+        let (mut uploading, mut idle) = (kept(&scoter), kept(&scoter));
+        let gate = scoter.gate("only");
+        let mut busy = scoter.begin("only");
+        let (upload, body) = large_upload();
+        let (begun, rest) = upload.split_at(BEGUN);
+        uploading.send(begun);
+        scoter.begin_to_stop(Signal::SIGTERM);
+        // The connections are closed in the order in which they were kept.
+        assert_eq!(idle.ending().bytes(), b"");
+        gate.open();
+        uploading.send(rest);
+        let reply = uploading.next_reply("POST");
+        assert!(reply.status == 200 && reply.body == body, "{master}");
+        assert_eq!(busy.reply().text(), "waited at only");
+        assert_eq!(uploading.ending().bytes(), b"");
+        scoter.wait();
+    }
+}
+
+#[test]
+fn upload_that_waits_for_the_only_thread_is_not_idle() {
+    let scoter = Scoter::serving("kept")
+        .workers("1")
+        .args(["--threads", "1", "--keep-alive-timeout", "2s"])
+        .start();
+    let (mut uploading, mut idle) = (kept(&scoter), kept(&scoter));
+    let gate = scoter.gate("only");
+    let mut busy = scoter.begin("only");
+    let (upload, body) = large_upload();
+    let (begun, rest) = upload.split_at(BEGUN);
+    uploading.send(begun);
+    // Its wait began later.
+    assert_eq!(idle.ending().bytes(), b"");
+    gate.open();
+    uploading.send(rest);
+    let reply = uploading.next_reply("POST");
+    assert!(
+        reply.status == 200 && reply.body == body,
+        "{}",
+        reply.status
+    );
+    assert_eq!(busy.reply().text(), "waited at only");
+}
+
+/// A connection that has served a request and is kept.
+fn kept(scoter: &Scoter) -> Peer {
+    let mut peer = scoter.connect();
+    assert!(agrees(&peer.packet(&asking("/text")).next_reply("GET")));
+    peer
+}
+
+/// A request whose body does not fit into a socket, and the body.
+fn large_upload() -> (Vec<u8>, Vec<u8>) {
+    let body = vec![b'z'; 2_000_000];
+    (posting("/body", &body), body)
+}
+
+/// So much of it fits.
+const BEGUN: usize = 50_000;

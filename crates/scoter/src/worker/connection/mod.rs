@@ -195,6 +195,10 @@ impl Connection {
     /// of the reading side it can no longer write (`unix_stream_sendmsg`: EPIPE). Over TCP a later
     /// request is reset, and has not been read.
     pub(crate) fn close_unless_readable(self: Arc<Self>) -> Option<Arc<Self>> {
+        // First, because the shutdown would cut off a body that does not fit into the socket.
+        if self.has_input() {
+            return Some(self);
+        }
         if self.family == Family::Unix {
             let _ = self.shut_down(Shutdown::Read);
         }

@@ -88,7 +88,7 @@ impl KeptConnections {
     /// Keeps no more connections, and takes those that are idle.
     fn begin_to_leave(&self, ending: Ending) -> Vec<Arc<Connection>> {
         self.lock().leaving = Some(ending);
-        self.take_idle(|_| true)
+        self.take_idle(|_, _| true)
     }
 
     /// Passes connections on until the queue is full.

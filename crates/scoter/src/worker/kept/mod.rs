@@ -184,27 +184,28 @@ impl KeptConnections {
         left.err().and_then(Connection::close_unless_readable)
     }
 
-    /// Closes connections that have waited for too long. Those that come back have become
-    /// readable meanwhile.
+    /// Closes connections that have waited for too long for a request. One whose request waits for
+    /// a slot is left alone. Those that come back have become readable meanwhile.
     pub(crate) fn expire(&self, now: Instant) -> Vec<Arc<Connection>> {
         if self.is_empty() {
             return Vec::new();
         }
         let timeout = self.limits.timeout;
-        let expired = self.take_idle(|since| now.saturating_duration_since(since) >= timeout);
+        let is_over = |since| now.saturating_duration_since(since) >= timeout;
+        let expired = self.take_idle(|since, connection| is_over(since) && !connection.has_input());
         let readable = expired
             .into_iter()
             .filter_map(Connection::close_unless_readable);
         readable.collect()
     }
 
-    /// Takes the waiting connections whose wait began at a time that `is_meant`.
-    fn take_idle(&self, is_meant: impl Fn(Instant) -> bool) -> Vec<Arc<Connection>> {
+    /// Takes the waiting connections that are meant. `is_meant` receives when the wait began.
+    fn take_idle(&self, is_meant: impl Fn(Instant, &Connection) -> bool) -> Vec<Arc<Connection>> {
         let mut table = self.lock();
         let tickets: Vec<_> = table
             .places
             .waiting()
-            .filter(|(_, _, since)| is_meant(*since))
+            .filter(|(_, connection, since)| is_meant(*since, connection))
             .map(|(ticket, ..)| ticket)
             .collect();
         let taken = tickets.into_iter();
