@@ -59,7 +59,8 @@ fn close_unless_readable(connections: VecDeque<Arc<Connection>>) -> VecDeque<Arc
 }
 
 /// Takes connections on which a request has begun to arrive, at most `most`, as far as there is
-/// room for their requests.
+/// room for their requests. Drops those whose descriptor application code has closed: nothing
+/// arrives on them any more.
 fn take_readable(
     shared: &Shared,
     connections: &mut VecDeque<Arc<Connection>>,
@@ -70,6 +71,7 @@ fn take_readable(
         let is_wanted = taken.len() < most && connection.has_input();
         match is_wanted.then(|| shared.reactor.request_permit()).flatten() {
             Some(permit) => taken.push((connection, permit)),
+            None if connection.is_lost() => {}
             None => connections.push_back(connection),
         }
     }
@@ -107,3 +109,36 @@ const PASSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often it tries.
 const PAUSE: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::net::Family;
+    use crate::sys::raw_fd;
+
+    #[tokio::test]
+    async fn connection_whose_descriptor_the_application_has_closed_does_not_hold_up_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &[]);
+        let connection = || {
+            let (ours, client) = UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let timeouts = shared.connection_timeouts;
+            let ours = Connection::new(OwnedFd::from(ours), Family::Unix, timeouts);
+            (Arc::new(ours), client)
+        };
+        let ((idle, _peer), (lost, _lost_peer)) = (connection(), connection());
+        // As if the application had closed the number, and the kernel given it to a file of the
+        // application's.
+        let mut number_taken = raw_fd::own(lost.as_raw_fd()).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        rustix::io::dup2(&file, &mut number_taken).unwrap();
+        std::mem::forget(number_taken);
+        let mut left = VecDeque::from([lost, idle]);
+        assert_eq!(take_readable(&shared, &mut left, usize::MAX).len(), 0);
+        assert_eq!(left.len(), 1, "one may still have a request");
+    }
+}
