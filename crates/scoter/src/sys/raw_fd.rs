@@ -30,11 +30,13 @@ pub(crate) fn own(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Takes a descriptor over from an owner that will never use or close it again.
-pub(crate) fn take_over(owner: &impl AsRawFd) -> OwnedFd {
-    #[expect(unsafe_code, reason = "the owner is shared, and cannot give it away")]
-    // SAFETY: it is open, and its owner neither uses nor closes it from now on.
-    unsafe {
-        OwnedFd::from_raw_fd(owner.as_raw_fd())
-    }
+/// Takes a descriptor over from an owner that is shared, and cannot give it away.
+///
+/// # Safety
+///
+/// It is open, and its owner neither uses nor closes it from now on.
+#[expect(unsafe_code, reason = "only the caller knows what the owner does")]
+pub(crate) unsafe fn take_over(owner: &impl AsRawFd) -> OwnedFd {
+    // SAFETY: the caller's part.
+    unsafe { OwnedFd::from_raw_fd(owner.as_raw_fd()) }
 }

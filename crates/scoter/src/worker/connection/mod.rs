@@ -147,7 +147,10 @@ impl Connection {
         if !(self.claim.is_watched() && self.claim.counts() && self.owner.complete()) {
             return None;
         }
-        let fd: Own = raw_fd::take_over(self.fd.as_ref()?).into();
+        #[expect(unsafe_code, reason = "requests may still refer to this value")]
+        // SAFETY: the claim counted, so it was open. `complete` lets nobody come here twice, and
+        // the new claim below makes `fd` and `drop` of this value leave the number alone.
+        let fd: Own = unsafe { raw_fd::take_over(self.fd.as_ref()?) }.into();
         Some(Self {
             place: Mutex::new(self.place().take()),
             // The later claim to a number is the one that counts.
