@@ -356,8 +356,18 @@ impl Connection {
 
     /// Whether something has arrived that has not been received.
     pub(crate) fn has_input(&self) -> bool {
-        let peek = |fd| recv(fd, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        self.fd().and_then(peek).is_ok_and(|(count, _)| count > 0)
+        self.peek().is_ok_and(|count| count > 0)
+    }
+
+    /// Whether something has arrived, or the peer has ended the connection.
+    pub(crate) fn has_news(&self) -> bool {
+        self.peek() != Err(Errno::AGAIN)
+    }
+
+    /// Looks at the next byte without receiving it: 1, 0 at the end, or EAGAIN if there is none yet.
+    fn peek(&self) -> Result<usize, Errno> {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        recv(self.fd()?, &mut [0u8; 1], flags).map(|(count, _)| count)
     }
 
     fn wait(&self, events: PollFlags, timeout: Duration) -> io::Result<()> {
@@ -416,15 +426,14 @@ impl Transport for Connection {
 
     /// One look, and no wait.
     fn is_quiet(&self) -> bool {
-        let peek = |fd| recv(fd, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        match self.fd().and_then(peek) {
+        match self.peek() {
             Err(Errno::AGAIN) => true,
-            Ok((1.., _)) => {
+            Ok(1..) => {
                 self.has_spoken_early.store(true, Ordering::Relaxed);
                 false
             }
             // The peer has closed, or the connection has failed.
-            Ok((0, _)) | Err(_) => false,
+            Ok(0) | Err(_) => false,
         }
     }
 

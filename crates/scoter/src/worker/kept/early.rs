@@ -8,8 +8,6 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
 use wsgi_environ::Transport;
 
 use crate::worker::Shared;
@@ -22,8 +20,9 @@ pub(crate) struct EarlyTransport {
 }
 
 impl EarlyTransport {
+    /// Out of line, because most front ends do not ask.
     #[inline(never)]
-    pub(crate) fn shared(connection: &Arc<Connection>, shared: &Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn new(connection: &Arc<Connection>, shared: &Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
             connection: Arc::clone(connection),
             shared: Arc::clone(shared),
@@ -55,7 +54,7 @@ impl Transport for EarlyTransport {
         // This slot is still busy with the application.
         let mut noted = self.shared.kept.put(Arc::new(next));
         while let Some(connection) = noted {
-            noted = if has_news(&connection) {
+            noted = if connection.has_news() {
                 // For whoever is free first, in this worker or in another one.
                 self.shared.look_after(connection);
                 None
@@ -72,15 +71,10 @@ impl Transport for EarlyTransport {
     }
 }
 
-/// Whether the peer has sent something, or has ended the connection.
-fn has_news(connection: &Connection) -> bool {
-    let peek = |fd| recv(fd, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-    !matches!(connection.fd().and_then(peek), Err(Errno::AGAIN))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::Ordering::Relaxed;
 
@@ -102,6 +96,16 @@ mod tests {
         connection: Arc<Connection>,
     }
 
+    /// The ticket of the next event, if there is one.
+    fn event_at(poller: &Own) -> Option<Ticket> {
+        let mut events = [Event {
+            flags: EventFlags::empty(),
+            data: EventData::new_u64(0),
+        }];
+        let count = epoll::wait(poller, &mut events, Some(&Timespec::default()));
+        (count == Ok(1)).then(|| Ticket::from_u64(events[0].data.u64()))
+    }
+
     impl Bench {
         /// A connection that is serving its second request.
         fn new() -> Self {
@@ -111,35 +115,24 @@ mod tests {
             shared.kept.add_poller(Arc::clone(&poller));
             let (ours, client) = UnixStream::pair().unwrap();
             ours.set_nonblocking(true).unwrap();
-            let ours = std::os::fd::OwnedFd::from(ours);
+            let ours = OwnedFd::from(ours);
             let connection = Connection::new(ours, Family::Unix, shared.connection_timeouts);
             assert!(shared.kept.keep(Arc::new(connection)).is_none());
-            let mut bench = Self {
+            (&client).write_all(b"request").unwrap();
+            let connection = shared.kept.claim(event_at(&poller).unwrap()).unwrap();
+            let mut request = bytes::BytesMut::with_capacity(64);
+            connection.recv_into(&mut request).unwrap();
+            Self {
                 _folder: folder,
-                connection: Arc::new(Connection::new(
-                    std::os::fd::OwnedFd::from(UnixStream::pair().unwrap().0),
-                    Family::Unix,
-                    shared.connection_timeouts,
-                )),
                 shared,
                 poller,
                 client,
-            };
-            bench.client.write_all(b"request").unwrap();
-            bench.connection = bench.claim().unwrap();
-            let mut request = bytes::BytesMut::with_capacity(64);
-            bench.connection.recv_into(&mut request).unwrap();
-            bench
+                connection,
+            }
         }
 
-        /// The ticket of the next event, if there is one.
         fn event(&self) -> Option<Ticket> {
-            let mut events = [Event {
-                flags: EventFlags::empty(),
-                data: EventData::new_u64(0),
-            }];
-            let count = epoll::wait(&*self.poller, &mut events, Some(&Timespec::default()));
-            (count == Ok(1)).then(|| Ticket::from_u64(events[0].data.u64()))
+            event_at(&self.poller)
         }
 
         fn claim(&self) -> Option<Arc<Connection>> {
@@ -147,7 +140,7 @@ mod tests {
         }
 
         fn take_back(&self) -> bool {
-            EarlyTransport::shared(&self.connection, &self.shared).take_back()
+            EarlyTransport::new(&self.connection, &self.shared).take_back()
         }
 
         fn idle(&self) -> u64 {

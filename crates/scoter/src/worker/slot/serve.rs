@@ -62,7 +62,11 @@ impl Slot {
         }
         let mut troubles = Vec::new();
         let served = catch_unwind(AssertUnwindSafe(|| {
-            let persistence = self.persistence(&head, &connection, &body, overrun);
+            let may_be_kept = connection.served() > 0 || head.has(Param::KeepConn);
+            let persistence = match may_be_kept {
+                true => self.offer(&head, &connection, &body, overrun),
+                false => Persistence::Close,
+            };
             let mut responded = self.respond(py, &head, &connection, body, persistence);
             if let Ok(Completed { failures, .. }) = &mut responded {
                 if !failures.is_empty() {
@@ -164,26 +168,13 @@ impl Slot {
         persistence: Persistence,
     ) -> Arc<dyn Transport> {
         match persistence {
-            Persistence::KeepAlive => EarlyTransport::shared(connection, &self.shared),
+            Persistence::KeepAlive => EarlyTransport::new(connection, &self.shared),
             Persistence::Close => Arc::clone(connection) as _,
         }
     }
 
-    /// Returns what the head of the response may say about the connection.
-    fn persistence(
-        &self,
-        head: &RequestHead,
-        connection: &Connection,
-        body: &Body,
-        overrun: bool,
-    ) -> Persistence {
-        // Most front ends do not ask.
-        if connection.served() == 0 && !head.has(Param::KeepConn) {
-            return Persistence::Close;
-        }
-        self.offer(head, connection, body, overrun)
-    }
-
+    /// Returns what the head of the response may say about the connection. Out of line, because most
+    /// front ends do not ask.
     #[inline(never)]
     fn offer(
         &self,
