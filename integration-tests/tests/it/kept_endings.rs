@@ -1,6 +1,7 @@
 //! Reloads, recycling, scaling and stops while connections are kept: no request is lost.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,6 +64,16 @@ fn lose_nothing(scoter: &Scoter, during: impl FnOnce()) {
     });
 }
 
+/// The same while a signal brings one generation after the other.
+fn lose_nothing_in_generations(scoter: &Scoter, signal: Signal, generations: RangeInclusive<u32>) {
+    lose_nothing(scoter, || {
+        for generation in generations {
+            scoter.signal(signal);
+            scoter.wait_for_log(&format!("reloaded generation={generation}"));
+        }
+    });
+}
+
 #[test]
 fn reloads_lose_no_request_on_kept_connections() {
     let scoter = Scoter::serving("kept").workers("2").start();
@@ -83,24 +94,14 @@ fn reload_of_a_single_worker_loses_no_request() {
         .workers("1")
         .args(["--threads", "2"])
         .start();
-    lose_nothing(&scoter, || {
-        for generation in 2..=6 {
-            scoter.signal(Signal::SIGHUP);
-            scoter.wait_for_log(&format!("reloaded generation={generation}"));
-        }
-    });
+    lose_nothing_in_generations(&scoter, Signal::SIGHUP, 2..=6);
 }
 
 #[test]
 fn upgrades_lose_no_request() {
     let scoter = Scoter::serving("kept").workers("2").start();
     scoter.wait_for_workers(2);
-    lose_nothing(&scoter, || {
-        for generation in 2..=4 {
-            scoter.signal(Signal::SIGUSR2);
-            scoter.wait_for_log(&format!("reloaded generation={generation}"));
-        }
-    });
+    lose_nothing_in_generations(&scoter, Signal::SIGUSR2, 2..=4);
 }
 
 #[test]
