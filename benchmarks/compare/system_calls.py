@@ -95,6 +95,15 @@ def parse(table: Path) -> Counter[str]:
     return counts
 
 
+def counted(metrics: Mapping[str, Mapping[int, float]], prefix: str) -> dict[str, float]:
+    """Returns the calls of a run among its metrics, whose names begin with `prefix`."""
+    return {
+        metric.removeprefix(prefix): by_round[0]
+        for metric, by_round in metrics.items()
+        if metric.startswith(prefix)
+    }
+
+
 def in_words(calls: dict[str, float]) -> str:
     """Returns the calls that at least one request in twenty makes, the most frequent first."""
     frequent = sorted((-count, name) for name, count in calls.items() if count >= 0.05)

@@ -173,9 +173,7 @@ def counted(results: Results) -> Table | None:
     rows = []
     for name in contenders:
         metrics = results.values[COUNTS][name]
-        calls = {
-            metric[5:]: by_round[0] for metric, by_round in metrics.items() if metric.startswith("call ")
-        }
+        calls = system_calls.counted(metrics, "call ")
         rows.append(
             [
                 name,

@@ -192,12 +192,7 @@ def counted(results: Results) -> Table | None:
     for name in contenders:
         row = [name]
         for part in (NGINX, SERVER):
-            prefix = f"{part} call "
-            calls = {
-                metric.removeprefix(prefix): by_round[0]
-                for metric, by_round in results.values[COUNTS][name].items()
-                if metric.startswith(prefix)
-            }
+            calls = system_calls.counted(results.values[COUNTS][name], f"{part} call ")
             row += [
                 spread(results.summary(COUNTS, name, f"{part} calls"), 2),
                 system_calls.in_words(calls) or NOTHING,
