@@ -240,19 +240,22 @@ impl Template {
         let Some(first) = self.changes.first() else {
             return;
         };
-        // The end of the last changed variable, in both blocks: all later ones have moved by the
-        // difference.
-        let (mut old_end, mut new_end) = (0, 0);
-        let unmoved = first.index;
+        let same = self.key_end(first.index);
+        self.block.truncate(same);
+        self.block.extend_from_slice(&block[same..]);
+
         let mut changes = self.changes.iter().peekable();
-        for (index, known) in self.vars.iter_mut().enumerate().skip(unmoved) {
-            if let Some(change) = changes.next_if(|change| change.index == index) {
-                (old_end, new_end) = (known.end, change.value.end);
+        while let Some(change) = changes.next() {
+            // All variables up to the next change have moved by the same difference, which is
+            // mostly none.
+            let next = changes.peek().map_or(self.vars.len(), |next| next.index);
+            let (old_end, new_end) = (self.vars[change.index].end, change.value.end);
+            if new_end != old_end {
+                for known in &mut self.vars[change.index..next] {
+                    known.end = known.end - old_end + new_end;
+                }
             }
-            known.end = known.end - old_end + new_end;
         }
-        self.block.clear();
-        self.block.extend_from_slice(block);
     }
 }
 
