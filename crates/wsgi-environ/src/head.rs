@@ -94,23 +94,22 @@ impl Head {
                 type_name(header)
             ))
         })?;
-        if header.len() != 2 {
+        let [name_object, value_object] = header.as_slice() else {
             return Err(PyTypeError::new_err(format!(
                 "http header must be a 2-item tuple, not one of {}",
                 header.len()
             )));
-        }
-        let (name_object, value_object) = (header.get_item(0)?, header.get_item(1)?);
+        };
         let name_text = name_object.cast::<PyString>().map_err(|_| {
             PyTypeError::new_err(format!(
                 "http header key must be a string, not {}",
-                type_name(&name_object)
+                type_name(name_object)
             ))
         })?;
         let value_text = value_object.cast::<PyString>().map_err(|_| {
             PyTypeError::new_err(format!(
                 "http header value must be a string, not {}: {}",
-                type_name(&value_object),
+                type_name(value_object),
                 quoted(name_text)
             ))
         })?;
