@@ -30,8 +30,8 @@ impl Body {
     pub fn buffered(bytes: Bytes) -> Self {
         Self {
             expected: bytes.len() as u64,
-            prefix: bytes,
-            source: Source::End,
+            prefix: bytes.clone(),
+            source: Source::Memory(bytes),
         }
     }
 
@@ -73,7 +73,8 @@ impl Body {
 
 /// What follows the bytes in memory.
 pub(super) enum Source {
-    End,
+    /// Nothing: these bytes are the whole body, kept for seeking back.
+    Memory(Bytes),
     Stream {
         transport: Arc<dyn Transport>,
         left: u64,
@@ -88,7 +89,7 @@ pub(super) enum Source {
 impl Source {
     pub(super) fn left(&self) -> u64 {
         match self {
-            Self::End => 0,
+            Self::Memory(_) => 0,
             Self::Stream { left, .. } | Self::File { left, .. } => *left,
         }
     }
@@ -97,7 +98,7 @@ impl Source {
     pub(super) fn unread(&self) -> u64 {
         match self {
             Self::Stream { left, .. } => *left,
-            Self::End | Self::File { .. } => 0,
+            Self::Memory(_) | Self::File { .. } => 0,
         }
     }
 
@@ -112,7 +113,7 @@ impl Source {
             return Ok(0);
         }
         match self {
-            Self::End => Ok(0),
+            Self::Memory(_) => Ok(0),
             Self::Stream { transport, left } => {
                 let received = expected - *left;
                 let failure = |kind| match kind {
@@ -153,7 +154,7 @@ impl Source {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
-            Self::End => "End",
+            Self::Memory(_) => "Memory",
             Self::Stream { .. } => "Stream",
             Self::File { .. } => "File",
         };

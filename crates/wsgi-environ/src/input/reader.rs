@@ -20,8 +20,6 @@ pub(super) struct Reader {
     source: Source,
     expected: u64,
     failed: Option<InputFailure>,
-    /// A body that is completely in memory, for seeking back.
-    whole: Option<Bytes>,
     /// How far the position is beyond the end of the body.
     beyond: u64,
 }
@@ -29,7 +27,6 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(body: Body) -> Self {
         Self {
-            whole: matches!(body.source, Source::End).then(|| body.prefix.clone()),
             window: body.prefix,
             source: body.source,
             expected: body.expected,
@@ -40,7 +37,7 @@ impl Reader {
 
     /// Returns whether the body is complete, so that its reader can seek.
     pub(super) fn is_seekable(&self) -> bool {
-        self.whole.is_some() || matches!(self.source, Source::File { .. })
+        matches!(self.source, Source::Memory(_) | Source::File { .. })
     }
 
     /// Returns how many bytes of the body precede the next one to be read.
@@ -55,17 +52,17 @@ impl Reader {
     /// Goes to a position in a body that is seekable; behind its end there is nothing.
     pub(super) fn seek(&mut self, position: u64) {
         let within = position.min(self.expected);
-        match (&self.whole, &mut self.source) {
-            (Some(whole), _) => {
+        match &mut self.source {
+            Source::Memory(whole) => {
                 let start = usize::try_from(within).unwrap_or(usize::MAX);
                 self.window = whole.slice(start.min(whole.len())..);
             }
-            (None, Source::File { offset, left, .. }) => {
+            Source::File { offset, left, .. } => {
                 self.window = Bytes::new();
                 *offset = within;
                 *left = self.expected - within;
             }
-            (None, Source::End | Source::Stream { .. }) => return,
+            Source::Stream { .. } => return,
         }
         self.beyond = position - within;
     }
@@ -162,7 +159,8 @@ impl Reader {
         let bytes = copy(py, &self.window[..len])?;
         self.window.advance(len);
         // A few bytes must not keep all the memory of a long line.
-        if self.whole.is_none() && len > WINDOW_BYTES && self.window.len() <= WINDOW_BYTES {
+        let is_in_memory = matches!(self.source, Source::Memory(_));
+        if !is_in_memory && len > WINDOW_BYTES && self.window.len() <= WINDOW_BYTES {
             self.window = Bytes::copy_from_slice(&self.window);
         }
         Ok(bytes)
