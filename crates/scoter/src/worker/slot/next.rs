@@ -8,10 +8,20 @@ use rustix::io::Errno;
 use crate::sys::fatal;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
+use crate::worker::request::intake::Request;
 use crate::worker::request::ready_queue::Popped;
 use crate::worker::slot::poller::Wake;
 use crate::worker::slot::{Next, Slot, part, survive};
 use crate::worker::stop::Ending;
+
+/// What a slot finds when it looks for something to do.
+enum Found {
+    /// A connection on which a request may have arrived.
+    Connection(Arc<Connection>),
+    /// A source that has something.
+    Event(Wake),
+    Next(Next),
+}
 
 impl Slot {
     pub(super) fn next(&mut self) -> Next {
@@ -29,112 +39,102 @@ impl Slot {
     /// Looks for something to do, first what the slot was woken for, if it has slept.
     fn look(&mut self, shared: &Shared, mut wake: Option<Wake>) -> Option<Next> {
         loop {
-            // First, even if the slot is to leave: the kernel wakes one sleeping slot for a
-            // connection (EPOLLEXCLUSIVE), and it was this one. No other slot comes for it until
-            // it has finished a request or another connection arrives. A request in the ready
-            // queue has woken another slot.
-            if let Some(next) = wake.take().and_then(|wake| self.follow(shared, wake)) {
-                return Some(next);
-            }
-            if let Some(connection) = self.signalled.take() {
-                if let Some(next) = self.serve_from(connection) {
-                    return Some(next);
-                }
-                continue;
-            }
-            if let Some(request) = shared.ready.try_pop() {
-                self.wake_policy.request_taken();
-                return Some(Next::Serve(request));
-            }
-            if !self.poller.is_accepting() {
-                return None;
-            }
-            let ending = shared.stop.ending();
-            if ending == Some(Ending::Retire) {
-                // Other workers take what arrives from now on.
-                self.stop_accepting();
-                return None;
-            }
-            if let Some(connection) = self.receive_passed_in_turn(shared) {
-                match self.serve_from(connection) {
-                    Some(next) => return Some(next),
-                    None => continue,
-                }
-            }
-            let mut asks_listeners = true;
-            if ending.is_none() && !shared.kept.is_empty() {
-                // Kept connections and new ones, in the order in which they became ready.
-                wake = self
-                    .poller
-                    .look()
-                    .unwrap_or_else(|errno| self.lose_poller(errno));
-                if wake.is_some() {
-                    continue;
-                }
-                asks_listeners = self.is_nudged;
-            }
-            let found = asks_listeners.then(|| self.accept()).flatten();
-            let found = found.or_else(|| self.receive_overlooked(shared));
-            if let Some(connection) = found {
-                match self.serve_from(connection) {
-                    Some(next) => return Some(next),
-                    None => continue,
-                }
-            }
-            self.longest_run = Duration::ZERO;
-            // Before it sleeps: it wakes up for connections that are passed on.
-            self.passed_unasked.reset();
-            if self.frees_memory {
-                return Some(Next::FreeMemory);
-            }
-            if ending == Some(Ending::Drain) {
-                if let Some(connection) = self.receive_passed(shared) {
-                    match self.serve_from(connection) {
-                        Some(next) => return Some(next),
-                        None => continue,
+            match self.find(shared, wake.take())? {
+                Found::Connection(connection) => {
+                    if let Some(next) = self.serve_from(connection) {
+                        return Some(next);
                     }
                 }
-                // The kernel's queues are empty. Requests in the reactor are still to come.
-                self.stop_accepting();
+                Found::Event(event) => wake = Some(event),
+                Found::Next(next) => return Some(next),
             }
-            return None;
         }
     }
 
-    /// Does what the slot was woken for, unless another slot has already done it.
-    fn follow(&mut self, shared: &Shared, wake: Wake) -> Option<Next> {
+    /// Asks all sources in turn, first the one that the slot was woken for.
+    fn find(&mut self, shared: &Shared, wake: Option<Wake>) -> Option<Found> {
+        // First, even if the slot is to leave: the kernel wakes one sleeping slot for a connection
+        // (EPOLLEXCLUSIVE), and it was this one. No other slot comes for it until it has finished a
+        // request or another connection arrives. A request in the ready queue has woken another
+        // slot.
+        if let Some(found) = wake.and_then(|wake| self.follow(shared, wake)) {
+            return Some(found);
+        }
+        if let Some(connection) = self.signalled.take() {
+            return Some(Found::Connection(connection));
+        }
+        if let Some(request) = shared.ready.try_pop() {
+            return Some(self.ready(request));
+        }
+        if !self.poller.is_accepting() {
+            return None;
+        }
+        let ending = shared.stop.ending();
+        if ending == Some(Ending::Retire) {
+            // Other workers take what arrives from now on.
+            self.stop_accepting();
+            return None;
+        }
+        if let Some(connection) = self.receive_passed_in_turn(shared) {
+            return Some(Found::Connection(connection));
+        }
+        let mut asks_listeners = true;
+        if ending.is_none() && !shared.kept.is_empty() {
+            // Kept connections and new ones, in the order in which they became ready.
+            let event = self.poller.look();
+            if let Some(event) = event.unwrap_or_else(|errno| self.lose_poller(errno)) {
+                return Some(Found::Event(event));
+            }
+            asks_listeners = self.is_nudged;
+        }
+        let found = asks_listeners.then(|| self.accept()).flatten();
+        if let Some(connection) = found.or_else(|| self.receive_overlooked(shared)) {
+            return Some(Found::Connection(connection));
+        }
+        self.longest_run = Duration::ZERO;
+        // Before it sleeps: it wakes up for connections that are passed on.
+        self.passed_unasked.reset();
+        if self.frees_memory {
+            return Some(Found::Next(Next::FreeMemory));
+        }
+        if ending == Some(Ending::Drain) {
+            if let Some(connection) = self.receive_passed(shared) {
+                return Some(Found::Connection(connection));
+            }
+            // The kernel's queues are empty. Requests in the reactor are still to come.
+            self.stop_accepting();
+        }
+        None
+    }
+
+    /// Finds what the slot was woken for, unless another slot has already taken it.
+    fn follow(&mut self, shared: &Shared, wake: Wake) -> Option<Found> {
         match wake {
-            Wake::Listener => {
-                let connection = self.accept()?;
-                self.serve_from(connection)
-            }
-            Wake::Kept(ticket) => {
-                let connection = shared.kept.claim(ticket)?;
-                self.serve_from(connection)
-            }
-            Wake::Passed => {
-                let connection = self.receive_passed(shared)?;
-                self.serve_from(connection)
-            }
+            Wake::Listener => self.accept().map(Found::Connection),
+            Wake::Kept(ticket) => shared.kept.claim(ticket).map(Found::Connection),
+            Wake::Passed => self.receive_passed(shared).map(Found::Connection),
             Wake::Ready => match shared.ready.pop() {
-                Popped::Request(request) => {
-                    self.wake_policy.request_taken();
-                    Some(Next::Serve(request))
-                }
+                Popped::Request(request) => Some(self.ready(request)),
                 Popped::Nudged => {
                     self.is_nudged = true;
                     None
                 }
                 Popped::Empty => None,
-                Popped::Closed => Some(Next::End),
+                Popped::Closed => Some(Found::Next(Next::End)),
             },
             Wake::Unneeded => {
                 shared.response_memory.consume_wakeup();
-                Some(Next::FreeMemory)
+                Some(Found::Next(Next::FreeMemory))
             }
-            Wake::Signal => Some(Next::CheckSignals),
+            Wake::Signal => Some(Found::Next(Next::CheckSignals)),
             Wake::Stop => None,
         }
+    }
+
+    /// Takes a request that the reactor has completed.
+    fn ready(&mut self, request: Box<Request>) -> Found {
+        self.wake_policy.request_taken();
+        Found::Next(Next::Serve(request))
     }
 
     /// Receives a request from a connection, if one has arrived.
