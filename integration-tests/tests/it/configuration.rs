@@ -173,11 +173,11 @@ fn value_out_of_range_is_refused_with_its_source() {
         ),
         (
             Scoter::serving("hello").args(["--request-grace", "0"]),
-            ["--request-grace 0", "more than zero"],
+            ["--request-grace 0", "from 1ms to 30d"],
         ),
         (
             Scoter::serving("hello").args(["--max-rss", "101%"]),
-            ["--max-rss 101%", "100%"],
+            ["--max-rss 101%", "from 1% to 100%"],
         ),
     ] {
         assert_refused(&scoter.run(), &words);

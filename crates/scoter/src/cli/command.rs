@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches};
 use pyo3::prelude::*;
 
 use super::check::{self, Extent};
@@ -217,9 +217,17 @@ fn scale() -> clap::Command {
         .arg(
             Arg::new("N")
                 .required(true)
-                .value_parser(value_parser!(u32).range(1..=1024))
+                .allow_negative_numbers(true)
+                .value_parser(number_of_workers)
                 .help("Number of workers, from 1 to 1024"),
         )
+}
+
+fn number_of_workers(text: &str) -> Result<u32, &'static str> {
+    let number = text.parse().ok();
+    number.filter(|number| (1..=1024).contains(number)).ok_or(
+        "expected a whole number from 1 to 1024; for a range, set --workers MIN..MAX and reload",
+    )
 }
 
 fn top() -> clap::Command {
@@ -297,9 +305,13 @@ mod tests {
 
     #[test]
     fn arguments_of_commands_are_checked() {
+        const EXPECTED: &str = "expected a whole number from 1 to 1024; for a range, set --workers MIN..MAX and reload";
         for (arguments, word) in [
             (&["scale"][..], "<N>"),
-            (&["scale", "0"], "1..=1024"),
+            (&["scale", "0"], EXPECTED),
+            (&["scale", "x"], EXPECTED),
+            (&["scale", "-1"], EXPECTED),
+            (&["scale", "2..4"], EXPECTED),
             (&["status", "--jsn"], "--json"),
             (&["status", "--json", "--ready"], "--ready"),
             (&["stop", "now"], "now"),

@@ -1,6 +1,7 @@
 //! Parsing the texts of options.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -48,21 +49,38 @@ from_str!(
     Workers
 );
 
+/// A value whose option may limit it to a range.
+pub(super) trait Ranged: FromText + PartialOrd + Display {
+    /// What its text is.
+    const WHAT: &'static str;
+    /// Texts to imitate.
+    const EXAMPLES: &'static str = "";
+}
+
 macro_rules! number {
     ($($type:ty),*) => {$(
         impl FromText for $type {
             fn from_text(text: &OsStr) -> Result<Self, String> {
                 let text = utf8(text)?;
-                if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-                    return Err("expected a whole number".to_owned());
-                }
-                text.parse().map_err(|_| format!("larger than {}", Self::MAX))
+                // Rust would accept a sign.
+                let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+                let number = text.parse().ok().filter(|_| is_number);
+                number.ok_or_else(|| format!("expected {}", Self::WHAT))
             }
+        }
+
+        impl Ranged for $type {
+            const WHAT: &'static str = "a whole number";
         }
     )*};
 }
 
 number!(u16, u32, u64, usize);
+
+impl Ranged for Size {
+    const WHAT: &'static str = "a size";
+    const EXAMPLES: &'static str = ", such as 65536, 64K, 1M or 2G";
+}
 
 impl FromText for bool {
     fn from_text(text: &OsStr) -> Result<Self, String> {
@@ -74,7 +92,7 @@ impl FromText for bool {
 impl FromText for String {
     fn from_text(text: &OsStr) -> Result<Self, String> {
         match utf8(text)? {
-            "" => Err("expected a name".to_owned()),
+            "" => Err("expected a name or a number".to_owned()),
             text => Ok(text.to_owned()),
         }
     }
@@ -98,7 +116,13 @@ impl FromText for PathBuf {
 
 impl FromText for AccessLogTo {
     fn from_text(text: &OsStr) -> Result<Self, String> {
-        Self::from_word(text).map_or_else(|| PathBuf::from_text(text).map(Self::File), Ok)
+        match Self::from_word(text) {
+            Some(word) => Ok(word),
+            None if text.is_empty() => {
+                Err("expected on, off, stdout, stderr or the path of a file".to_owned())
+            }
+            None => Ok(Self::File(text.into())),
+        }
     }
 
     fn relocated(text: &OsStr, folder: &Path) -> OsString {
@@ -111,7 +135,11 @@ impl FromText for AccessLogTo {
 
 impl FromText for ControlLocation {
     fn from_text(text: &OsStr) -> Result<Self, String> {
-        Self::from_word(text).map_or_else(|| PathBuf::from_text(text).map(Self::At), Ok)
+        match Self::from_word(text) {
+            Some(word) => Ok(word),
+            None if text.is_empty() => Err("expected auto, off or a path".to_owned()),
+            None => Ok(Self::At(text.into())),
+        }
     }
 
     fn relocated(text: &OsStr, folder: &Path) -> OsString {

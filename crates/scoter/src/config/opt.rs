@@ -175,8 +175,8 @@ macro_rules! options {
     (@type maybe $type:ty) => { Option<$type> };
     (@type many $type:ty) => { Vec<$type> };
     (@type flag $type:ty) => { $type };
-    (@check $type:ty) => { |_: &$type| Ok(()) };
-    (@check $type:ty, $range:expr) => { |value: &$type| within(&($range), value) };
+    (@check $type:ty) => { |read| read };
+    (@check $type:ty, $range:expr) => { |read| within(&($range), read) };
 }
 
 pub(super) use options;

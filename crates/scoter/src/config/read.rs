@@ -1,13 +1,12 @@
 //! Reading texts as the values of options.
 
 use std::ffi::OsStr;
-use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
 use super::settings::{Setting, Settings};
 use crate::config::error::{APP, Problem, Written};
-use crate::config::from_text::FromText;
-use crate::config::opt::OFF;
+use crate::config::from_text::{FromText, Ranged};
+use crate::config::opt::{Arity, OFF};
 
 /// Parses options one by one, and collects their mistakes.
 pub(in crate::config) struct Reader<'a> {
@@ -90,9 +89,13 @@ impl<'a> Reader<'a> {
     }
 
     fn read<T: FromText>(&mut self, setting: &Setting, text: &OsStr, check: Check<T>) -> Option<T> {
-        let value = T::from_text(text).and_then(|value| check(&value).map(|()| value));
+        let value = check(T::from_text(text));
         value
-            .map_err(|reason| {
+            .map_err(|mut reason| {
+                if setting.opt.arity == Arity::Off {
+                    reason.push_str(", or ");
+                    reason.push_str(OFF);
+                }
                 let written = Written::new(setting.opt, &text.to_string_lossy(), &setting.origin);
                 self.problems.push(Problem::Value { written, reason });
             })
@@ -100,23 +103,27 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether an option accepts a value of its type.
-pub(in crate::config) type Check<T> = fn(&T) -> Result<(), String>;
+/// Checks whether an option accepts what was read.
+pub(in crate::config) type Check<T> = fn(Result<T, String>) -> Result<T, String>;
 
-/// Checks a value against the limits of its option.
-pub(in crate::config) fn within<T: PartialOrd + Display>(
+/// Checks a value against the limits of its option. The error names them also where the text is no
+/// value at all.
+pub(in crate::config) fn within<T: Ranged>(
     range: &impl RangeBounds<T>,
-    value: &T,
-) -> Result<(), String> {
-    if range.contains(value) {
-        return Ok(());
+    read: Result<T, String>,
+) -> Result<T, String> {
+    if let Some(value) = read.ok().filter(|value| range.contains(value)) {
+        return Ok(value);
     }
-    Err(match (range.start_bound(), range.end_bound()) {
-        (Bound::Included(least), Bound::Included(most)) => {
-            format!("must be from {least} to {most}")
-        }
-        (Bound::Included(least), _) => format!("must be at least {least}"),
-        (_, Bound::Included(most)) => format!("must be at most {most}"),
-        _ => "out of range".to_owned(),
-    })
+    let least = match range.start_bound() {
+        Bound::Included(least) if least.to_string() == "0" => " from 0 (off)".to_owned(),
+        Bound::Included(least) => format!(" from {least}"),
+        _ => String::new(),
+    };
+    let most = match range.end_bound() {
+        Bound::Included(most) => format!(" to {most}"),
+        _ => String::new(),
+    };
+    let (what, examples) = (T::WHAT, T::EXAMPLES);
+    Err(format!("expected {what}{least}{most}{examples}"))
 }

@@ -80,13 +80,13 @@ options! {
             "Memory for responses waiting for slow readers, per worker; beyond it, threads wait";
         keep_alive: one u32 [0..=65_536] = "512", "N", reload,
             "Maximum connections kept for nginx's next requests, per worker, if it asks for that; fewer at a low file limit";
-        keep_alive_requests: one u32 [1..] = "1000", "N", reload,
+        keep_alive_requests: one u32 [1..=u32::MAX] = "1000", "N", reload,
             "Requests on a kept connection before it is closed";
         trust_forwarded_proto: flag bool, "", reload,
             "Take the scheme from X-Forwarded-Proto; only behind a proxy of yours that sets it";
     }
     "Recycling" {
-        max_requests: off u64 [1..], "N", reload,
+        max_requests: off u64 [1..=u64::MAX], "N", reload,
             "Replace a worker after this many requests";
         max_lifetime: off Span, "TIME", reload,
             "Replace a worker at this age";
@@ -166,41 +166,97 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused() {
         for (argument, reason) in [
-            ("--threads=0", "must be from 1 to 1024"),
-            ("--threads=1025", "must be from 1 to 1024"),
-            ("--threads=99999", "larger than 65535"),
-            ("--threads=many", "expected a whole number"),
-            ("--threads=-1", "expected a whole number"),
-            ("--threads=+1", "expected a whole number"),
-            ("--backlog=0", "must be from 1 to 2147483647"),
-            ("--max-vars=65536", "must be from 1 to 65535"),
-            ("--keep-alive=65537", "must be from 0 to 65536"),
-            ("--keep-alive-requests=0", "must be at least 1"),
-            ("--keep-alive-timeout=0", "must be more than zero"),
-            ("--max-pending=0", "must be from 1 to 65536"),
-            ("--max-requests=0", "must be at least 1"),
-            ("--max-body=0", "must be at least 1 byte"),
-            ("--max-rss=0", "must be more than zero; off means no limit"),
-            ("--max-rss=0%", "must be more than zero; off means no limit"),
-            ("--max-rss=101%", "larger than 100%"),
-            ("--recycle-jitter=101%", "larger than 100%"),
-            ("--request-grace=0", "must be more than zero"),
-            ("--slow-request=0s", "must be more than zero"),
-            ("--drain-delay=0", "must be more than zero"),
+            ("--threads=0", "expected a whole number from 1 to 1024"),
+            ("--threads=1025", "expected a whole number from 1 to 1024"),
+            ("--threads=99999", "expected a whole number from 1 to 1024"),
+            ("--threads=many", "expected a whole number from 1 to 1024"),
+            ("--threads=-1", "expected a whole number from 1 to 1024"),
+            ("--threads=+1", "expected a whole number from 1 to 1024"),
+            (
+                "--backlog=0",
+                "expected a whole number from 1 to 2147483647",
+            ),
+            (
+                "--max-vars=65536",
+                "expected a whole number from 1 to 65535",
+            ),
+            (
+                "--keep-alive=65537",
+                "expected a whole number from 0 (off) to 65536",
+            ),
+            (
+                "--keep-alive=off",
+                "expected a whole number from 0 (off) to 65536",
+            ),
+            (
+                "--keep-alive-requests=0",
+                "expected a whole number from 1 to 4294967295",
+            ),
+            (
+                "--keep-alive-timeout=0",
+                "expected a time from 1ms to 30d, such as 500ms, 30s, 5m, 2h or 7d",
+            ),
+            ("--max-pending=0", "expected a whole number from 1 to 65536"),
+            (
+                "--max-requests=0",
+                "expected a whole number from 1 to 18446744073709551615, or off",
+            ),
+            (
+                "--max-body=0",
+                "expected a size from 1 byte, such as 65536, 64K, 1M or 2G, or off",
+            ),
+            (
+                "--body-buffer=1T",
+                "expected a size such as 65536, 64K, 1M or 2G",
+            ),
+            (
+                "--max-rss=0",
+                "expected a size such as 500M, or from 1% to 100% of the cgroup's limit, or off",
+            ),
+            (
+                "--max-rss=0%",
+                "expected a size such as 500M, or from 1% to 100% of the cgroup's limit, or off",
+            ),
+            (
+                "--max-rss=101%",
+                "expected a size such as 500M, or from 1% to 100% of the cgroup's limit, or off",
+            ),
+            (
+                "--recycle-jitter=101%",
+                "expected a percentage from 0% to 100%",
+            ),
+            (
+                "--request-grace=0",
+                "expected a time from 1ms to 30d, such as 500ms, 30s, 5m, 2h or 7d",
+            ),
+            (
+                "--slow-request=0s",
+                "expected a time from 1ms to 30d, such as 500ms, 30s, 5m, 2h or 7d, or off",
+            ),
+            (
+                "--drain-delay=never",
+                "expected a time from 1ms to 30d, such as 500ms, 30s, 5m, 2h or 7d, or off",
+            ),
             (
                 "--header-timeout=off",
-                "expected a number, optionally followed by a unit",
+                "expected a time from 1ms to 30d, such as 500ms, 30s, 5m, 2h or 7d",
             ),
-            ("--max-lifetime=31d", "larger than 30d"),
+            (
+                "--max-lifetime=31d",
+                "expected a time from 1ms to 30d, such as 500ms, 30s, 5m, 2h or 7d, or off",
+            ),
             (
                 "--socket-mode=1777",
-                "expected octal permissions such as 660",
+                "expected an octal number from 0 to 777, such as 660",
             ),
             (
                 "--socket-mode=888",
-                "expected octal permissions such as 660",
+                "expected an octal number from 0 to 777, such as 660",
             ),
-            ("--umask=+22", "expected octal permissions such as 660"),
+            (
+                "--umask=+22",
+                "expected an octal number from 0 to 777, such as 660",
+            ),
             (
                 "--workers=0",
                 "expected auto, a number from 1 to 1024, or a range of them such as 2..8",
@@ -219,8 +275,18 @@ mod tests {
             ),
             ("--buffer-body=some", "expected auto or all"),
             ("--log-format=xml", "expected text or json"),
-            ("--user=", "expected a name"),
+            ("--user=", "expected a name or a number"),
             ("--pid-file=", "expected a path"),
+            (
+                "--access-log=",
+                "expected on, off, stdout, stderr or the path of a file",
+            ),
+            ("--control=", "expected auto, off or a path"),
+            ("--preload=maybe", "expected true or false"),
+            (
+                "--log-level=warning",
+                "expected trace, debug, info, warn or error",
+            ),
             (
                 "--allow=everybody",
                 "expected a network such as 10.0.0.0/8 or one address",
@@ -232,6 +298,25 @@ mod tests {
                 error,
                 format!("{}: {reason}", argument.replacen('=', " ", 1))
             );
+        }
+    }
+
+    #[test]
+    fn every_option_says_what_it_accepts() {
+        let takes_anything = |opt: &Opt| match opt.name {
+            "app" | "access-log" | "control" => true,
+            _ => matches!(opt.value_name, "DIR" | "FILE" | "GROUP" | "USER"),
+        };
+        for opt in TABLE.iter().filter(|opt| !takes_anything(opt)) {
+            for value in ["?", "-1", "99999999999999999999999"] {
+                let argument = format!("--{}={value}", opt.name);
+                let settings = Settings::of(&["app", &argument], &[], Path::new("/")).unwrap();
+                let error = settings.options().unwrap_err().to_string();
+                let says = ["expected ", "use "];
+                assert!(says.iter().any(|says| error.contains(says)), "{error}");
+                let is_off = opt.arity == Arity::Off;
+                assert_eq!(is_off, error.ends_with(", or off"), "{error}");
+            }
         }
     }
 

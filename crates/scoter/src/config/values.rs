@@ -77,20 +77,18 @@ pub(crate) enum MaxRss {
 }
 
 impl FromStr for MaxRss {
-    type Err = String;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        const ZERO: &str = "must be more than zero; off means no limit";
-        if text.ends_with('%') {
-            return match text.parse().map_err(|error| format!("{error}"))? {
-                Percent(0) => Err(ZERO.to_owned()),
-                percent => Ok(Self::Percent(percent)),
-            };
-        }
-        match text.parse().map_err(|error| format!("{error}"))? {
-            Size(0) => Err(ZERO.to_owned()),
-            Size(bytes) => Ok(Self::Bytes(bytes)),
-        }
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let limit = if text.ends_with('%') {
+            text.parse().map(Self::Percent)
+        } else {
+            text.parse().map(|Size(bytes)| Self::Bytes(bytes))
+        };
+        limit
+            .ok()
+            .filter(|limit| !matches!(limit, Self::Bytes(0) | Self::Percent(Percent(0))))
+            .ok_or("expected a size such as 500M, or from 1% to 100% of the cgroup's limit")
     }
 }
 
@@ -108,7 +106,7 @@ impl FromStr for Mode {
             .ok()
             .filter(|mode| *mode <= 0o777 && digits.bytes().all(|byte| byte.is_ascii_digit()))
             .map(Self)
-            .ok_or("expected octal permissions such as 660")
+            .ok_or("expected an octal number from 0 to 777, such as 660")
     }
 }
 
@@ -129,6 +127,6 @@ impl FromStr for UriPath {
         if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(Self(text.to_owned()));
         }
-        Err("expected a percent-encoded path such as /health, or off")
+        Err("expected a percent-encoded path such as /health")
     }
 }

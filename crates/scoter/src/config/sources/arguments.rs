@@ -80,10 +80,18 @@ fn with_suggestion(mut error: clap::Error) -> clap::Error {
     else {
         return error;
     };
+    // clap would have it become APP.
+    let is_negative =
+        unknown.starts_with('-') && unknown[1..].starts_with(|it: char| it.is_ascii_digit());
     let name = unknown.strip_prefix("--");
     let meant = name.and_then(suggest);
     // clap's own guess is less informed.
     error.remove(ContextKind::SuggestedArg);
+    if is_negative {
+        let tips = vec!["a value cannot be negative".into()];
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+        return error;
+    }
     let Some(Suggestion { opt, note }) = meant else {
         return error;
     };
@@ -112,6 +120,21 @@ fn given(matches: &mut ArgMatches, opt: &'static Opt) -> Option<Setting> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn negative_values_are_values() {
+        let arguments = ["scoter", "app", "--keep-alive", "-1"].map(OsString::from);
+        let arguments = Arguments::parse(&arguments).unwrap();
+        assert_eq!(arguments.given[1].texts, ["-1"]);
+        for arguments in [&["app", "--request-timeout", "-5s"][..], &["app", "-1"]] {
+            let arguments = ["scoter"].iter().chain(arguments).map(OsString::from);
+            let arguments: Vec<_> = arguments.collect();
+            let error = Arguments::parse(&arguments).unwrap_err().to_string();
+            assert!(error.contains("unexpected argument '-"), "{error}");
+            assert!(error.contains("tip: a value cannot be negative"), "{error}");
+            assert!(!error.contains("as a value"), "{error}");
+        }
+    }
 
     #[test]
     fn unknown_options_are_suggested() {

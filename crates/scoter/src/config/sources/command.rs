@@ -160,9 +160,11 @@ fn arg(opt: &'static Opt, level: HelpLevel) -> Arg {
             .action(ArgAction::SetTrue)
             .value_parser(clap::value_parser!(bool)),
         Arity::Many => arg.action(ArgAction::Append).value_name(opt.value_name),
-        Arity::Required | Arity::One(_) | Arity::Off | Arity::Maybe => {
-            arg.action(ArgAction::Set).value_name(opt.value_name)
-        }
+        // The option itself says what it accepts instead.
+        Arity::Required | Arity::One(_) | Arity::Off | Arity::Maybe => arg
+            .action(ArgAction::Set)
+            .allow_negative_numbers(true)
+            .value_name(opt.value_name),
     }
 }
 

@@ -136,7 +136,7 @@ mod tests {
             (
                 "SCOTER_THREADS",
                 "yes",
-                "SCOTER_THREADS=yes: expected a whole number",
+                "SCOTER_THREADS=yes: expected a whole number from 1 to 1024",
             ),
         ] {
             let settings = Settings::of(&["app"], &[(name, value)], Path::new("/")).unwrap();
@@ -192,7 +192,7 @@ mod tests {
         let settings = Settings::of(&["app"], &variables, Path::new("/")).unwrap();
         assert_eq!(
             settings.options().unwrap_err().to_string(),
-            "SCOTER_THREADS=0: must be from 1 to 1024"
+            "SCOTER_THREADS=0: expected a whole number from 1 to 1024"
         );
     }
 }

@@ -265,13 +265,13 @@ mod tests {
             ),
             (
                 "# café\nthreads = 0 # é\n",
-                "scoter.toml:2:11: threads = \"0\": must be from 1 to 1024",
+                "scoter.toml:2:11: threads = \"0\": expected a whole number from 1 to 1024",
             ),
             (
                 "threads = 0\nheader-timeout = 'soon'\n",
-                "scoter.toml:1:11: threads = \"0\": must be from 1 to 1024\n\
-                 scoter.toml:2:18: header-timeout = \"soon\": expected a number, optionally followed \
-                 by a unit",
+                "scoter.toml:1:11: threads = \"0\": expected a whole number from 1 to 1024\n\
+                 scoter.toml:2:18: header-timeout = \"soon\": expected a time from 1ms to 30d, such \
+                 as 500ms, 30s, 5m, 2h or 7d",
             ),
             (
                 "request-timeout = 1.5\n",
@@ -288,7 +288,7 @@ mod tests {
             ),
             (
                 "socket-mode = 0x1ff\n",
-                "scoter.toml:1:15: socket-mode = \"0x1ff\": expected octal permissions such as 660",
+                "scoter.toml:1:15: socket-mode = \"0x1ff\": expected an octal number from 0 to 777, such as 660",
             ),
         ] {
             assert_eq!(errors(source), expected, "{source}");
