@@ -96,6 +96,21 @@ fn paths_of_a_file_start_beside_it() {
 }
 
 #[test]
+fn option_without_effect_is_warned_of_by_check_start_and_reload() {
+    const WARNING: &str = "slow-request = \"5m\": has no effect: --request-timeout ends requests";
+    let file = || serving_hello() + "slow-request = '5m'\nrequest-timeout = '1s'\n";
+    let checked = configured(&file()).args(["check"]).run();
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let warning = format!("warning: scoter.toml:4:16: {WARNING}");
+    assert!(checked.stderr.contains(&warning), "{}", checked.stderr);
+    let scoter = configured(&file()).start();
+    assert_eq!(scoter.stderr().matches(WARNING).count(), 1);
+    let reloaded = scoter.command(["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
+    assert_eq!(scoter.stderr().matches(WARNING).count(), 2);
+}
+
+#[test]
 fn command_line_counts_more_than_environment_and_environment_more_than_file() {
     let scoter = || configured("threads = 2\n");
     for (scoter, value, origin) in [

@@ -29,6 +29,9 @@ pub(crate) enum Extent {
 /// Does everything that a start does before serving, except binding sockets, which a running server
 /// may hold. Exits the process, because the application may have started threads that never end.
 pub(super) fn run(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
+    for mistake in start.settings.without_effect(start.options) {
+        let _ = writeln!(io::stderr(), "warning: {mistake}");
+    }
     let checked = check_file_limit(start.options).and_then(|()| match extent {
         Extent::Configuration => start
             .check_takeover()

@@ -36,6 +36,9 @@ pub(crate) fn run(
     // First, because other limits are derived from this one.
     file_limit::raise(&demand);
     log::init(options.log_level, options.log_format);
+    for mistake in settings.without_effect(&options) {
+        warn!("{mistake}");
+    }
     let served = check_file_limit(&demand)
         .map_err(Failure::from)
         .and_then(|()| {

@@ -166,7 +166,7 @@ impl RequestHead {
         let request_start = time_since_epoch(self.param(Param::RequestStart)?)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let age = now.ok()?.checked_sub(request_start);
-        age.filter(|age| *age <= MAX_AGE)
+        age.filter(|age| *age <= MAX_START_AGE)
     }
 }
 
@@ -176,7 +176,7 @@ fn text(value: Option<&[u8]>) -> String {
 
 /// No request waits longer: nginx gives up after `uwsgi_read_timeout`, 60 s by default. A greater
 /// age means a wrong clock or a forged header.
-const MAX_AGE: Duration = Duration::from_secs(10 * 60);
+pub(crate) const MAX_START_AGE: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
 impl RequestHead {

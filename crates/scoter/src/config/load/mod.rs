@@ -2,6 +2,7 @@
 
 mod gather;
 mod layer;
+mod no_effect;
 mod options;
 
 pub(super) mod control_path;

@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use orders::Reply;
 
@@ -272,6 +273,9 @@ impl Runtime {
                 needs_restart: needs_restart.map(|opt| opt.name.to_owned()).collect(),
             };
             self.check_file_limit(&loaded.options)?;
+            for mistake in loaded.settings.without_effect(&loaded.options) {
+                warn!("{mistake}");
+            }
             self.read = Some(loaded);
             Ok(Some(configuration))
         });
