@@ -113,6 +113,51 @@ fn callable_of_another_interface_is_refused_with_what_to_use() {
 }
 
 #[test]
+fn wrong_callable_leads_to_what_can_be_served() {
+    const FRAMEWORK: &str = "class Framework:\n    \
+                                 def __call__(self, environ, start_response): pass\n\
+                             class Other:\n    \
+                                 def __call__(self, one, two, three): pass\n";
+    const VIEWS: &str = "from framework import *\n\
+                         app = Framework()\n\
+                         other = Other()\n\
+                         def index(): pass\n\
+                         def show(user, page): pass\n";
+    let two = VIEWS.replace("other = Other()", "admin = Framework()");
+    let function = "def wsgi(environ, start_response): pass\ndef helper(): pass\n";
+    let none = "def make(): pass\ndef show(one, two, three): pass\n";
+    for (app, source, hint) in [
+        ("shop:ap", VIEWS, "hint: did you mean shop:app?\n"),
+        ("shop:application", VIEWS, "hint: did you mean shop:app?\n"),
+        ("shop.py:application", VIEWS, "/shop.py:app?\n"),
+        ("shop:aap", &two, "hint: did you mean shop:app?\n"),
+        (
+            "shop:application",
+            &two,
+            "hint: it has app, admin, show: name one after a colon, as in shop:app\n",
+        ),
+        ("shop", function, "hint: did you mean shop:wsgi?\n"),
+        ("shop:shop", VIEWS, "hint: did you mean shop:show?\n"),
+        (
+            "shop",
+            none,
+            "hint: it has make, show: name one after a colon, as in shop:make (with --factory, if it makes the \
+             application)\n",
+        ),
+        (
+            "shop",
+            "a = 1\n",
+            "hint: the module defines nothing that can be called\n",
+        ),
+    ] {
+        let scoter = Scoter::serving(app);
+        let scoter = scoter.with_file("framework.py", FRAMEWORK);
+        let finished = scoter.with_file("shop.py", source).run();
+        assert_refused(app, &finished, &["no callable", hint]);
+    }
+}
+
+#[test]
 fn every_way_to_load_refuses_an_asgi_application() {
     for arguments in [
         &["check"][..],

@@ -178,6 +178,11 @@ impl Interface {
         Self::of_bound(&call, Form::Object)
     }
 
+    /// Whether it is an object whose class defines how it is called.
+    pub(super) fn is_object(&self) -> bool {
+        self.form == Form::Object
+    }
+
     /// The interface of a function whose first argument is bound.
     fn of_bound(function: &Bound<'_, PyAny>, form: Form) -> Option<Self> {
         let function = function.cast_exact::<PyFunction>().ok()?;

@@ -187,7 +187,7 @@ impl Target {
             |_| self.to_string(),
             |name| name.to_string_lossy().into_owned(),
         );
-        let (attribute, callable) = self.find(&module, &module_name)?;
+        let (attribute, callable) = self.find(&module, &module_name, kind)?;
         let name = format!("{module_name}:{attribute}");
         let fit = |name: &str, object: &Bound<'py, PyAny>, kind| {
             let misfit = Interface::of(object).and_then(|interface| judge(&interface, kind));
@@ -258,6 +258,7 @@ impl Target {
         &self,
         module: &Bound<'py, PyModule>,
         module_name: &str,
+        kind: Kind,
     ) -> Result<(String, Bound<'py, PyAny>), LoadError> {
         let py = module.py();
         let tried: Vec<&str> = match &self.callable {
@@ -293,10 +294,115 @@ impl Target {
         Err(LoadError::NoCallable {
             module: module_name.to_owned(),
             tried: tried.iter().map(|name| format!("{name:?}")).collect(),
-            hint: what_there_is(module, module_name),
+            hint: self.what_there_is(module, module_name, kind, &tried),
         })
     }
+
+    /// Names what may have been meant: first what can be served, then every callable that the module
+    /// itself defines.
+    fn what_there_is(
+        &self,
+        module: &Bound<'_, PyModule>,
+        module_name: &str,
+        kind: Kind,
+        tried: &[&str],
+    ) -> String {
+        let found = Callables::of(module, module_name, kind);
+        let as_named = |name: &str| Self {
+            source: self.source.clone(),
+            callable: Some(name.to_owned()),
+        };
+        if let Some(name) = found.meant_by(tried) {
+            return format!("did you mean {}?", as_named(name));
+        }
+        let (names, advice) = match (&*found.fitting(), &*found.others) {
+            ([], []) => return "the module defines nothing that can be called".to_owned(),
+            ([], others) => (
+                others.to_vec(),
+                " (with --factory, if it makes the application)",
+            ),
+            (fitting, _) => (fitting.to_vec(), ""),
+        };
+        format!(
+            "it has {}: name one after a colon, as in {}{advice}",
+            names[..names.len().min(MAX_NAMED)].join(", "),
+            as_named(&names[0])
+        )
+    }
 }
+
+/// Callables of a module with public names.
+#[derive(Debug, Default)]
+struct Callables {
+    /// Objects whose class, which another module may define, makes them what is looked for.
+    objects: Vec<String>,
+    /// Functions and classes of the module itself that can be called as what is looked for.
+    functions: Vec<String>,
+    /// The module's other callables.
+    others: Vec<String>,
+}
+
+impl Callables {
+    fn of(module: &Bound<'_, PyModule>, module_name: &str, kind: Kind) -> Self {
+        let mut found = Self::default();
+        for (name, object) in module.dict() {
+            let name = name.extract::<String>().ok();
+            let Some(name) = name.filter(|name| !name.starts_with('_')) else {
+                continue;
+            };
+            if !object.is_callable() {
+                continue;
+            }
+            let interface = Interface::of(&object);
+            let is_fitting = interface
+                .as_ref()
+                .is_some_and(|it| judge(it, kind).is_none());
+            let is_object = interface.is_some_and(|it| it.is_object());
+            let defined_in = || object.getattr("__module__");
+            let is_own = || {
+                defined_in().is_ok_and(|it| it.extract::<&str>().is_ok_and(|it| it == module_name))
+            };
+            if is_fitting && is_object {
+                found.objects.push(name);
+            } else if is_own() {
+                let names = if is_fitting {
+                    &mut found.functions
+                } else {
+                    &mut found.others
+                };
+                names.push(name);
+            }
+        }
+        found
+    }
+
+    /// What can be served, the most probable first.
+    fn fitting(&self) -> Vec<String> {
+        [&*self.objects, &*self.functions].concat()
+    }
+
+    /// The one that was meant, if that is clear.
+    fn meant_by(&self, tried: &[&str]) -> Option<&str> {
+        let is_close = |name: &&String| {
+            tried
+                .iter()
+                .any(|tried| strsim::osa_distance(tried, name) <= MAX_MISTAKES)
+        };
+        let names = [&self.objects, &self.functions, &self.others];
+        let close = || names.into_iter().flatten().find(is_close);
+        let only = || match (&*self.objects, &*self.functions) {
+            ([only], _) | ([], [only]) => Some(only),
+            _ => None,
+        };
+        close().or_else(only).map(String::as_str)
+    }
+}
+
+/// Wrong, missing or additional letters in a name that is recognised nevertheless.
+const MAX_MISTAKES: usize = 2;
+
+/// Names that a hint lists.
+const MAX_NAMED: usize = 8;
 
 /// The names that frameworks use: Django, Pyramid and PEP 3333's examples; Flask.
 const USUAL_NAMES: [&str; 2] = ["application", "app"];
@@ -314,30 +420,4 @@ fn explained(py: Python<'_>, error: &PyErr) -> String {
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().to_string()
-}
-
-/// Names the callables that the module itself defines.
-fn what_there_is(module: &Bound<'_, PyModule>, module_name: &str) -> String {
-    let own = |object: &Bound<'_, PyAny>| {
-        let defined_in = object.getattr("__module__");
-        object.is_callable()
-            && defined_in.is_ok_and(|name| name.extract::<&str>().is_ok_and(|n| n == module_name))
-    };
-    let mut names: Vec<String> = module
-        .dict()
-        .iter()
-        .filter(|(_, object)| own(object))
-        .filter_map(|(name, _)| name.extract().ok())
-        .filter(|name: &String| !name.starts_with('_'))
-        .collect();
-    names.truncate(8);
-    match names.as_slice() {
-        [] => "the module defines nothing that can be called".to_owned(),
-        names => format!(
-            "it has {}: name one after a colon, as in {module_name}:{} (with --factory, if it \
-             makes the application)",
-            names.join(", "),
-            names[0]
-        ),
-    }
 }
