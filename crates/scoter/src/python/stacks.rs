@@ -19,7 +19,8 @@ use crate::sys::disposition::{highest_signal, raise_here};
 use crate::sys::fork::{self, Mark};
 
 /// The stacks of all threads with their source lines, each with the most recent call last. `marked`
-/// comes first, labelled `whose`.
+/// comes first, labelled `whose`. Of the threads in `idle`, those that wait in scoter are only
+/// named: their stacks are all the same.
 ///
 /// # Errors
 ///
@@ -28,6 +29,7 @@ pub(crate) fn of_all_threads(
     py: Python<'_>,
     marked: Option<PythonThread>,
     whose: &str,
+    idle: &[PythonThread],
 ) -> PyResult<String> {
     // Read before any Python code runs, because other threads could continue then.
     let frames = py.import("sys")?.call_method0("_current_frames")?;
@@ -40,9 +42,18 @@ pub(crate) fn of_all_threads(
     stacks.retain(|stack| stack.thread != here);
     stacks.sort_by_key(|stack| (Some(stack.thread) != marked, stack.thread.0));
     let mut text = String::new();
+    let (waiting, stacks): (Vec<_>, Vec<_>) = stacks
+        .into_iter()
+        .partition(|stack| idle.contains(&stack.thread) && stack.waits_in_scoter());
     for stack in &stacks {
         let whose = (Some(stack.thread) == marked).then_some(whose);
         stack.write(py, whose, &mut text);
+    }
+    if !waiting.is_empty() {
+        let mut names: Vec<_> = waiting.iter().map(|stack| stack.name(py)).collect();
+        names.sort();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\nIdle: {}", names.join(", "));
     }
     text.truncate(text.trim_end().len());
     Ok(text)
@@ -133,8 +144,26 @@ impl<'py> Stack<'py> {
         })
     }
 
+    fn name(&self, py: Python<'_>) -> String {
+        thread_name(py, self.thread).unwrap_or_else(|_| "unknown to threading".into())
+    }
+
+    /// Whether a slot's thread executes no Python: not a signal handler either, nor a `__del__`. Its
+    /// calls are then those that have started it, in `threading` or in scoter's own Python code.
+    fn waits_in_scoter(&self) -> bool {
+        let Some(call) = self.calls.first() else {
+            return true;
+        };
+        let module = call.globals.get_item("__name__");
+        let module = module.map(|name| lossy(&name)).unwrap_or_default();
+        matches!(
+            (&*module, &*lossy(&call.function)),
+            ("threading", "run") | ("scoter.__main__", _) | ("__main__", MODULE | "main")
+        )
+    }
+
     fn write(&self, py: Python<'_>, whose: Option<&str>, text: &mut String) {
-        let name = thread_name(py, self.thread).unwrap_or_else(|_| "unknown to threading".into());
+        let name = self.name(py);
         let mark = whose.map_or_else(String::new, |whose| format!(", the {whose}'s"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "\nThread {name}{mark} (most recent call last):");

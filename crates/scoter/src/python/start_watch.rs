@@ -218,7 +218,7 @@ fn ask(thread: PythonThread) -> std::io::Result<(JoinHandle<()>, Receiver<Seen>)
         .spawn(move || {
             let seen = Python::attach(|py| Seen {
                 place: Place::of(py, thread).ok().flatten(),
-                stacks: of_all_threads(py, Some(thread), "start")
+                stacks: of_all_threads(py, Some(thread), "start", &[])
                     .unwrap_or_else(|error| traceback(py, &error)),
             });
             let _ = sender.send(seen);

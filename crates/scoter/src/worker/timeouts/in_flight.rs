@@ -176,6 +176,11 @@ impl InFlightSlot {
             .is_some_and(test)
     }
 
+    /// Whether the slot serves no request.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().is_none()
+    }
+
     /// Whether the slot still serves this very request.
     pub(crate) fn is_serving(&self, revoked: &RevokedRequest) -> bool {
         let in_flight = self.lock();

@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::ipc::scoreboard::now;
 use crate::log::{AccessLog, say};
 use crate::net::Listener;
+use crate::python::request_timeout::PythonThread;
 use crate::python::stacks::LastResort;
 use crate::python::traceback::traceback;
 use crate::sys::fatal;
@@ -58,6 +59,12 @@ impl Monitor {
     /// All slots.
     pub(crate) fn slots(&self) -> &[InFlightSlot] {
         &self.slots
+    }
+
+    /// The threads of slots that serve no request now.
+    pub(crate) fn idle_threads(&self) -> Vec<PythonThread> {
+        let idle = self.slots.iter().filter(|slot| slot.is_idle());
+        idle.map(InFlightSlot::thread).collect()
     }
 
     /// Prepares what needs Python, as long as that is at hand.

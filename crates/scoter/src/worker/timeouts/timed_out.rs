@@ -57,7 +57,7 @@ pub(crate) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
 fn examine(shared: &Shared, slot: &InFlightSlot, revoked: &RevokedRequest) {
     let stacks = Python::attach(|py| {
         let thread = slot.is_serving(revoked).then(|| slot.thread());
-        let stacks = stacks_now(py, thread);
+        let stacks = stacks_now(py, thread, &shared.monitor.idle_threads());
         // In the same breath: the log shows where the exception hits.
         raise(shared, slot, py, revoked);
         stacks
@@ -84,7 +84,7 @@ fn raise(shared: &Shared, slot: &InFlightSlot, py: Python<'_>, revoked: &Revoked
     slot.raise_timeout(py, revoked, || last_resort?.stacks().ok());
 }
 
-fn stacks_now(py: Python<'_>, thread: Option<PythonThread>) -> String {
-    let stacks = stacks::of_all_threads(py, thread, "request");
+fn stacks_now(py: Python<'_>, thread: Option<PythonThread>, idle: &[PythonThread]) -> String {
+    let stacks = stacks::of_all_threads(py, thread, "request", idle);
     stacks.unwrap_or_else(|error| traceback(py, &error))
 }
