@@ -56,6 +56,28 @@ fn assert_ended(peer: &mut Peer, name: &str) {
 }
 
 #[test]
+fn status_says_whether_connections_are_kept() {
+    let line = |scoter: &Scoter| {
+        let status = scoter.command(["status"]).stdout;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("kept connections: "));
+        line.expect("a line").to_owned()
+    };
+    let scoter = serving().args(["--keep-alive", "0"]).start();
+    assert_eq!(line(&scoter), "kept connections: off (--keep-alive 0)");
+    let scoter = serving().start();
+    assert_eq!(line(&scoter), "kept connections: none");
+    let mut peer = scoter.connect();
+    assert_serves(&mut peer, "first");
+    assert_serves(&mut peer, "second");
+    let expected = "kept connections: 1 idle, reused 1, passed on 0, out of step 0";
+    until("the connection is idle", || {
+        (line(&scoter) == expected).then_some(())
+    });
+}
+
+#[test]
 fn connection_serves_one_request_after_the_other() {
     let scoter = serving().start();
     let mut peer = scoter.connect();

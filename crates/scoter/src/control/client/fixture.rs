@@ -101,6 +101,7 @@ pub(super) fn busy_status() -> Status {
         uptime_ms: 7_500_000,
         workers_wanted: 2,
         workers_range: Some([2, 8]),
+        keep_alive: Some(512),
         last_reload: Some(ReloadStatus {
             at: "2026-11-22T11:00:00Z".parse().unwrap(),
             ok: true,

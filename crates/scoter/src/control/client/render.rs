@@ -18,7 +18,7 @@ pub(crate) fn render(status: &Status) -> String {
         "requests: {}, failed {}, refused {}, timeouts {}, peers disconnected {}",
         totals.requests, totals.failed, totals.refused, totals.timeouts, totals.peers_gone
     ));
-    lines.extend(kept_line(&totals.kept_connections));
+    lines.push(kept_line(&totals.kept_connections, status.keep_alive));
     lines.push(format!(
         "workers: {}, crashed {}, replaced {}",
         wanted(status),
@@ -53,19 +53,25 @@ pub(super) fn headline(status: &Status) -> String {
     )
 }
 
-/// What has become of kept connections, where the front end has asked for some.
-fn kept_line(kept: &KeptConnections) -> Option<String> {
+/// What has become of kept connections. Without them nothing fails, so the line says why there are
+/// none, as far as the server knows.
+fn kept_line(kept: &KeptConnections, limit: Option<u32>) -> String {
+    if limit == Some(0) {
+        return "kept connections: off (--keep-alive 0)".to_owned();
+    }
+    if *kept == KeptConnections::default() {
+        return "kept connections: none".to_owned();
+    }
     let KeptConnections {
         idle,
         reused,
         passed_on,
         out_of_step,
     } = kept;
-    let line = format!(
-        "kept connections: {idle} idle, {reused} requests, passed on {passed_on}, out of step \
+    format!(
+        "kept connections: {idle} idle, reused {reused}, passed on {passed_on}, out of step \
          {out_of_step}"
-    );
-    (*kept != KeptConnections::default()).then_some(line)
+    )
 }
 
 /// The wanted number of workers.
@@ -230,7 +236,7 @@ scoter 1.0.0, pid 4242, generation 3: running, ready, up 2h05m
 listening on unix:/run/app.sock
 last reload: 5m00s ago, generation 3
 requests: 123456, failed 2, refused 3, timeouts 4, peers disconnected 5
-kept connections: 12 idle, 98765 requests, passed on 8, out of step 1
+kept connections: 12 idle, reused 98765, passed on 8, out of step 1
 workers: 2 wanted (2..8), crashed 6, replaced 7
 
 WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS
@@ -240,6 +246,23 @@ WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY
      2     4250    4 starting     0ms           0       0      0.0    0%       -       0/0
 "
         );
+    }
+
+    #[test]
+    fn kept_connections_are_said_to_be_off_or_none() {
+        let mut status = busy_status();
+        status.keep_alive = Some(0);
+        let text = render(&status);
+        assert!(
+            text.contains("\nkept connections: off (--keep-alive 0)\n"),
+            "{text}"
+        );
+        for limit in [Some(512), None] {
+            status.keep_alive = limit;
+            status.totals.kept_connections = KeptConnections::default();
+            let text = render(&status);
+            assert!(text.contains("\nkept connections: none\n"), "{text}");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Status {
     pub(crate) workers_wanted: u32,
     /// The minimum and maximum, if the number follows the load.
     pub(crate) workers_range: Option<[u32; 2]>,
+    /// The connections that a worker may keep; 0 if that is off, `None` if the server does not say.
+    pub(crate) keep_alive: Option<u32>,
     /// `None` until the first one has ended, successfully or not.
     pub(crate) last_reload: Option<ReloadStatus>,
     pub(crate) listeners: Vec<ListenerStatus>,
@@ -317,6 +319,7 @@ mod tests {
             uptime_ms: 61_000,
             workers_wanted: 1,
             workers_range: Some([1, 4]),
+            keep_alive: Some(512),
             last_reload: Some(ReloadStatus {
                 at: "2026-11-22T09:01:00Z".parse().unwrap(),
                 ok: false,
@@ -367,6 +370,7 @@ mod tests {
                 "uptime_ms": 61_000,
                 "workers_wanted": 1,
                 "workers_range": [1, 4],
+                "keep_alive": 512,
                 "last_reload": {
                     "at": "2026-11-22T09:01:00.000Z",
                     "ok": false,

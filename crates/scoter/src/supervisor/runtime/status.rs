@@ -42,6 +42,10 @@ impl Runtime {
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or_default(),
             workers_wanted: view.wanted,
             workers_range: view.range.map(|(min, max)| [min, max]),
+            keep_alive: self
+                .generations
+                .get(&view.generation)
+                .map(|serving| serving.options.keep_alive),
             last_reload: self.last_reload.clone(),
             listeners: self
                 .listeners
