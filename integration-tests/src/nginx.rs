@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -42,6 +43,11 @@ impl Nginx {
             http: String::new(),
             extra: String::new(),
         }
+    }
+
+    /// Returns the program: `NGINX`, else the one on the search path.
+    pub fn program() -> OsString {
+        std::env::var_os("NGINX").unwrap_or_else(|| "nginx".into())
     }
 
     /// Returns a client of the site that `nginx-conf/site.conf` describes.
@@ -113,9 +119,8 @@ impl NginxBuilder {
     #[track_caller]
     pub fn start(self) -> Nginx {
         self.write_configuration();
-        let program = std::env::var_os("NGINX").unwrap_or_else(|| "nginx".into());
         // -e: Debian's nginx otherwise opens the system's error log before it reads the configuration.
-        let mut command = Command::new(program);
+        let mut command = Command::new(Nginx::program());
         command
             .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
             .arg(&self.folder);

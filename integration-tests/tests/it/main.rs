@@ -30,6 +30,7 @@ mod forms;
 mod idle_connections;
 mod incomplete_requests;
 mod inert_vars;
+mod keepalive_install;
 mod keepalive_module;
 mod kept_balance;
 mod kept_connections;
