@@ -438,3 +438,28 @@ fn tcp_port_is_free_again_after_a_stop() {
     assert_eq!(exchange(stream, &get("/")).status, 200);
     drop(scoter);
 }
+
+#[test]
+fn worker_that_stops_after_another_one_has_nothing_to_warn_of() {
+    for bind in ["127.0.0.1:0", "unix:other.sock", "unix:@scoter-{}"] {
+        let bind = bind.replace("{}", &std::process::id().to_string());
+        let mut scoter = Scoter::serving("streaming")
+            .bind("unix:scoter.sock")
+            .bind(bind)
+            .workers("2")
+            .args(["--threads", "1", "--log-level", "debug"])
+            .start();
+        scoter.wait_for_workers(2);
+        let gate = scoter.gate("a");
+        let mut running = scoter.begin("a");
+        scoter.begin_to_stop(Signal::SIGTERM);
+        until("only the busy worker is left", || {
+            (scoter.workers().len() == 1).then_some(())
+        });
+        gate.open();
+        assert_eq!(running.reply().text(), "waited at a");
+        let log = scoter.wait().stderr;
+        let (_, stop) = log.split_once("stopping: ").expect("it stops");
+        assert!(!stop.contains("WARN"), "{log}");
+    }
+}

@@ -267,6 +267,10 @@ impl Listener {
                 Err(Errno::AGAIN) => return None,
                 Err(error) => {
                     fatal::examine(&self.part(), error);
+                    // Whoever has emptied the queue at a stop has shut the socket down for all.
+                    if error == Errno::INVAL && self.is_closed() {
+                        return None;
+                    }
                     if !self.starved.swap(true, Ordering::Relaxed) {
                         let hint = hint_for(&error.into());
                         warn!(
