@@ -223,7 +223,7 @@ fn requests_that_are_not_slow_are_not_logged() {
 
 /// Starts a server whose standard error is a pipe, shows what comes out of it, and passes TERM on. It ends with the
 /// server, and with its exit code.
-const READER: &str = "\
+pub(crate) const READER: &str = "\
 import os, signal, sys
 reader, writer = os.pipe()
 server = os.fork()

@@ -11,8 +11,11 @@ use integration_tests::{
     Connections, Crowd, DEADLINE, Gate, Peer, Scoter, Site, elapse, exchange, get, post,
     through_nginx, until, with,
 };
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
+
+use crate::error_log::READER;
 
 #[test]
 fn running_requests_are_answered_before_the_server_stops() {
@@ -438,6 +441,62 @@ fn tcp_port_is_free_again_after_a_stop() {
     assert_eq!(exchange(stream, &get("/")).status, 200);
     drop(scoter);
 }
+
+#[test]
+fn worker_that_is_not_ready_when_the_stop_begins_runs_no_request() {
+    // Nobody reads its log, so that it takes long to say that it ends.
+    let scoter = Scoter::serving("changing")
+        .under(["python3", "-c", READER])
+        .with_file("changing.py", "from streaming import application\n")
+        .args(["--threads", "1"]);
+    let mut scoter = scoter.start();
+    let [first, second, load] = ["first", "second", "load"].map(|name| scoter.gate(name));
+    let mut busy = scoter.begin("first");
+    let mut waiting = scoter.connect();
+    waiting.packet(&with(get("/waits"), [("QUERY_STRING", "second")]));
+    scoter.put("changing.py", STUFFS_ITS_LOG);
+    let master = scoter.status()["pid"].as_i64().expect("a number");
+    let master = Pid::from_raw(i32::try_from(master).expect("a process id"));
+    scoter.signal(Signal::SIGSTOP);
+    until("nobody reads", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", scoter.pid()));
+        stat.expect("it runs").contains(") T ").then_some(())
+    });
+    kill(master, Signal::SIGHUP).expect("it runs");
+    scoter.wait_for_event("loading");
+    // The master waits for its reader only once.
+    kill(master, Signal::SIGUSR1).expect("it runs");
+    scoter.status();
+    kill(master, Signal::SIGTERM).expect("it runs");
+    until("nobody listens", || {
+        (!scoter.socket().exists()).then_some(())
+    });
+    load.open();
+    until("only the old worker is left", || {
+        (scoter.workers().len() == 1).then_some(())
+    });
+    first.open();
+    second.open();
+    assert_eq!(busy.reply().text(), "waited at first");
+    assert_eq!(waiting.reply().text(), "waited at second");
+    scoter.signal(Signal::SIGCONT);
+    assert_eq!(scoter.wait().code, Some(0));
+}
+
+/// Fills the pipe that standard error is, and waits to be loaded.
+const STUFFS_ITS_LOG: &str = "\
+import os
+import probe
+from streaming import application
+os.set_blocking(2, False)
+try:
+    while os.write(2, b'.' * 4096):
+        pass
+except BlockingIOError:
+    os.set_blocking(2, True)
+probe.event('loading')
+probe.wait_at('load')
+";
 
 #[test]
 fn worker_that_stops_after_another_one_has_nothing_to_warn_of() {

@@ -110,20 +110,21 @@ pub(crate) enum ToWorker {
     Retire,
     /// Accept the connections in the kernel's queues too, because no other worker will, then end.
     Drain,
-    /// End immediately, even if requests are running.
+    /// End immediately, even if requests are running, unless the reason is
+    /// [`NotNeeded`](LeaveReason::NotNeeded).
     Leave(LeaveReason),
     /// Reopen the log files, which have been renamed.
     ReopenLogs,
 }
 
-/// Why a worker has to end at once.
+/// Why a worker has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LeaveReason {
     /// A signal came during a stop.
     SecondSignal,
     /// `scoter stop` came during a stop.
     SecondOrder,
-    /// The worker is starting as the server stops, or is no longer supervised.
+    /// The worker is no longer supervised. If it serves, it finishes its requests.
     NotNeeded,
 }
 

@@ -11,6 +11,13 @@ pub(crate) fn exit_now(code: u8) -> ! {
     }
 }
 
+/// Waits until another thread ends the process, which it is about to: it never returns.
+pub(crate) fn wait_for_the_end() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
 /// Returns freed memory to the system, which the allocator might otherwise keep as long as the
 /// process lives (malloc_trim(3)).
 pub(crate) fn trim_memory() {

@@ -13,6 +13,7 @@ mod recycling;
 mod request;
 mod response;
 mod slot;
+mod start;
 mod stop;
 mod timeouts;
 mod warm_up;
@@ -55,6 +56,7 @@ use response::overload::Overload;
 use response::pending::PendingResponse;
 use response::refusal::Refusal;
 use slot::admission::Admission;
+use start::Start;
 use stop::Stop;
 use timeouts::monitor::{Monitor, Timeouts};
 
@@ -67,8 +69,9 @@ pub(crate) struct Shared {
     /// What every slot is doing.
     pub(crate) board: Arc<Scoreboard>,
     pub(crate) master: MasterLink,
+    /// How its start has ended, if it has.
+    start: Start,
     slow_request: Option<Duration>,
-    serving: AtomicBool,
     missing_vars_known: AtomicBool,
     is_accepting: AtomicBool,
     graceful_timeout: Duration,
@@ -126,8 +129,8 @@ impl Shared {
             stop: Stop::new()?,
             board,
             master,
+            start: Start::default(),
             slow_request: options.slow_request.map(|time| time.0),
-            serving: AtomicBool::new(false),
             missing_vars_known: AtomicBool::new(false),
             is_accepting: AtomicBool::new(true),
             graceful_timeout: options.graceful_timeout.0,
@@ -219,11 +222,6 @@ impl Shared {
         PendingResponse::refusal(connection, &refusal.into()).start_in_task(self);
     }
 
-    /// Says that the slots run from now on, so that a stop has to wait for them.
-    pub(crate) fn begin_serving(&self) {
-        self.serving.store(true, Ordering::Release);
-    }
-
     /// Requests that the application is running now.
     pub(crate) fn running(&self) -> usize {
         let cells = self.board.cells().iter();
@@ -233,10 +231,6 @@ impl Shared {
     /// Slots that run no request.
     fn idle_slots(&self) -> usize {
         self.board.cells().len().saturating_sub(self.running())
-    }
-
-    pub(crate) fn is_serving(&self) -> bool {
-        self.serving.load(Ordering::Acquire)
     }
 
     /// Waits until every response has left. To be called when the slots have ended.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::ipc::channel::{AsyncChannel, Received};
-use crate::ipc::messages::{FromWorker, ToWorker};
+use crate::ipc::messages::{FromWorker, LeaveReason, ToWorker};
 use crate::ipc::scoreboard::Snapshot;
 use crate::log::say;
 use crate::net::{Listener, SocketFile};
@@ -91,7 +91,7 @@ impl Orders {
         if ending == Ending::Drain {
             shared.be_last();
         }
-        if !shared.is_serving() {
+        if shared.start.cancel() {
             let is_signal = matches!(self, Self::Signals { .. });
             say(move || match is_signal {
                 true => info!(origin = reason, "stopped before it was ready"),
@@ -169,6 +169,12 @@ impl Orders {
                         Some(ToWorker::Leave(reason)) => return Order::Leave(reason.as_str()),
                         Some(ToWorker::ReopenLogs) => shared.access_log.reopen(),
                     },
+                        // It may serve already. Nobody waits for it any more, and the channel's end
+                        // does not mean that the master is gone.
+                        Some(ToWorker::Leave(reason @ LeaveReason::NotNeeded)) => {
+                            channel.has_ended = true;
+                            return Order::End(Ending::Retire, reason.as_str());
+                        }
                     // systemd and people signal processes one by one: the master replaces it.
                     signal = quiet.terminated() => shared.master.send(&FromWorker::Replace {
                         reason: signal.name().to_owned(),

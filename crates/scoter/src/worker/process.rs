@@ -31,7 +31,7 @@ use crate::python::start_watch::{StartWatch, Step, too_late};
 use crate::start::StartError;
 use crate::sys::fatal;
 use crate::sys::file_limit;
-use crate::sys::process::exit_now;
+use crate::sys::process::{exit_now, wait_for_the_end};
 use crate::sys::signals;
 use crate::worker::MasterLink;
 use crate::worker::Shared;
@@ -181,7 +181,9 @@ impl Worker<'_> {
             .map_err(Failure::python(py))?;
         let threads = start_threads(py, slots.len() - 1).map_err(Failure::python(py))?;
         // First, for the master may have an end in mind as soon as it hears of it.
-        self.shared.begin_serving();
+        if !self.shared.start.complete() {
+            py.detach(|| -> () { wait_for_the_end() });
+        }
         self.announce(&loaded, import_time);
         run_slots(py, slots, threads).map_err(Failure::python(py))?;
         py.detach(|| self.shared.wait_for_responses());

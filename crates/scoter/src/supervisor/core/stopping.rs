@@ -126,8 +126,8 @@ impl Supervisor {
             let message = match worker.phase {
                 // The replacement of a worker that died has to serve the connections in the queue.
                 Phase::Starting if is_awaited => continue,
-                Phase::Starting => ToWorker::Leave(LeaveReason::NotNeeded),
-                Phase::Ready | Phase::Retiring | Phase::Stuck => ToWorker::Drain,
+                // It may serve already; if not, it ends at once.
+                Phase::Starting | Phase::Ready | Phase::Retiring | Phase::Stuck => ToWorker::Drain,
             };
             if worker.counts() {
                 worker.phase = Phase::Retiring;

@@ -225,6 +225,60 @@ pub(crate) fn stop_during_the_start_ends_whoever_is_there() {
 }
 
 #[test]
+pub(crate) fn worker_that_has_become_ready_unheard_finishes_its_requests() {
+    let starting = || {
+        let mut world = World::new(plan(1));
+        world.tell(Event::Start);
+        world.progress(0);
+        while world.deliver(0) {}
+        world.progress(0);
+        while world.deliver(0) {}
+        world
+    };
+    let replacing = || {
+        let mut world = World::serving(plan(2));
+        world.kill_any(1);
+        world.progress(0);
+        while world.deliver(0) {}
+        world.progress(0);
+        while world.deliver(0) {}
+        world
+    };
+    type Prepare = fn() -> World;
+    let situations: [(&str, usize, Prepare); 2] = [
+        ("at the start", 0, starting),
+        ("as a replacement", 1, replacing),
+    ];
+    for ((name, before, prepare), second_signal) in situations
+        .into_iter()
+        .flat_map(|situation| [(situation, false), (situation, true)])
+    {
+        let mut world = prepare();
+        assert_eq!(world.serving_generations().len(), before, "{name}");
+        while world.serving_generations().len() == before {
+            assert!(
+                (0..world.alive()).any(|index| world.progress(index)),
+                "{name}"
+            );
+        }
+        for _ in 0..=before {
+            assert!(world.begin_request(0, 2 * SECOND), "{name}");
+        }
+        let begun = world.now;
+        world.signal(Signal::Term);
+        if second_signal {
+            world.signal(Signal::Int);
+        }
+        while world.exit_code.is_none() {
+            world.run(SECOND / 4);
+        }
+        let took = world.now.duration_since(begun).as_secs();
+        let expected = if second_signal { 0 } else { 2 };
+        assert_eq!(took, expected, "{name}");
+    }
+}
+
+#[test]
 pub(crate) fn launcher_that_dies_during_a_stop_is_not_replaced() {
     for (name, steps) in [("while it loads", 0), ("when it is prepared", 1)] {
         let mut world = World::serving(plan(1));

@@ -76,6 +76,7 @@ impl World {
                         state: processes::State::Ordered,
                         is_frozen: false,
                         is_blameless: true,
+                        is_let_go: false,
                         requests: Vec::new(),
                         leave_by: None,
                         activity: Activity {

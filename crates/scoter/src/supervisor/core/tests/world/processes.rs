@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::World;
 use super::requests::GRACEFUL_TIMEOUT;
 use crate::control::{Phase, WorkerPhase};
-use crate::ipc::messages::{Failed, FromLauncher, FromWorker, ToWorker};
+use crate::ipc::messages::{Failed, FromLauncher, FromWorker, LeaveReason, ToWorker};
 use crate::supervisor::core::{Activity, Event};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(super) struct Worker {
     pub(super) is_frozen: bool,
     /// Whether it worked correctly until the supervisor acted on it.
     pub(super) is_blameless: bool,
+    /// Whether it has been told that it is no longer supervised, and so follows no more orders.
+    pub(super) is_let_go: bool,
     /// When each of its requests ends.
     pub(super) requests: Vec<Instant>,
     /// When it cuts them, after it has been told to end.
@@ -359,6 +361,7 @@ impl World {
         };
         match message {
             ToWorker::ReopenLogs => {}
+            _ if worker.is_let_go => {}
             _ if worker.state == State::Ordered => worker.state = State::Gone,
             ToWorker::Retire | ToWorker::Drain | ToWorker::Leave(_) => {
                 let known = view.workers.iter().find(|it| it.serial == serial);
@@ -369,7 +372,13 @@ impl World {
                 let queue = self.channels.get(&serial);
                 let is_known = queue.is_none_or(|queue| !queue.iter().any(is_ready));
                 let was_serving = worker.state == State::Serving && is_responsive && is_known;
-                if matches!(message, ToWorker::Leave(_)) && !worker.has_ended() {
+                let reason = match message {
+                    ToWorker::Leave(reason) => Some(reason),
+                    _ => None,
+                };
+                worker.is_let_go = reason == Some(LeaveReason::NotNeeded);
+                let cuts = reason.is_some() && !worker.is_let_go;
+                if cuts && !worker.has_ended() {
                     worker.requests.clear();
                 }
                 if matches!(worker.state, State::Importing | State::Serving) {
