@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use integration_tests::{Peer, Scoter, get, keeping, until, with};
-use nix::sys::signal::Signal;
+use integration_tests::{Gate, Peer, Scoter, get, keeping, until, with};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::kept_connections::{agrees, asking, figure, posting};
 
@@ -259,6 +260,100 @@ fn upload_that_waits_for_the_only_thread_is_not_idle() {
         reply.status
     );
     assert_eq!(busy.reply().text(), "waited at only");
+}
+
+/// Two busy workers, and requests in the queue between them.
+struct Waiting {
+    scoter: Scoter,
+    requests: Vec<Peer>,
+    /// The process of each worker, and what it is busy with.
+    busy: Vec<(Pid, Peer, Gate)>,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        let scoter = Scoter::serving("kept")
+            .workers("2")
+            .args(["--threads", "1", "--log-level", "debug"])
+            .start();
+        scoter.wait_for_workers(2);
+        let mut requests: Vec<_> = (0..20).map(|_| kept(&scoter)).collect();
+        let busy = ["one", "two"].map(|name| {
+            let gate = scoter.gate(name);
+            let mut peer = scoter.connect();
+            let before = scoter.events().len();
+            peer.packet(&with(get("/who_waits"), [("QUERY_STRING", name)]));
+            let pid = until("it has begun", || {
+                let event = scoter.events().get(before)?.clone();
+                event.strip_prefix("begun in ")?.parse().ok()
+            });
+            (Pid::from_raw(pid), peer, gate)
+        });
+        for peer in &mut requests {
+            peer.send(posting("/body", b"posted"));
+        }
+        until("all wait in the queue", || {
+            (figure(&scoter, "passed_on") == 20).then_some(())
+        });
+        Self {
+            scoter,
+            requests,
+            busy: busy.into(),
+        }
+    }
+}
+
+#[test]
+fn retiring_worker_that_a_stop_finds_leaves_the_queue_to_the_last_one() {
+    let mut waiting = Waiting::new();
+    let scoter = &mut waiting.scoter;
+    assert_eq!(scoter.command(["scale", "1"]).code, Some(0));
+    let retiring = until("a worker retires", || {
+        let workers = scoter.workers();
+        let retiring = workers.iter().find(|worker| worker.phase == "retiring");
+        retiring.map(|worker| worker.pid())
+    });
+    scoter.begin_to_stop(Signal::SIGTERM);
+    scoter.wait_for_log("so do all other workers");
+    let is_retiring = |pid: Pid| pid == retiring;
+    waiting.busy.sort_by_key(|(pid, ..)| !is_retiring(*pid));
+    for (pid, peer, gate) in &mut waiting.busy {
+        gate.open();
+        assert_eq!(peer.reply().text(), pid.to_string());
+        until("it has ended, unless it is the last", || {
+            let workers = scoter.workers();
+            let is_there = workers.iter().any(|worker| worker.pid() == *pid);
+            (!is_retiring(*pid) || !is_there).then_some(())
+        });
+    }
+    for peer in &mut waiting.requests {
+        let reply = peer.next_reply("POST");
+        assert_eq!((reply.status, &*reply.text()), (200, "posted"));
+    }
+    assert_eq!(scoter.wait().code, Some(0));
+}
+
+#[test]
+fn requests_whose_last_worker_is_killed_during_a_stop_are_refused() {
+    let mut waiting = Waiting::new();
+    let scoter = &mut waiting.scoter;
+    scoter.begin_to_stop(Signal::SIGTERM);
+    for (pid, ..) in &waiting.busy {
+        kill(*pid, Signal::SIGKILL).expect("it runs");
+    }
+    for peer in &mut waiting.requests {
+        let reply = peer.reply();
+        assert_eq!(reply.status, 503);
+        assert_eq!(reply.header("Retry-After"), Some("1"));
+    }
+    let log = scoter.wait().stderr;
+    let refused = "requests refused: the last worker ended before it could serve them refused=20";
+    assert!(log.contains(refused), "{log}");
+    assert_eq!(
+        log.matches("request lost with its worker").count(),
+        2,
+        "{log}"
+    );
 }
 
 /// A connection that has served a request and is kept.

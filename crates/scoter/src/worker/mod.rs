@@ -241,7 +241,6 @@ impl Shared {
         while self.monitor.is_stuck() {
             std::thread::park();
         }
-        self.refuse_passed();
         self.reactor.wait_for_responses();
         if let Some(late) = self.admission.take_late() {
             late.log();
@@ -254,22 +253,10 @@ impl Shared {
         }
     }
 
-    /// Ends the connections in the queue between the workers, once the slots have ended and no
-    /// other worker may be left to take them. If there is a request, it is answered.
-    fn refuse_passed(&self) {
-        if !self.kept.is_alone() {
-            return;
-        }
-        while let Some(connection) = self.kept.receive_passed(self.connection_timeouts) {
-            if let Some(readable) = connection.close_unless_readable() {
-                self.refuse_in_task(readable, Refusal::NobodyLeft);
-            }
-        }
-    }
-
     /// Ends together with all other workers: leaves nothing to them any more, and refuses new
-    /// connections.
-    fn be_last(&self) {
+    /// connections. What has been left to them already, they serve: one that still takes
+    /// connections does so until the queue is empty.
+    fn end_with_all(&self) {
         self.kept.be_alone();
         self.close_to_newcomers();
     }

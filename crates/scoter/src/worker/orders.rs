@@ -89,7 +89,7 @@ impl Orders {
             Order::Leave(reason) => match leave(&shared, reason).await {},
         };
         if ending == Ending::Drain {
-            shared.be_last();
+            shared.end_with_all();
         }
         if shared.start.cancel() {
             let is_signal = matches!(self, Self::Signals { .. });
@@ -138,7 +138,10 @@ impl Orders {
                     return "a second signal came";
                 }
                 // Those whose sockets they were have gone meanwhile.
-                Order::End(Ending::Drain, _) => shared.be_last(),
+                Order::End(Ending::Drain, reason) => {
+                    shared.end_with_all();
+                    say(move || debug!(reason, "ending: so do all other workers")).await;
+                }
                 Order::End(Ending::Retire, _) => {}
             }
         }
@@ -166,15 +169,15 @@ impl Orders {
                         }
                         Some(ToWorker::Retire) => return Order::End(Ending::Retire, "retired"),
                         Some(ToWorker::Drain) => return Order::End(Ending::Drain, "stopped"),
-                        Some(ToWorker::Leave(reason)) => return Order::Leave(reason.as_str()),
-                        Some(ToWorker::ReopenLogs) => shared.access_log.reopen(),
-                    },
                         // It may serve already. Nobody waits for it any more, and the channel's end
                         // does not mean that the master is gone.
                         Some(ToWorker::Leave(reason @ LeaveReason::NotNeeded)) => {
                             channel.has_ended = true;
                             return Order::End(Ending::Retire, reason.as_str());
                         }
+                        Some(ToWorker::Leave(reason)) => return Order::Leave(reason.as_str()),
+                        Some(ToWorker::ReopenLogs) => shared.access_log.reopen(),
+                    },
                     // systemd and people signal processes one by one: the master replaces it.
                     signal = quiet.terminated() => shared.master.send(&FromWorker::Replace {
                         reason: signal.name().to_owned(),

@@ -57,7 +57,7 @@ pub(crate) enum Command {
     },
     Answer(OrderId, Answer),
     Log(Notice),
-    /// Exit with this code.
+    /// Exit with this code. No worker is left, unless it cannot be killed.
     Exit(u8),
 }
 

@@ -5,6 +5,7 @@ mod exits;
 mod orders;
 mod perform;
 mod status;
+mod unserved;
 mod upgrade;
 
 use std::collections::HashMap;
@@ -204,6 +205,9 @@ impl Runtime {
                 }
             }
         };
+        if let Some(queue) = &self.queue {
+            unserved::refuse_unserved(queue).await;
+        }
         // Clients that still wait for a result learn that there will be none.
         drop(orders);
         self.orders.clear();

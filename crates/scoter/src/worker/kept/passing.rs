@@ -63,42 +63,7 @@ impl KeptConnections {
         self.is_alone.store(true, Relaxed);
     }
 
-    pub(crate) fn is_alone(&self) -> bool {
+    fn is_alone(&self) -> bool {
         self.is_alone.load(Relaxed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::os::fd::AsFd;
-    use std::os::unix::net::UnixStream;
-
-    use crate::net::Family;
-    use crate::worker::Shared;
-
-    #[test]
-    fn connections_that_no_worker_is_left_for_are_closed_and_their_requests_answered() {
-        let folder = tempfile::tempdir().unwrap();
-        let (shared, _handoffs) = Shared::of_test(&folder.path().join("socket"), &[]);
-        let queue = shared.kept.queue().unwrap();
-        let pass = |sent: &[u8]| {
-            let (ours, mut client) = UnixStream::pair().unwrap();
-            ours.set_nonblocking(true).unwrap();
-            client.write_all(sent).unwrap();
-            queue.send(ours.as_fd(), Family::Unix, 1).unwrap();
-            client
-        };
-        let (mut idle, mut asking) = (pass(b""), pass(b"\0"));
-        shared.refuse_passed();
-        assert!(shared.kept.has_passed(), "another worker takes them");
-        shared.be_last();
-        shared.refuse_passed();
-        let mut answer = String::new();
-        idle.read_to_string(&mut answer).unwrap();
-        assert_eq!(answer, "");
-        assert!(idle.write_all(b"late").is_err());
-        asking.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     }
 }
