@@ -499,6 +499,26 @@ probe.wait_at('load')
 ";
 
 #[test]
+fn requests_that_the_application_ends_with_its_process_during_a_stop_are_named() {
+    let mut scoter = Scoter::serving("workers").args(["--threads", "2"]).start();
+    let _never = scoter.gate("never");
+    let gate = scoter.gate("a");
+    let mut running = scoter.begin("never");
+    let mut first = scoter.begin("a");
+    let mut exits = scoter.connect();
+    exits.packet(&get("/exits"));
+    scoter.begin_to_stop(Signal::SIGTERM);
+    gate.open();
+    assert_eq!(first.reply().text(), "waited at a");
+    for peer in [&mut exits, &mut running] {
+        assert!(peer.ending().bytes().is_empty());
+    }
+    let finished = scoter.wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert_cut(&finished.stderr, &["/exits", "/waits"]);
+}
+
+#[test]
 fn worker_that_stops_after_another_one_has_nothing_to_warn_of() {
     for bind in ["127.0.0.1:0", "unix:other.sock", "unix:@scoter-{}"] {
         let bind = bind.replace("{}", &std::process::id().to_string());

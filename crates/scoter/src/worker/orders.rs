@@ -240,6 +240,9 @@ impl MasterChannel {
 
 /// Ends the process now, and says which requests it costs.
 async fn leave(shared: &Shared, reason: &'static str) -> Infallible {
+    // Whatever runs from now on would be cut without a word.
+    let _ = shared.start.cancel();
+    shared.stop.forbid_requests();
     let running = shared.board.running();
     let cut = running.len();
     say(move || {

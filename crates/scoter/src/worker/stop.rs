@@ -2,10 +2,12 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, write};
+use rustix::thread::{MembarrierCommand, membarrier};
 use tokio_util::sync::CancellationToken;
 
 use crate::sys::descriptors::move_up;
@@ -18,6 +20,7 @@ pub(crate) struct Stop {
     begun: OnceLock<(Ending, Instant)>,
     token: CancellationToken,
     event: Own,
+    forbids_requests: AtomicBool,
 }
 
 /// What happens to connections that have not been accepted yet.
@@ -35,6 +38,7 @@ impl Stop {
             begun: OnceLock::new(),
             token: CancellationToken::new(),
             event: move_up(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?),
+            forbids_requests: AtomicBool::new(false),
         })
     }
 
@@ -56,6 +60,22 @@ impl Stop {
     /// How the worker ends, if it does.
     pub(crate) fn ending(&self) -> Option<Ending> {
         self.begun.get().map(|(ending, _)| *ending)
+    }
+
+    /// Lets no request begin any more, because the process is about to end. Those that the
+    /// scoreboard shows from now on are all that run.
+    pub(crate) fn forbid_requests(&self) {
+        self.forbids_requests.store(true, Relaxed);
+        // A slot marks itself as running and then asks: without a barrier on both sides each might
+        // miss the other. This one is for both, so that requests need none. Where the kernel lacks
+        // it, a request that begins at this very moment may be missed.
+        let _ = membarrier(MembarrierCommand::Global);
+    }
+
+    /// Whether no request may begin. To be asked by a slot of a stopping worker that has marked
+    /// itself as running.
+    pub(crate) fn forbids_requests(&self) -> bool {
+        self.forbids_requests.load(Relaxed)
     }
 
     /// Completes when the stop begins.

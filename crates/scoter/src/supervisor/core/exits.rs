@@ -12,6 +12,7 @@ use super::notice::Notice;
 use super::worker::{Phase, Worker};
 use super::{KILL_TIMEOUT, generation::Departing};
 use crate::ipc::messages::Failed;
+use crate::sys::process::STUCK;
 use crate::sys::signals::ACTED_ON;
 
 impl Supervisor {
@@ -75,8 +76,7 @@ impl Supervisor {
         }
         let (id, generation, pid) = (worker.id, worker.generation, worker.child.pid);
         if !worker.counts() || self.lifecycle.is_ending() {
-            // A worker that ends by itself has logged the requests that it cuts.
-            if exit.is_killed() {
+            if !has_logged_cuts(exit) {
                 self.command(Command::ReportLost(worker.serial));
             }
             return self.log(match exit.stack.clone() {
@@ -292,6 +292,14 @@ fn code_of_failed_start(exit: &Exit) -> u8 {
 /// crash, `os._exit()` or a kill for lack of memory, the application could not be loaded.
 fn code_of_failed_load(exit: &Exit) -> u8 {
     if exit.status.is_some() { 3 } else { 1 }
+}
+
+/// Whether a worker that was to end has ended as it does by itself, and so has logged the requests
+/// that it cuts. Application code may end it in another way.
+fn has_logged_cuts(exit: &Exit) -> bool {
+    [0, STUCK]
+        .map(|code| Some(i32::from(code)))
+        .contains(&exit.code())
 }
 
 /// Whether a process was killed by a signal meant for the master. A signal to all processes also

@@ -18,6 +18,7 @@ use crate::log::Entry;
 use crate::python::child_exit;
 use crate::python::traceback::traceback;
 use crate::request_head::{Param, RequestHead};
+use crate::sys::process::wait_for_the_end;
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::kept::early::EarlyTransport;
@@ -50,6 +51,9 @@ impl Slot {
         let queued = since.elapsed();
         self.cell().begin(Label::of(&head), queued);
         if self.shared.stop.ending().is_some() {
+            if self.shared.stop.forbids_requests() {
+                py.detach(|| -> () { wait_for_the_end() });
+            }
             self.shared.report_not_accepting();
         }
         if let Some(missing) = self.shared.first_missing_vars(&head) {

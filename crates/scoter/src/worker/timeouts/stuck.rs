@@ -97,6 +97,7 @@ async fn leave(shared: Arc<Shared>, code: u8) {
         spent += running_time.step(Instant::now());
     }
     let checked = Instant::now();
+    shared.stop.forbid_requests();
     let refused = refuse_waiting(&shared);
     let cut = cut_running(&shared);
     say(move || {
