@@ -8,6 +8,7 @@ from probe import by_path, event, plain, wait_at
 from streaming import waits
 
 seen = []
+numbered = []
 
 
 def text(environ, start_response):
@@ -23,6 +24,12 @@ def who_waits(environ, start_response):
     event(f"begun in {os.getpid()}")
     wait_at(environ["QUERY_STRING"])
     return who(environ, start_response)
+
+
+def number(environ, start_response):
+    """The number of this request among those for this path, from 1."""
+    numbered.append(environ)
+    return plain(start_response, str(len(numbered)))
 
 
 def body(environ, start_response):
@@ -200,6 +207,7 @@ application = by_path(
     text,
     who,
     who_waits,
+    number,
     body,
     unread,
     empty,

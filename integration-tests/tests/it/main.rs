@@ -37,6 +37,7 @@ mod kept_connections;
 mod kept_early;
 mod kept_endings;
 mod kept_queue;
+mod kept_turns;
 mod large;
 mod late_bodies;
 mod late_readers;

@@ -1,10 +1,9 @@
 //! Connections that wait for their next request, without a slot and without a thread.
 //!
 //! Each is [registered](registration) with the epoll instance of every slot when it is kept for
-//! the first time: an event wakes one sleeping slot. The slot finds connections and listeners in
-//! the order in which they became ready. A request costs no further system call for that. Several
-//! slots may receive the same event, so the table of [places](places) decides who has the
-//! connection.
+//! the first time: an event wakes one sleeping slot. The slot finds connections in the order in
+//! which they became ready. A request costs no further system call for that. Several slots may
+//! receive the same event, so the table of [places](places) decides who has the connection.
 
 pub(super) mod balance;
 pub(super) mod early;

@@ -44,60 +44,8 @@ impl Slot {
     /// Takes a connection that another worker has passed on.
     pub(super) fn receive_passed(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
         self.passed_unasked.reset();
-        let passed = shared.kept.receive_passed(shared.connection_timeouts);
-        self.passed_turn = match passed {
-            Some(_) => PassedTurn::Poller,
-            None => PassedTurn::NoneSeen,
-        };
-        passed
+        shared.kept.receive_passed(shared.connection_timeouts)
     }
-
-    /// The same in every second turn for as long as there are any, and otherwise whenever nobody has
-    /// asked for a while.
-    pub(super) fn receive_passed_in_turn(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
-        match self.passed_turn {
-            PassedTurn::NoneSeen if self.passed_unasked.is_due() => {
-                self.passed_unasked.reset();
-                // A system call less than the attempt, if nobody has passed one on.
-                let has_passed = shared.kept.has_passed();
-                has_passed.then(|| self.receive_passed(shared)).flatten()
-            }
-            PassedTurn::NoneSeen => None,
-            PassedTurn::Poller => {
-                self.passed_turn = PassedTurn::Queue;
-                None
-            }
-            PassedTurn::Queue => self.receive_passed(shared),
-        }
-    }
-
-    /// Takes a connection that another worker has passed on and for which perhaps no slot was woken,
-    /// after a nudge.
-    pub(super) fn receive_overlooked(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
-        let passed = self
-            .is_nudged
-            .then(|| self.receive_passed(shared))
-            .flatten();
-        self.is_nudged = passed.is_some();
-        passed
-    }
-}
-
-/// Who is asked first for the next request.
-///
-/// In the poller the queue between workers is one of many descriptors, each of which has its turn,
-/// so of many connections in it one would be taken while all kept ones of this worker are served
-/// once. But they have waited for longer: at another worker, for a slot. Nor must they starve those
-/// that are new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum PassedTurn {
-    /// The poller: nobody has passed a connection on lately.
-    #[default]
-    NoneSeen,
-    /// The poller, and then the queue.
-    Poller,
-    /// The queue, and then the poller.
-    Queue,
 }
 
 /// The time that a slot has spent on other requests since it last asked for connections that were
@@ -129,7 +77,7 @@ impl Unasked {
         self.was_long |= time >= MAX_UNASKED;
     }
 
-    fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.was_long || (self.due.is_some() && self.begun >= self.due)
     }
 

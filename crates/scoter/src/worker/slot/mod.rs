@@ -8,6 +8,7 @@ mod acceptor;
 mod next;
 mod receive;
 mod serve;
+mod turns;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,8 +28,9 @@ use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::report;
-use crate::worker::slot::acceptor::{PassedTurn, Unasked};
+use crate::worker::slot::acceptor::Unasked;
 use crate::worker::slot::poller::Poller;
+use crate::worker::slot::turns::Turns;
 use crate::worker::slot::wake_policy::WakePolicy;
 
 /// Takes its own connections when it is free, so that the kernel's backlog is the one queue,
@@ -41,12 +43,9 @@ pub(crate) struct Slot {
     poller: Poller,
     /// A connection on which something arrived while its last response was being sent.
     signalled: Option<Arc<Connection>>,
-    /// Whether connections may be waiting that no slot was woken for. The slot then asks for them
-    /// until there are none.
-    is_nudged: bool,
-    /// Whether others have passed connections on lately, and whose turn it is.
-    passed_turn: PassedTurn,
-    /// How long it has not asked for such connections.
+    /// Where it looks for the next request.
+    turns: Turns,
+    /// How long it has not asked for connections that others have passed on.
     passed_unasked: Unasked,
     /// The listener that is asked first, so that a busy listener does not starve the others.
     next_listener: usize,
@@ -105,8 +104,7 @@ impl Slot {
             poller,
             shared,
             signalled: None,
-            is_nudged: false,
-            passed_turn: PassedTurn::default(),
+            turns: Turns::default(),
             passed_unasked: Unasked::default(),
             next_listener: 0,
             application: service.application.clone_ref(py),

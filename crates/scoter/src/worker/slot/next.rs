@@ -11,6 +11,7 @@ use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
 use crate::worker::request::ready_queue::Popped;
 use crate::worker::slot::poller::Wake;
+use crate::worker::slot::turns::Source;
 use crate::worker::slot::{Next, Slot, part, survive};
 use crate::worker::stop::Ending;
 
@@ -75,21 +76,22 @@ impl Slot {
             self.stop_accepting();
             return None;
         }
-        if let Some(connection) = self.receive_passed_in_turn(shared) {
-            return Some(Found::Connection(connection));
+        // The one source that is asked without a reason: the poller also names the others. From the
+        // kept connections of a worker that ends the reactor takes what still comes.
+        let polls = ending.is_none() && !shared.kept.is_empty();
+        self.turns.expect(Source::Kept, polls);
+        if !polls {
+            self.turns.expect(Source::New, true);
         }
-        let mut asks_listeners = true;
-        if ending.is_none() && !shared.kept.is_empty() {
-            // Kept connections and new ones, in the order in which they became ready.
-            let event = self.poller.look();
-            if let Some(event) = event.unwrap_or_else(|errno| self.lose_poller(errno)) {
-                return Some(Found::Event(event));
+        if self.passed_unasked.is_due() {
+            self.passed_unasked.reset();
+            // A system call less than the attempt, if nobody has passed one on.
+            if shared.kept.has_passed() {
+                self.turns.expect(Source::Passed, true);
             }
-            asks_listeners = self.is_nudged;
         }
-        let found = asks_listeners.then(|| self.accept()).flatten();
-        if let Some(connection) = found.or_else(|| self.receive_overlooked(shared)) {
-            return Some(Found::Connection(connection));
+        if let Some(found) = self.ask_in_turn(shared) {
+            return Some(found);
         }
         self.longest_run = Duration::ZERO;
         // Before it sleeps: it wakes up for connections that are passed on.
@@ -98,8 +100,9 @@ impl Slot {
             return Some(Found::Next(Next::FreeMemory));
         }
         if ending == Some(Ending::Drain) {
-            if let Some(connection) = self.receive_passed(shared) {
-                return Some(Found::Connection(connection));
+            self.expect_overlooked();
+            if let Some(found) = self.ask_in_turn(shared) {
+                return Some(found);
             }
             // The kernel's queues are empty. Requests in the reactor are still to come.
             self.stop_accepting();
@@ -107,16 +110,53 @@ impl Slot {
         None
     }
 
+    /// Asks the sources that may have a connection.
+    fn ask_in_turn(&mut self, shared: &Shared) -> Option<Found> {
+        while let Some(source) = self.turns.next() {
+            if source == Source::Kept {
+                let event = self.poller.look();
+                let event = event.unwrap_or_else(|errno| self.lose_poller(errno));
+                self.turns.expect(Source::Kept, event.is_some());
+                if let Some(event) = event {
+                    return Some(Found::Event(event));
+                }
+            } else if let Some(found) = self.take_from(shared, source) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Takes a connection of a source other than [`Source::Kept`].
+    fn take_from(&mut self, shared: &Shared, source: Source) -> Option<Found> {
+        let connection = match source {
+            Source::New => self.accept(),
+            Source::Kept | Source::Passed => self.receive_passed(shared),
+        };
+        self.turns.note(source, connection.is_some());
+        connection.map(Found::Connection)
+    }
+
+    /// Has the listeners and the queue asked even if the poller does not name them.
+    fn expect_overlooked(&mut self) {
+        self.turns.expect(Source::Passed, true);
+        self.turns.expect(Source::New, true);
+    }
+
     /// Finds what the slot was woken for, unless another slot has already taken it.
     fn follow(&mut self, shared: &Shared, wake: Wake) -> Option<Found> {
         match wake {
-            Wake::Listener => self.accept().map(Found::Connection),
-            Wake::Kept(ticket) => shared.kept.claim(ticket).map(Found::Connection),
-            Wake::Passed => self.receive_passed(shared).map(Found::Connection),
+            Wake::Listener => self.take_from(shared, Source::New),
+            Wake::Passed => self.take_from(shared, Source::Passed),
+            Wake::Kept(ticket) => {
+                let connection = shared.kept.claim(ticket)?;
+                self.turns.note(Source::Kept, true);
+                Some(Found::Connection(connection))
+            }
             Wake::Ready => match shared.ready.pop() {
                 Popped::Request(request) => Some(self.ready(request)),
                 Popped::Nudged => {
-                    self.is_nudged = true;
+                    self.expect_overlooked();
                     None
                 }
                 Popped::Empty => None,

@@ -178,8 +178,8 @@ fn nudged_slot_finds_all_that_nobody_was_woken_for() {
         assert_eq!(bench.look(None), None);
         shared.ready.nudge();
         let wake = bench.slot.poller.wait().unwrap();
-        assert_eq!(bench.look(Some(wake)).as_deref(), Some("/first"));
-        for expected in ["/second", "/third", "/fourth"] {
+        assert_eq!(bench.look(Some(wake)).as_deref(), Some("/third"));
+        for expected in ["/first", "/fourth", "/second"] {
             assert_eq!(bench.look(None).as_deref(), Some(expected));
         }
         assert_eq!(bench.look(None), None);
@@ -219,6 +219,22 @@ fn kept_and_new_connections_take_turns_as_they_became_ready() {
             assert_eq!(bench.look(None).as_deref(), Some(expected));
         }
         assert_eq!(bench.look(None), None);
+    });
+}
+
+#[test]
+fn new_connections_have_every_second_turn_among_kept_ones() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let kept: Vec<_> = (0..6).map(|_| bench.keep()).collect();
+        let _new = ["/a", "/b", "/c"].map(|path| bench.connect(path));
+        for client in &kept {
+            send(client, "/kept");
+        }
+        let found: Vec<_> = std::iter::from_fn(|| bench.look(None)).collect();
+        assert_eq!(found.len(), kept.len() + 3);
+        assert_eq!(found[..5], ["/a", "/kept", "/b", "/kept", "/c"]);
     });
 }
 
