@@ -133,6 +133,40 @@ fn scaling_loses_no_request() {
 }
 
 #[test]
+fn connections_for_which_the_last_worker_has_no_place_are_not_closed() {
+    let scoter = Scoter::serving("kept")
+        .workers("2")
+        .args(["--threads", "1", "--keep-alive", "20"])
+        .start();
+    scoter.wait_for_workers(2);
+    let gate = scoter.gate("busy");
+    let keep_busy = |peer: &mut Peer, begun: usize| {
+        let waiting = with(get("/who_waits"), [("QUERY_STRING", "busy")]);
+        peer.packet(&keeping(waiting, 0));
+        until("it has begun", || {
+            (scoter.events().len() == begun).then_some(())
+        });
+    };
+    // Fifteen of the one worker while the other is busy, and the reverse.
+    let mut first = scoter.connect();
+    keep_busy(&mut first, 1);
+    let mut peers: Vec<Peer> = (0..15).map(|_| kept(&scoter)).collect();
+    gate.open();
+    assert!(agrees(&first.next_reply("GET")));
+    keep_busy(&mut peers[0], 2);
+    peers.extend((0..15).map(|_| kept(&scoter)));
+    gate.open();
+    assert!(agrees(&peers[0].next_reply("GET")));
+    assert_eq!(scoter.command(["scale", "1"]).code, Some(0));
+    scoter.wait_for_workers(1);
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.send(posting("/body", b"posted"));
+        let reply = peer.next_reply("POST");
+        assert_eq!((reply.status, &*reply.text()), (200, "posted"), "{number}");
+    }
+}
+
+#[test]
 fn idle_connection_of_an_old_generation_reaches_new_code() {
     let scoter = Scoter::serving("changing")
         .with_file(

@@ -10,7 +10,14 @@ use crate::kept_connections::{agrees, asking, figure, posting};
 struct Full {
     scoter: Scoter,
     waiting: Vec<Peer>,
-    busy: Vec<(Peer, Gate)>,
+    busy: Vec<Busy>,
+}
+
+/// What a busy worker does: a request that waits at a gate.
+struct Busy {
+    worker: String,
+    peer: Peer,
+    gate: Gate,
 }
 
 /// Connections that wait: more than twice as many as the queue holds (net.core.wmem_default), and many more than
@@ -38,12 +45,21 @@ impl Full {
             peer
         };
         let mut waiting: Vec<Peer> = (0..WAITING).map(|_| kept()).collect();
+        let mut begun = Vec::new();
         let busy = ["one", "two"].map(|name| {
             let gate = scoter.gate(name);
             let mut peer = scoter.connect();
-            peer.packet(&keeping(with(get("/waits"), [("QUERY_STRING", name)]), 0));
-            scoter.wait_for_event(&format!("begun {name}"));
-            (peer, gate)
+            peer.packet(&keeping(
+                with(get("/who_waits"), [("QUERY_STRING", name)]),
+                0,
+            ));
+            let worker = until("it has begun", || {
+                let mut events = scoter.events().into_iter();
+                events.find(|event| event.starts_with("begun") && !begun.contains(event))
+            });
+            begun.push(worker.clone());
+            let worker = worker.replace("begun in ", "");
+            Busy { worker, peer, gate }
         });
         for peer in &mut waiting {
             peer.send(posting("/body", b"posted"));
@@ -68,8 +84,8 @@ impl Full {
     /// Has the workers go on, and expects an answer to each request.
     #[track_caller]
     fn assert_all_are_answered(&mut self) {
-        for (_, gate) in &mut self.busy {
-            gate.open();
+        for busy in &mut self.busy {
+            busy.gate.open();
         }
         for (number, peer) in self.waiting.iter_mut().enumerate() {
             let reply = peer.try_next_reply("POST");
@@ -77,8 +93,8 @@ impl Full {
                 reply.unwrap_or_else(|error| panic!("{number}: {error}\n{}", self.scoter.stderr()));
             assert_eq!((reply.status, &*reply.text()), (200, "posted"), "{number}");
         }
-        for (peer, _) in &mut self.busy {
-            assert!(peer.next_reply("GET").text().starts_with("waited"));
+        for Busy { peer, worker, .. } in &mut self.busy {
+            assert_eq!(peer.next_reply("GET").text(), *worker);
         }
     }
 }
@@ -115,6 +131,29 @@ fn scaling_down_with_a_full_queue_loses_no_request() {
     let mut full = Full::new(&[]);
     assert_eq!(full.scoter.command(["scale", "1"]).code, Some(0));
     full.assert_all_are_answered();
+}
+
+#[test]
+fn connection_that_a_response_has_promised_to_keep_survives_a_full_queue() {
+    let mut full = Full::new(&[]);
+    assert_eq!(full.scoter.command(["scale", "1"]).code, Some(0));
+    let retiring = until("a worker retires", || {
+        let status = full.scoter.status();
+        let workers = status["workers"].as_array()?;
+        let retiring = workers
+            .iter()
+            .find(|worker| worker["phase"] == "retiring")?;
+        Some(retiring["pid"].to_string())
+    });
+    let place = full.busy.iter().position(|busy| busy.worker == retiring);
+    let mut busy = full.busy.remove(place.expect("both are busy"));
+    busy.gate.open();
+    assert!(agrees(&busy.peer.next_reply("GET")));
+    // The other worker is still busy, and the queue full.
+    busy.peer.send(posting("/body", b"later"));
+    full.assert_all_are_answered();
+    let reply = busy.peer.next_reply("POST");
+    assert_eq!((reply.status, &*reply.text()), (200, "later"));
 }
 
 #[test]

@@ -31,7 +31,10 @@ pub(crate) async fn leave_at_the_end(shared: Arc<Shared>) {
             kept.pass_all_on(&mut left);
         }
         if !kept.has_left() && (!passes || left.is_empty() || begun.elapsed() >= PASSING_TIMEOUT) {
-            left = close_unless_readable(left);
+            left = match passes {
+                true => kept.leave_idle_unplaced(left),
+                false => close_unless_readable(left),
+            };
             kept.has_left.store(true, Release);
             shared.report_not_accepting();
         }
@@ -93,6 +96,18 @@ impl KeptConnections {
         self.take_idle(|_, _| true)
     }
 
+    /// Leaves connections on which nothing has arrived to the reactor. Returns the others.
+    fn leave_idle_unplaced(
+        &self,
+        connections: VecDeque<Arc<Connection>>,
+    ) -> VecDeque<Arc<Connection>> {
+        let connections = connections.into_iter();
+        let (readable, idle): (VecDeque<_>, VecDeque<_>) =
+            connections.partition(|connection| connection.has_input());
+        self.unplaced.add(idle);
+        readable
+    }
+
     /// Passes connections on until the queue is full.
     fn pass_all_on(&self, connections: &mut VecDeque<Arc<Connection>>) {
         while let Some(connection) = connections.pop_front() {
@@ -104,7 +119,7 @@ impl KeptConnections {
     }
 }
 
-/// For how long a worker tries to pass on connections on which nothing has arrived.
+/// For how long the end of a reload waits for room in the queue.
 const PASSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often it tries.

@@ -13,6 +13,7 @@ pub(super) mod out_of_step;
 pub(super) mod passing;
 pub(super) mod places;
 pub(super) mod registration;
+pub(super) mod unplaced;
 
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
@@ -31,6 +32,7 @@ use crate::worker::connection::Connection;
 use crate::worker::connection::place::{Keeper, Ticket};
 use crate::worker::stop::Ending;
 use places::Places;
+use unplaced::Unplaced;
 
 /// The connections that a worker keeps.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub(crate) struct KeptConnections {
     /// The queue in which connections are left to other workers, if there may be any.
     queue: Option<ConnectionQueue>,
     board: Arc<Scoreboard>,
+    unplaced: Unplaced,
     /// Connections out of step that have not been reported yet.
     out_of_step: AtomicU64,
     /// Whether the worker is ending, keeps no more connections and has none left.
@@ -109,6 +112,7 @@ impl KeptConnections {
             limits,
             queue,
             board,
+            unplaced: Unplaced::default(),
             out_of_step: AtomicU64::new(0),
             has_left: AtomicBool::new(false),
             is_alone: AtomicBool::new(false),
@@ -122,6 +126,11 @@ impl KeptConnections {
 
     pub(crate) fn max_requests(&self) -> u32 {
         self.limits.requests
+    }
+
+    /// How long a connection waits for the next request.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.limits.timeout
     }
 
     /// Takes the connection that an event is about. Returns `None` if somebody else has it.
@@ -172,15 +181,19 @@ impl KeptConnections {
         released.err()
     }
 
-    /// Does not keep a connection: another worker takes it if this one retires, else it is closed.
-    /// It comes back as from [`keep`](Self::keep).
+    /// Does not keep a connection in this worker: it is another one's, or the reactor's. At a stop it
+    /// is closed. It comes back as from [`keep`](Self::keep).
     fn give_up(&self, connection: Arc<Connection>) -> Option<Arc<Connection>> {
-        let retires = self.lock().leaving == Some(Ending::Retire);
-        let left = match retires {
-            true => self.pass_on(connection),
-            false => Err(connection),
+        let leaving = self.lock().leaving;
+        let left = match leaving {
+            None => Err(connection),
+            Some(Ending::Retire) if self.can_pass_on() => self.pass_on(connection),
+            Some(_) => return connection.close_unless_readable(),
         };
-        left.err().and_then(Connection::close_unless_readable)
+        if let Err(connection) = left {
+            self.unplaced.add([connection]);
+        }
+        None
     }
 
     /// Closes connections that have waited for too long for a request. One whose request waits for

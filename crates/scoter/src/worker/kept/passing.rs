@@ -33,7 +33,7 @@ impl KeptConnections {
     /// # Errors
     ///
     /// The connection comes back if there is no other worker, or if the queue is full.
-    pub(super) fn pass_on(&self, connection: Arc<Connection>) -> Result<(), Arc<Connection>> {
+    pub(crate) fn pass_on(&self, connection: Arc<Connection>) -> Result<(), Arc<Connection>> {
         let queue = self.queue.as_ref().filter(|_| self.can_pass_on());
         let (Some(queue), Ok(fd)) = (queue, connection.fd()) else {
             return Err(connection);
@@ -54,7 +54,7 @@ impl KeptConnections {
     }
 
     /// Whether another worker may take a connection.
-    pub(super) fn can_pass_on(&self) -> bool {
+    pub(crate) fn can_pass_on(&self) -> bool {
         self.queue.is_some() && !self.is_alone()
     }
 

@@ -84,13 +84,20 @@ impl IdleConnections {
 
     /// Gives the permit of a place to a connection that has sent something, unless the place
     /// has been taken.
-    fn leave(&self, place: &Place) -> Option<OwnedSemaphorePermit> {
+    pub(super) fn leave(&self, place: &Place) -> Option<OwnedSemaphorePermit> {
         let (permit, _) = self.lock().places.remove(&place.number)?;
         Some(permit)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Waits until another connection has the place.
+    pub(super) async fn taken(&self) {
+        self.taken.cancelled().await;
     }
 }
 
@@ -118,7 +125,7 @@ pub(crate) async fn await_request(
         biased;
         received = receive(&connection, shared) => received,
         // It may have sent something in this very moment.
-        () = place.taken.cancelled() => look(&connection)?,
+        () = place.taken() => look(&connection)?,
     };
     let permit = shared.reactor.idle().leave(&place);
     let Some(permit) = permit.or_else(|| shared.reactor.request_permit()) else {

@@ -5,6 +5,8 @@
 
 pub(super) mod idle;
 
+mod unplaced;
+
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use crate::log::say;
 use crate::net::Listener;
 use crate::sys::descriptors::watch_opened;
 use crate::sys::fatal;
@@ -22,6 +25,7 @@ use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::kept::leave::leave_at_the_end;
 use crate::worker::reactor::idle::{Entered, IdleConnections};
+use crate::worker::reactor::unplaced::Caretaker;
 use crate::worker::request::partial_request::PartialRequest;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::stop::Ending;
@@ -221,6 +225,8 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
     // Among the requests, for there may be one on a connection that is to be closed.
     requests.spawn(leave_at_the_end(Arc::clone(&shared)));
     let responses = TaskTracker::new();
+    let caretaker = Caretaker::new(Arc::clone(&shared), requests.clone());
+    fatal::never_ending("unplaced", caretaker.clone().run());
     let mut drained = vec![false; slots];
     while let Some(handoff) = handoffs.recv().await {
         match handoff {
@@ -278,9 +284,17 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
                 requests.close();
                 responses.close();
                 let (requests, responses) = (requests.clone(), responses.clone());
+                let (shared, caretaker) = (Arc::clone(&shared), caretaker.clone());
                 tokio::spawn(async move {
                     requests.wait().await;
                     responses.wait().await;
+                    // No response leaves a connection to be kept any more.
+                    caretaker.take_all();
+                    requests.wait().await;
+                    responses.wait().await;
+                    if let Some(not_taken) = shared.kept.take_not_taken() {
+                        say(move || not_taken.log()).await;
+                    }
                     let _ = answer.send(());
                 });
             }
