@@ -1,24 +1,47 @@
-use crate::{DecodeError, Header, Limits, Var};
+use crate::foreign::{recognise, recognise_raw};
+use crate::{DecodeError, Header, Limits, Var, modifier};
 
 /// Reads the header at the front of `src` and rejects what cannot become a packet.
 pub(crate) fn decode_header(src: &[u8], limits: &Limits) -> Result<Option<Header>, DecodeError> {
     let Some(&first) = src.first_chunk() else {
         return Ok(None);
     };
-    if begins_http(first) {
-        return Err(DecodeError::PlainHttp);
-    }
-    if begins_tls(first) {
-        return Err(DecodeError::TlsHandshake);
+    // modifier1 0 first: requests begin no other protocol.
+    if first[0] != modifier::WSGI {
+        if let Some(error) = recognise(first) {
+            return Err(error);
+        }
     }
     let header = Header::from_bytes(first);
+    check_size(header, limits)?;
+    Ok(Some(header))
+}
+
+/// Reads the header at the front of `src` and rejects what cannot become a packet,
+/// whatever its block is.
+pub(crate) fn decode_raw_header(
+    src: &[u8],
+    limits: &Limits,
+) -> Result<Option<Header>, DecodeError> {
+    let Some(&first) = src.first_chunk() else {
+        return Ok(None);
+    };
+    if let Some(error) = recognise_raw(first) {
+        return Err(error);
+    }
+    let header = Header::from_bytes(first);
+    check_size(header, limits)?;
+    Ok(Some(header))
+}
+
+fn check_size(header: Header, limits: &Limits) -> Result<(), DecodeError> {
     if header.datasize > limits.max_block {
         return Err(DecodeError::BlockTooLarge {
             datasize: usize::from(header.datasize),
             limit: limits.max_block,
         });
     }
-    Ok(Some(header))
+    Ok(())
 }
 
 /// Checks a complete block, passes each var to the callback, and counts them.
@@ -59,6 +82,23 @@ pub(crate) fn check_vars<'a>(
     Ok(vars)
 }
 
+/// Checks a complete block that is an array, and counts its items.
+pub(crate) fn check_items(block: &[u8], limits: &Limits) -> Result<usize, DecodeError> {
+    let mut at = 0;
+    let mut items = 0;
+    while at < block.len() {
+        if items == limits.max_vars {
+            return Err(DecodeError::TooManyItems { limit: items });
+        }
+        let Some((_, next)) = field_at(block, at) else {
+            return Err(item_error(block, at));
+        };
+        at = next;
+        items += 1;
+    }
+    Ok(items)
+}
+
 /// Reads the length-prefixed field at an offset, if it is there in full;
 /// returns it with the offset of what follows.
 // Each length is found through the one before it, so that chain of loads is
@@ -72,32 +112,6 @@ pub(crate) fn field_at(block: &[u8], at: usize) -> Option<(&[u8], usize)> {
     };
     let end = start + usize::from(u16::from_le_bytes([low, high]));
     Some((block.get(start..end)?, end))
-}
-
-/// Whether these bytes begin an HTTP request, and so no packet.
-pub(crate) fn begins_http(first: [u8; Header::LEN]) -> bool {
-    // The methods of RFC 9110 and RFC 5789, and RFC 9113, "HTTP/2 connection
-    // preface". Of their first letters only H is a modifier1, that of replies.
-    matches!(
-        &first,
-        b"GET "
-            | b"HEAD"
-            | b"POST"
-            | b"PUT "
-            | b"DELE"
-            | b"CONN"
-            | b"OPTI"
-            | b"TRAC"
-            | b"PATC"
-            | b"PRI "
-    )
-}
-
-/// Whether these bytes begin a TLS handshake, and so no packet.
-pub(crate) fn begins_tls(first: [u8; Header::LEN]) -> bool {
-    // RFC 8446, "Record Layer": type handshake (22), version 3.x, then the
-    // length, at most 2^14. modifier1 22 carries code to evaluate, not vars.
-    matches!(first, [22, 3, 0..=4, 0..=0x40])
 }
 
 #[cold]
@@ -123,6 +137,19 @@ fn value_error(block: &[u8], offset: usize) -> DecodeError {
             left,
         },
         Err(left) => DecodeError::ValueLengthPastEnd { offset, left },
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn item_error(block: &[u8], offset: usize) -> DecodeError {
+    match length_at(block, offset) {
+        Ok((item_len, left)) => DecodeError::ItemPastEnd {
+            offset,
+            item_len,
+            left,
+        },
+        Err(_) => DecodeError::TrailingByte { offset },
     }
 }
 

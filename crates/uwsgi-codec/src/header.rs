@@ -50,3 +50,28 @@ impl Header {
         Self::LEN + usize::from(self.datasize)
     }
 }
+
+/// Returns how many bytes of a packet are missing, at least: 0 if `received` begins
+/// with a complete one.
+///
+/// Before the header is complete, that is what the header lacks. A decoder that
+/// returned `None` needs so many bytes more. It reads the header and checks nothing: ask
+/// the decoder first, which recognises HTTP and applies limits.
+///
+/// # Examples
+///
+/// ```
+/// use uwsgi_codec::needed;
+///
+/// assert_eq!(needed(b""), 4);
+/// assert_eq!(needed(b"\x00\x06\x00\x00\x01\x00k"), 3);
+/// assert_eq!(needed(b"\x00\x06\x00\x00\x01\x00k\x01\x00vbody"), 0);
+/// ```
+#[must_use]
+pub fn needed(received: &[u8]) -> usize {
+    let packet_len = match received.first_chunk() {
+        Some(first) => Header::from_bytes(*first).packet_len(),
+        None => Header::LEN,
+    };
+    packet_len.saturating_sub(received.len())
+}

@@ -7,25 +7,38 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod content_length;
 mod decode;
+mod decode_error;
 mod encode;
-mod error;
+mod encode_error;
+mod foreign;
 mod header;
 mod limits;
 pub mod modifier;
 mod packet;
 mod packet_builder;
+mod raw_packet;
+#[cfg(feature = "std")]
+mod read;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod var;
 mod vars;
 
-pub use crate::error::{DecodeError, EncodeError};
-pub use crate::header::Header;
+pub use bytes;
+
+pub use crate::content_length::{ContentLength, ContentLengthError, content_length};
+pub use crate::decode_error::DecodeError;
+pub use crate::encode_error::EncodeError;
+pub use crate::header::{Header, needed};
 pub use crate::limits::Limits;
 pub use crate::packet::{Packet, PacketRef};
 pub use crate::packet_builder::PacketBuilder;
+pub use crate::raw_packet::{Items, RawPacket, RawPacketRef};
+#[cfg(feature = "std")]
+pub use crate::read::{ReadError, read_packet, read_raw_packet};
 #[cfg(feature = "tokio")]
-pub use crate::tokio::{CodecError, UwsgiCodec};
+pub use crate::tokio::{CodecError, Event, UwsgiCodec};
 pub use crate::var::Var;
 pub use crate::vars::{IntoIter, Iter, Vars, VarsRef};

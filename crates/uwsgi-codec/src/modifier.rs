@@ -3,11 +3,12 @@
 //! A web server sends [`WSGI`] unless told otherwise (nginx's
 //! `uwsgi_modifier1`). The receiver interprets the value; the codec passes every
 //! value through. Names and meanings follow uwsgi-docs, "The uwsgi
-//! Protocol", and uWSGI's plugins; "m2" is
+//! Protocol", and the plugins of uWSGI 2.0.31; "m2" is
 //! [`Header::modifier2`](crate::Header::modifier2).
 //!
-//! If a line below says that the block is not vars, this crate can read only the
-//! [`Header`](crate::Header): decoding the packet reports malformed vars.
+//! If a line below says that the block is not vars, read the packet as a
+//! [`RawPacketRef`](crate::RawPacketRef): a decoder for vars reports malformed ones.
+//! [`contents`] says it to programs.
 
 /// A request to a WSGI application.
 pub const WSGI: u8 = 0;
@@ -23,6 +24,8 @@ pub const JVM: u8 = 8;
 pub const CGI: u8 = 9;
 /// A request to the management interface; m2 is a flag.
 pub const MANAGE: u8 = 10;
+/// A request to a Go application (gccgo).
+pub const GO: u8 = 11;
 /// A request to a PHP script.
 pub const PHP: u8 = 14;
 /// A request to a Mono (ASP.NET) application.
@@ -31,6 +34,8 @@ pub const MONO: u8 = 15;
 pub const SPOOLER: u8 = 17;
 /// A request to a function found by its symbol.
 pub const SYMCALL: u8 = 18;
+/// A request for a page with server-side includes.
+pub const SSI: u8 = 19;
 /// Code to evaluate; the block is the code, not vars.
 pub const EVAL: u8 = 22;
 /// A request to the XSLT transformer.
@@ -39,7 +44,7 @@ pub const XSLT: u8 = 23;
 pub const V8: u8 = 24;
 /// A request for a file in GridFS.
 pub const GRIDFS: u8 = 25;
-/// A request for a file in GlusterFS.
+/// A request for a file in GlusterFS; the plugin of uWSGI 2.0.31 has 27 instead.
 pub const GLUSTERFS: u8 = 26;
 /// A call of the function with number m2; without vars.
 pub const FASTFUNCS: u8 = 27;
@@ -57,6 +62,8 @@ pub const MESSAGE_VARS: u8 = 31;
 pub const MESSAGE_BYTES: u8 = 32;
 /// A message made of a marshalled object; the block is not vars.
 pub const MESSAGE_MARSHAL: u8 = 33;
+/// A request to the WebDAV server.
+pub const WEBDAV: u8 = 35;
 /// An SNMP message; the block is not vars.
 pub const SNMP: u8 = 48;
 /// Not a packet: the `H` of `HTTP/`, the start of the response to a request.
@@ -75,7 +82,8 @@ pub const RELOAD_BRUTAL: u8 = 97;
 pub const RELOAD: u8 = 98;
 /// The configuration of a node: m2 is 0 question, 1 answer.
 pub const CONFIG: u8 = 99;
-/// A ping: m2 is 0 question, 1 answer; without vars.
+/// A ping: m2 is 0 question, 1 answer. The question is empty, the answer too unless
+/// the server has a warning, which is then the block.
 pub const PING: u8 = 100;
 /// A request to send the block back.
 pub const ECHO: u8 = 101;
@@ -83,15 +91,142 @@ pub const ECHO: u8 = 101;
 pub const LEGION: u8 = 109;
 /// A signal with number m2; the block is an optional payload, not vars.
 pub const SIGNAL: u8 = 110;
-/// A cache operation: m2 is 0 read, 1 write, 2 delete, 3 named in the vars.
+/// An operation on the cache; m2 says which, and what the block is.
+///
+/// | m2 | operation | block | answer |
+/// |---|---|---|---|
+/// | 0 | get | the key | 111, m2 0, the value as the block; nothing if absent |
+/// | 1 | set | an array: key, value | nothing |
+/// | 2 | delete | the key | nothing |
+/// | 3, 4 | get | vars: `key` or `get` is the key | the bare value; to `get` of an absent key an HTTP 404 |
+/// | 5 | get | the key | 111, m2 1 and no block, then the bare value; m2 0 if absent |
+/// | 6 | dump | the cache's name, or empty | 111, m2 7, vars, then the bare cache |
+/// | 17 | any, by name | vars: `cmd`, `key`, `size`, … | 111, m2 17, vars, then the bare value |
+///
+/// Every answer ends with the connection. In 2.0.31 a get with m2 3 or 4 finds nothing:
+/// it looks for a key of length 0.
 pub const CACHE: u8 = 111;
+/// The configuration of a vassal, from its emperor; the block is text, not vars.
+pub const EMPEROR_CONFIG: u8 = 115;
 /// A signal to a router.
 pub const ROUTER_SIGNAL: u8 = 123;
-/// A remote procedure call; the block is an array without keys, not vars.
+/// A remote procedure call; the block is an array: the function and its arguments.
+/// The answer of uWSGI to m2 0 is [173, length, 0] and the result as the block.
 pub const RPC: u8 = 173;
 /// The end of a persistent connection; without vars.
 pub const CLOSE: u8 = 200;
 /// The subscription of a server to a router.
 pub const SUBSCRIBE: u8 = 224;
+/// Kept free for plugins of one's own: uWSGI's example in C++ has it.
+pub const EXAMPLE: u8 = 250;
 /// An answer whose meaning depends on the request; m2 is the result.
 pub const RESPONSE: u8 = 255;
+
+/// Returns the name of a `modifier1` as in this module, in lower case, such as
+/// `wsgi`: a label for logs and metrics. `None` if it has no known meaning.
+///
+/// # Examples
+///
+/// ```
+/// use uwsgi_codec::modifier;
+///
+/// assert_eq!(modifier::name(modifier::PING), Some("ping"));
+/// assert_eq!(modifier::name(1), None);
+/// ```
+#[must_use]
+pub const fn name(modifier1: u8) -> Option<&'static str> {
+    Some(match modifier1 {
+        WSGI => "wsgi",
+        PSGI => "psgi",
+        LUA => "lua",
+        RACK => "rack",
+        JVM => "jvm",
+        CGI => "cgi",
+        MANAGE => "manage",
+        GO => "go",
+        PHP => "php",
+        MONO => "mono",
+        SPOOLER => "spooler",
+        SYMCALL => "symcall",
+        SSI => "ssi",
+        EVAL => "eval",
+        XSLT => "xslt",
+        V8 => "v8",
+        GRIDFS => "gridfs",
+        GLUSTERFS => "glusterfs",
+        FASTFUNCS => "fastfuncs",
+        RADOS => "rados",
+        WSGI_SCRIPT_NAME => "wsgi_script_name",
+        MESSAGE_VARS => "message_vars",
+        MESSAGE_BYTES => "message_bytes",
+        MESSAGE_MARSHAL => "message_marshal",
+        WEBDAV => "webdav",
+        SNMP => "snmp",
+        HTTP_REPLY => "http_reply",
+        ANNOUNCE => "announce",
+        MULTICAST => "multicast",
+        CLUSTER => "cluster",
+        REMOTE_LOG => "remote_log",
+        RELOAD_BRUTAL => "reload_brutal",
+        RELOAD => "reload",
+        CONFIG => "config",
+        PING => "ping",
+        ECHO => "echo",
+        LEGION => "legion",
+        SIGNAL => "signal",
+        CACHE => "cache",
+        EMPEROR_CONFIG => "emperor_config",
+        ROUTER_SIGNAL => "router_signal",
+        RPC => "rpc",
+        CLOSE => "close",
+        SUBSCRIBE => "subscribe",
+        EXAMPLE => "example",
+        RESPONSE => "response",
+        _ => return None,
+    })
+}
+
+/// What the block of a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Contents {
+    /// Keys and values: [`PacketRef`](crate::PacketRef) decodes it.
+    Vars,
+    /// Values without keys: [`RawPacketRef::items`](crate::RawPacketRef::items).
+    Array,
+    /// Bytes that only the receiver can interpret:
+    /// [`RawPacketRef::block`](crate::RawPacketRef::block).
+    Bytes,
+    /// Nothing; every decoder does.
+    Empty,
+}
+
+/// Returns what the block of a packet with these modifiers is; `None` if `modifier1`
+/// has no known meaning.
+///
+/// # Examples
+///
+/// ```
+/// use uwsgi_codec::modifier::{self, Contents};
+///
+/// assert_eq!(modifier::contents(modifier::WSGI, 0), Some(Contents::Vars));
+/// assert_eq!(modifier::contents(modifier::CACHE, 1), Some(Contents::Array));
+/// ```
+#[must_use]
+pub const fn contents(modifier1: u8, modifier2: u8) -> Option<Contents> {
+    Some(match modifier1 {
+        CACHE => match modifier2 {
+            0 | 2 | 5 | 6 => Contents::Bytes,
+            1 => Contents::Array,
+            _ => Contents::Vars,
+        },
+        RPC => Contents::Array,
+        EVAL | MESSAGE_BYTES | MESSAGE_MARSHAL | SNMP | HTTP_REPLY | ANNOUNCE | MULTICAST
+        | REMOTE_LOG | PING | ECHO | LEGION | SIGNAL | EMPEROR_CONFIG => Contents::Bytes,
+        FASTFUNCS | RELOAD_BRUTAL | RELOAD | CLOSE | RESPONSE => Contents::Empty,
+        _ => match name(modifier1) {
+            Some(_) => Contents::Vars,
+            None => return None,
+        },
+    })
+}

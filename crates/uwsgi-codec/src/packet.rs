@@ -1,4 +1,4 @@
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 
 use crate::decode::{check_vars, decode_header};
 use crate::encode::{encode, header_for};
@@ -42,8 +42,9 @@ impl<'a> PacketRef<'a> {
     /// # Errors
     ///
     /// From the first four bytes: [`DecodeError::PlainHttp`],
-    /// [`DecodeError::TlsHandshake`], and [`DecodeError::BlockTooLarge`] beyond
-    /// `limits`. From the complete block: [`DecodeError::TooManyVars`] beyond
+    /// [`DecodeError::HttpReply`], [`DecodeError::TlsHandshake`],
+    /// [`DecodeError::ProxyHeader`], [`DecodeError::Ssh`], and
+    /// [`DecodeError::BlockTooLarge`] beyond `limits`. From the complete block: [`DecodeError::TooManyVars`] beyond
     /// `limits`, and every malformation.
     pub fn decode(src: &'a [u8], limits: &Limits) -> Result<Option<Self>, DecodeError> {
         Self::decode_with(src, limits, |_| {})
@@ -83,6 +84,15 @@ impl<'a> PacketRef<'a> {
         Header::LEN + self.vars.as_bytes().len()
     }
 
+    /// Returns the packet with a copy of its bytes.
+    #[must_use]
+    pub fn to_owned(&self) -> Packet {
+        Packet {
+            header: self.header,
+            vars: self.vars.to_owned(),
+        }
+    }
+
     /// Appends the packet to `dst` in its wire form.
     ///
     /// `datasize` is the length of the vars, whatever this header says.
@@ -90,12 +100,12 @@ impl<'a> PacketRef<'a> {
     /// # Errors
     ///
     /// [`EncodeError::MisleadingHeader`]: after a change of the modifiers the
-    /// packet would be mistaken for HTTP or TLS. `dst` is then unchanged.
-    pub fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    /// packet would be mistaken for HTTP, TLS or another protocol.
+    /// [`EncodeError::NoRoom`]: `dst` has a fixed size. `dst` is then unchanged.
+    pub fn encode(&self, dst: &mut impl BufMut) -> Result<(), EncodeError> {
         let block = self.vars.as_bytes();
         let header = header_for(self.header.modifier1, block, self.header.modifier2)?;
-        encode(header, block, dst);
-        Ok(())
+        encode(header, block, dst)
     }
 }
 
@@ -205,7 +215,7 @@ impl Packet {
     /// # Errors
     ///
     /// As [`PacketRef::encode`].
-    pub fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
+    pub fn encode(&self, dst: &mut impl BufMut) -> Result<(), EncodeError> {
         self.as_ref().encode(dst)
     }
 }

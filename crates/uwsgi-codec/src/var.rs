@@ -2,6 +2,7 @@ use core::fmt;
 
 /// A var that [`PacketRef::decode_with`](crate::PacketRef::decode_with) passes on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Var<'a> {
     /// The key, never empty.
     pub key: &'a [u8],

@@ -55,6 +55,12 @@ impl<'a> VarsRef<'a> {
         Self { block, len }
     }
 
+    /// Returns the vars with a copy of their bytes.
+    #[must_use]
+    pub fn to_owned(&self) -> Vars {
+        Vars::from_checked(Bytes::copy_from_slice(self.block), self.len)
+    }
+
     /// Returns the pairs in the order of the block, duplicates included.
     #[must_use]
     pub fn iter(&self) -> Iter<'a> {
@@ -113,6 +119,15 @@ impl<'a> VarsRef<'a> {
 }
 
 impl<'a> IntoIterator for VarsRef<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl<'a> IntoIterator for &VarsRef<'a> {
     type Item = (&'a [u8], &'a [u8]);
     type IntoIter = Iter<'a>;
 
@@ -240,6 +255,12 @@ impl Vars {
     #[must_use]
     pub fn as_bytes(&self) -> &Bytes {
         &self.block
+    }
+
+    /// Returns the block in its wire form, without a copy.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.block
     }
 
     /// Returns the value of the last pair with this key; see [`VarsRef::get`].

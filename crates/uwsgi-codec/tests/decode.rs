@@ -325,69 +325,6 @@ fn bytes_behind_a_malformed_packet_change_nothing() {
 }
 
 #[test]
-fn http_is_recognised_by_its_first_four_bytes() {
-    let requests: &[&[u8]] = &[
-        b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n",
-        b"HEAD / HTTP/1.1\r\n",
-        b"POST / HTTP/1.1\r\n",
-        b"PUT / HTTP/1.1\r\n",
-        b"DELETE / HTTP/1.1\r\n",
-        b"CONNECT example.com:443 HTTP/1.1\r\n",
-        b"OPTIONS * HTTP/1.1\r\n",
-        b"TRACE / HTTP/1.1\r\n",
-        b"PATCH / HTTP/1.1\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ];
-    for request in requests {
-        let name = request.escape_ascii();
-        for limits in [Limits::default(), Limits::default().with_max_block(0)] {
-            assert_eq!(
-                decode(request, &limits),
-                Err(DecodeError::PlainHttp),
-                "{name}"
-            );
-            assert_eq!(
-                decode(&request[..4], &limits),
-                Err(DecodeError::PlainHttp),
-                "{name}"
-            );
-            assert_eq!(decode(&request[..3], &limits), Ok(None), "{name}");
-        }
-    }
-}
-
-#[test]
-fn tls_is_recognised_by_its_first_four_bytes() {
-    // ClientHello records as OpenSSL sends them, and the extremes.
-    for first in [
-        [22, 3, 1, 2],
-        [22, 3, 3, 0],
-        [22, 3, 0, 0],
-        [22, 3, 4, 0x40],
-    ] {
-        let result = decode(&first, &Limits::default());
-        assert_eq!(result, Err(DecodeError::TlsHandshake), "{first:?}");
-    }
-    for first in [
-        [22, 2, 1, 2],
-        [22, 3, 5, 2],
-        [22, 3, 1, 0x41],
-        [21, 3, 1, 2],
-    ] {
-        let result = decode(&first, &Limits::default());
-        assert_eq!(result, Ok(None), "{first:?}");
-    }
-}
-
-#[test]
-fn headers_that_only_resemble_http_are_packets() {
-    for first in [b"GETS", b"get ", b"HTTP", b"PUT\r", b"\x00ET "] {
-        let result = decode(first, &Limits::default());
-        assert_eq!(result, Ok(None), "{}", first.escape_ascii());
-    }
-}
-
-#[test]
 fn block_beyond_the_limit_is_refused_with_its_header() {
     let limits = Limits::default().with_max_block(4096);
     let expected = DecodeError::BlockTooLarge {

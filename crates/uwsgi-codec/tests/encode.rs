@@ -199,7 +199,7 @@ fn messages_say_what_did_not_fit() {
         ),
         (
             EncodeError::MisleadingHeader { header },
-            "header [47, 45, 54, 20] begins like an HTTP request or a TLS handshake",
+            "header [47, 45, 54, 20] begins like another protocol, such as HTTP or TLS",
         ),
     ];
     for (error, expected) in cases {

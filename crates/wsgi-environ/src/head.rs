@@ -3,9 +3,9 @@ use std::borrow::Cow;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
+use uwsgi_codec::{ContentLength, ContentLengthError};
 
 use crate::Method;
-use crate::decimal::{self, NotDecimal};
 use crate::reason::reason_phrase;
 use crate::text::{quoted, to_latin1, type_name};
 
@@ -139,10 +139,12 @@ impl Head {
 
     /// Records a Content-Length. nginx responds with 502 to two of them, so equal ones are merged.
     fn set_content_length(&mut self, value: &[u8]) -> PyResult<()> {
-        let length = decimal::parse(value).map_err(|error| {
+        let length = ContentLength::parse(value).map_err(|error| {
             PyValueError::new_err(match error {
-                NotDecimal::Syntax => "http header 'Content-Length' must be made of digits",
-                NotDecimal::TooLarge => "http header 'Content-Length' is larger than 2^63-1",
+                ContentLengthError::TooLarge { .. } => {
+                    "http header 'Content-Length' is larger than 2^63-1"
+                }
+                _ => "http header 'Content-Length' must be made of digits",
             })
         })?;
         match self.content_length {
@@ -197,7 +199,10 @@ fn write_status(status: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<u16> {
 /// Reads `404`, `404 ` or `404 Not Found`.
 fn status_code(status: &[u8]) -> Option<u16> {
     let (code, reason) = status.split_at_checked(CODE_LEN)?;
-    let code = u16::try_from(decimal::parse(code).ok()?).ok()?;
+    let code = code.iter().try_fold(0_u16, |sum, digit| {
+        let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+        Some(sum * 10 + u16::from(digit))
+    })?;
     let well_formed = code >= 100
         && matches!(reason.first(), None | Some(b' '))
         && !reason.iter().any(|&byte| is_control(byte));

@@ -91,7 +91,6 @@
 
 mod checkout;
 mod completed;
-mod decimal;
 mod environ;
 mod errors;
 mod fd;
@@ -125,7 +124,7 @@ pub use crate::object_cache::ObjectCache;
 pub use crate::persistence::Persistence;
 pub use crate::plain_response::write_plain_response;
 pub use crate::reason::reason_phrase;
-pub use crate::request::{ContentLength, Method, RequestError, content_length};
+pub use crate::request::Method;
 pub use crate::respond::{Exchange, respond};
 pub use crate::start_response::{StartResponse, Write};
 pub use crate::transport::Transport;

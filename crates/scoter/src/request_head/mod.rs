@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
-use uwsgi_codec::{DecodeError, Limits, Packet, VarsRef};
-use wsgi_environ::{ContentLength, Method, RequestError};
+use uwsgi_codec::{ContentLength, ContentLengthError, DecodeError, Limits, Packet, VarsRef};
+use wsgi_environ::Method;
 
 use self::index::Index;
 use self::request_start::time_since_epoch;
@@ -24,7 +24,7 @@ pub(crate) struct RequestHead {
     pub(crate) packet: Packet,
     pub(crate) request_id: RequestId,
     index: Index,
-    length: Result<u64, RequestError>,
+    length: Result<u64, ContentLengthError>,
 }
 
 /// A variable whose position is recorded.
@@ -116,7 +116,7 @@ impl RequestHead {
     /// # Errors
     ///
     /// Those of `CONTENT_LENGTH`.
-    pub(crate) fn content_length(&self) -> Result<u64, RequestError> {
+    pub(crate) fn content_length(&self) -> Result<u64, ContentLengthError> {
         self.length.clone()
     }
 

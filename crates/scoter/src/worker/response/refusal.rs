@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tracing::{debug, error, warn};
-use uwsgi_codec::DecodeError;
-use wsgi_environ::{Method, RequestError, reason_phrase, write_plain_response};
+use uwsgi_codec::{ContentLengthError, DecodeError};
+use wsgi_environ::{Method, reason_phrase, write_plain_response};
 
 use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
@@ -43,9 +43,9 @@ pub(crate) enum Refusal {
         /// As received.
         modifier1: u8,
     },
-    /// The vars contradict themselves.
+    /// The vars do not say how long the body is.
     #[error(transparent)]
-    Request(#[from] RequestError),
+    ContentLength(#[from] ContentLengthError),
     /// The packet did not arrive in time.
     #[error("only {received} bytes of a packet arrived within --header-timeout")]
     HeaderTimeout {
@@ -131,7 +131,7 @@ impl Refusal {
             | Self::TooManyVars { .. }
             | Self::EmptyBlock
             | Self::Modifier { .. }
-            | Self::Request(_) => BAD_REQUEST,
+            | Self::ContentLength(_) => BAD_REQUEST,
             Self::BodyTooLong { .. } => Answer::Status(413),
             Self::HeaderTimeout { received: 0 }
             | Self::PeerGone
