@@ -14,6 +14,8 @@ mod encode;
 mod encode_error;
 mod foreign;
 mod header;
+#[cfg(feature = "http")]
+pub mod http;
 mod limits;
 pub mod modifier;
 mod packet;

@@ -1,0 +1,270 @@
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Version};
+use std::str::{self, FromStr};
+use std::string::String;
+
+use super::body_length::BodyLength;
+use super::connection::{Connection, Scheme};
+use super::header_names::{header_of, is_hop_by_hop, is_withheld};
+use super::host::Host;
+use super::map_error::MapError;
+use super::requested_path::RequestedPath;
+use crate::{ContentLength, Vars};
+
+/// What the variables of a request say that an HTTP request has no place for.
+///
+/// [`from_vars`] puts it into the extensions of the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestContext {
+    /// The client's connection to the front end.
+    pub connection: Connection,
+    /// `SCRIPT_NAME`: the decoded path that the application is mounted at.
+    pub script_name: Bytes,
+    /// `PATH_INFO`: the decoded path below that.
+    pub path_info: Bytes,
+    /// All variables, such as `REMOTE_USER` and a site's own.
+    pub vars: Vars,
+}
+
+/// Makes a request of HTTP of the variables of a packet: the server's side.
+///
+/// Values are not copied: headers share the packet's bytes and keep them alive. The
+/// extensions have a [`RequestContext`]. The [module](crate::http#and-back) lists every
+/// decision.
+///
+/// # Errors
+///
+/// - [`MapError::MissingVar`]: no `REQUEST_METHOD`, or neither `REQUEST_URI` nor
+///   `PATH_INFO`;
+/// - [`MapError::Var`]: a value that HTTP does not allow there;
+/// - [`MapError::ContentLength`]: see [`content_length`](crate::content_length());
+/// - [`MapError::LengthRequired`]: the client's `Transfer-Encoding`, and no length;
+/// - [`MapError::Host`]; [`MapError::RepeatedHeader`]: several that differ;
+/// - [`MapError::Connect`], [`MapError::Target`], [`MapError::PathNul`],
+///   [`MapError::PathAboveRoot`], [`MapError::PathEncoding`],
+///   [`MapError::OutsideScriptName`], [`MapError::TooManyHeaders`].
+///
+/// # Examples
+///
+/// ```
+/// use uwsgi_codec::PacketBuilder;
+/// use uwsgi_codec::http::{BodyLength, RequestContext, from_vars};
+///
+/// let packet = PacketBuilder::new()
+///     .var("REQUEST_METHOD", "POST")?
+///     .var("REQUEST_URI", "/caf%C3%A9?page=2")?
+///     .var("PATH_INFO", "/café")?
+///     .var("QUERY_STRING", "page=2")?
+///     .var("CONTENT_LENGTH", "5")?
+///     .var("REMOTE_ADDR", "192.0.2.1")?
+///     .var("HTTP_HOST", "example.com")?
+///     .build()?;
+///
+/// let (parts, body) = from_vars(&packet.vars)?;
+/// assert_eq!(parts.method, "POST");
+/// assert_eq!(parts.uri, "/caf%C3%A9?page=2");
+/// assert_eq!(parts.headers["host"], "example.com");
+/// assert_eq!(body, BodyLength::Known(5));
+///
+/// let context = parts.extensions.get::<RequestContext>().expect("from_vars");
+/// let client = context.connection.remote_addr;
+/// assert_eq!(client, Some("192.0.2.1".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn from_vars(vars: &Vars) -> Result<(Parts, BodyLength), MapError> {
+    let mut read = Read::default();
+    for (key, value) in vars.clone() {
+        read.note(&key, value)?;
+    }
+    read.finish(vars)
+}
+
+/// The variables that mean something here. Of each the last one counts.
+#[derive(Default)]
+struct Read {
+    method: Option<Bytes>,
+    request_uri: Option<Bytes>,
+    script_name: Option<Bytes>,
+    path_info: Option<Bytes>,
+    query: Option<Bytes>,
+    protocol: Option<Bytes>,
+    content_type: Option<Bytes>,
+    length: ContentLength,
+    remote_addr: Option<Bytes>,
+    remote_port: Option<Bytes>,
+    server_name: Option<Bytes>,
+    server_port: Option<Bytes>,
+    uwsgi_scheme: Option<Bytes>,
+    scheme: Option<Bytes>,
+    https: Option<Bytes>,
+    transfer_encoding: Option<Bytes>,
+    headers: HeaderMap,
+}
+
+impl Read {
+    fn note(&mut self, key: &[u8], value: Bytes) -> Result<(), MapError> {
+        let place = match key {
+            b"REQUEST_METHOD" => &mut self.method,
+            b"REQUEST_URI" => &mut self.request_uri,
+            b"SCRIPT_NAME" => &mut self.script_name,
+            b"PATH_INFO" => &mut self.path_info,
+            b"QUERY_STRING" => &mut self.query,
+            b"SERVER_PROTOCOL" => &mut self.protocol,
+            b"CONTENT_TYPE" => &mut self.content_type,
+            b"REMOTE_ADDR" => &mut self.remote_addr,
+            b"REMOTE_PORT" => &mut self.remote_port,
+            b"SERVER_NAME" => &mut self.server_name,
+            b"SERVER_PORT" => &mut self.server_port,
+            b"UWSGI_SCHEME" => &mut self.uwsgi_scheme,
+            b"REQUEST_SCHEME" => &mut self.scheme,
+            b"HTTPS" => &mut self.https,
+            b"HTTP_TRANSFER_ENCODING" => &mut self.transfer_encoding,
+            b"CONTENT_LENGTH" => return Ok(self.length.note(&value)?),
+            _ => return self.note_header(key, value),
+        };
+        *place = Some(value);
+        Ok(())
+    }
+
+    fn note_header(&mut self, key: &[u8], value: Bytes) -> Result<(), MapError> {
+        let Some(name) = header_of(key) else {
+            return Ok(());
+        };
+        // nginx sends HTTP_CONTENT_LENGTH and HTTP_CONTENT_TYPE too, as the client wrote
+        // them; what the front end did with the body is in those without a prefix.
+        let is_elsewhere = [CONTENT_LENGTH, CONTENT_TYPE].contains(&name);
+        if is_elsewhere || is_hop_by_hop(&name) || is_withheld(&name) {
+            return Ok(());
+        }
+        if name == HOST {
+            // The uWSGI router sends `a, b` for two of them.
+            Host::parse(&value)?;
+            match self.headers.get(HOST) {
+                Some(host) if host.as_bytes() == value => return Ok(()),
+                Some(_) => return Err(MapError::RepeatedHeader { name }),
+                None => {}
+            }
+        }
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| var(key))?;
+        append(&mut self.headers, name, value)
+    }
+
+    fn finish(mut self, vars: &Vars) -> Result<(Parts, BodyLength), MapError> {
+        let method = self.method()?;
+        let body = self.body()?;
+        if let BodyLength::Known(length) = body {
+            append(&mut self.headers, CONTENT_LENGTH, length.into())?;
+        }
+        if let Some(value) = self.content_type.take().filter(|value| !value.is_empty()) {
+            let value = HeaderValue::from_maybe_shared(value);
+            let value = value.map_err(|_| var(b"CONTENT_TYPE"))?;
+            append(&mut self.headers, CONTENT_TYPE, value)?;
+        }
+        let version = self.version()?;
+        let target = RequestedPath {
+            method: &method,
+            request_uri: self.request_uri.as_deref().unwrap_or_default(),
+            script_name: self.script_name.clone().unwrap_or_default(),
+            path_info: self.path_info.clone(),
+            query: self.query.as_deref(),
+        };
+        let target = target.target()?;
+        // RFC 9112, 3.2.2: the target's authority counts, whatever `Host` says.
+        if let Some(host) = target.host {
+            self.headers.insert(HOST, host);
+        }
+        let context = RequestContext {
+            connection: self.connection(),
+            script_name: target.script_name,
+            path_info: target.path_info,
+            vars: vars.clone(),
+        };
+        // Parts cannot be made in another way.
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = method;
+        parts.uri = target.uri;
+        parts.version = version;
+        parts.headers = self.headers;
+        parts.extensions.insert(context);
+        Ok((parts, body))
+    }
+
+    fn method(&self) -> Result<Method, MapError> {
+        let missing = MapError::MissingVar {
+            key: "REQUEST_METHOD",
+        };
+        let method = self.method.as_deref().ok_or(missing)?;
+        match Method::from_bytes(method).map_err(|_| var(b"REQUEST_METHOD"))? {
+            Method::CONNECT => Err(MapError::Connect),
+            method => Ok(method),
+        }
+    }
+
+    fn body(&self) -> Result<BodyLength, MapError> {
+        match self.length.get() {
+            Some(length) => Ok(BodyLength::Known(length)),
+            // nginx receives a chunked body to its end and then sends its length. Without
+            // a length nobody knows where it ends.
+            None if self.transfer_encoding.is_some() => Err(MapError::LengthRequired),
+            None => Ok(BodyLength::Absent),
+        }
+    }
+
+    fn version(&self) -> Result<Version, MapError> {
+        Ok(match self.protocol.as_deref() {
+            Some(b"HTTP/1.1") => Version::HTTP_11,
+            Some(b"HTTP/2.0" | b"HTTP/2") => Version::HTTP_2,
+            Some(b"HTTP/3.0" | b"HTTP/3") => Version::HTTP_3,
+            // uWSGI answers so if there is none.
+            Some(b"HTTP/1.0" | b"") | None => Version::HTTP_10,
+            Some(b"HTTP/0.9") => Version::HTTP_09,
+            Some(_) => return Err(var(b"SERVER_PROTOCOL")),
+        })
+    }
+
+    fn connection(&self) -> Connection {
+        // nginx: `unix:` for the address, and an empty port.
+        Connection {
+            remote_addr: parse(self.remote_addr.as_deref()),
+            remote_port: parse(self.remote_port.as_deref()),
+            server_name: parse(self.server_name.as_deref())
+                .filter(|name: &String| !name.is_empty()),
+            server_port: parse(self.server_port.as_deref()),
+            scheme: self.scheme(),
+        }
+    }
+
+    /// In the order of uWSGI (`uwsgi_parse_vars`, `uwsgi_request_wsgi`). An empty or
+    /// unknown value says nothing.
+    fn scheme(&self) -> Scheme {
+        let named = |value: &Option<Bytes>| Scheme::named(value.as_deref().unwrap_or_default());
+        let https = self.https.as_deref().unwrap_or_default();
+        let is_on = |on: &&str| https.eq_ignore_ascii_case(on.as_bytes());
+        let switched_on = || {
+            let on = ["on", "1", "true"].iter().any(is_on);
+            on.then_some(Scheme::Https)
+        };
+        named(&self.uwsgi_scheme)
+            .or_else(switched_on)
+            .or_else(|| named(&self.scheme))
+            .unwrap_or_default()
+    }
+}
+
+fn parse<T: FromStr>(value: Option<&[u8]>) -> Option<T> {
+    str::from_utf8(value?).ok()?.parse().ok()
+}
+
+fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), MapError> {
+    let appended = headers.try_append(name, value);
+    appended.map(|_| ()).map_err(|_| MapError::TooManyHeaders)
+}
+
+fn var(key: &[u8]) -> MapError {
+    MapError::Var {
+        key: String::from_utf8_lossy(key).into_owned(),
+    }
+}
