@@ -46,8 +46,8 @@ demo: build nginx applications
 
 .PHONY: test
 test: lint nginx nginx-module applications
-	cargo check --package uwsgi-codec --no-default-features
 	cargo test --package uwsgi-codec --no-default-features
+	cargo test --package uwsgi-codec --all-features
 	$(CARGO) test --workspace
 	@$(MAKE) --no-print-directory models
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps
@@ -61,6 +61,8 @@ models: build
 lint: build libpython stubtest
 	cargo fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package uwsgi-codec --no-default-features --all-targets -- -D warnings
+	cargo clippy --package uwsgi-codec --all-features --all-targets -- -D warnings
 	.venv/bin/stubtest scoter
 	.venv/bin/mypy --strict benchmarks/compare
 

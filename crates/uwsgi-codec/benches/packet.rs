@@ -69,6 +69,14 @@ fn encode(c: &mut Criterion) {
             built.and_then(|builder| builder.to_vec())
         });
     });
+    group.bench_function("build again from pairs", |b| {
+        let pairs: Vec<_> = packet.vars.iter().collect();
+        let mut builder = PacketBuilder::new();
+        b.iter(|| {
+            let built = builder.clear().vars(black_box(&pairs[..]).iter().copied());
+            built.map(|builder| builder.as_bytes().map(<[u8]>::len))
+        });
+    });
     group.bench_function("forward", |b| {
         let mut dst = BytesMut::with_capacity(WIRE.len());
         b.iter(|| {

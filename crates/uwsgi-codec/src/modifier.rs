@@ -95,23 +95,29 @@ pub const SIGNAL: u8 = 110;
 ///
 /// | m2 | operation | block | answer |
 /// |---|---|---|---|
-/// | 0 | get | the key | 111, m2 0, the value as the block; nothing if absent |
+/// | 0 | get | the key | four bytes, the bare value; nothing if absent |
 /// | 1 | set | an array: key, value | nothing |
 /// | 2 | delete | the key | nothing |
-/// | 3, 4 | get | vars: `key` or `get` is the key | the bare value; to `get` of an absent key an HTTP 404 |
-/// | 5 | get | the key | 111, m2 1 and no block, then the bare value; m2 0 if absent |
-/// | 6 | dump | the cache's name, or empty | 111, m2 7, vars, then the bare cache |
-/// | 17 | any, by name | vars: `cmd`, `key`, `size`, … | 111, m2 17, vars, then the bare value |
+/// | 3, 4 | get | vars: `key` or `get` is the key | finds nothing |
+/// | 5 | get | the key | four bytes, the bare value if there is one |
+/// | 6 | dump | the cache's name, or empty | a packet with vars (m2 7), the bare cache |
+/// | 17 | any | vars: `cmd`, `key`, `size`, `expires`, `cache` | a packet with vars, the bare value; nothing if it failed |
 ///
-/// Every answer ends with the connection. In 2.0.31 a get with m2 3 or 4 finds nothing:
-/// it looks for a key of length 0.
+/// Every answer ends with the connection. This is what uWSGI 2.0.31 does, whose
+/// `cache.c` has two faults: the four bytes should be a header and are part of a
+/// pointer, so skip them; and with m2 3 and 4 it looks for an empty key. With 17,
+/// `cmd` is `get`, `exists`, `set`, `update`, `del` or `clear`; a value to be set follows
+/// the packet, `size` bytes of it.
 pub const CACHE: u8 = 111;
 /// The configuration of a vassal, from its emperor; the block is text, not vars.
 pub const EMPEROR_CONFIG: u8 = 115;
 /// A signal to a router.
 pub const ROUTER_SIGNAL: u8 = 123;
-/// A remote procedure call; the block is an array: the function and its arguments.
-/// The answer of uWSGI to m2 0 is [173, length, 0] and the result as the block.
+/// A remote procedure call. With m2 0 and 1 the block is an array: the function and its
+/// arguments, none of them empty. The answer is the result, to m2 0 as the block of a
+/// packet, to m2 1 bare. If it does not fit a packet, that has m2 5 and vars with its
+/// `CONTENT_LENGTH`, and the bare result follows. With m2 2 to 4 it is a request by
+/// HTTP, with vars.
 pub const RPC: u8 = 173;
 /// The end of a persistent connection; without vars.
 pub const CLOSE: u8 = 200;
@@ -204,6 +210,9 @@ pub enum Contents {
 /// Returns what the block of a packet with these modifiers is; `None` if `modifier1`
 /// has no known meaning.
 ///
+/// That is for packets that ask. An answer may have the same modifiers and another
+/// block; the constants of this module say so.
+///
 /// # Examples
 ///
 /// ```
@@ -220,7 +229,10 @@ pub const fn contents(modifier1: u8, modifier2: u8) -> Option<Contents> {
             1 => Contents::Array,
             _ => Contents::Vars,
         },
-        RPC => Contents::Array,
+        RPC => match modifier2 {
+            0 | 1 => Contents::Array,
+            _ => Contents::Vars,
+        },
         EVAL | MESSAGE_BYTES | MESSAGE_MARSHAL | SNMP | HTTP_REPLY | ANNOUNCE | MULTICAST
         | REMOTE_LOG | PING | ECHO | LEGION | SIGNAL | EMPEROR_CONFIG => Contents::Bytes,
         FASTFUNCS | RELOAD_BRUTAL | RELOAD | CLOSE | RESPONSE => Contents::Empty,

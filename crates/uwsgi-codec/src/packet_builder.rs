@@ -1,3 +1,4 @@
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -44,9 +45,12 @@ use crate::{EncodeError, Header, Packet, PacketRef, Vars, VarsRef};
 /// ```
 #[derive(Clone)]
 pub struct PacketBuilder {
-    // Invariant: a header, then `len` vars and nothing else, at most 65 535 bytes
-    // of them. `datasize` in the header is written last, by `header`.
+    // Invariant: before `end` there are a header and `len` vars, of at most 65 535
+    // bytes. `datasize` in the header is written last, by `header`. Behind `end`
+    // are bytes to be overwritten: appending to what is initialised takes half as
+    // long as growing a `Vec` by four slices for each var.
     wire: Vec<u8>,
+    end: usize,
     len: usize,
     // From `extend`, which cannot return it.
     error: Option<EncodeError>,
@@ -60,13 +64,12 @@ impl PacketBuilder {
     }
 
     /// Starts a packet as [`PacketBuilder::new`] does, with memory for a packet of
-    /// `bytes`, header included. It grows if that is too little.
+    /// `bytes`, header included, at most the largest. It grows if that is too little.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut wire = Vec::with_capacity(bytes.max(Header::LEN));
-        wire.extend_from_slice(&Header::default().to_bytes());
         Self {
-            wire,
+            wire: vec![0; bytes.clamp(Header::LEN, MAX_CAPACITY)],
+            end: Header::LEN,
             len: 0,
             error: None,
         }
@@ -74,7 +77,7 @@ impl PacketBuilder {
 
     /// Removes the vars; the modifiers and the memory stay.
     pub fn clear(&mut self) -> &mut Self {
-        self.wire.truncate(Header::LEN);
+        self.end = Header::LEN;
         self.len = 0;
         self.error = None;
         self
@@ -151,7 +154,7 @@ impl PacketBuilder {
     pub fn as_bytes(&mut self) -> Result<&[u8], EncodeError> {
         let header = self.header()?;
         self.wire[..Header::LEN].copy_from_slice(&header.to_bytes());
-        Ok(&self.wire)
+        Ok(&self.wire[..self.end])
     }
 
     /// Appends the packet to `dst` in its wire form.
@@ -172,7 +175,7 @@ impl PacketBuilder {
     /// As [`PacketBuilder::as_bytes`].
     pub fn to_vec(&self) -> Result<Vec<u8>, EncodeError> {
         let header = self.header()?;
-        let mut wire = self.wire.clone();
+        let mut wire = self.wire[..self.end].to_vec();
         wire[..Header::LEN].copy_from_slice(&header.to_bytes());
         Ok(wire)
     }
@@ -189,7 +192,7 @@ impl PacketBuilder {
     }
 
     fn block(&self) -> &[u8] {
-        &self.wire[Header::LEN..]
+        &self.wire[Header::LEN..self.end]
     }
 
     fn header(&self) -> Result<Header, EncodeError> {
@@ -205,18 +208,26 @@ impl PacketBuilder {
         else {
             return Err(self.refusal(key, value));
         };
-        let field_bytes = 2 + key.len() + 2 + value.len();
-        if key.is_empty() || self.block().len() + field_bytes > usize::from(u16::MAX) {
+        let end = self.end + 2 + key.len() + 2 + value.len();
+        if key.is_empty() || end - Header::LEN > usize::from(u16::MAX) {
             return Err(self.refusal(key, value));
         }
-        // One reservation: the four calls below then only copy.
-        self.wire.reserve(field_bytes);
-        self.wire.extend_from_slice(&key_len.to_le_bytes());
-        self.wire.extend_from_slice(key);
-        self.wire.extend_from_slice(&value_len.to_le_bytes());
-        self.wire.extend_from_slice(value);
+        if end > self.wire.len() {
+            self.grow(end);
+        }
+        let (to_key, to_value) = self.wire[self.end..end].split_at_mut(2 + key.len());
+        put(key_len, key, to_key);
+        put(value_len, value, to_value);
+        self.end = end;
         self.len += 1;
         Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, bytes: usize) {
+        let bytes = bytes.max(2 * self.wire.len());
+        self.wire.resize(bytes.min(MAX_CAPACITY), 0);
     }
 
     /// Says why a pair cannot be appended.
@@ -273,7 +284,8 @@ impl From<PacketRef<'_>> for PacketBuilder {
         builder
             .modifier1(packet.header.modifier1)
             .modifier2(packet.header.modifier2);
-        builder.wire.extend_from_slice(block);
+        builder.end = Header::LEN + block.len();
+        builder.wire[Header::LEN..builder.end].copy_from_slice(block);
         builder.len = packet.vars.len();
         builder
     }
@@ -296,6 +308,50 @@ impl fmt::Debug for PacketBuilder {
             .finish()
     }
 }
+
+/// Writes a length and as many bytes, which fill the destination.
+#[inline]
+fn put(len: u16, bytes: &[u8], dst: &mut [u8]) {
+    let (to_len, to_bytes) = dst.split_at_mut(2);
+    to_len.copy_from_slice(&len.to_le_bytes());
+    copy(bytes, to_bytes);
+}
+
+/// Copies a slice to one of the same length.
+///
+/// Most keys and values are short, and a call of `memcpy` takes as long as everything
+/// else that is done for one: two copies of a fixed size, which may overlap, do
+/// without.
+#[inline]
+fn copy(src: &[u8], dst: &mut [u8]) {
+    match src.len() {
+        0 => {}
+        1..4 => {
+            for (to, from) in dst.iter_mut().zip(src) {
+                *to = *from;
+            }
+        }
+        4..8 => copy_both_ends::<4>(src, dst),
+        8..16 => copy_both_ends::<8>(src, dst),
+        16..32 => copy_both_ends::<16>(src, dst),
+        32..=64 => copy_both_ends::<32>(src, dst),
+        _ => dst.copy_from_slice(src),
+    }
+}
+
+/// Copies a slice of `N` to `2 * N` bytes to one of the same length.
+#[inline]
+fn copy_both_ends<const N: usize>(src: &[u8], dst: &mut [u8]) {
+    if let (Some(from), Some(to)) = (src.first_chunk::<N>(), dst.first_chunk_mut()) {
+        *to = *from;
+    }
+    if let (Some(from), Some(to)) = (src.last_chunk::<N>(), dst.last_chunk_mut()) {
+        *to = *from;
+    }
+}
+
+/// The largest packet.
+const MAX_CAPACITY: usize = Header::LEN + u16::MAX as usize;
 
 /// Enough for most requests: nginx's packet for a browser's GET takes 842 bytes.
 const USUAL_CAPACITY: usize = 1_024;

@@ -190,6 +190,128 @@ fn received_packet_is_continued() {
 }
 
 #[test]
+fn builder_can_be_used_again() {
+    let mut builder = PacketBuilder::new();
+    builder.modifier1(5).modifier2(7).var("first", "1").unwrap();
+    assert_eq!(builder.len(), 1);
+
+    builder.clear();
+    assert!(builder.is_empty());
+    builder.var("k", "v").unwrap();
+
+    let expected = b"\x05\x06\x00\x07\x01\x00k\x01\x00v";
+    assert_eq!(builder.as_bytes().unwrap(), expected);
+    assert_eq!(builder.to_vec().unwrap(), expected);
+}
+
+#[test]
+fn fields_of_every_length_are_written() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(700).collect();
+    for capacity in [0, 10, 100_000] {
+        let mut builder = PacketBuilder::with_capacity(capacity);
+        for len in 0..=100 {
+            let (key, value) = (&bytes[len..2 * len + 1], &bytes[..len]);
+            builder.clear().vars([(key, value), (b"k", b"v")]).unwrap();
+
+            let (packet, _) = decode(builder.as_bytes().unwrap(), &Limits::default())
+                .unwrap()
+                .unwrap();
+
+            assert!(packet.vars.iter().eq([(key, value), (b"k", b"v")]), "{len}");
+        }
+    }
+}
+
+#[test]
+fn collected_pairs_are_a_request_or_the_first_error() {
+    let request: PacketBuilder = [("k", "v")].into_iter().collect();
+    assert_eq!(
+        request.to_vec().unwrap(),
+        b"\x00\x06\x00\x00\x01\x00k\x01\x00v"
+    );
+
+    let mut refused: PacketBuilder = [("a", "1"), ("", "2"), ("c", "3")].into_iter().collect();
+    refused.extend([("d", "4")]);
+    assert_eq!(refused.to_vec(), Err(EncodeError::EmptyKey));
+    assert_eq!(refused.as_bytes(), Err(EncodeError::EmptyKey));
+    assert_eq!(
+        refused.encode(&mut BytesMut::new()),
+        Err(EncodeError::EmptyKey)
+    );
+    assert_eq!(refused.build(), Err(EncodeError::EmptyKey));
+
+    assert_eq!(refused.clear().to_vec().unwrap(), [0, 0, 0, 0]);
+}
+
+#[test]
+fn packet_is_written_to_any_buffer_with_room() {
+    let wire = b"\x00\x06\x00\x00\x01\x00k\x01\x00v";
+    let packet = PacketRef::decode(wire, &Limits::default())
+        .unwrap()
+        .unwrap();
+    let builder = PacketBuilder::from(packet);
+
+    let mut vec = b"before".to_vec();
+    packet.encode(&mut vec).unwrap();
+    assert_eq!(vec, [b"before", &wire[..]].concat());
+
+    let mut array = [0; 12];
+    let mut behind = &mut array[..];
+    builder.encode(&mut behind).unwrap();
+    assert_eq!(behind.len(), 2);
+    assert_eq!(array[..10], wire[..]);
+
+    let no_room = Err(EncodeError::NoRoom { need: 10, room: 9 });
+    let mut array = [0; 9];
+    assert_eq!(packet.encode(&mut &mut array[..]), no_room);
+    assert_eq!(builder.encode(&mut &mut array[..]), no_room);
+    assert_eq!(array, [0; 9]);
+}
+
+#[test]
+fn borrowed_packet_is_made_owned() {
+    let wire = b"\x05\x06\x00\x07\x01\x00k\x01\x00v";
+    let packet = PacketRef::decode(wire, &Limits::default())
+        .unwrap()
+        .unwrap();
+
+    let owned: Packet = packet.to_owned();
+
+    assert_eq!(owned.as_ref(), packet);
+    assert_eq!(packet.vars.to_owned(), owned.vars);
+    for (key, value) in &packet.vars {
+        assert_eq!((key, value), (&b"k"[..], &b"v"[..]));
+    }
+}
+
+#[test]
+fn errors_have_labels_and_statuses() {
+    let header = Header::from_bytes(*b"GET ");
+    let cases = [
+        (EncodeError::EmptyKey, "empty_key", 500),
+        (EncodeError::KeyTooLong { len: 70_000 }, "key_too_long", 431),
+        (
+            EncodeError::BlockTooLarge { len: 70_000 },
+            "block_too_large",
+            431,
+        ),
+        (
+            EncodeError::MisleadingHeader { header },
+            "misleading_header",
+            500,
+        ),
+        (EncodeError::NoRoom { need: 2, room: 1 }, "no_room", 500),
+    ];
+    for (error, kind, status) in cases {
+        assert_eq!(
+            (error.kind(), error.http_status()),
+            (kind, status),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn messages_say_what_did_not_fit() {
     let header = Header::from_bytes(*b"GET ");
     let cases = [

@@ -126,30 +126,25 @@ fn headers_that_only_resemble_others_are_packets() {
     }
 }
 
-/// Every first byte that another protocol may have is no `modifier1` of a packet, or of
-/// one that is not being decoded.
+/// Every byte that a prefix of another protocol has is tried in each place.
 #[test]
 fn no_packet_with_a_known_modifier_is_refused() {
     let limits = Limits::default();
+    let bytes = || (b'A'..=b'Z').chain([0, 1, 3, 4, 64, b'\r', b'\n', b' ', b'-']);
     for modifier1 in 0..=u8::MAX {
         if modifier::name(modifier1).is_none() || modifier1 == modifier::HTTP_REPLY {
             continue;
         }
-        for datasize in 0..=u16::MAX {
-            for modifier2 in [0, 1, 2, 17, b' ', b'-', b'\n', b'D', b'E', b'N', b'T'] {
-                let header = Header {
-                    modifier1,
-                    datasize,
-                    modifier2,
-                };
-                let first = header.to_bytes();
-                assert_eq!(
-                    RawPacketRef::decode(&first, &limits).err(),
-                    None,
-                    "{header:?}"
-                );
-                if modifier1 != modifier::EVAL {
-                    assert_eq!(PacketRef::decode(&first, &limits).err(), None, "{header:?}");
+        for low in bytes() {
+            for high in bytes() {
+                for modifier2 in bytes() {
+                    let first = [modifier1, low, high, modifier2];
+                    let raw = RawPacketRef::decode(&first, &limits);
+                    assert_eq!(raw.err(), None, "{first:?}");
+                    if modifier1 != modifier::EVAL {
+                        let vars = PacketRef::decode(&first, &limits);
+                        assert_eq!(vars.err(), None, "{first:?}");
+                    }
                 }
             }
         }
@@ -214,5 +209,33 @@ fn messages_say_what_to_do() {
     ];
     for (error, expected) in cases {
         assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn errors_have_labels_and_statuses() {
+    let cases = [
+        (DecodeError::PlainHttp, "plain_http", 400),
+        (DecodeError::HttpReply, "http_reply", 400),
+        (DecodeError::TlsHandshake, "tls_handshake", 400),
+        (DecodeError::ProxyHeader { version: 1 }, "proxy_header", 400),
+        (DecodeError::Ssh, "ssh", 400),
+        (DecodeError::TooManyVars { limit: 1 }, "too_many_vars", 431),
+        (
+            DecodeError::BlockTooLarge {
+                datasize: 2,
+                limit: 1,
+            },
+            "block_too_large",
+            431,
+        ),
+        (DecodeError::EmptyKey { offset: 0 }, "empty_key", 400),
+    ];
+    for (error, kind, status) in cases {
+        assert_eq!(
+            (error.kind(), error.http_status()),
+            (kind, status),
+            "{error}"
+        );
     }
 }

@@ -11,8 +11,8 @@ use uwsgi_codec::{
 /// The request with these vars, and a body.
 fn request(vars: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut packet = PacketBuilder::new();
-    packet.vars(vars.iter().copied()).unwrap();
-    [&packet.to_vec().unwrap(), body].concat()
+    packet.extend(vars.iter().copied());
+    [&packet.to_vec().expect("it fits a packet"), body].concat()
 }
 
 /// Everything that comes out of a socket until it ends or fails: `P` for a packet,
@@ -26,7 +26,7 @@ async fn events(
     while let Some(event) = framed.next().await {
         match event {
             Ok(Event::Packet(_)) => seen.push('P'),
-            Ok(Event::Body(piece)) => seen.push_str(std::str::from_utf8(&piece).unwrap()),
+            Ok(Event::Body(piece)) => seen.push_str(&String::from_utf8_lossy(&piece)),
             Ok(Event::End) => seen.push('.'),
             Err(error) => return (seen, Some(error)),
         }
