@@ -21,6 +21,8 @@ help:
 	@echo 'make build   build $(SERVER); PYTHON=... selects the Python (3.9 or newer)'
 	@echo 'make test    run every check'
 	@echo 'make lint    run the quick checks: formatting, clippy, type stubs'
+	@echo 'make release-checks  package the crates, build them with the lowest versions of their dependencies'
+	@echo '             and with the oldest Rust (rustup toolchain install 1.85.0)'
 	@echo 'make models  run the loom models: every interleaving of threads that share state without a lock'
 	@echo 'make fmt     format the Rust code'
 	@echo 'make bench   measure scoter, uWSGI, gunicorn and granian; report in benchmarks/report'
@@ -51,6 +53,25 @@ test: lint nginx nginx-module applications
 	$(CARGO) test --workspace
 	@$(MAKE) --no-print-directory models
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS=-Dwarnings cargo doc --package uwsgi-codec --all-features --no-deps
+	@$(MAKE) --no-print-directory release-checks
+
+# Before a release: the packages, the lowest versions of dependencies that the manifests promise, and
+# the oldest Rust. They need the registry.
+OLDEST_RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+.PHONY: release-checks
+release-checks: build
+	cargo publish --dry-run --allow-dirty --package uwsgi-codec
+	$(CARGO) package --allow-dirty --package uwsgi-codec --package wsgi-environ
+	tools/minimal-versions uwsgi-codec "" std tokio http
+	@if cargo "+$(OLDEST_RUST).0" --version >/dev/null 2>&1; then \
+		$(CARGO) "+$(OLDEST_RUST).0" check --workspace --target-dir target/oldest-rust && \
+		cargo "+$(OLDEST_RUST).0" check --package uwsgi-codec --all-features \
+			--target-dir target/oldest-rust; \
+	else \
+		echo 'no Rust $(OLDEST_RUST).0: only clippy has checked for newer functions (incompatible_msrv)'; \
+	fi
 
 .PHONY: models
 models: build

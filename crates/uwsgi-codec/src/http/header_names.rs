@@ -17,10 +17,9 @@ use std::vec::Vec;
 /// them it would be another request.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let connection: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
-    for name in connection.iter().flat_map(options) {
-        if let Ok(name) = HeaderName::from_bytes(name)
-            && !is_essential(&name)
-        {
+    let named = connection.iter().flat_map(options);
+    for name in named.flat_map(HeaderName::from_bytes) {
+        if !is_essential(&name) {
             headers.remove(name);
         }
     }

@@ -23,12 +23,10 @@ impl Host {
         let Some(authority) = parts.uri.authority() else {
             return header.map(Self::parse).transpose();
         };
-        if let Some(header) = header
-            // RFC 9113, 8.3.1, and RFC 9114, 4.3.1: such a request is malformed. In
-            // HTTP/1 the header is ignored (RFC 9112, 3.2.2).
-            && parts.version > Version::HTTP_11
-            && !header.eq_ignore_ascii_case(authority.as_str().as_bytes())
-        {
+        // RFC 9113, 8.3.1, and RFC 9114, 4.3.1: a request with two different ones is
+        // malformed. In HTTP/1 the header is ignored (RFC 9112, 3.2.2).
+        let counts = header.filter(|_| parts.version > Version::HTTP_11);
+        if counts.is_some_and(|it| !it.eq_ignore_ascii_case(authority.as_str().as_bytes())) {
             return Err(MapError::HostConflict);
         }
         Self::parse(authority.as_str().as_bytes()).map(Some)

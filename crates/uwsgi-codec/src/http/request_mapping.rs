@@ -172,9 +172,8 @@ impl RequestMapping {
 
         packet.var("QUERY_STRING", target.query)?;
         packet.var("REQUEST_METHOD", parts.method.as_str())?;
-        if let Some(value) = single(&parts.headers, &CONTENT_TYPE)?
-            && !value.is_empty()
-        {
+        let content_type = single(&parts.headers, &CONTENT_TYPE)?;
+        if let Some(value) = content_type.filter(|value| !value.is_empty()) {
             packet.var("CONTENT_TYPE", value)?;
         }
         match (length, self.absent_body) {
