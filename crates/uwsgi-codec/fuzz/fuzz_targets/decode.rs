@@ -5,7 +5,10 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use uwsgi_codec::{DecodeError, Header, Limits, Packet, PacketBuilder, PacketRef};
+use uwsgi_codec::{
+    DecodeError, Header, Limits, Packet, PacketBuilder, PacketRef, RawPacketRef, ReadError, needed,
+    read_packet,
+};
 
 fuzz_target!(|wire: &[u8]| {
     for limits in [
@@ -21,6 +24,8 @@ fn check(wire: &[u8], limits: &Limits) {
     check_owned(wire, limits, &borrowed);
     check_seen(wire, limits, &borrowed);
     check_in_pieces(wire, limits, &borrowed);
+    check_read(wire, limits, &borrowed);
+    check_raw(wire, limits, &borrowed);
     match borrowed {
         Ok(Some(packet)) => check_packet(wire, limits, packet),
         Ok(None) => assert!(
@@ -101,6 +106,47 @@ fn check_in_pieces(
     assert_eq!(*expected, Ok(None));
 }
 
+fn check_read(wire: &[u8], limits: &Limits, expected: &Result<Option<PacketRef<'_>>, DecodeError>) {
+    let mut reader = wire;
+    match read_packet(&mut reader, limits) {
+        Ok(Some(packet)) => {
+            assert_eq!(Ok(Some(packet.as_ref())), *expected);
+            assert_eq!(reader, &wire[packet.len()..]);
+        }
+        Ok(None) => assert!(wire.is_empty()),
+        Err(ReadError::Decode(error)) => assert_eq!(Err(error), *expected),
+        Err(ReadError::Incomplete { have, need }) => {
+            assert_eq!(*expected, Ok(None));
+            assert_eq!((have, need), (wire.len(), wire.len() + needed(wire)));
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Whatever is a packet with vars is a raw packet with the same ones.
+fn check_raw(wire: &[u8], limits: &Limits, expected: &Result<Option<PacketRef<'_>>, DecodeError>) {
+    let raw = RawPacketRef::decode(wire, limits);
+    match (&raw, expected) {
+        (Ok(Some(raw)), Ok(Some(packet))) => {
+            assert_eq!(*raw, RawPacketRef::from(*packet));
+            assert_eq!(raw.vars(limits), Ok(packet.vars));
+        }
+        (Ok(Some(raw)), Err(DecodeError::TlsHandshake)) => assert_eq!(raw.header.modifier1, 22),
+        (Ok(Some(raw)), Err(error)) => assert_eq!(raw.vars(limits), Err(error.clone())),
+        (Ok(None), Err(error)) => assert_eq!(*error, DecodeError::TlsHandshake),
+        (raw, expected) => assert_eq!(raw.clone().map(|_| ()), expected.clone().map(|_| ())),
+    }
+    if let Ok(Some(raw)) = raw {
+        let mut sent = Vec::new();
+        raw.encode(&mut sent).expect("it was decoded");
+        assert_eq!(sent, wire[..raw.len()]);
+        if let Ok(items) = raw.items(limits) {
+            let item_bytes: usize = items.map(|item| 2 + item.len()).sum();
+            assert_eq!(item_bytes, raw.block.len());
+        }
+    }
+}
+
 fn check_packet(wire: &[u8], limits: &Limits, packet: PacketRef<'_>) {
     let vars = packet.vars;
     assert_eq!(packet.len(), packet.header.packet_len());
@@ -141,7 +187,11 @@ fn check_error(wire: &[u8], limits: &Limits, error: &DecodeError) {
     };
     match *error {
         DecodeError::PlainHttp => assert!(first.is_ascii()),
+        DecodeError::HttpReply => assert_eq!(first, b"HTTP"),
         DecodeError::TlsHandshake => assert_eq!(first[..2], [22, 3]),
+        DecodeError::ProxyHeader { version: 1 } => assert_eq!(first, b"PROX"),
+        DecodeError::ProxyHeader { .. } => assert_eq!(first, b"\r\n\r\n"),
+        DecodeError::Ssh => assert_eq!(first, b"SSH-"),
         DecodeError::BlockTooLarge {
             datasize: announced,
             limit,

@@ -61,6 +61,14 @@ fuzz_target!(|input: Input<'_>| {
     let mut wire = BytesMut::new();
     let encoded = builder.encode(&mut wire);
     assert_eq!(builder.to_vec(), encoded.clone().map(|()| wire.to_vec()));
+    assert_eq!(builder.as_bytes().map(<[u8]>::to_vec), builder.to_vec());
+    let mut again: PacketBuilder = [("overwritten", "")].into_iter().collect();
+    again
+        .clear()
+        .modifier1(input.modifier1)
+        .modifier2(input.modifier2)
+        .extend(taken.iter().map(|(key, value)| (key, value)));
+    assert_eq!(again.to_vec(), builder.to_vec());
     match encoded {
         Ok(()) => {}
         Err(EncodeError::MisleadingHeader { header }) => {
@@ -68,7 +76,11 @@ fuzz_target!(|input: Input<'_>| {
             let first = header.to_bytes();
             assert!(matches!(
                 PacketRef::decode(&first, &limits),
-                Err(DecodeError::PlainHttp | DecodeError::TlsHandshake)
+                Err(DecodeError::PlainHttp
+                    | DecodeError::HttpReply
+                    | DecodeError::TlsHandshake
+                    | DecodeError::ProxyHeader { .. }
+                    | DecodeError::Ssh)
             ));
             return;
         }
