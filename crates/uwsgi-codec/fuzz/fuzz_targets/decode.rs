@@ -131,9 +131,9 @@ fn check_raw(wire: &[u8], limits: &Limits, expected: &Result<Option<PacketRef<'_
             assert_eq!(*raw, RawPacketRef::from(*packet));
             assert_eq!(raw.vars(limits), Ok(packet.vars));
         }
-        (Ok(Some(raw)), Err(DecodeError::TlsHandshake)) => assert_eq!(raw.header.modifier1, 22),
+        // Code to evaluate may begin like TLS, so that is left to who reads it.
+        (_, Err(DecodeError::TlsHandshake)) => assert_eq!(wire[0], 22),
         (Ok(Some(raw)), Err(error)) => assert_eq!(raw.vars(limits), Err(error.clone())),
-        (Ok(None), Err(error)) => assert_eq!(*error, DecodeError::TlsHandshake),
         (raw, expected) => assert_eq!(raw.clone().map(|_| ()), expected.clone().map(|_| ())),
     }
     if let Ok(Some(raw)) = raw {
