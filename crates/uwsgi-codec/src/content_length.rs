@@ -50,6 +50,7 @@ impl ContentLength {
     /// # Errors
     ///
     /// As [`content_length`].
+    #[inline]
     pub fn note(&mut self, text: &[u8]) -> Result<(), ContentLengthError> {
         self.last = match text {
             [] => None,
@@ -67,6 +68,7 @@ impl ContentLength {
 
     /// Returns the length of the body, if one is given.
     #[must_use]
+    #[inline]
     pub fn get(&self) -> Option<u64> {
         self.last
     }
@@ -78,6 +80,7 @@ impl ContentLength {
     ///
     /// [`Syntax`](ContentLengthError::Syntax), also for an empty text;
     /// [`TooLarge`](ContentLengthError::TooLarge).
+    #[inline]
     pub fn parse(text: &[u8]) -> Result<u64, ContentLengthError> {
         if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
             return Err(ContentLengthError::Syntax {

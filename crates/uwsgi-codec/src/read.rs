@@ -118,6 +118,19 @@ pub enum ReadError {
     Io(io::Error),
 }
 
+impl ReadError {
+    /// Returns the cause as a label for metrics: `incomplete_packet`, `io`, or that of
+    /// the inner error.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Decode(error) => error.kind(),
+            Self::Incomplete { .. } => "incomplete_packet",
+            Self::Io(_) => "io",
+        }
+    }
+}
+
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -143,8 +143,10 @@ async fn end_within_a_body_says_how_much_was_there() {
     let (seen, error) = events(&wire[..], UwsgiCodec::default()).await;
 
     assert_eq!(seen, "Pbody");
+    let error = error.unwrap();
+    assert_eq!(error.kind(), "incomplete_body");
     assert_eq!(
-        error.unwrap().to_string(),
+        error.to_string(),
         "the stream ended within a request body: 4 of 9 bytes"
     );
 }

@@ -59,6 +59,7 @@ fn end_within_a_packet_says_how_much_was_there() {
             format!("the stream ended within a packet: {have} of {need} bytes")
         );
         assert!(matches!(error, ReadError::Incomplete { .. }));
+        assert_eq!(error.kind(), "incomplete_packet");
     }
 }
 
@@ -69,6 +70,7 @@ fn nothing_behind_a_header_is_read_if_that_is_no_packet() {
     let error = read_packet(&mut reader, &Limits::default()).unwrap_err();
 
     assert!(matches!(error, ReadError::Decode(DecodeError::HttpReply)));
+    assert_eq!(error.kind(), "http_reply");
     assert_eq!(reader, b"/1.1 200 OK\r\n\r\n");
 }
 

@@ -1,4 +1,4 @@
-//! HTTP on both sides of a uwsgi connection: requests of the crate [`http`](::http) to
+//! HTTP on both sides of a uwsgi connection: requests of the crate [`http`] to
 //! variables and back, and the heads of replies. Feature `http`.
 //!
 //! A front end maps a request with a [`RequestMapping`] and reads what comes back with

@@ -33,6 +33,22 @@ pub enum CodecError {
     Io(io::Error),
 }
 
+impl CodecError {
+    /// Returns the cause as a label for metrics: `incomplete_packet`, `incomplete_body`,
+    /// `io`, or that of the inner error.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Decode(error) => error.kind(),
+            Self::ContentLength(error) => error.kind(),
+            Self::IncompletePacket { .. } => "incomplete_packet",
+            Self::IncompleteBody { .. } => "incomplete_body",
+            Self::Encode(error) => error.kind(),
+            Self::Io(_) => "io",
+        }
+    }
+}
+
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
