@@ -48,21 +48,27 @@
 //!
 //! # How front ends differ
 //!
-//! From captures, which are test cases:
+//! From captures, which are test cases. A dash is a request that the front end answers
+//! itself, with 400 where nothing else is said.
 //!
-//! | | nginx | Apache 2.4.71 | lighttpd 1.4.69 | uWSGI router 2.0.21 |
+//! | | nginx 1.22.1 | Apache 2.4.71 | lighttpd 1.4.69 | uWSGI router 2.0.21 |
 //! |---|---|---|---|---|
-//! | no body | empty | absent | `0` | absent |
-//! | repeated headers | pairs; joined since 1.23 | joined | joined | joined, cookies by `, ` |
+//! | no body: `CONTENT_LENGTH` | empty | absent | `0` | absent |
+//! | repeated headers | pairs; since 1.23 joined | joined | joined | joined |
+//! | repeated `Cookie` | pairs; since 1.23 by `; ` | by `, ` | by `; ` | by `, ` |
 //! | `X_Foo` | dropped | dropped | `HTTP_X_FOO` | `HTTP_X_FOO` |
 //! | `X.Foo` | dropped | dropped | `HTTP_X_FOO` | `HTTP_X.FOO` |
 //! | `Proxy` | `HTTP_PROXY` | dropped | dropped | `HTTP_PROXY` |
-//! | dot segments in `PATH_INFO` | resolved | resolved | resolved | encoded ones stay |
-//! | `//` in `PATH_INFO` | merged | stays | merged | stays |
-//! | absolute target in `REQUEST_URI` | path | as sent | refused | as sent, in `PATH_INFO` too |
-//! | chunked body | length, and `HTTP_TRANSFER_ENCODING` | 411 | length | chunks, without a length |
-//! | two lengths | 400 | 400 | 400 | `3, 5` |
-//! | two hosts | 400 | 400 | 400 | `a, b` |
+//! | `Connection`, what it names, and `TE` | sent | sent | sent | sent |
+//! | `PATH_INFO` of `/a/./b/%2e%2e//d` | `/a/d` | `/a/d` | `/a/d` | `/a/b/..//d` |
+//! | `PATH_INFO` of `/../x` | – | – | `/x` | `/x` |
+//! | `PATH_INFO` of `/a%00b` | – | – (404) | – | with a NUL |
+//! | `REQUEST_URI` of `http://host/x` | `/x` | `http://host/x` | – | `http://host/x`, as `PATH_INFO` |
+//! | chunked body | its length, `HTTP_TRANSFER_ENCODING` | – (411) | its length | `HTTP_TRANSFER_ENCODING` |
+//! | chunked body with a length | – | – (411) | – | that length, then the chunks |
+//! | two lengths | – | – | – | `3, 5` |
+//! | two hosts | – | – | – | `a, b` |
+//! | `REMOTE_PORT` | | | | its bytes swapped |
 //!
 //! # The head of a reply
 //!

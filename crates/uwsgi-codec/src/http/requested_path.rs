@@ -40,8 +40,10 @@ impl RequestedPath<'_> {
         }
         let sent = SentUri::parse(self.request_uri)?;
         let path_info = self.path_info.clone().filter(|path_info| {
-            // The uWSGI router makes it of the whole of an absolute URI.
-            path_info.starts_with(b"/") || decoded(self.request_uri).as_deref() != Ok(path_info)
+            // The uWSGI router makes it of an absolute URI as if that were a path.
+            let is_path = matches!(path_info.first(), None | Some(b'/'));
+            let before_query = self.request_uri.split(|&byte| byte == b'?').next();
+            is_path || decoded(before_query.unwrap_or_default()).as_deref() != Ok(path_info)
         });
         match (sent, path_info) {
             (None, None) => Err(MapError::MissingVar { key: "REQUEST_URI" }),
@@ -172,6 +174,10 @@ fn absolute(uri: &[u8]) -> Result<(Option<HeaderValue>, &[u8]), MapError> {
         .iter()
         .position(|byte| matches!(byte, b'/' | b'?' | b'#'));
     let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
+    // RFC 9110, 4.2.1: there is no URI of http without a host.
+    if authority.is_empty() {
+        return Err(MapError::Host);
+    }
     let host = Host::parse(authority)?;
     let host = HeaderValue::from_str(host.as_str()).map_err(|_| MapError::Host)?;
     match path.first() {
