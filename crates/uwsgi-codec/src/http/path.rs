@@ -108,7 +108,7 @@ fn is_path_char(byte: u8) -> bool {
 
 /// What [`Uri`] accepts: a query stays as it was sent, as far as it can.
 fn is_query_char(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"#<>\"".contains(&byte)
+    byte.is_ascii_graphic() && byte != b'#'
 }
 
 fn hex(digit: u8) -> Option<u8> {

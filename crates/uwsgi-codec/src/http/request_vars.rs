@@ -75,37 +75,40 @@ pub struct RequestContext {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn from_vars(vars: &Vars) -> Result<(Parts, BodyLength), MapError> {
-    let mut read = Read::default();
-    for (key, value) in vars.clone() {
-        read.note(&key, value)?;
+    let mut read = Read {
+        headers: HeaderMap::try_with_capacity(vars.len()).map_err(|_| MapError::TooManyHeaders)?,
+        ..Read::default()
+    };
+    for (key, value) in vars {
+        read.note(key, value, vars)?;
     }
     read.finish(vars)
 }
 
 /// The variables that mean something here. Of each the last one counts.
 #[derive(Default)]
-struct Read {
-    method: Option<Bytes>,
-    request_uri: Option<Bytes>,
-    script_name: Option<Bytes>,
-    path_info: Option<Bytes>,
-    query: Option<Bytes>,
-    protocol: Option<Bytes>,
-    content_type: Option<Bytes>,
+struct Read<'a> {
+    method: Option<&'a [u8]>,
+    request_uri: Option<&'a [u8]>,
+    script_name: Option<&'a [u8]>,
+    path_info: Option<&'a [u8]>,
+    query: Option<&'a [u8]>,
+    protocol: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
     length: ContentLength,
-    remote_addr: Option<Bytes>,
-    remote_port: Option<Bytes>,
-    server_name: Option<Bytes>,
-    server_port: Option<Bytes>,
-    uwsgi_scheme: Option<Bytes>,
-    scheme: Option<Bytes>,
-    https: Option<Bytes>,
-    transfer_encoding: Option<Bytes>,
+    remote_addr: Option<&'a [u8]>,
+    remote_port: Option<&'a [u8]>,
+    server_name: Option<&'a [u8]>,
+    server_port: Option<&'a [u8]>,
+    uwsgi_scheme: Option<&'a [u8]>,
+    scheme: Option<&'a [u8]>,
+    https: Option<&'a [u8]>,
+    transfer_encoding: Option<&'a [u8]>,
     headers: HeaderMap,
 }
 
-impl Read {
-    fn note(&mut self, key: &[u8], value: Bytes) -> Result<(), MapError> {
+impl<'a> Read<'a> {
+    fn note(&mut self, key: &[u8], value: &'a [u8], vars: &Vars) -> Result<(), MapError> {
         let place = match key {
             b"REQUEST_METHOD" => &mut self.method,
             b"REQUEST_URI" => &mut self.request_uri,
@@ -122,14 +125,14 @@ impl Read {
             b"REQUEST_SCHEME" => &mut self.scheme,
             b"HTTPS" => &mut self.https,
             b"HTTP_TRANSFER_ENCODING" => &mut self.transfer_encoding,
-            b"CONTENT_LENGTH" => return Ok(self.length.note(&value)?),
-            _ => return self.note_header(key, value),
+            b"CONTENT_LENGTH" => return Ok(self.length.note(value)?),
+            _ => return self.note_header(key, value, vars),
         };
         *place = Some(value);
         Ok(())
     }
 
-    fn note_header(&mut self, key: &[u8], value: Bytes) -> Result<(), MapError> {
+    fn note_header(&mut self, key: &[u8], value: &[u8], vars: &Vars) -> Result<(), MapError> {
         let Some(name) = header_of(key) else {
             return Ok(());
         };
@@ -141,15 +144,14 @@ impl Read {
         }
         if name == HOST {
             // The uWSGI router sends `a, b` for two of them.
-            Host::parse(&value)?;
+            Host::parse(value)?;
             match self.headers.get(HOST) {
                 Some(host) if host.as_bytes() == value => return Ok(()),
                 Some(_) => return Err(MapError::RepeatedHeader { name }),
                 None => {}
             }
         }
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| var(key))?;
-        append(&mut self.headers, name, value)
+        append(&mut self.headers, name, header_value(key, value, vars)?)
     }
 
     fn finish(mut self, vars: &Vars) -> Result<(Parts, BodyLength), MapError> {
@@ -158,18 +160,17 @@ impl Read {
         if let BodyLength::Known(length) = body {
             append(&mut self.headers, CONTENT_LENGTH, length.into())?;
         }
-        if let Some(value) = self.content_type.take().filter(|value| !value.is_empty()) {
-            let value = HeaderValue::from_maybe_shared(value);
-            let value = value.map_err(|_| var(b"CONTENT_TYPE"))?;
+        if let Some(value) = self.content_type.filter(|value| !value.is_empty()) {
+            let value = header_value(b"CONTENT_TYPE", value, vars)?;
             append(&mut self.headers, CONTENT_TYPE, value)?;
         }
         let version = self.version()?;
         let target = RequestedPath {
             method: &method,
-            request_uri: self.request_uri.as_deref().unwrap_or_default(),
-            script_name: self.script_name.clone().unwrap_or_default(),
-            path_info: self.path_info.clone(),
-            query: self.query.as_deref(),
+            request_uri: self.request_uri.unwrap_or_default(),
+            script_name: vars.as_bytes().slice_ref(self.script_name()),
+            path_info: self.path_info.map(|path| vars.as_bytes().slice_ref(path)),
+            query: self.query,
         };
         let target = target.target()?;
         // RFC 9112, 3.2.2: the target's authority counts, whatever `Host` says.
@@ -196,10 +197,21 @@ impl Read {
         let missing = MapError::MissingVar {
             key: "REQUEST_METHOD",
         };
-        let method = self.method.as_deref().ok_or(missing)?;
+        let method = self.method.ok_or(missing)?;
         match Method::from_bytes(method).map_err(|_| var(b"REQUEST_METHOD"))? {
             Method::CONNECT => Err(MapError::Connect),
             method => Ok(method),
+        }
+    }
+
+    /// Without a slash at the end, which the path below begins with: `SCRIPT_NAME=/` is a
+    /// common way to say that there is none.
+    fn script_name(&self) -> &'a [u8] {
+        let name = self.script_name.unwrap_or_default();
+        let is_below = self.path_info.unwrap_or(b"/").starts_with(b"/");
+        match name.strip_suffix(b"/") {
+            Some(shorter) if is_below => shorter,
+            _ => name,
         }
     }
 
@@ -214,7 +226,7 @@ impl Read {
     }
 
     fn version(&self) -> Result<Version, MapError> {
-        Ok(match self.protocol.as_deref() {
+        Ok(match self.protocol {
             Some(b"HTTP/1.1") => Version::HTTP_11,
             Some(b"HTTP/2.0" | b"HTTP/2") => Version::HTTP_2,
             Some(b"HTTP/3.0" | b"HTTP/3") => Version::HTTP_3,
@@ -228,11 +240,10 @@ impl Read {
     fn connection(&self) -> Connection {
         // nginx: `unix:` for the address, and an empty port.
         Connection {
-            remote_addr: parse(self.remote_addr.as_deref()),
-            remote_port: parse(self.remote_port.as_deref()),
-            server_name: parse(self.server_name.as_deref())
-                .filter(|name: &String| !name.is_empty()),
-            server_port: parse(self.server_port.as_deref()),
+            remote_addr: parse(self.remote_addr),
+            remote_port: parse(self.remote_port),
+            server_name: parse(self.server_name).filter(|name: &String| !name.is_empty()),
+            server_port: parse(self.server_port),
             scheme: self.scheme(),
         }
     }
@@ -240,22 +251,28 @@ impl Read {
     /// In the order of uWSGI (`uwsgi_parse_vars`, `uwsgi_request_wsgi`). An empty or
     /// unknown value says nothing.
     fn scheme(&self) -> Scheme {
-        let named = |value: &Option<Bytes>| Scheme::named(value.as_deref().unwrap_or_default());
-        let https = self.https.as_deref().unwrap_or_default();
+        let named = |value: Option<&[u8]>| Scheme::named(value.unwrap_or_default());
+        let https = self.https.unwrap_or_default();
         let is_on = |on: &&str| https.eq_ignore_ascii_case(on.as_bytes());
         let switched_on = || {
             let on = ["on", "1", "true"].iter().any(is_on);
             on.then_some(Scheme::Https)
         };
-        named(&self.uwsgi_scheme)
+        named(self.uwsgi_scheme)
             .or_else(switched_on)
-            .or_else(|| named(&self.scheme))
+            .or_else(|| named(self.scheme))
             .unwrap_or_default()
     }
 }
 
 fn parse<T: FromStr>(value: Option<&[u8]>) -> Option<T> {
     str::from_utf8(value?).ok()?.parse().ok()
+}
+
+/// Shares the bytes of the packet.
+fn header_value(key: &[u8], value: &[u8], vars: &Vars) -> Result<HeaderValue, MapError> {
+    let value = vars.as_bytes().slice_ref(value);
+    HeaderValue::from_maybe_shared(value).map_err(|_| var(key))
 }
 
 fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), MapError> {

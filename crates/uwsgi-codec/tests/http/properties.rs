@@ -221,7 +221,7 @@ proptest! {
             prop_assert!(segments.split('/').any(|s| s == "." || s == ".."), "{sent}");
             prop_assert_eq!(
                 back.uri.query().unwrap_or(""),
-                parts.uri.query().unwrap_or("").replace('"', "%22").replace('é', "%C3%A9")
+                parts.uri.query().unwrap_or("").replace('é', "%C3%A9")
             );
         }
     }

@@ -27,6 +27,9 @@ fn uri_is_what_the_client_sent_if_the_front_end_sees_the_same() {
         ("//x", "", "//x", "", "//x"),
         ("/shop/a", "/shop", "/a", "", "/shop/a"),
         ("/shop", "/shop", "", "", "/shop"),
+        ("/a", "/", "/a", "", "/a"),
+        ("/shop/a", "/shop/", "/a", "", "/shop/a"),
+        ("/shop/", "/shop/", "", "", "/shop/"),
         // modifier1 30.
         ("/shop/a%20b", "/shop", "/shop/a b", "", "/shop/a%20b"),
         // The front end removed dot segments, merged slashes, or rewrote.
