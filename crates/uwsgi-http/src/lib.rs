@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
+
+mod address;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "gateway")]
+pub mod gateway;
+#[cfg(feature = "server")]
+pub mod server;
+
+pub use uwsgi_codec;
+
+pub use crate::address::{Address, InvalidAddress};

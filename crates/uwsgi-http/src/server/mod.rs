@@ -1,0 +1,1 @@
+//! A tower service behind a front end that speaks uwsgi.

@@ -1,0 +1,3 @@
+//! uwsgi-curl
+
+fn main() {}

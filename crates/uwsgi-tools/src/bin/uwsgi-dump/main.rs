@@ -1,0 +1,3 @@
+//! uwsgi-dump
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! uwsgi-gateway
+
+fn main() {}
