@@ -1,0 +1,254 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body::Body;
+use uwsgi_codec::http::{
+    BodyLength, Connection, MapError, ReplyHead, ReplyLimits, RequestMapping, ask_to_keep,
+};
+use uwsgi_codec::{EncodeError, PacketBuilder};
+
+use super::error::{BodyError, ClientError};
+use super::exchange::{Exchange, Reply};
+use super::pool::{KeptConnections, Pool};
+use super::reply_body::ReplyBody;
+use super::sending::boxed;
+use super::stream::Stream;
+use super::timeouts::Timeouts;
+use crate::Address;
+
+/// A client of one uwsgi server: sends requests of the crate [`http`].
+///
+/// Cloning it is cheap, and clones share the kept connections. Any number of requests may
+/// be under way together, each on a connection of its own.
+///
+/// # Examples
+///
+/// ```no_run
+/// use http::Request;
+/// use http_body_util::{BodyExt, Empty};
+/// use bytes::Bytes;
+/// use uwsgi_http::client::Client;
+/// use uwsgi_http::uwsgi_codec::http::Connection;
+///
+/// # async fn get() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new("/run/app.sock".parse()?);
+/// let request = Request::get("/hello?name=world")
+///     .header("Host", "example.com")
+///     .body(Empty::<Bytes>::new())?;
+/// let response = client.send(request, &Connection::new()).await?;
+/// println!("{}", response.status());
+/// let body = response.into_body().collect().await?.to_bytes();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    settings: Arc<Settings>,
+    pool: Option<Arc<Pool>>,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
+    address: Address,
+    mapping: RequestMapping,
+    vars: Vec<(Bytes, Bytes)>,
+    limits: ReplyLimits,
+    timeouts: Timeouts,
+}
+
+/// The reason phrase of a reply, in the [extensions](http::Extensions) of the response if
+/// it is not the usual one of its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(pub Bytes);
+
+impl Client {
+    /// Makes a client that closes each connection behind the reply, with the defaults of
+    /// everything else. Nothing is sent yet.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        let settings = Settings {
+            address,
+            mapping: RequestMapping::new(),
+            vars: Vec::new(),
+            limits: ReplyLimits::new(),
+            timeouts: Timeouts::new(),
+        };
+        Self {
+            settings: Arc::new(settings),
+            pool: None,
+        }
+    }
+
+    /// Sets how requests become variables.
+    #[must_use]
+    pub fn with_mapping(mut self, mapping: RequestMapping) -> Self {
+        self.settings_mut().mapping = mapping;
+        self
+    }
+
+    /// Sends another variable with each request, behind those of the mapping: of equal
+    /// names the last one counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`PacketBuilder::var`].
+    pub fn with_var(
+        mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Self, EncodeError> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        PacketBuilder::new().var(key, value)?;
+        let pair = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        self.settings_mut().vars.push(pair);
+        Ok(self)
+    }
+
+    /// Sets the limits of the reply's head.
+    #[must_use]
+    pub fn with_limits(mut self, limits: ReplyLimits) -> Self {
+        self.settings_mut().limits = limits;
+        self
+    }
+
+    /// Sets how long the server may take.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings_mut().timeouts = timeouts;
+        self
+    }
+
+    /// Asks the server to keep its connections, and uses them for further requests.
+    /// Default: each request has a new connection, as the protocol has it.
+    #[must_use]
+    pub fn with_kept_connections(mut self, kept: KeptConnections) -> Self {
+        self.pool = Some(Arc::new(Pool::new(kept)));
+        self
+    }
+
+    /// Returns where the server is.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.settings.address
+    }
+
+    /// Sends a request, and receives the head of the reply.
+    ///
+    /// `connection` says where the request came from: whoever makes it up may say
+    /// [`Connection::new()`].
+    ///
+    /// The length of the body is what [`Body::size_hint`] knows exactly, else what
+    /// `Content-Length` says. Without either, the request is refused: uwsgi cannot say
+    /// that a body ends somewhere. The reply is received while the body is sent, and may
+    /// come before its end; what is left of the body is sent while the [`ReplyBody`] is
+    /// read.
+    ///
+    /// 1xx heads are skipped. If a kept connection turns out to have been closed, a
+    /// request without a body whose method is idempotent (RFC 9110, 9.2.2) is sent again
+    /// on a new one, provided that no byte of a reply has come. Other requests may have
+    /// had an effect.
+    ///
+    /// # Errors
+    ///
+    /// - [`ClientError::Request`], [`ClientError::Encode`]: nothing was sent;
+    /// - [`ClientError::Connect`];
+    /// - the others as [`Exchange::send`], and [`ClientError::RequestBodyLength`] if the
+    ///   body does not have the length that was announced.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn send<B>(
+        &self,
+        request: Request<B>,
+        connection: &Connection,
+    ) -> Result<Response<ReplyBody>, ClientError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let (parts, body) = request.into_parts();
+        let length = body_length(&parts, &body)?;
+        let (packet, has_asked) = self.packet(&parts, connection, length)?;
+        let pool = self.pool.as_ref().filter(|_| has_asked);
+        let exchange = || {
+            Exchange::new(packet.clone(), parts.method.clone())
+                .with_limits(self.settings.limits)
+                .with_timeouts(self.settings.timeouts)
+        };
+
+        let mut body = boxed(body);
+        let announced = length.bytes();
+        if let Some(stream) = pool.and_then(|pool| pool.take()) {
+            match exchange().send_boxed(stream, body.take(), announced).await {
+                Err(ClientError::NoReply { .. }) if may_be_repeated(&parts.method, length) => {}
+                result => return result.map(|reply| into_response(reply, pool)),
+            }
+        }
+        let timeouts = &self.settings.timeouts;
+        let stream = Stream::connect(&self.settings.address, timeouts.connect).await?;
+        let reply = exchange().send_boxed(stream, body, announced).await?;
+        Ok(into_response(reply, pool))
+    }
+
+    /// Makes the packet of a request; says whether it asks to keep the connection.
+    fn packet(
+        &self,
+        parts: &Parts,
+        connection: &Connection,
+        length: BodyLength,
+    ) -> Result<(Bytes, bool), ClientError> {
+        let settings = &self.settings;
+        let mut packet = PacketBuilder::new();
+        settings
+            .mapping
+            .to_vars(parts, connection, length, &mut packet)?;
+        packet.vars(settings.vars.iter().map(|(key, value)| (key, value)))?;
+        let has_asked = match self.pool {
+            Some(_) => ask_to_keep(&parts.method, length, &mut packet)?,
+            None => false,
+        };
+        Ok((packet.to_vec()?.into(), has_asked))
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+}
+
+fn body_length(parts: &Parts, body: &impl Body) -> Result<BodyLength, MapError> {
+    let said = BodyLength::of(parts)?;
+    Ok(match (said, body.size_hint().exact()) {
+        (BodyLength::Absent | BodyLength::Unknown, Some(0)) => BodyLength::Absent,
+        (_, Some(exact)) => BodyLength::Known(exact),
+        // A body without a header that announces it.
+        (BodyLength::Absent, None) if !body.is_end_stream() => BodyLength::Unknown,
+        (said, None) => said,
+    })
+}
+
+/// RFC 9110, 9.2.2. A body is gone once it is sent.
+fn may_be_repeated(method: &Method, length: BodyLength) -> bool {
+    method.is_idempotent() && length.bytes() == Some(0)
+}
+
+fn into_response(reply: Reply, pool: Option<&Arc<Pool>>) -> Response<ReplyBody> {
+    let Reply { head, mut body, .. } = reply;
+    if let Some(pool) = pool {
+        body.keep_in(Arc::clone(pool));
+    }
+    let reason = unusual_reason(&head);
+    let mut response = head.into_response(body);
+    if let Some(reason) = reason {
+        response.extensions_mut().insert(reason);
+    }
+    response
+}
+
+fn unusual_reason(head: &ReplyHead) -> Option<Reason> {
+    let usual = head.status().canonical_reason().unwrap_or_default();
+    let reason = head.reason();
+    (reason != usual.as_bytes()).then(|| Reason(Bytes::copy_from_slice(reason)))
+}

@@ -1,0 +1,156 @@
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::io::AsyncWrite;
+
+use super::error::{BodyError, ClientError};
+use super::stream::Stream;
+
+/// The body of a request, whatever its type was.
+pub(super) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Makes one type of all bodies; `None` if there is nothing to send.
+pub(super) fn boxed<B>(body: B) -> Option<RequestBody>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BodyError>,
+{
+    (!body.is_end_stream()).then(|| body.map_err(Into::into).boxed_unsync())
+}
+
+/// What is still to be sent of a request.
+#[derive(Debug)]
+pub(super) struct Sending {
+    packet: Bytes,
+    part: Bytes,
+    body: Option<RequestBody>,
+    /// How many bytes the body has to have, if that was said.
+    announced: Option<u64>,
+    sent: u64,
+    refused: Option<io::Error>,
+}
+
+/// How far the sending of a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Everything is sent.
+    Complete,
+    /// The server has closed its side.
+    Refused,
+    /// The server does not receive for the moment.
+    AwaitsServer,
+    /// The next part of the body is not there yet.
+    AwaitsBody,
+}
+
+impl Sending {
+    pub(super) fn new(packet: Bytes, body: Option<RequestBody>, announced: Option<u64>) -> Self {
+        Self {
+            packet,
+            part: Bytes::new(),
+            body,
+            announced,
+            sent: 0,
+            refused: None,
+        }
+    }
+
+    /// Sends what can be sent now. The flag says whether that was anything.
+    ///
+    /// # Errors
+    ///
+    /// Those of the body. That the server does not want more is not one: it may have
+    /// answered.
+    pub(super) fn poll(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Context<'_>,
+    ) -> Result<(Progress, bool), ClientError> {
+        let mut has_sent = false;
+        loop {
+            if self.refused.is_some() {
+                return Ok((Progress::Refused, has_sent));
+            }
+            // The first part of the body leaves together with the packet if it is there.
+            if self.part.is_empty() {
+                match self.poll_part(cx) {
+                    Poll::Ready(part) => match part? {
+                        Some(part) => self.part = part,
+                        None if self.packet.is_empty() => {
+                            return Ok((Progress::Complete, has_sent));
+                        }
+                        None => {}
+                    },
+                    Poll::Pending if self.packet.is_empty() => {
+                        return Ok((Progress::AwaitsBody, has_sent));
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            if self.packet.is_empty() && self.part.is_empty() {
+                continue;
+            }
+            let parts = [IoSlice::new(&self.packet), IoSlice::new(&self.part)];
+            match Pin::new(&mut *stream).poll_write_vectored(cx, &parts) {
+                Poll::Pending => return Ok((Progress::AwaitsServer, has_sent)),
+                Poll::Ready(Ok(written)) => {
+                    has_sent = true;
+                    let of_packet = written.min(self.packet.len());
+                    self.packet.advance(of_packet);
+                    self.part.advance(written - of_packet);
+                }
+                Poll::Ready(Err(error)) => {
+                    self.refused = Some(error);
+                    self.body = None;
+                }
+            }
+        }
+    }
+
+    /// Returns the next part of the body, `None` behind its end.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ClientError>> {
+        let frame = match &mut self.body {
+            Some(body) => ready!(Pin::new(body).poll_frame(cx)),
+            None => None,
+        };
+        let part = match frame.transpose() {
+            // Trailers have no place in uwsgi.
+            Ok(frame) => frame.map(|frame| Frame::into_data(frame).unwrap_or_default()),
+            Err(error) => return Poll::Ready(Err(ClientError::RequestBody(error))),
+        };
+        match &part {
+            Some(part) => self.sent += part.len() as u64,
+            None => self.body = None,
+        }
+        Poll::Ready(match self.announced {
+            Some(announced)
+                if self.sent > announced || (part.is_none() && self.sent < announced) =>
+            {
+                Err(ClientError::RequestBodyLength {
+                    announced,
+                    sent: self.sent,
+                })
+            }
+            _ => Ok(part),
+        })
+    }
+
+    /// Returns whether the request has been sent to its last byte.
+    pub(super) fn is_complete(&self) -> bool {
+        let body = self.body.as_ref();
+        self.refused.is_none()
+            && body.is_none_or(Body::is_end_stream)
+            && self.packet.is_empty()
+            && self.part.is_empty()
+    }
+
+    /// Takes the error with which the server refused to receive more.
+    pub(super) fn take_refusal(&mut self) -> Option<io::Error> {
+        self.refused.take()
+    }
+}

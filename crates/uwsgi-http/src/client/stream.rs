@@ -1,0 +1,156 @@
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
+
+use super::error::{ClientError, Wait};
+use crate::Address;
+
+/// A connection to a uwsgi server.
+#[derive(Debug)]
+pub struct Stream(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Stream {
+    /// Connects to a server. [`Duration::MAX`] is no limit.
+    ///
+    /// If the backlog of a Unix socket is full, the kernel refuses at once; this tries
+    /// again until there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Connect`], and [`ClientError::Timeout`] after `limit`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn connect(address: &Address, limit: Duration) -> Result<Self, ClientError> {
+        let connecting = async {
+            match address {
+                Address::Unix(path) => connect_unix(path).await.map(Self::from),
+                Address::Tcp(host_and_port) => {
+                    TcpStream::connect(host_and_port).await.map(Self::from)
+                }
+            }
+        };
+        match timeout(limit, connecting).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(ClientError::Connect {
+                address: address.clone(),
+                error,
+            }),
+            Err(_) => Err(ClientError::Timeout {
+                wait: Wait::Connect,
+                limit,
+            }),
+        }
+    }
+
+    /// Returns whether a connection that waits for the next request can still be used:
+    /// `KEEPALIVE.md`, "Between two requests". Bytes or an end have no place there.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut byte = [0];
+        let read = match &self.0 {
+            Kind::Unix(stream) => stream.try_read(&mut byte),
+            Kind::Tcp(stream) => stream.try_read(&mut byte),
+        };
+        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// unix(7): a socket that must not block gets `EAGAIN` if the backlog is full, and
+/// nothing says when there is room.
+async fn connect_unix(path: &std::path::Path) -> io::Result<UnixStream> {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                sleep(pause).await;
+                pause = (2 * pause).min(LONGEST_PAUSE);
+            }
+            connected => return connected,
+        }
+    }
+}
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Self(Kind::Unix(stream))
+    }
+}
+
+impl From<TcpStream> for Stream {
+    /// Sends small writes at once (`TCP_NODELAY`).
+    fn from(stream: TcpStream) -> Self {
+        // It fails if the connection has ended, which the first read will tell.
+        let _ = stream.set_nodelay(true);
+        Self(Kind::Tcp(stream))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

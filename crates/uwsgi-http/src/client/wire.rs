@@ -1,0 +1,87 @@
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+
+use super::error::{ClientError, Wait};
+use super::sending::{Progress, RequestBody, Sending};
+use super::stream::Stream;
+use super::timeouts::Timeouts;
+use super::timer::Timer;
+
+/// A connection with a request on it: sends what is left of that whenever it is asked
+/// for a part of the reply.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) stream: Stream,
+    pub(super) sending: Sending,
+    /// What has come and is not used yet.
+    pub(super) received: BytesMut,
+    timer: Timer,
+    timeouts: Timeouts,
+}
+
+impl Wire {
+    pub(super) fn new(
+        stream: Stream,
+        packet: Bytes,
+        body: Option<RequestBody>,
+        announced: Option<u64>,
+        timeouts: Timeouts,
+    ) -> Self {
+        Self {
+            stream,
+            sending: Sending::new(packet, body, announced),
+            received: BytesMut::new(),
+            timer: Timer::default(),
+            timeouts,
+        }
+    }
+
+    /// Receives about `room` bytes, and returns what the read has returned.
+    ///
+    /// `wait` is [`Wait::Head`], whose time goes on until [`Wire::restart`], or
+    /// [`Wait::Read`], whose time ends with each read.
+    ///
+    /// # Errors
+    ///
+    /// Those that end the exchange: the request's body gave an error, or the time is
+    /// over.
+    pub(super) fn poll_read(
+        &mut self,
+        wait: Wait,
+        room: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<io::Result<usize>, ClientError>> {
+        let (progress, has_sent) = self.sending.poll(&mut self.stream, cx)?;
+        if has_sent {
+            self.timer.stop();
+        }
+        self.received.reserve(room);
+        let read = pin!(self.stream.read_buf(&mut self.received)).poll(cx);
+        if let Poll::Ready(read) = read {
+            if wait == Wait::Read {
+                self.timer.stop();
+            }
+            return Poll::Ready(Ok(read));
+        }
+        let (wait, limit) = match (progress, wait) {
+            (Progress::AwaitsServer, _) => (Wait::Write, self.timeouts.write),
+            // Neither is anything to be expected of the server.
+            (Progress::AwaitsBody, _) => {
+                self.timer.stop();
+                return Poll::Pending;
+            }
+            (Progress::Complete | Progress::Refused, Wait::Head) => (wait, self.timeouts.head),
+            (Progress::Complete | Progress::Refused, _) => (wait, self.timeouts.read),
+        };
+        self.timer.poll(wait, limit, cx).map(Err)
+    }
+
+    /// Begins the time for what is waited for anew.
+    pub(super) fn restart(&mut self) {
+        self.timer.stop();
+    }
+}
