@@ -1,0 +1,7 @@
+//! What the commands of this package share. Nothing here is meant for other packages.
+#![doc(hidden)]
+#![forbid(unsafe_code)]
+
+mod escaped;
+
+pub use crate::escaped::Escaped;
