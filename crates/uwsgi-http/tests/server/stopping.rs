@@ -1,0 +1,140 @@
+//! How a server stops.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use tokio::sync::{Semaphore, mpsc};
+use uwsgi_http::server::{RequestBody, Server};
+
+use crate::harness::{
+    Dropped, End, Log, Of, On, QUIET, Running, for_ever, get, keeping, post, within,
+};
+
+type Answer = Result<Response<Full<Bytes>>, Infallible>;
+
+fn ok() -> Answer {
+    Ok(Response::new(Full::new("ok".into())))
+}
+
+#[tokio::test]
+async fn requests_under_way_are_finished() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (called, mut calls) = mpsc::channel(1);
+    let service = {
+        let gate = Arc::clone(&gate);
+        Of(move |_| {
+            let (gate, called) = (Arc::clone(&gate), called.clone());
+            async move {
+                called.send(()).await.unwrap();
+                gate.acquire().await.unwrap().forget();
+                ok()
+            }
+        })
+    };
+    for on in [On::Unix, On::Tcp] {
+        let mut running = Running::start(on, Server::new(service.clone())).await;
+        let mut peer = running.connect().await;
+        peer.packet(&keeping(get("/"), 0)).await;
+        within("the call", calls.recv()).await;
+        running.stop();
+        tokio::time::sleep(QUIET).await;
+        assert!(!running.has_ended());
+        gate.add_permits(1);
+        let reply = peer.reply(&Method::GET).await;
+        assert_eq!((reply.text().as_str(), reply.is_kept), ("ok", false));
+        running.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn requests_are_dropped_after_the_stop_timeout() {
+    let log = Log::new();
+    let (dropped, was_dropped) = Dropped::new();
+    let (called, was_called) = Dropped::new();
+    let witnesses = Arc::new(std::sync::Mutex::new(Some((called, dropped))));
+    let service = Of(move |_| {
+        let witnesses = witnesses.lock().unwrap().take();
+        async move {
+            let (called, _dropped) = witnesses.unwrap();
+            drop(called);
+            for_ever::<Answer>().await
+        }
+    });
+    let server = Server::new(service).with_stop_timeout(QUIET);
+    let mut running = Running::start(On::Unix, server).await;
+    let mut peer = running.connect().await;
+    peer.packet(&get("/")).await;
+    within("the call", was_called).await.unwrap();
+    running.stop();
+    running.ended().await;
+    within("the drop", was_dropped).await.unwrap();
+    assert_eq!(peer.end().await, End::Closed(String::new()));
+    let lines = log.with("dropped");
+    assert!(lines[0].contains("connections=1"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn connections_that_wait_for_a_request_are_closed() {
+    for on in [On::Unix, On::Tcp] {
+        let service = Of(|_| async { ok() });
+        let mut running = Running::start(on, Server::new(service)).await;
+        let mut peer = running.connect().await;
+        peer.packet(&keeping(get("/"), 0)).await;
+        assert!(peer.reply(&Method::GET).await.is_kept);
+        running.stop();
+        running.ended().await;
+        assert_eq!(peer.end().await, End::Closed(String::new()), "{on:?}");
+    }
+}
+
+#[tokio::test]
+async fn request_that_was_sent_before_the_stop_is_answered() {
+    let service = Of(|_| async { ok() });
+    for on in [On::Unix, On::Tcp] {
+        let mut running = Running::start(on, Server::new(service.clone())).await;
+        let mut kept = running.connect().await;
+        kept.packet(&keeping(get("/"), 0)).await;
+        assert!(kept.reply(&Method::GET).await.is_kept);
+        // Connected, but not accepted: this thread does not wait in between.
+        let mut new = running.connect().await;
+        let (kept_sent, new_sent) = (keeping(get("/"), 0), get("/"));
+        kept.packet(&kept_sent).await;
+        new.packet(&new_sent).await;
+        running.stop();
+        let reply = kept.reply(&Method::GET).await;
+        assert_eq!((reply.text().as_str(), reply.is_kept), ("ok", false));
+        assert_eq!(new.reply(&Method::GET).await.text(), "ok");
+        running.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn request_whose_connection_was_made_before_the_stop_is_answered() {
+    let service = Of(|_| async { ok() });
+    let mut running = Running::start(On::Unix, Server::new(service)).await;
+    let mut peer = running.connect().await;
+    running.stop();
+    tokio::task::yield_now().await;
+    peer.packet(&get("/")).await;
+    assert_eq!(peer.reply(&Method::GET).await.text(), "ok");
+    running.ended().await;
+}
+
+#[tokio::test]
+async fn body_that_nobody_reads_does_not_hold_up_a_stop_for_long() {
+    let service = Of(|request: Request<RequestBody>| async move {
+        drop(request);
+        ok()
+    });
+    let mut running = Running::start(On::Unix, Server::new(service)).await;
+    let mut peer = running.connect().await;
+    peer.packet(&post("/", 1_000)).await;
+    assert_eq!(peer.reply(&Method::GET).await.text(), "ok");
+    let begun = std::time::Instant::now();
+    running.stop();
+    running.ended().await;
+    assert!(begun.elapsed().as_secs() < 4, "{:?}", begun.elapsed());
+}
