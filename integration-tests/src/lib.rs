@@ -36,6 +36,7 @@ mod crowd;
 mod django;
 mod gate;
 mod http;
+mod ignored_signals;
 mod manager;
 mod nginx;
 mod package;

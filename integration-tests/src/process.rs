@@ -5,6 +5,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::ignored_signals;
 use crate::running::{FOLDER, Running};
 use crate::wait::until;
 
@@ -33,7 +34,8 @@ pub struct Finished {
 impl Process {
     /// Starts `command`, its output going to files in `folder`.
     ///
-    /// It sees nothing of the environment of the tests but the search path and the folder for temporary files.
+    /// It sees nothing of the environment of the tests but the search path and the folder for temporary files, and
+    /// ignores no signal that they ignore.
     ///
     /// # Panics
     ///
@@ -50,6 +52,7 @@ impl Process {
             .get_envs()
             .filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
             .collect();
+        ignored_signals::keep_from_children();
         let temporary = std::env::var_os("TMPDIR").map(|folder| ("TMPDIR", folder));
         let child = command
             .env_clear()
