@@ -98,7 +98,7 @@ pub const SIGNAL: u8 = 110;
 /// | 0 | get | the key | four bytes, the bare value; nothing if absent |
 /// | 1 | set | an array: key, value | nothing |
 /// | 2 | delete | the key | nothing |
-/// | 3, 4 | get | vars: `key` or `get` is the key | finds nothing |
+/// | 3, 4 | get | vars: `key` or `get` is the key | finds nothing; says so to `get`, by HTTP |
 /// | 5 | get | the key | four bytes, the bare value if there is one |
 /// | 6 | dump | the cache's name, or empty | a packet with vars (m2 7), the bare cache |
 /// | 17 | any | vars: `cmd`, `key`, `size`, `expires`, `cache` | a packet with vars, the bare value; nothing if it failed |
