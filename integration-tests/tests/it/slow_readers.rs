@@ -79,6 +79,11 @@ fn slow_readers_beyond_the_memory_hold_a_thread_and_those_within_none() {
             }
         }
         drop(slow);
+        // Before that their bytes may be taken, and the thread would wait for one of the next.
+        until("the end of these responses", || {
+            let ended = scoter.stdout().lines().count();
+            (ended == 4 * (round + 1)).then_some(())
+        });
     }
     let mut slow = readers(&scoter, 5, 8 * MB);
     let mut other = scoter.connect();
