@@ -44,8 +44,8 @@ impl<'a> PacketRef<'a> {
     /// From the first four bytes: [`DecodeError::PlainHttp`],
     /// [`DecodeError::HttpReply`], [`DecodeError::TlsHandshake`],
     /// [`DecodeError::ProxyHeader`], [`DecodeError::Ssh`], and
-    /// [`DecodeError::BlockTooLarge`] beyond `limits`. From the complete block: [`DecodeError::TooManyVars`] beyond
-    /// `limits`, and every malformation.
+    /// [`DecodeError::BlockTooLarge`] beyond `limits`. From the complete block:
+    /// [`DecodeError::TooManyVars`] beyond `limits`, and every malformation.
     pub fn decode(src: &'a [u8], limits: &Limits) -> Result<Option<Self>, DecodeError> {
         Self::decode_with(src, limits, |_| {})
     }

@@ -2,10 +2,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 
 use crate::encode::{encode, header_for};
-use crate::{EncodeError, Header, Packet, PacketRef, Vars, VarsRef};
+use crate::{EncodeError, Header, Packet, PacketRef, VarsRef};
 
 /// Builds a packet: the client's side of the protocol.
 ///
@@ -13,7 +13,8 @@ use crate::{EncodeError, Header, Packet, PacketRef, Vars, VarsRef};
 /// as a request without vars: both modifiers 0.
 ///
 /// A builder can be used again: [`clear`](PacketBuilder::clear) keeps its memory, and
-/// [`as_bytes`](PacketBuilder::as_bytes) lends the packet without a copy.
+/// [`as_bytes`](PacketBuilder::as_bytes) and [`as_packet`](PacketBuilder::as_packet) lend
+/// the packet without a copy.
 ///
 /// # Examples
 ///
@@ -180,15 +181,24 @@ impl PacketBuilder {
         Ok(wire)
     }
 
-    /// Returns the packet as a decoder would return it.
+    /// Returns the packet as a decoder would return it, without a copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`PacketBuilder::as_bytes`].
+    pub fn as_packet(&self) -> Result<PacketRef<'_>, EncodeError> {
+        let header = self.header()?;
+        let vars = VarsRef::from_checked(self.block(), self.len);
+        Ok(PacketRef { header, vars })
+    }
+
+    /// Returns the packet as a decoder would return it, with a copy of its bytes.
     ///
     /// # Errors
     ///
     /// As [`PacketBuilder::as_bytes`].
     pub fn build(&self) -> Result<Packet, EncodeError> {
-        let header = self.header()?;
-        let vars = Vars::from_checked(Bytes::copy_from_slice(self.block()), self.len);
-        Ok(Packet { header, vars })
+        Ok(self.as_packet()?.to_owned())
     }
 
     fn block(&self) -> &[u8] {

@@ -22,9 +22,11 @@ fn request_is_written() {
     builder.encode(&mut behind).unwrap();
     assert_eq!(behind, [b"before", &expected[..]].concat());
 
+    let lent = builder.as_packet().unwrap();
     let packet = builder.build().unwrap();
     let (decoded, _) = decode(expected, &Limits::default()).unwrap().unwrap();
     assert_eq!(packet.as_ref(), decoded);
+    assert_eq!(lent, decoded);
 }
 
 #[test]
@@ -123,6 +125,7 @@ fn header_that_reads_as_http_is_refused() {
     let expected = EncodeError::MisleadingHeader { header };
     assert_eq!(builder.to_vec().unwrap_err(), expected);
     assert_eq!(builder.build().unwrap_err(), expected);
+    assert_eq!(builder.as_packet().unwrap_err(), expected);
 
     let mut dst = BytesMut::from("before");
     assert_eq!(builder.encode(&mut dst), Err(expected));
