@@ -76,6 +76,7 @@ mod supervision;
 mod systemd;
 mod threads;
 mod timeouts;
+mod tower_service;
 mod unit;
 mod unread_bodies;
 mod unresponsive;

@@ -24,14 +24,21 @@ pub(super) fn head(
     if headers.remove(TRANSFER_ENCODING).is_some() {
         headers.remove(CONTENT_LENGTH);
     }
-    if !headers.contains_key(CONTENT_LENGTH) {
-        if let Some(length) = body.exact().filter(|&length| {
-            // RFC 9110, 8.6: it would be that of the response to GET, which nobody
-            // knows if the body has been taken away.
-            let is_stripped = *method == Method::HEAD && length == 0;
-            parts.status != StatusCode::NOT_MODIFIED && !is_stripped
-        }) {
-            headers.insert(CONTENT_LENGTH, length.into());
+    let is_not_modified = parts.status == StatusCode::NOT_MODIFIED;
+    // RFC 9110, 8.6: with HEAD and 304 it is that of the response to GET, and nobody
+    // knows that of a body that has been taken away.
+    let is_taken_away = body.exact() == Some(0) && (is_not_modified || *method == Method::HEAD);
+    match headers.get(CONTENT_LENGTH) {
+        // axum adds it.
+        Some(length) if is_not_modified && is_taken_away && length == "0" => {
+            headers.remove(CONTENT_LENGTH);
+        }
+        Some(_) => {}
+        None if is_not_modified || is_taken_away => {}
+        None => {
+            if let Some(length) = body.exact() {
+                headers.insert(CONTENT_LENGTH, length.into());
+            }
         }
     }
     let head = ReplyHead::new(parts.status, headers, method)?;

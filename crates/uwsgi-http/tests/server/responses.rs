@@ -64,6 +64,7 @@ async fn length_is_announced_if_it_is_known() {
             "/204" => (204, None, full("")),
             "/304" => (304, None, full("")),
             "/304-own" => (304, Some("5"), full("")),
+            "/304-zero" => (304, Some("0"), full("")),
             path => panic!("{path}"),
         };
         let mut response = Response::new(body);
@@ -85,6 +86,7 @@ async fn length_is_announced_if_it_is_known() {
         ("GET", "/204", None, ""),
         ("GET", "/304", None, ""),
         ("GET", "/304-own", Some("5"), ""),
+        ("GET", "/304-zero", None, ""),
     ] {
         let mut peer = running.connect().await;
         peer.packet(&request(method, path)).await;
