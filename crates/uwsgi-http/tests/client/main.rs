@@ -10,5 +10,6 @@ mod connecting;
 mod exchange;
 mod kept;
 mod requests;
+#[path = "../common/mod.rs"]
 mod server;
 mod timeouts;

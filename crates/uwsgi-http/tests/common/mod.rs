@@ -1,5 +1,7 @@
 //! A server for one test.
 
+#![allow(dead_code, reason = "no test binary needs all of it")]
+
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -45,7 +47,7 @@ impl Server {
 }
 
 /// For what should happen at once.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection as the server sees it.
 pub(crate) struct Accepted(pub(crate) UnixStream);

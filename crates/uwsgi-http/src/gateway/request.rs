@@ -1,0 +1,99 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::request::Parts;
+use http::{Request, Response, Version};
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use uwsgi_codec::http::{BodyLength, Connection};
+
+use super::download::Download;
+use super::refusal::{Refusal, Subject};
+use super::upload::Upload;
+use crate::client::{Client, ClientError, Reason};
+
+/// What a [`Gateway`](super::Gateway) does with each request.
+#[derive(Clone, Debug)]
+pub(super) struct Requests {
+    pub(super) client: Client,
+    pub(super) max_body: u64,
+    pub(super) buffered_body: usize,
+    pub(super) client_timeout: Duration,
+}
+
+/// What a client gets: a reply of the server, or one of the gateway.
+pub(super) type ResponseBody = Either<Download, Full<Bytes>>;
+
+impl Requests {
+    pub(super) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> Response<ResponseBody> {
+        let subject = Arc::new(Subject {
+            server: self.client.address().clone(),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+        });
+        match self.send(request, connection).await {
+            Ok(response) => {
+                let mut response = response
+                    .map(|body| Download::new(body, subject))
+                    .map(Either::Left);
+                let reason = response.extensions_mut().remove::<Reason>();
+                if let Some(Ok(reason)) = reason.map(|reason| ReasonPhrase::try_from(reason.0)) {
+                    response.extensions_mut().insert(reason);
+                }
+                response
+            }
+            Err(refusal) => subject.refuse(&refusal).map(Either::Right),
+        }
+    }
+
+    async fn send(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> Result<Response<crate::client::ReplyBody>, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = Upload::new(body, &parts.headers, self.client_timeout);
+        if !has_host(&parts) {
+            return Err(Refusal::NoHost);
+        }
+        let length = BodyLength::of(&parts).map_err(ClientError::from);
+        let result = match length.map_err(Refusal::Exchange)? {
+            BodyLength::Known(length) if length > self.max_body => {
+                let limit = self.max_body;
+                return Err(Refusal::BodyTooLong { limit });
+            }
+            BodyLength::Unknown if self.buffered_body > 0 => {
+                let body = self.buffered(body).await?;
+                let request = Request::from_parts(parts, Full::new(body));
+                self.client.send(request, connection).await
+            }
+            _ => {
+                let request = Request::from_parts(parts, body);
+                self.client.send(request, connection).await
+            }
+        };
+        result.map_err(Refusal::Exchange)
+    }
+
+    /// Receives a body of unknown length: its end is its length.
+    async fn buffered(&self, body: Upload) -> Result<Bytes, Refusal> {
+        let max_body = usize::try_from(self.max_body).unwrap_or(usize::MAX);
+        let limit = self.buffered_body.min(max_body);
+        match Limited::new(body, limit).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) => Err(Refusal::of_body(error, limit as u64)),
+        }
+    }
+}
+
+/// RFC 9112, 3.2: the target may name the host, but `Host` has to be there.
+fn has_host(parts: &Parts) -> bool {
+    parts.version < Version::HTTP_11 || parts.headers.contains_key(HOST)
+}
