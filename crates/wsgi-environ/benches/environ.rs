@@ -103,6 +103,19 @@ fn build(c: &mut Criterion) {
         });
     }
     Python::attach(|py| {
+        let errors = Py::new(py, Errors::new(|_| {})).expect("memory");
+        let mut builder = EnvironBuilder::new(py, &server_info(), errors).expect("memory");
+        let input = Input::new(py, Body::empty()).expect("memory");
+        let mut packets = next.iter().cycle();
+        group.bench_function("the next request of a client, as pairs", |b| {
+            b.iter(|| {
+                let vars = packets.next().map(|packet| packet.vars.as_ref());
+                let pairs = black_box(vars.unwrap_or_default()).iter();
+                builder.build_from_pairs(py, pairs, ScriptName::AsSent, RequestId::Sent, &input)
+            });
+        });
+    });
+    Python::attach(|py| {
         let constants: Vec<_> = (0..9)
             .map(|n| {
                 (

@@ -38,7 +38,8 @@ pub struct Completed {
 /// Where the head of the response is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadState {
-    /// It was sent, or as much of it as the client accepted before it disconnected.
+    /// It was sent, or as much of it as the client accepted before it disconnected; or the
+    /// transport has taken it ([`Transport::take_head`](crate::Transport::take_head)).
     Sent,
     /// It is at the front of [`ResponseTail::out`].
     InTail,

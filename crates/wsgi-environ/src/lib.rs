@@ -1,7 +1,7 @@
 //! PEP 3333 between the uwsgi protocol and a Python application.
 //!
 //! [`EnvironBuilder`] builds the `environ` from the variables that
-//! [`uwsgi_codec`] decoded. [`Input`], [`Errors`], [`StartResponse`],
+//! [`uwsgi_codec`] decoded, or from any pairs. [`Input`], [`Errors`], [`StartResponse`],
 //! [`Write`] and [`FileWrapper`] are the objects that an application uses.
 //! [`respond`] calls the application and iterates over what it returns. The
 //! remaining work is returned as [`Completed`]: bytes to send, how the connection
@@ -15,7 +15,8 @@
 //!
 //! # Examples
 //!
-//! One request, over a connection that accepts everything at once:
+//! `examples/gateway.rs` is a server of HTTP/1.1. Here is one request, over a connection that
+//! accepts everything at once:
 //!
 //! ```
 //! use std::io::{self, IoSlice};
@@ -89,6 +90,7 @@
 //! ```
 #![warn(missing_debug_implementations)]
 
+mod build_error;
 mod checkout;
 mod completed;
 mod environ;
@@ -105,11 +107,13 @@ mod reason;
 mod request;
 mod respond;
 mod response;
+mod response_head;
 mod start_response;
 mod text;
 mod transport;
 mod vectored_send;
 
+pub use crate::build_error::BuildError;
 pub use crate::completed::{
     ApplicationFailure, ApplicationStage, Completed, Correction, FailureCause, FailureOrigin,
     HeadState, RemainingBody, ResponseEnd, ResponseTail, Violation,
@@ -126,5 +130,6 @@ pub use crate::plain_response::write_plain_response;
 pub use crate::reason::reason_phrase;
 pub use crate::request::Method;
 pub use crate::respond::{Exchange, respond};
+pub use crate::response_head::ResponseHead;
 pub use crate::start_response::{StartResponse, Write};
 pub use crate::transport::Transport;

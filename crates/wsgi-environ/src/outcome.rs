@@ -1,4 +1,3 @@
-use crate::plain_response::write_plain_response;
 use crate::reason::reason_phrase;
 use crate::response::Response;
 use crate::vectored_send::PeerError;
@@ -9,7 +8,7 @@ use crate::{
 
 /// Makes the response from the outcome of the request.
 pub(crate) fn complete(
-    mut response: Response,
+    response: Response,
     outcome: Result<RemainingBody, FailureCause>,
     closing: Option<FailureCause>,
     input: InputEnd,
@@ -52,8 +51,7 @@ pub(crate) fn complete(
     }));
 
     if failed && !response.is_sealed() {
-        let out = response.abandon_head();
-        return error_response(refusal.unwrap_or(500), method, out, failures, input);
+        return error_response(refusal.unwrap_or(500), method, response, failures, input);
     }
     let end = match peer_error {
         _ if response.is_taken_back() => ResponseEnd::TakenBack,
@@ -123,15 +121,15 @@ pub(crate) fn without_response(
 fn error_response(
     status: u16,
     method: Method,
-    mut out: Vec<u8>,
+    response: Response,
     failures: Vec<ApplicationFailure>,
     input: InputEnd,
 ) -> Completed {
     let text = format!("{}\n", reason_phrase(status));
-    write_plain_response(status, &text, method, &mut out);
+    let (out, head) = response.replace(status, &text);
     Completed {
         status,
-        head: HeadState::InTail,
+        head,
         tail: ResponseTail {
             out,
             body: RemainingBody::Nothing,

@@ -8,8 +8,9 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::head::Head;
+use crate::plain_response::write_plain_head;
 use crate::vectored_send::{PeerError, VectoredSend};
-use crate::{Correction, Method, Persistence, RemainingBody, Transport};
+use crate::{Correction, HeadState, Method, Persistence, RemainingBody, ResponseHead, Transport};
 
 /// The state of a response, on which `start_response`, `write` and the iteration over the result
 /// work in turn.
@@ -127,11 +128,20 @@ impl Response {
         }
     }
 
-    /// Discards a head that has not been sent, to replace it with an error.
-    pub(crate) fn abandon_head(&mut self) -> Vec<u8> {
-        self.head = None;
-        self.out.clear();
-        mem::take(&mut self.out)
+    /// Replaces a head that has not been sent, and what is left of the response, with an error of
+    /// the server's own: plain text.
+    pub(crate) fn replace(self, status: u16, text: &str) -> (Vec<u8>, HeadState) {
+        let mut out = self.out;
+        out.clear();
+        let length = write_plain_head(status, text, &mut out);
+        let head = match offer(&*self.transport, &mut out, status, Some(length)) {
+            true => HeadState::Sent,
+            false => HeadState::InTail,
+        };
+        if self.method != Method::Head {
+            out.extend_from_slice(text.as_bytes());
+        }
+        (out, head)
     }
 
     /// Sends a part of the body immediately, after the head if that has not been sent. Breaks if no
@@ -297,8 +307,16 @@ impl Response {
                     self.persistence = Persistence::Close;
                 }
             }
-            self.out.extend_from_slice(b"\r\n");
-            self.progress = Progress::Sealed;
+            if offer(
+                &*self.transport,
+                &mut self.out,
+                head.status,
+                head.content_length,
+            ) {
+                self.progress = Progress::Sent;
+            } else {
+                self.progress = Progress::Sealed;
+            }
         }
         Ok(head.has_body(self.method))
     }
@@ -371,6 +389,22 @@ impl Response {
         self.peer_error = result.err();
         result
     }
+}
+
+/// Offers the lines of a head to the transport. Unless it takes them, they are ended, to be sent.
+fn offer(
+    transport: &dyn Transport,
+    lines: &mut Vec<u8>,
+    status: u16,
+    content_length: Option<u64>,
+) -> bool {
+    let taken = transport.take_head(ResponseHead::new(lines, status, content_length));
+    if taken {
+        lines.clear();
+    } else {
+        lines.extend_from_slice(b"\r\n");
+    }
+    taken
 }
 
 impl fmt::Debug for Response {

@@ -1,5 +1,7 @@
 use std::io::{self, IoSlice};
 
+use crate::ResponseHead;
+
 /// Both directions of one client connection, as the application's objects need
 /// them.
 ///
@@ -13,6 +15,17 @@ use std::io::{self, IoSlice};
 /// disconnected, except [`io::ErrorKind::Interrupted`], after which the call is
 /// repeated.
 pub trait Transport: Send + Sync {
+    /// Takes the head of the response as data, before anything of the response is sent. Called
+    /// once for each response. Never waits.
+    ///
+    /// After `true` only the body is sent, and left to the server in
+    /// [`ResponseTail`](crate::ResponseTail). The default is `false`: the head is sent as the text
+    /// of HTTP/1.1, which front ends expect from a uwsgi server.
+    fn take_head(&self, head: ResponseHead<'_>) -> bool {
+        let _ = head;
+        false
+    }
+
     /// Sends as much as the kernel accepts without waiting; returns the number of
     /// bytes.
     ///

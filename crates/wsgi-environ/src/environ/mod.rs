@@ -13,7 +13,7 @@ mod template;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use uwsgi_codec::VarsRef;
+use uwsgi_codec::{PacketBuilder, VarsRef};
 
 use self::constants::{Constants, request_id_name};
 use self::derived_entries::DerivedEntries;
@@ -21,7 +21,7 @@ use self::interned_names::InternedNames;
 use self::repeated_vars::RepeatedVars;
 use self::role::Role;
 use self::template::{Template, TemplateCache, TemplateVar};
-use crate::{Errors, Input};
+use crate::{BuildError, Errors, Input};
 
 pub use self::repetition_rules::Repeated;
 
@@ -82,6 +82,8 @@ pub struct EnvironBuilder {
     constants: Constants,
     names: InternedNames,
     templates: TemplateCache,
+    /// Made for the first pairs.
+    packet: Option<PacketBuilder>,
 }
 
 impl EnvironBuilder {
@@ -95,6 +97,7 @@ impl EnvironBuilder {
             constants: Constants::new(py, server, errors)?,
             names: InternedNames::new(py, server.forwarded_proto),
             templates: TemplateCache::default(),
+            packet: None,
         })
     }
 
@@ -127,6 +130,44 @@ impl EnvironBuilder {
             environ.set_item(request_id_name(py), id)?;
         }
         Ok(environ)
+    }
+
+    /// Builds the `environ` of one request as [`build`](Self::build) does, from variables that
+    /// did not come in a packet: those of a server's own parser of HTTP, or of a test.
+    ///
+    /// They are written to a packet first, so that what clients send repeatedly is created only
+    /// once here too.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Pairs`] if no packet holds them, [`BuildError::Python`] for want of memory.
+    ///
+    /// # Examples
+    ///
+    /// `examples/gateway.rs` is a server of HTTP/1.1.
+    pub fn build_from_pairs<'py, K, V>(
+        &mut self,
+        py: Python<'py>,
+        pairs: impl IntoIterator<Item = (K, V)>,
+        script_name: ScriptName,
+        request_id: RequestId<'_>,
+        input: &Bound<'py, Input>,
+    ) -> Result<Bound<'py, PyDict>, BuildError>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let mut packet = self.packet.take().unwrap_or_default();
+        let filled = packet.clear().vars(pairs).map(drop);
+        let vars = filled.and_then(|()| Ok(packet.as_packet()?.vars));
+        let environ = match vars {
+            Ok(vars) => self
+                .build(py, vars, script_name, request_id, input)
+                .map_err(BuildError::from),
+            Err(error) => Err(error.into()),
+        };
+        self.packet = Some(packet);
+        environ
     }
 
     /// Builds an environ without its input, and keeps it as a template if it is

@@ -2,10 +2,10 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use uwsgi_codec::Packet;
+use uwsgi_codec::{EncodeError, Packet};
 use wsgi_environ::{
-    Body, EnvironBuilder, Errors, ForwardedProto, Input, Repeated, RequestId, ScriptName,
-    ServerInfo,
+    Body, BuildError, EnvironBuilder, Errors, ForwardedProto, Input, Repeated, RequestId,
+    ScriptName, ServerInfo,
 };
 
 use crate::harness::{Log, builder, eval, packet, server_info};
@@ -62,6 +62,96 @@ fn text(environ: &Bound<'_, PyDict>, key: &str) -> Option<String> {
     let value = environ.get_item(key).unwrap()?;
     assert!(value.is_exact_instance_of::<PyString>(), "{key}: {value}");
     Some(value.to_string())
+}
+
+#[test]
+fn pairs_make_the_environ_that_a_packet_of_them_makes() {
+    let cases: [(&str, Vars<'_>); 5] = [
+        ("nothing", &[]),
+        (
+            "a request",
+            &[
+                ("REQUEST_METHOD", "PUT"),
+                ("PATH_INFO", "/caf\u{e9}"),
+                ("HTTPS", "on"),
+            ],
+        ),
+        (
+            "a repeated header",
+            &[
+                ("HTTP_COOKIE", "a=1"),
+                ("HTTP_ACCEPT", ""),
+                ("HTTP_COOKIE", "b=2"),
+            ],
+        ),
+        (
+            "chunks",
+            &[
+                ("HTTP_TRANSFER_ENCODING", "chunked"),
+                ("HTTP_PROXY", "evil"),
+            ],
+        ),
+        (
+            "an id",
+            &[("HTTP_X_REQUEST_ID", "abc"), ("SERVER_PORT", "")],
+        ),
+    ];
+    Python::attach(|py| {
+        let (mut slot, mut other) = (Slot::new(py), Slot::new(py));
+        for round in ["anew", "remembered"] {
+            for (name, vars) in cases {
+                let expected = slot.build(vars);
+                let input = Input::new(py, Body::empty()).unwrap();
+                let pairs = vars
+                    .iter()
+                    .map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+                let environ = other
+                    .builder
+                    .build_from_pairs(py, pairs, ScriptName::AsSent, RequestId::Sent, &input)
+                    .unwrap();
+                let taken = environ.get_item("wsgi.input").unwrap().unwrap();
+                assert!(taken.is(&input), "{name}, {round}");
+                for its_own in ["wsgi.input", "wsgi.errors"] {
+                    environ.del_item(its_own).unwrap();
+                    expected.del_item(its_own).unwrap();
+                }
+                assert!(environ.eq(&expected).unwrap(), "{name}, {round}: {environ}");
+            }
+        }
+    });
+}
+
+#[test]
+fn pairs_that_no_packet_holds_are_refused_and_do_not_spoil_the_next_request() {
+    let large = "x".repeat(65_535);
+    let cases: [(Vars<'_>, EncodeError, u16); 2] = [
+        (&[("PATH_INFO", "/"), ("", "?")], EncodeError::EmptyKey, 500),
+        (
+            &[("PATH_INFO", "/"), ("K", &large)],
+            EncodeError::BlockTooLarge { len: 14 + 65_540 },
+            431,
+        ),
+    ];
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        let input = Input::new(py, Body::empty()).unwrap();
+        let mut build = |vars: Vars<'_>| {
+            let pairs = vars.iter().copied();
+            slot.builder
+                .build_from_pairs(py, pairs, ScriptName::AsSent, RequestId::Sent, &input)
+        };
+        for (vars, expected, status) in cases {
+            match build(vars) {
+                Err(BuildError::Pairs(error)) => {
+                    assert_eq!((error.http_status(), &error), (status, &expected));
+                }
+                other => panic!("{expected}: {other:?}"),
+            }
+            let environ = build(&[("HTTP_HOST", "a")]).unwrap();
+            assert_eq!(text(&environ, "HTTP_HOST").as_deref(), Some("a"));
+            assert_eq!(text(&environ, "PATH_INFO").as_deref(), Some("/"));
+        }
+    });
 }
 
 /// Asserts about an environ of a slot, first built from nothing and then from

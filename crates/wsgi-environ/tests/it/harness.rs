@@ -13,8 +13,8 @@ use pyo3::types::{PyDict, PyModule};
 use uwsgi_codec::{Packet, PacketBuilder};
 use wsgi_environ::{
     Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, FailureOrigin, ForwardedProto,
-    HeadState, Method, ObjectCache, Persistence, RemainingBody, RequestId, ResponseEnd, ScriptName,
-    ServerInfo, Transport, respond,
+    HeadState, Method, ObjectCache, Persistence, RemainingBody, RequestId, ResponseEnd,
+    ResponseHead, ScriptName, ServerInfo, Transport, respond,
 };
 
 /// A client that takes and gives what its script says.
@@ -32,8 +32,20 @@ struct PeerState {
     /// Whether it takes connections back, and what had been sent when it did.
     takes_back: bool,
     taken_back: Vec<usize>,
+    /// Whether it takes heads as data, and those it was offered.
+    takes_heads: bool,
+    heads: Vec<TakenHead>,
     sends: Vec<Vec<u8>>,
     waits: usize,
+}
+
+/// The head of a response as data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TakenHead {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) content_length: Option<u64>,
 }
 
 /// What becomes of one attempt to send. Without a script all is taken.
@@ -79,6 +91,18 @@ impl Peer {
         Arc::new(peer)
     }
 
+    /// A client that takes the head of the response as data.
+    pub(crate) fn taking_heads() -> Arc<Self> {
+        let peer = Self::default();
+        peer.lock().takes_heads = true;
+        Arc::new(peer)
+    }
+
+    /// Returns the heads it was offered.
+    pub(crate) fn heads(&self) -> Vec<TakenHead> {
+        self.lock().heads.clone()
+    }
+
     /// Returns how many attempts to send had succeeded each time that the connection was taken back.
     pub(crate) fn taken_back(&self) -> Vec<usize> {
         self.lock().taken_back.clone()
@@ -100,6 +124,22 @@ impl Peer {
 }
 
 impl Transport for Peer {
+    fn take_head(&self, head: ResponseHead<'_>) -> bool {
+        let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect();
+        let mut state = self.lock();
+        assert!(state.sends.is_empty(), "the head comes first");
+        state.heads.push(TakenHead {
+            status: head.status(),
+            reason: text(head.reason()),
+            headers: head
+                .headers()
+                .map(|(name, value)| (text(name), text(value)))
+                .collect(),
+            content_length: head.content_length(),
+        });
+        state.takes_heads
+    }
+
     fn try_send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter()).copied().collect();
         let mut state = self.lock();
@@ -312,7 +352,7 @@ impl Answer {
         let mut wire = sends.concat();
         assert_eq!(
             completed.head == HeadState::Sent,
-            !wire.is_empty() || completed.tail.out.is_empty(),
+            !wire.is_empty() || completed.tail.out.is_empty() || peer.lock().takes_heads,
             "the head is in one place: {completed:?}"
         );
         wire.extend_from_slice(&completed.tail.out);

@@ -12,6 +12,7 @@ mod errors;
 mod file_wrapper;
 mod forms;
 mod harness;
+mod heads;
 mod input;
 mod lengths;
 mod object_cache;
