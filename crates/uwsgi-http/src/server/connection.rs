@@ -82,7 +82,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
         loop {
             let ending = match self.next_packet().await {
                 Arrival::Packet(packet) => self.exchange(packet, service.clone()).await,
-                Arrival::Refused(status) => self.refuse(status, &Method::GET).await,
+                Arrival::Refused(status) => {
+                    self.wire.begin_unknown();
+                    self.refuse(status, &Method::GET).await
+                }
                 Arrival::Nothing => return,
             };
             match ending {

@@ -61,7 +61,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
                 let (peer, kind) = (self.wire.socket.peer(), error.kind());
                 let status = error.http_status();
                 warn!(peer, kind, status, %error, "request refused");
-                self.wire.give_up();
+                self.wire.begin_unknown();
                 return self.refuse(status_of(status), &Method::GET).await;
             }
         };

@@ -1,11 +1,11 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Accepts connections for [`Server::serve`](super::Server::serve).
 ///
-/// Implemented for tokio's `UnixListener` and [`TcpListener`]; implement it to accept
+/// Implemented for tokio's [`UnixListener`] and [`TcpListener`]; implement it to accept
 /// something else, or to look at connections first.
 ///
 /// # Examples
@@ -35,7 +35,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// }
 /// ```
 pub trait Listener: Send {
-    /// A connection. For tokio's own `UnixStream` and [`TcpStream`] the server sees more
+    /// A connection. For tokio's own [`UnixStream`] and [`TcpStream`] the server sees more
     /// than others can tell: see
     /// [`serve_connection`](super::Server::serve_connection).
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
@@ -57,20 +57,16 @@ pub trait Listener: Send {
 impl Listener for TcpListener {
     type Io = TcpStream;
 
-    /// With `TCP_NODELAY`, so that each piece of a response leaves at once.
     async fn accept(&mut self) -> io::Result<TcpStream> {
         let (stream, _) = Self::accept(self).await?;
-        // It fails only if the peer has gone, which shows soon enough.
-        let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 }
 
-#[cfg(unix)]
-impl Listener for tokio::net::UnixListener {
-    type Io = tokio::net::UnixStream;
+impl Listener for UnixListener {
+    type Io = UnixStream;
 
-    async fn accept(&mut self) -> io::Result<Self::Io> {
+    async fn accept(&mut self) -> io::Result<UnixStream> {
         let (stream, _) = Self::accept(self).await?;
         Ok(stream)
     }

@@ -71,8 +71,9 @@ impl<S> Server<S> {
     /// Sets the maximum of connections served at once. Others wait in the listener's
     /// backlog. At least 1. Default: 1 024.
     ///
-    /// Each takes a descriptor, and a second one if its client shuts down a direction:
-    /// see `ulimit -n`.
+    /// Each takes a descriptor; those take a second one whose client has shut down a
+    /// direction, or whose body waits while the service does something else. See
+    /// `ulimit -n`.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections.clamp(1, Semaphore::MAX_PERMITS);
@@ -194,10 +195,10 @@ impl<S> Server<S> {
     /// When `shutdown` is ready, the request under way is the last one; a connection that
     /// waits for one is closed. [`std::future::pending`] never is.
     ///
-    /// Of tokio's `UnixStream` and `TcpStream` the server sees when the peer has closed a
-    /// connection that it had half closed before (on Linux, and only a Unix socket tells
-    /// both apart), looks at what has arrived behind a request, and resets TCP behind an
-    /// incomplete response. Of other streams it knows what reading and writing tell.
+    /// Of tokio's own `UnixStream` and `TcpStream` the server knows more than of others: it
+    /// sees whether the peer has closed a connection that it had half closed before, and
+    /// whether anything has arrived behind a request; it resets TCP behind an incomplete
+    /// response, and sets `TCP_NODELAY`.
     ///
     /// # Cancel safety
     ///

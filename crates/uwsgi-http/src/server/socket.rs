@@ -3,12 +3,16 @@
 use std::any::Any;
 use std::io;
 use std::mem::MaybeUninit;
-use std::task::{Context, Poll};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::os::unix::net;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::{TcpStream, UnixStream};
 
 /// A connection of any kind.
 #[derive(Debug)]
@@ -31,7 +35,13 @@ pub(super) enum Peek {
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin + 'static> Socket<I> {
+    /// Takes a connection. TCP sends each piece of a response at once.
     pub(super) fn new(io: I) -> Self {
+        let tcp: &dyn Any = &io;
+        if let Some(stream) = tcp.downcast_ref::<TcpStream>() {
+            // It fails only if the peer has gone, which shows soon enough.
+            let _ = stream.set_nodelay(true);
+        }
         Self {
             io,
             hang_up: HangUp::default(),
@@ -72,7 +82,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + 'static> Socket<I> {
     /// Refuses what the peer may still send, on a Unix socket. What it has sent can be
     /// read. Returns whether that is so.
     pub(super) fn shut_down_read(&self) -> bool {
-        let shut_down = |socket: SockRef<'_>| socket.shutdown(std::net::Shutdown::Read).is_ok();
+        let shut_down = |socket: SockRef<'_>| socket.shutdown(Shutdown::Read).is_ok();
         self.is_unix() && self.with_socket(shut_down) == Some(true)
     }
 
@@ -94,15 +104,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin + 'static> Socket<I> {
         self.hang_up.poll(cx)
     }
 
-    #[cfg(unix)]
     fn is_unix(&self) -> bool {
         let io: &dyn Any = &self.io;
-        io.is::<tokio::net::UnixStream>()
-    }
-
-    #[cfg(not(unix))]
-    fn is_unix(&self) -> bool {
-        false
+        io.is::<UnixStream>()
     }
 
     fn with_socket<T>(&self, then: impl FnOnce(SockRef<'_>) -> T) -> Option<T> {
@@ -110,11 +114,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin + 'static> Socket<I> {
         if let Some(stream) = io.downcast_ref::<TcpStream>() {
             return Some(then(SockRef::from(stream)));
         }
-        #[cfg(unix)]
-        if let Some(stream) = io.downcast_ref::<tokio::net::UnixStream>() {
-            return Some(then(SockRef::from(stream)));
-        }
-        None
+        let stream = io.downcast_ref::<UnixStream>()?;
+        Some(then(SockRef::from(stream)))
     }
 }
 
@@ -127,27 +128,20 @@ enum HangUp {
     /// A second descriptor of the socket, whatever kind of socket it is: only its events
     /// are used. They come in edges, and are not to be taken away from those that read
     /// and write.
-    #[cfg(unix)]
-    Watched(tokio::net::UnixStream),
+    Watched(UnixStream),
     Unknown,
 }
 
-#[cfg(unix)]
 impl HangUp {
     fn watch(socket: SockRef<'_>) -> Self {
-        use std::os::fd::AsFd;
-        use std::os::unix::net::UnixStream;
-
-        let copy = socket.as_fd().try_clone_to_owned().map(UnixStream::from);
-        let copy = copy.and_then(tokio::net::UnixStream::from_std);
+        let copy = socket.as_fd().try_clone_to_owned();
+        let copy = copy
+            .map(net::UnixStream::from)
+            .and_then(UnixStream::from_std);
         copy.map_or(Self::Unknown, Self::Watched)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        use std::pin::pin;
-        use std::task::{Waker, ready};
-        use tokio::io::Interest;
-
         let Self::Watched(socket) = self else {
             return Poll::Pending;
         };
@@ -166,16 +160,5 @@ impl HangUp {
             let blocked = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
             let _ = socket.try_io(Interest::WRITABLE, blocked);
         }
-    }
-}
-
-#[cfg(not(unix))]
-impl HangUp {
-    fn watch(_: SockRef<'_>) -> Self {
-        Self::Unknown
-    }
-
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
     }
 }

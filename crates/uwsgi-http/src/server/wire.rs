@@ -135,6 +135,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire<I> {
         }
     }
 
+    /// Begins what is no request, so that nobody knows what else is to come.
+    pub(super) fn begin_unknown(&mut self) {
+        self.input = Input::Unread;
+    }
+
     /// Returns whether closing the connection now leaves nothing unread.
     pub(super) fn is_read(&mut self) -> bool {
         match self.input {

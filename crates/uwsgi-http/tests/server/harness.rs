@@ -1,12 +1,13 @@
 //! A server on sockets of its own, and a front end that speaks uwsgi by hand.
 
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::future::{Pending, poll_fn};
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,8 +20,6 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower_service::Service;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 use uwsgi_codec::PacketBuilder;
 use uwsgi_codec::http::{BodyEnd, ReplyHead, ReplyLimits};
 use uwsgi_http::server::{BoxError, RequestBody, Server};
@@ -382,56 +381,48 @@ pub(crate) fn for_ever<T>() -> Pending<T> {
     std::future::pending()
 }
 
-/// The log of what happens on this thread, for as long as it exists.
-pub(crate) struct Log {
-    lines: Lines,
-    _guard: DefaultGuard,
+/// The log of what happens on this thread, and so of a test with a runtime of one thread.
+pub(crate) struct Log;
+
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(vec![]) };
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
 impl Log {
+    /// Begins to log. One subscriber for all threads: whether an event is logged at all is
+    /// remembered for all of them.
     pub(crate) fn new() -> Self {
-        let lines = Lines::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(lines.clone())
-            .with_ansi(false)
-            .without_time()
-            .with_max_level(tracing::Level::DEBUG)
-            .finish();
-        Self {
-            lines,
-            _guard: tracing::subscriber::set_default(subscriber),
-        }
+        static BEGUN: Once = Once::new();
+        BEGUN.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_writer(|| Lines)
+                .with_ansi(false)
+                .without_time()
+                .with_max_level(tracing::Level::DEBUG)
+                .init();
+        });
+        Self
     }
 
     /// Returns the lines that contain `text`.
     #[track_caller]
     pub(crate) fn with(&self, text: &str) -> Vec<String> {
-        let bytes = self.lines.0.lock().unwrap().clone();
-        let all = String::from_utf8(bytes).unwrap();
+        let all = LINES.with_borrow(|lines| String::from_utf8_lossy(lines).into_owned());
         let lines: Vec<_> = all.lines().filter(|line| line.contains(text)).collect();
         assert!(!lines.is_empty(), "no {text:?} in the log:\n{all}");
         lines.into_iter().map(str::to_owned).collect()
     }
 }
 
+struct Lines;
+
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Write::write(&mut *self.0.lock().unwrap(), bytes)
+        LINES.with_borrow_mut(|lines| Write::write(lines, bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }
 

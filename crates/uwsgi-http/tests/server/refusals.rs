@@ -59,6 +59,24 @@ async fn what_is_no_request_is_refused_and_logged() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusal_reaches_a_peer_that_still_sends() {
+    let http = b"POST / HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n".to_vec();
+    let malformed = with(get("/"), "CONTENT_LENGTH", "+5").to_vec().unwrap();
+    for on in [On::Unix, On::Tcp] {
+        let running = Running::start(on, Server::new(Of(ok::<Infallible>))).await;
+        for wire in [&http, &malformed] {
+            let mut peer = running.connect().await;
+            peer.send(wire).await;
+            // The server has answered, and closed, before this comes.
+            assert!(peer.has_news().await);
+            peer.send(vec![b'.'; 10_000_000]).await;
+            let reply = peer.reply(&Method::GET).await;
+            assert_eq!(reply.status, 400, "{on:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn connection_without_a_request_is_closed_silently() {
     let server = Server::new(Of(ok::<Infallible>)).with_header_timeout(QUIET);

@@ -306,12 +306,14 @@ impl http_body::Body for Once {
 }
 
 #[tokio::test]
-async fn status_that_no_front_end_takes_for_a_response_is_answered_500() {
+async fn response_that_cannot_be_sent_is_answered_500() {
     let log = Log::new();
-    for status in [100, 101, 103] {
+    for (status, length) in [(100, "0"), (101, "0"), (103, "0"), (200, "five")] {
         let service = Of(move |_| async move {
             let mut response = Response::new(Empty::<Bytes>::new());
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            let length = HeaderValue::from_static(length);
+            response.headers_mut().insert(CONTENT_LENGTH, length);
             Ok::<_, Infallible>(response)
         });
         let running = Running::start(On::Unix, Server::new(service)).await;
