@@ -1,0 +1,122 @@
+use std::time::Duration;
+
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+use uwsgi_codec::http::RequestMapping;
+use uwsgi_http::Address;
+use uwsgi_http::client::{Client, KeptConnections, Timeouts};
+use uwsgi_http::gateway::Gateway;
+
+/// Serves HTTP/1.1 in front of a uwsgi server, as nginx does with uwsgi_pass.
+///
+/// For development, tests and small installations: no TLS, no files, no cache. Bodies are streamed in both directions.
+/// REMOTE_ADDR is whoever has connected; X-Forwarded-For and the like are passed on as the client wrote them.
+///
+/// TERM and INT end it once the requests under way have ended; a second signal ends it at once. Exit codes: 0 after a
+/// signal, 1 if it cannot listen or after a second signal, 2 usage.
+#[derive(Debug, Parser)]
+#[command(name = "uwsgi-gateway", version)]
+pub(crate) struct Command {
+    /// The uwsgi server: a path with a slash, unix:PATH or HOST:PORT
+    pub(crate) address: Address,
+
+    /// Where to listen; port 0 is any free one
+    #[arg(
+        short,
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) listen: String,
+    /// The path that the application is mounted at, such as /shop; others are answered with 404 [default: the root]
+    #[arg(long, value_name = "PATH", value_parser = script_name)]
+    pub(crate) script_name: Option<RequestMapping>,
+    /// Send another variable with each request; it replaces one of the same name
+    #[arg(long, value_name = "NAME=VALUE", value_parser = var)]
+    pub(crate) var: Vec<(String, String)>,
+    /// Ask the server to keep its connections: for scoter with --keep-alive, and others that know KEEPALIVE.md
+    #[arg(long)]
+    pub(crate) keep_alive: bool,
+    /// Seconds that a kept connection waits for a request; the server's limit should be longer
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) keep_alive_timeout: Duration,
+
+    /// Bytes of the longest request body; the answer to a longer one is 413 [default: no limit]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_body: Option<u64>,
+    /// Bytes of a chunked request body that are held in memory, as uwsgi needs its length; with 0 the answer is 411
+    #[arg(long, value_name = "BYTES", default_value = "0")]
+    pub(crate) buffered_body: usize,
+    /// Bytes of the longest request head; the answer to a longer one is 431
+    #[arg(long, value_name = "BYTES", default_value = "65536")]
+    pub(crate) max_head: usize,
+
+    /// Seconds until there must be a connection to the server; the answer is 504 then
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) connect_timeout: Duration,
+    /// Seconds that the server may take for the head, for the next part of a body, or to receive; the answer is 504 then
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Seconds that a client may take for the next request, for the next part of its body, or to receive
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) client_timeout: Duration,
+    /// Seconds that requests may go on after the first signal
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) stop_timeout: Duration,
+
+    /// The least important messages on standard error: error, warn, info, debug or off
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: LevelFilter,
+}
+
+impl Command {
+    /// Makes the gateway.
+    pub(crate) fn gateway(&self) -> Gateway {
+        let timeouts = Timeouts::new()
+            .with_connect(self.connect_timeout)
+            .with_head(self.timeout)
+            .with_read(self.timeout)
+            .with_write(self.timeout);
+        let mut client = Client::new(self.address.clone()).with_timeouts(timeouts);
+        if let Some(mapping) = &self.script_name {
+            client = client.with_mapping(mapping.clone());
+        }
+        for (name, value) in &self.var {
+            client = client
+                .with_var(name, value)
+                .expect("checked when the command line was read");
+        }
+        if self.keep_alive {
+            let kept = KeptConnections::new().with_idle_timeout(self.keep_alive_timeout);
+            client = client.with_kept_connections(kept);
+        }
+        Gateway::new(client)
+            .with_max_body(self.max_body.unwrap_or(u64::MAX))
+            .with_buffered_body(self.buffered_body)
+            .with_max_head(self.max_head)
+            .with_client_timeout(self.client_timeout)
+            .with_stop_timeout(self.stop_timeout)
+    }
+}
+
+fn script_name(text: &str) -> Result<RequestMapping, String> {
+    RequestMapping::new()
+        .with_script_name(text)
+        .map_err(|_| "not a path that begins with a slash and ends with none".to_owned())
+}
+
+fn var(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("there is no =")?;
+    uwsgi_codec::PacketBuilder::new()
+        .var(name, value)
+        .map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "not a number of seconds above 0".to_owned())
+}
