@@ -24,6 +24,7 @@
 //! - [`Worker`] and [`Running`]: the processes behind the server, as its status names them and as the system does;
 //! - [`Manager`] and [`Activation`]: what systemd is to a service, to the letter;
 //! - [`Package`]: copies of the server, for other users and other releases;
+//! - [`tool`]: the commands of `uwsgi-tools`;
 //! - [`Gate`] and [`Scoter::wait_for_event`]: how a test and an application take turns without a clock.
 //!
 //! The server is taken from the environment variable `SCOTER`, else from `.venv/bin/scoter`; nginx from
@@ -46,6 +47,7 @@ mod running;
 mod scoter;
 mod site;
 mod skip;
+mod tools;
 mod upstream;
 mod uwsgi;
 mod wait;
@@ -66,6 +68,7 @@ pub use crate::running::Running;
 pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, python, says_ready};
 pub use crate::site::Site;
 pub use crate::skip::skip;
+pub use crate::tools::tool;
 pub use crate::upstream::{After, Asked, Upstream};
 pub use crate::uwsgi::{Ending, Peer, exchange, get, keeping, post, request, with};
 pub use crate::wait::{DEADLINE, elapse, until};

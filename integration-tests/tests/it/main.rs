@@ -81,6 +81,8 @@ mod unit;
 mod unread_bodies;
 mod unresponsive;
 mod upgrade;
+mod uwsgi_curl;
+mod uwsgi_dump;
 mod validate;
 mod warm_up;
 mod working_directory;
