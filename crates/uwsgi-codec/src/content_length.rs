@@ -6,9 +6,11 @@ use crate::VarsRef;
 
 /// Reads the length of the request body from `CONTENT_LENGTH`.
 ///
-/// Accepts only digits, up to 2^63-1. An absent or empty value is `None`: nginx
-/// sends an empty one with every request that has no body, uWSGI's router `0` or
-/// none. Of several values the last one counts, as everywhere in the packet, so that
+/// Accepts only digits, up to 2^63-1. An absent or empty value is `None`: with a
+/// request that has no body nginx sends an empty one, Apache and uWSGI's router none.
+/// lighttpd sends `0`, which is `Some(0)`.
+///
+/// Of several values the last one counts, as everywhere in the packet, so that
 /// `uwsgi_param CONTENT_LENGTH "";` after an `include` removes the body; but two
 /// values that are not empty must be the same number.
 ///

@@ -37,7 +37,7 @@ pub struct RawPacketRef<'a> {
 }
 
 impl<'a> RawPacketRef<'a> {
-    /// Takes one packet from the front of `src`; `None` if it is not complete yet.
+    /// Decodes one packet from the front of `src`; `None` if it is not complete yet.
     ///
     /// Ignores what follows the packet. Allocates nothing.
     ///

@@ -70,3 +70,15 @@ fn overlong_content_length_is_quoted_in_part() {
         "content length \"99999999999999999999999999999999\" is larger than 2^63-1"
     );
 }
+
+#[test]
+fn each_error_has_its_label() {
+    for (values, kind) in [
+        (&["+5"][..], "content_length_syntax"),
+        (&["9223372036854775808"], "content_length_too_large"),
+        (&["1", "2"], "content_length_conflict"),
+    ] {
+        let error = length_of(values).expect_err(kind);
+        assert_eq!((error.kind(), error.http_status()), (kind, 400));
+    }
+}

@@ -183,13 +183,17 @@ fn received_packet_is_continued() {
         .unwrap()
         .unwrap();
 
-    let mut builder = PacketBuilder::from(packet);
-    builder.var("k", "w").unwrap();
+    for mut builder in [
+        PacketBuilder::from(packet),
+        PacketBuilder::from(&packet.to_owned()),
+    ] {
+        builder.var("k", "w").unwrap();
 
-    let sent = builder.build().unwrap();
-    assert_eq!(sent.header.to_bytes(), [5, 12, 0, 7]);
-    assert_eq!(sent.vars.len(), 2);
-    assert_eq!(sent.vars.get("k"), Some(&b"w"[..]));
+        let sent = builder.build().unwrap();
+        assert_eq!(sent.header.to_bytes(), [5, 12, 0, 7]);
+        assert_eq!(sent.vars.len(), 2);
+        assert_eq!(sent.vars.get("k"), Some(&b"w"[..]));
+    }
 }
 
 #[test]

@@ -57,12 +57,12 @@ pub struct RequestMapping {
 /// What `CONTENT_LENGTH` is for a request without a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AbsentBody {
-    /// Empty, as nginx and the uWSGI router send it.
+    /// Empty, as nginx sends it.
     #[default]
     Empty,
     /// `0`, as lighttpd sends it. The server cannot tell it from a body of no bytes.
     Zero,
-    /// Not there, as with Apache.
+    /// Not there, as with Apache and the uWSGI router.
     Omit,
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod bodies;
+mod errors;
 mod front_ends;
 mod keep;
 mod properties;
