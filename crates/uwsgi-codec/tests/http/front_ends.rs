@@ -171,7 +171,7 @@ fn what_the_uwsgi_router_does_not_refuse_is_refused_here() {
             MapError::ContentLength(two_lengths),
         ),
         (capture!("uwsgi_router", "two_hosts"), MapError::Host),
-        (capture!("uwsgi_router", "nul"), MapError::PathNul),
+        (capture!("uwsgi_router", "nul_byte"), MapError::PathNul),
     ] {
         assert_eq!(read(wire).0.map(|_| ()), Err(expected));
     }
