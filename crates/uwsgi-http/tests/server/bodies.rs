@@ -156,8 +156,8 @@ async fn body_that_stops_is_an_error_after_a_time() {
     let server = Server::new(service).with_body_timeout(QUIET);
     let running = Running::start(On::Unix, server).await;
     let mut peer = running.connect().await;
-    peer.packet(&post("/", 10)).await;
-    peer.send("abc").await;
+    peer.send([&post("/", 10).to_vec().unwrap(), &b"abc"[..]].concat())
+        .await;
     let expected = "the body stopped after 3 of 10 bytes, and nothing came for 200ms";
     assert_eq!(peer.reply(&Method::GET).await.text(), expected);
 }

@@ -261,6 +261,11 @@ impl Peer {
         }
     }
 
+    /// Waits until something has come.
+    pub(crate) async fn wait(&mut self) {
+        assert_ne!(self.receive().await.unwrap(), 0, "ended");
+    }
+
     /// Returns whether anything, be it the end, has come within a moment.
     pub(crate) async fn has_news(&mut self) -> bool {
         tokio::time::timeout(QUIET, self.receive()).await.is_ok()

@@ -69,7 +69,7 @@ async fn refusal_reaches_a_peer_that_still_sends() {
             let mut peer = running.connect().await;
             peer.send(wire).await;
             // The server has answered, and closed, before this comes.
-            assert!(peer.has_news().await);
+            peer.wait().await;
             peer.send(vec![b'.'; 10_000_000]).await;
             let reply = peer.reply(&Method::GET).await;
             assert_eq!(reply.status, 400, "{on:?}");

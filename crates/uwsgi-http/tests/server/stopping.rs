@@ -136,5 +136,5 @@ async fn body_that_nobody_reads_does_not_hold_up_a_stop_for_long() {
     let begun = std::time::Instant::now();
     running.stop();
     running.ended().await;
-    assert!(begun.elapsed().as_secs() < 4, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
