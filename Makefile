@@ -50,10 +50,11 @@ demo: build nginx applications
 test: lint nginx nginx-module applications
 	cargo test --package uwsgi-codec --no-default-features
 	cargo test --package uwsgi-codec --all-features
+	cargo test --package uwsgi-http --all-features
 	$(CARGO) test --workspace
 	@$(MAKE) --no-print-directory models
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps
-	RUSTDOCFLAGS=-Dwarnings cargo doc --package uwsgi-codec --all-features --no-deps
+	RUSTDOCFLAGS=-Dwarnings cargo doc --package uwsgi-codec --package uwsgi-http --all-features --no-deps
 	@$(MAKE) --no-print-directory release-checks
 
 # Before a release: the packages, the lowest versions of dependencies that the manifests promise, and
@@ -88,6 +89,9 @@ lint: build libpython stubtest
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package uwsgi-codec --no-default-features --all-targets -- -D warnings
 	cargo clippy --package uwsgi-codec --all-features --all-targets -- -D warnings
+	for feature in client server gateway; do \
+		cargo clippy --package uwsgi-http --features $$feature --all-targets -- -D warnings || exit; \
+	done
 	.venv/bin/stubtest scoter
 	.venv/bin/mypy --strict benchmarks/compare
 

@@ -1,8 +1,11 @@
 //! What a front end receives.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Extension;
@@ -283,26 +286,43 @@ async fn body_that_fails_does_not_end_like_a_complete_one() {
 #[tokio::test]
 async fn body_that_fails_at_once_is_answered_500() {
     let service = Of(|_| async {
-        let body = Once(Some("no body"));
+        let body = Ready([Err("no body")].into());
         Ok::<_, Infallible>(Response::new(body))
     });
     let running = Running::start(On::Unix, Server::new(service)).await;
     assert_eq!(running.ask(&get("/")).await.status, 500);
 }
 
-/// A body that fails before anything of it is there.
-struct Once(Option<&'static str>);
+/// A body whose pieces are all there at once.
+struct Ready(VecDeque<Result<&'static str, &'static str>>);
 
-impl http_body::Body for Once {
+impl http_body::Body for Ready {
     type Data = Bytes;
     type Error = &'static str;
 
     fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-        std::task::Poll::Ready(self.0.take().map(Err))
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        let next = self.0.pop_front();
+        Poll::Ready(next.map(|piece| piece.map(|text| Frame::data(text.into()))))
     }
+}
+
+#[tokio::test]
+async fn piece_behind_the_length_is_logged() {
+    let log = Log::new();
+    let service = Of(|_| async {
+        let pieces = [Ok("hello"), Ok(", "), Ok("world")];
+        let mut response = Response::new(Ready(pieces.into()));
+        let length = HeaderValue::from_static("5");
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        Ok::<_, Infallible>(response)
+    });
+    let running = Running::start(On::Unix, Server::new(service)).await;
+    assert_eq!(running.ask(&get("/behind")).await.text(), "hello");
+    let lines = log.with("longer than its Content-Length");
+    assert!(lines[0].contains("/behind"), "{lines:?}");
 }
 
 #[tokio::test]
