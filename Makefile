@@ -58,18 +58,24 @@ test: lint nginx nginx-module applications
 	@$(MAKE) --no-print-directory release-checks
 
 # Before a release: the packages, the lowest versions of dependencies that the manifests promise, and
-# the oldest Rust. Without the registry, all but cargo publish is done with what cargo has at hand.
+# the oldest Rust.
 OLDEST_RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: release-checks
 release-checks: build
-	@if cargo info --quiet bytes >/dev/null 2>&1; then \
-		cargo publish --dry-run --allow-dirty --package uwsgi-codec; \
+	@if cargo update --quiet --dry-run bytes >/dev/null 2>&1; then \
+		cargo publish --dry-run --allow-dirty --package uwsgi-codec && \
+		tools/minimal-versions uwsgi-codec "" std tokio http && \
+		$(MAKE) --no-print-directory package-checks; \
 	else \
-		echo 'no registry: cargo publish --dry-run is left out'; \
+		echo 'no registry: cargo publish --dry-run and the lowest versions are left out'; \
+		CARGO_NET_OFFLINE=true $(MAKE) --no-print-directory package-checks; \
 	fi
+
+# What needs no registry: cargo has the dependencies, the workspace is built with them.
+.PHONY: package-checks
+package-checks:
 	$(CARGO) package --allow-dirty --package uwsgi-codec --package wsgi-environ
-	tools/minimal-versions uwsgi-codec "" std tokio http
 	@if cargo "+$(OLDEST_RUST).0" --version >/dev/null 2>&1; then \
 		$(CARGO) "+$(OLDEST_RUST).0" check --workspace --target-dir target/oldest-rust && \
 		cargo "+$(OLDEST_RUST).0" check --package uwsgi-codec --all-features \
