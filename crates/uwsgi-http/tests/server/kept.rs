@@ -137,6 +137,20 @@ async fn connection_is_closed_unless_every_condition_is_met() {
 }
 
 #[tokio::test]
+async fn body_that_has_arrived_and_is_not_read_keeps_the_connection() {
+    const LEN: usize = 100_000;
+    let running = Running::start(On::Unix, Server::new(Of(answer))).await;
+    let mut peer = running.connect().await;
+    let packet = keeping(post("/unread", LEN as u64), LEN).to_vec().unwrap();
+    for _ in 0..3 {
+        // More than comes with the packet, and all of it is there: this is the only thread.
+        peer.send([&packet[..], &[b'.'; LEN]].concat()).await;
+        let reply = peer.reply(&Method::GET).await;
+        assert_eq!((reply.text().as_str(), reply.is_kept), ("/unread", true));
+    }
+}
+
+#[tokio::test]
 async fn body_that_has_not_arrived_closes_the_connection() {
     let running = Running::start(On::Unix, Server::new(Of(answer))).await;
     let mut peer = running.connect().await;

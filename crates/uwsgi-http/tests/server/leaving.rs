@@ -195,6 +195,8 @@ async fn any_stream_is_served() {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(path))))
     });
     let (ours, theirs) = tokio::io::duplex(64);
+    // One that keeps what is written until it is flushed.
+    let ours = tokio::io::BufStream::new(ours);
     let server = Server::new(service);
     let served = tokio::spawn(server.serve_connection(ours, for_ever()));
     let mut peer = Peer::new(crate::harness::Stream::Other(theirs));

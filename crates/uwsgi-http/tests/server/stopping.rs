@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::UnixStream;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use uwsgi_http::server::{RequestBody, Server};
 
 use crate::harness::{
-    Dropped, End, Log, Of, On, QUIET, Running, for_ever, get, keeping, post, within,
+    Dropped, End, Log, Of, On, Peer, QUIET, Running, Stream, for_ever, get, keeping, post, within,
 };
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
@@ -121,6 +122,22 @@ async fn request_whose_connection_was_made_before_the_stop_is_answered() {
     peer.packet(&get("/")).await;
     assert_eq!(peer.reply(&Method::GET).await.text(), "ok");
     running.ended().await;
+}
+
+#[tokio::test]
+async fn single_connection_is_closed_when_it_waits_for_a_request() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let server = Server::new(Of(|_: Request<RequestBody>| async { ok() }));
+    let served = tokio::spawn(server.serve_connection(ours, async {
+        let _ = stopped.await;
+    }));
+    let mut peer = Peer::new(Stream::Unix(theirs));
+    peer.packet(&keeping(get("/"), 0)).await;
+    assert!(peer.reply(&Method::GET).await.is_kept);
+    stop.send(()).unwrap();
+    assert_eq!(peer.end().await, End::Closed(String::new()));
+    within("the end", served).await.unwrap();
 }
 
 #[tokio::test]
