@@ -12,7 +12,7 @@ use uwsgi_codec::modifier;
 
 use crate::UWSGI_DUMP;
 use crate::support::{
-    DEADLINE, Folder, Running, ask, connect, request, run, serve_bytes, stderr, stdout, until,
+    DEADLINE, Folder, Running, ask, connect, request, run, serve_bytes, stdout, until,
 };
 
 const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -310,6 +310,11 @@ fn what_is_no_request_is_passed_on_and_named() {
         assert_eq!(ask(&folder.path("front"), sent), answer, "{name}");
         assert_eq!(served.join().unwrap(), sent, "{name}");
         tee.output_line(expected);
+        if answer.starts_with(b"HTTP") {
+            // It is a reply to that, and not to nothing.
+            let line = tee.output_line("#1.1: reply 4");
+            assert!(!line.contains("no request asked for"), "{name}: {line}");
+        }
     }
 }
 
@@ -537,14 +542,11 @@ fn second_signal_ends_it_at_once() {
 fn socket_is_not_taken_from_a_running_server_but_from_a_dead_one() {
     let folder = Folder::new();
     let live = UnixListener::bind(folder.path("front")).unwrap();
-    let output = command(&folder, &[]).output().unwrap();
-    let text = stderr(&output);
-    assert!(
-        text.starts_with("uwsgi-dump: cannot listen on unix:"),
-        "{text}"
-    );
+    let mut second = Running::start(&mut command(&folder, &[]));
+    let text = second.error_line("uwsgi-dump: ");
+    assert!(text.contains("cannot listen on unix:"), "{text}");
     assert!(text.contains("Address already in use"), "{text}");
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(second.wait(), Some(2));
     drop(live);
     let _tee = tee(&folder, &["--mode", "666"]);
     let mode = folder

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +26,8 @@ pub(crate) struct Observer {
     /// How many requests have come so far, and what else asks for a reply.
     count: u64,
     unanswered: VecDeque<Asked>,
+    /// Whether a packet that is not complete is one of them.
+    has_counted_part: bool,
     /// When the first byte of the reply under way came.
     first_byte: Option<Instant>,
 }
@@ -51,6 +54,7 @@ impl Observer {
             replies: ReplyStream::new(Bodies::Count),
             count: 0,
             unanswered: VecDeque::new(),
+            has_counted_part: false,
             first_byte: None,
         }
     }
@@ -66,8 +70,7 @@ impl Observer {
                 let is_asked = self.replies.is_expecting() || self.replies.is_within_reply();
                 if !is_asked && self.requests.is_within_packet() {
                     // As scoter does when the rest is late.
-                    self.replies.expect_refusal();
-                    self.ask();
+                    self.expect_refusal_of_part();
                 }
                 self.replies.feed(bytes);
                 self.look_at_replies();
@@ -79,8 +82,12 @@ impl Observer {
     pub(crate) fn ended(&mut self, side: Side) {
         match side {
             Side::FrontEnd => {
+                let is_within_packet = self.requests.is_within_packet();
                 if let Some(error) = self.requests.finish() {
-                    self.show(Some(self.count.max(1)), Item::StreamError(error));
+                    if is_within_packet {
+                        self.expect_refusal_of_part();
+                    }
+                    self.show(Some(self.count), Item::StreamError(error));
                 }
             }
             Side::Server => {
@@ -146,6 +153,14 @@ impl Observer {
         }
         if self.replies.is_tunnel() {
             self.requests.ignore();
+        }
+    }
+
+    /// Counts a packet that is not complete as a request: a server may refuse it with a reply. Once: it is the last.
+    fn expect_refusal_of_part(&mut self) {
+        if !mem::replace(&mut self.has_counted_part, true) {
+            self.replies.expect_refusal();
+            self.ask();
         }
     }
 
