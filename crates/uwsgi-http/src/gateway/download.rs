@@ -13,12 +13,17 @@ use crate::client::{ClientError, ReplyBody};
 #[derive(Debug)]
 pub(super) struct Download {
     body: ReplyBody,
+    error: Option<ClientError>,
     subject: Arc<Subject>,
 }
 
 impl Download {
     pub(super) fn new(body: ReplyBody, subject: Arc<Subject>) -> Self {
-        Self { body, subject }
+        Self {
+            body,
+            error: None,
+            subject,
+        }
     }
 }
 
@@ -30,18 +35,30 @@ impl Body for Download {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientError>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Err(error))) = &frame {
-            self.subject.log_cut(error);
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        frame
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Err(error))) => {
+                self.subject.log_cut(&error);
+                // hyper drops what it has not sent when it sees an error, and it sends
+                // when it has to wait: otherwise even the head would be lost.
+                self.error = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => frame,
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.error.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.error {
+            Some(_) => SizeHint::default(),
+            None => self.body.size_hint(),
+        }
     }
 }

@@ -85,6 +85,24 @@ async fn reply_cut_short_looks_incomplete() {
     }
 }
 
+/// Head, a part of the body and the end of the connection come at once.
+#[tokio::test]
+async fn reply_that_is_cut_short_at_once_has_a_head() {
+    let server = Server::new();
+    let front = Front::of(server.address()).await;
+    let mut browser = front.connect().await;
+    browser.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut accepted = server.accept().await;
+    accepted.packet().await;
+    accepted
+        .write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+        .await;
+    drop(accepted);
+    let response = browser.rest().await;
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    assert!(response.ends_with("\r\n\r\nhello"), "{response}");
+}
+
 /// A client that sends its whole upload before it looks for a response.
 #[tokio::test]
 async fn response_to_an_upload_that_nobody_reads_arrives() {
