@@ -12,6 +12,8 @@ pub enum Connections {
     Closed,
     /// Keeps it where both agree: with the module of `nginx-conf/keepalive`, which `make nginx-module` builds.
     Kept,
+    /// There is no nginx: the gateway of uwsgi-http is in its place, and keeps its connections where both agree.
+    Gateway,
 }
 
 impl Connections {
@@ -26,14 +28,14 @@ impl Connections {
             Self::Kept if !self.module().is_some_and(Path::exists) => {
                 skip("the module of nginx-conf/keepalive is not built: make nginx-module");
             }
-            Self::Closed | Self::Kept => test(self),
+            Self::Closed | Self::Kept | Self::Gateway => test(self),
         }
     }
 
     /// Returns the module that nginx has to load.
     pub(crate) fn module(self) -> Option<&'static Path> {
         match self {
-            Self::Closed => None,
+            Self::Closed | Self::Gateway => None,
             Self::Kept => Some(Path::new(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/../target/nginx-module/ngx_http_uwsgi_keep_conn_module.so"

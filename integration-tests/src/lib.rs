@@ -16,7 +16,8 @@
 //!
 //! - [`Site`]: nginx and scoter together, which is what most tests want; [`Scoter`] and [`Nginx`] are its parts;
 //! - [`Connections`] and [`through_nginx`]: each test that uses nginx runs twice, `page_is_served::closed` without and
-//!   `page_is_served::kept` with the module that keeps nginx's connections to the server;
+//!   `page_is_served::kept` with the module that keeps nginx's connections to the server. What needs no more of nginx than
+//!   HTTP also runs as `page_is_served::gateway`, with the gateway of uwsgi-http in its place;
 //! - [`Client`]: an HTTP client for nginx's Unix socket, whole replies or piece by piece;
 //! - [`Crowd`]: many of those clients, busy while something happens to the server;
 //! - [`Peer`]: a front end that speaks uwsgi to scoter by hand, as well or as badly as a test likes;
@@ -36,6 +37,7 @@ mod control;
 mod crowd;
 mod django;
 mod gate;
+mod gateway;
 mod http;
 mod ignored_signals;
 mod manager;

@@ -2,19 +2,27 @@ use std::ops::Deref;
 use std::thread;
 
 use crate::connections::Connections;
+use crate::gateway::Gateway;
 use crate::http::Client;
 use crate::nginx::{Nginx, NginxBuilder};
 use crate::scoter::{Scoter, ScoterBuilder};
 
-/// A complete site: the nginx of `nginx-conf` in front of one scoter. Also a [`Client`] of that nginx.
+/// A complete site: the nginx of `nginx-conf`, or the gateway of uwsgi-http, in front of one scoter. Also a [`Client`]
+/// of that front end.
 #[derive(Debug)]
 pub struct Site {
     client: Client,
-    // Dropped first: nginx must not report that scoter is gone.
-    nginx: Nginx,
+    // Dropped first: it must not report that scoter is gone.
+    front_end: FrontEnd,
     scoter: Scoter,
     connections: Connections,
     may_be_out_of_step: bool,
+}
+
+#[derive(Debug)]
+enum FrontEnd {
+    Nginx(Nginx),
+    Gateway(Gateway),
 }
 
 impl Site {
@@ -38,7 +46,7 @@ impl Site {
         Self::with(scoter, connections, |nginx| nginx)
     }
 
-    /// Starts scoter as described, and nginx after `configure` had a say.
+    /// Starts scoter as described, and nginx after `configure` had a say, which the gateway does not.
     ///
     /// # Panics
     ///
@@ -50,10 +58,19 @@ impl Site {
         configure: impl FnOnce(NginxBuilder) -> NginxBuilder,
     ) -> Self {
         let scoter = scoter.start();
-        let nginx = configure(Nginx::in_front_of(&scoter, connections)).start();
+        let front_end = match connections {
+            Connections::Closed | Connections::Kept => {
+                FrontEnd::Nginx(configure(Nginx::in_front_of(&scoter, connections)).start())
+            }
+            Connections::Gateway => FrontEnd::Gateway(Gateway::in_front_of(&scoter)),
+        };
+        let client = match &front_end {
+            FrontEnd::Nginx(nginx) => nginx.site(),
+            FrontEnd::Gateway(gateway) => gateway.client(),
+        };
         Self {
-            client: nginx.site(),
-            nginx,
+            client,
+            front_end,
             scoter,
             connections,
             may_be_out_of_step: false,
@@ -75,9 +92,46 @@ impl Site {
         &mut self.scoter
     }
 
+    /// Returns a client of the site.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Returns a client of the server block that [`NginxBuilder::extra`] filled; of the gateway itself if that is the
+    /// front end.
+    pub fn extra(&self) -> Client {
+        match &self.front_end {
+            FrontEnd::Nginx(nginx) => nginx.extra(),
+            FrontEnd::Gateway(gateway) => gateway.client(),
+        }
+    }
+
+    /// Returns what the front end has logged about requests that failed: nginx's error log if it has an `[error]`, the
+    /// gateway's warnings; empty if there was nothing.
+    pub fn failures(&self) -> String {
+        match &self.front_end {
+            FrontEnd::Nginx(nginx) => {
+                let log = nginx.error_log();
+                match log.contains("[error]") {
+                    true => log,
+                    false => String::new(),
+                }
+            }
+            FrontEnd::Gateway(gateway) => gateway.warnings(),
+        }
+    }
+
     /// Returns the front end.
+    ///
+    /// # Panics
+    ///
+    /// When it is the gateway.
+    #[track_caller]
     pub fn nginx(&self) -> &Nginx {
-        &self.nginx
+        match &self.front_end {
+            FrontEnd::Nginx(nginx) => nginx,
+            FrontEnd::Gateway(_) => panic!("this test needs nginx: #[through_nginx]"),
+        }
     }
 }
 
@@ -96,15 +150,17 @@ impl Drop for Site {
         if self.connections == Connections::Closed || thread::panicking() {
             return;
         }
-        let responses = self.nginx.plain_responses();
         let Some(status) = self.scoter.status_if_it_runs() else {
             return;
         };
         let kept = &status["totals"]["kept_connections"];
-        assert!(
-            kept["reused"] != 0 || responses <= AT_ONCE,
-            "no connection was kept after {responses} responses: {kept}"
-        );
+        if let FrontEnd::Nginx(nginx) = &self.front_end {
+            let responses = nginx.plain_responses();
+            assert!(
+                kept["reused"] != 0 || responses <= AT_ONCE,
+                "no connection was kept after {responses} responses: {kept}"
+            );
+        }
         assert!(
             kept["out_of_step"] == 0 || self.may_be_out_of_step,
             "{kept}"

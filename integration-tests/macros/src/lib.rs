@@ -5,7 +5,9 @@ use proc_macro::TokenStream;
 /// Makes two tests of a function that takes `integration_tests::Connections`: `NAME::closed`, in which nginx closes its
 /// connection to the server after each response, and `NAME::kept`, in which it keeps it where both agree.
 ///
-/// `#[through_nginx(kept)]` makes only the second, of what has no meaning without the module.
+/// `#[through_nginx(kept)]` makes only the second, of what has no meaning without the module. `#[through_nginx(gateway)]`
+/// makes a third, `NAME::gateway`, with the gateway of uwsgi-http in nginx's place, of what needs no more of nginx than
+/// HTTP.
 ///
 /// # Panics
 ///
@@ -21,7 +23,12 @@ pub fn through_nginx(ways: TokenStream, function: TokenStream) -> TokenStream {
     let ways: &[_] = match ways.to_string().as_str() {
         "" => &[("closed", "Closed"), ("kept", "Kept")],
         "kept" => &[("kept", "Kept")],
-        other => panic!("not `kept`: {other}"),
+        "gateway" => &[
+            ("closed", "Closed"),
+            ("kept", "Kept"),
+            ("gateway", "Gateway"),
+        ],
+        other => panic!("neither `kept` nor `gateway`: {other}"),
     };
     let tests: String = ways
         .iter()

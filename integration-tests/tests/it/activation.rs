@@ -115,7 +115,7 @@ fn connection_that_the_kernel_woke_another_process_for_is_accepted() {
     });
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn restart_with_a_passed_socket_loses_no_request(connections: Connections) {
     let (scoter, path) = activated("hello");
     let nginx_folder = tempfile::TempDir::with_prefix("scoter-").expect("as for the server");

@@ -40,14 +40,14 @@ fn upload(body: Body) -> Request<Body> {
     Request::put("/digest").body(body).expect("well-formed")
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn uploads_of_every_length_arrive_unchanged(connections: Connections) {
     let site = Site::with(Scoter::serving("bodies"), connections, |nginx| {
         nginx.extra(UNBUFFERED)
     });
     for (name, client) in [
-        ("buffered", site.nginx().site()),
-        ("unbuffered", site.nginx().extra()),
+        ("buffered", site.client().clone()),
+        ("unbuffered", site.extra()),
     ] {
         for len in LENGTHS {
             let reply = client.send(upload(Pattern::with_length(len).boxed()));
@@ -58,12 +58,12 @@ fn uploads_of_every_length_arrive_unchanged(connections: Connections) {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn chunked_upload_looks_like_one_with_a_length(connections: Connections) {
     let site = Site::with(Scoter::serving("echo"), connections, |nginx| {
         nginx.extra(UNBUFFERED)
     });
-    for client in [site.nginx().site(), site.nginx().extra()] {
+    for client in [site.client().clone(), site.extra()] {
         let request = Request::post("/").body(Pattern::chunked(5).boxed());
         let seen = client.send(request.expect("well-formed")).json();
         assert_eq!(seen["environ"]["CONTENT_LENGTH"], "5");
@@ -96,7 +96,7 @@ fn every_way_of_reading_works_on_one_body() {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn body_beyond_the_buffer_is_read_as_it_comes(connections: Connections) {
     let site = Site::with(
         Scoter::serving("bodies").args(["--body-buffer", "1"]),
@@ -104,7 +104,7 @@ fn body_beyond_the_buffer_is_read_as_it_comes(connections: Connections) {
         |nginx| nginx.extra(UNBUFFERED),
     );
     let scoter = site.scoter();
-    let mut client = site.nginx().extra().connect();
+    let mut client = site.extra().connect();
     client
         .write_all(
             b"POST /piecewise HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\nConnection: close\r\n\r\none\n",
@@ -263,12 +263,12 @@ fn bytes_behind_the_body_are_never_read() {
     assert!(scoter.events().is_empty());
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn response_may_begin_before_the_body_is_read(connections: Connections) {
     let site = Site::with(Scoter::serving("bodies"), connections, |nginx| {
         nginx.extra(UNBUFFERED)
     });
-    for client in [site.nginx().site(), site.nginx().extra()] {
+    for client in [site.client().clone(), site.extra()] {
         let reply = client.post("/answers_first", "the body");
         assert_eq!(reply.text(), "reading:the body");
     }
@@ -366,7 +366,7 @@ fn body_too_large_for_memory_costs_one_request() {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn complete_body_can_be_read_again(connections: Connections) {
     for (args, len, expected) in [
         (&[][..], 0, "0 twice"),

@@ -8,7 +8,7 @@ use integration_tests::{Connections, Scoter, Site, get, through_nginx, until, wh
 const CLIENTS: usize = 16;
 const REQUESTS: usize = 40;
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn requests_through_nginx_never_mix(connections: Connections) {
     let site = Site::with(
         Scoter::serving("tokens").args(["--threads", "4"]),
@@ -23,8 +23,8 @@ fn requests_through_nginx_never_mix(connections: Connections) {
     thread::scope(|scope| {
         for client in 0..CLIENTS {
             let http = match client % 2 {
-                0 => site.nginx().site(),
-                _ => site.nginx().extra(),
+                0 => site.client().clone(),
+                _ => site.extra(),
             };
             scope.spawn(move || {
                 for number in 0..REQUESTS {

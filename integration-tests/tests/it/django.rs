@@ -9,7 +9,7 @@ use crate::browser::{Browser, HOST, field};
 
 fn start(connections: Connections) -> (Site, Browser) {
     let site = Site::of(DjangoSite::serving(), connections);
-    let browser = Browser::new(site.nginx().site());
+    let browser = Browser::new(site.client().clone());
     (site, browser)
 }
 
@@ -43,7 +43,7 @@ fn add_document(browser: &Browser, title: &str, content: &[u8]) -> String {
     link.split('/').next().expect("a number").to_owned()
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn session_is_kept_in_the_database(connections: Connections) {
     let (_site, browser) = start(connections);
     let page = browser.get("/").text();
@@ -57,7 +57,7 @@ fn session_is_kept_in_the_database(connections: Connections) {
     assert!(!browser.get("/").text().contains("Hello, admin."));
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn login_needs_the_csrf_token_and_the_right_origin(connections: Connections) {
     let (_site, browser) = start(connections);
     let token = field(&browser.get("/accounts/login/"), "csrfmiddlewaretoken");
@@ -77,7 +77,7 @@ fn login_needs_the_csrf_token_and_the_right_origin(connections: Connections) {
     log_in(&browser, "/accounts/login/");
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn administration_works(connections: Connections) {
     let (_site, browser) = start(connections);
     let reply = browser.get("/admin/");
@@ -130,12 +130,12 @@ fn upload_can_be_downloaded(connections: Connections) {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn documents_of_others_are_protected(connections: Connections) {
     let (site, browser) = start(connections);
     log_in(&browser, "/accounts/login/");
     let number = add_document(&browser, "secret", b"the secret");
-    let stranger = Browser::new(site.nginx().site());
+    let stranger = Browser::new(site.client().clone());
     for way in ["download", "by-nginx"] {
         let reply = stranger.get(&format!("/documents/{number}/{way}"));
         assert_eq!(reply.status, 302, "{way}");
@@ -165,7 +165,7 @@ fn static_files_are_nginx_s(connections: Connections) {
     );
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn stream_is_complete(connections: Connections) {
     let (_site, browser) = start(connections);
     let reply = browser.get("/export?rows=20000");
@@ -175,7 +175,7 @@ fn stream_is_complete(connections: Connections) {
     assert!(text.ends_with("\n19999,399960001\n"), "{}", text.len());
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn redirects_keep_host_and_port(connections: Connections) {
     let (_site, browser) = start(connections);
     // CommonMiddleware appends the slash.
@@ -189,7 +189,7 @@ fn redirects_keep_host_and_port(connections: Connections) {
     assert!(HOST.ends_with(":8080"));
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn host_that_is_sent_twice_is_no_bad_request(connections: Connections) {
     let site = Site::with(DjangoSite::serving(), connections, |nginx| {
         nginx.extra(
@@ -200,12 +200,12 @@ fn host_that_is_sent_twice_is_no_bad_request(connections: Connections) {
             }",
         )
     });
-    let browser = Browser::new(site.nginx().extra());
+    let browser = Browser::new(site.extra());
     assert_eq!(browser.get("/").status, 200);
     log_in(&browser, "/accounts/login/");
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn errors_are_djangos_own(connections: Connections) {
     let (mut site, browser) = start(connections);
     assert_eq!(browser.get("/missing").status, 404);

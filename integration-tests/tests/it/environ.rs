@@ -143,7 +143,7 @@ fn reload_that_changes_the_workers_changes_multiprocess() {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn every_variable_of_the_request_is_a_str(connections: Connections) {
     let site = Site::serving("echo", connections);
     let seen = site.get("/").json();

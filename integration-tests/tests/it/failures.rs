@@ -103,7 +103,7 @@ fn exception_that_cannot_be_printed_is_a_500() {
     assert_alive(&scoter);
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn failure_reaches_the_client_of_nginx(connections: Connections) {
     let site = Site::serving("failures", connections);
     let reply = site.get("/before_start");
@@ -134,7 +134,7 @@ fn close_is_called_once_whatever_happens() {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn failure_within_an_announced_body_cuts_the_client_off(connections: Connections) {
     let site = Site::of(
         Scoter::serving("failures").args(["--threads", "1"]),

@@ -15,11 +15,11 @@ fn prepare() -> ScoterBuilder {
 
 fn start(connections: Connections) -> (Site, Browser) {
     let site = Site::of(prepare(), connections);
-    let browser = Browser::new(site.nginx().site());
+    let browser = Browser::new(site.client().clone());
     (site, browser)
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn session_is_kept_in_a_cookie(connections: Connections) {
     let (_site, browser) = start(connections);
     let page = browser.get("/");
@@ -36,7 +36,7 @@ fn session_is_kept_in_a_cookie(connections: Connections) {
     assert!(page.contains("visit number 3."), "{page}");
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn upload_can_be_downloaded(connections: Connections) {
     let (_site, browser) = start(connections);
     let content: Vec<u8> = Pattern::with_length(3_000_000).flatten().collect();
@@ -69,7 +69,7 @@ fn upload_can_be_downloaded(connections: Connections) {
     assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn upload_beyond_the_limit_is_a_413(connections: Connections) {
     // Flask refuses without reading, MAX_CONTENT_LENGTH.
     let (_site, browser) = start(connections);
@@ -82,7 +82,7 @@ fn upload_beyond_the_limit_is_a_413(connections: Connections) {
     );
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn request_is_understood(connections: Connections) {
     let (_site, browser) = start(connections);
     let request = Request::put("/about?a=1&a=%C3%A9&b=")
@@ -121,7 +121,7 @@ fn mounted_application_knows_its_prefix(connections: Connections) {
     assert_eq!(reply.header("Location"), Some("/mounted/"));
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn stream_is_complete(connections: Connections) {
     let (_site, browser) = start(connections);
     let text = browser.get("/clock?lines=50&pause=0").text();
@@ -132,7 +132,7 @@ fn stream_is_complete(connections: Connections) {
     );
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn errors_are_flasks_own(connections: Connections) {
     let (mut site, browser) = start(connections);
     assert_eq!(browser.get("/missing").status, 404);

@@ -52,7 +52,7 @@ fn upload(args: &[&str], chunked: bool, connections: Connections) {
              }",
         )
     });
-    for client in [site.nginx().site(), site.nginx().extra()] {
+    for client in [site.client().clone(), site.extra()] {
         let body = match chunked {
             true => Pattern::chunked(LEN),
             false => Pattern::with_length(LEN),
@@ -64,17 +64,17 @@ fn upload(args: &[&str], chunked: bool, connections: Connections) {
     assert_memory_bounded(site.scoter());
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn upload_is_unchanged_and_memory_bounded(connections: Connections) {
     upload(&[], false, connections);
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn chunked_upload_is_unchanged_and_memory_bounded(connections: Connections) {
     upload(&[], true, connections);
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn upload_spooled_first_is_unchanged_and_memory_bounded(connections: Connections) {
     upload(&["--buffer-body", "all"], false, connections);
 }
@@ -96,7 +96,7 @@ fn upload_that_is_read_at_once_is_in_memory_once() {
     assert!((body..body + MEMORY_KIB).contains(&peak), "{peak} KiB");
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn download_is_unchanged_and_memory_bounded(connections: Connections) {
     let _guard = ONE_AT_A_TIME
         .lock()

@@ -118,7 +118,7 @@ fn wait_for_readers(scoter: &Scoter, count: usize) {
 #[through_nginx]
 fn subrequest_without_its_body_is_answered(connections: Connections) {
     let site = guarded(serving(), connections);
-    let client = site.nginx().extra();
+    let client = site.extra();
     for len in [1, 11, 100_000, 3_000_000] {
         for (path, status, text) in [
             ("/upload", 200, format!("alice {len}")),
@@ -154,7 +154,7 @@ fn subrequest_is_answered_whatever_the_options(connections: Connections) {
     ] {
         let site = guarded(serving().args(args), connections);
         for len in [11, 3_000_000] {
-            let reply = site.nginx().extra().post("/upload", vec![b'x'; len]);
+            let reply = site.extra().post("/upload", vec![b'x'; len]);
             assert_eq!(reply.text(), format!("alice {len}"), "{args:?} {len}");
         }
     }
@@ -189,7 +189,7 @@ fn end_of_a_response_is_there_although_its_body_is_not() {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn body_that_begins_late_arrives_whole(connections: Connections) {
     for threads in ["1", "2", "4"] {
         let site = Site::with(
@@ -197,7 +197,7 @@ fn body_that_begins_late_arrives_whole(connections: Connections) {
             connections,
             |nginx| nginx.extra(UNBUFFERED),
         );
-        let client = site.nginx().extra();
+        let client = site.extra();
         for (len, pieces) in [(10, 1), (10, 5), (3_000_000, 3)] {
             let upload = || {
                 let mut peer = Peer::from(client.connect());

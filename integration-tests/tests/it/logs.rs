@@ -164,7 +164,7 @@ fn wsgi_errors_goes_to_the_log_line_by_line() {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn ordinary_requests_are_silent(connections: Connections) {
     let mut site = Site::serving("bodies", connections);
     let before = site.scoter().stderr();

@@ -27,6 +27,7 @@ mod file_wrapper;
 mod flask;
 mod forks;
 mod forms;
+mod gateway;
 mod idle_connections;
 mod incomplete_requests;
 mod inert_vars;

@@ -124,7 +124,7 @@ fn old_worker_that_is_killed_during_a_reload_is_replaced_by_old_code() {
     );
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn hups_during_a_reload_are_one_more_and_the_last_code_wins(connections: Connections) {
     // With --preload each generation has imported the code of one moment.
     let site = Site::of(

@@ -48,7 +48,7 @@ fn field<'a>(line: &'a str, prefix: &str) -> Option<&'a str> {
     rest.split(' ').next()
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn workers_with_many_requests_are_replaced_and_nothing_is_lost(connections: Connections) {
     let site = Site::of(serving("2", ["--max-requests", "50"]), connections);
     let crowd = Crowd::asking(&site, "/who", 16);
@@ -72,11 +72,10 @@ fn workers_with_many_requests_are_replaced_and_nothing_is_lost(connections: Conn
             .expect("a number");
         assert!(served >= 50, "{line}");
     }
-    let log = site.nginx().error_log();
-    assert!(!log.contains("[error]"), "{log}");
+    assert_eq!(site.failures(), "");
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn worker_is_replaced_for_its_age(connections: Connections) {
     let site = Site::of(serving("2", ["--max-lifetime", "1s"]), connections);
     let crowd = Crowd::asking(&site, "/who", 4);
@@ -102,7 +101,7 @@ fn limit_that_a_fresh_worker_exceeds_is_warned_of_once() {
     );
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn worker_is_replaced_for_its_memory(connections: Connections) {
     let site = Site::of(serving("1", ["--max-rss", "100M"]), connections);
     let first = site.get("/who").text();

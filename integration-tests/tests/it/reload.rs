@@ -45,7 +45,7 @@ fn pids(scoter: &Scoter) -> Vec<i32> {
     workers.iter().map(|worker| worker.pid().as_raw()).collect()
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn twenty_reloads_under_load_lose_no_request_and_bring_every_version(connections: Connections) {
     const LAST: usize = 21;
     let site = Site::of(serving_version_1().workers("2"), connections);
@@ -76,8 +76,7 @@ fn twenty_reloads_under_load_lose_no_request_and_bring_every_version(connections
     let seen: BTreeSet<_> = replies.iter().map(|reply| reply.text()).collect();
     let expected = (1..=LAST).map(|number| number.to_string()).collect();
     assert_eq!(seen, expected);
-    let log = site.nginx().error_log();
-    assert!(!log.contains("[error]"), "{log}");
+    assert_eq!(site.failures(), "");
     until("the processes of the old generations are gone", || {
         (scoter.launchers().len() == 1 && scoter.processes().len() == 4).then_some(())
     });
@@ -119,7 +118,7 @@ const BROKEN: [(&str, &str, &[&str]); 8] = [
     ),
 ];
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn broken_code_changes_nothing_and_is_explained(connections: Connections) {
     for preload in ["--preload=false", "--preload"] {
         let site = Site::of(
@@ -309,7 +308,7 @@ fn touched_file_reloads() {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn request_that_began_before_a_reload_ends_with_the_old_code(connections: Connections) {
     let site = Site::of(serving_version_1(), connections);
     let scoter = site.scoter();

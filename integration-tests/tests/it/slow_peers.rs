@@ -227,7 +227,7 @@ fn pending_connections_are_bounded() {
     assert_eq!(served, 8);
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn slow_client_of_nginx_delays_nobody(connections: Connections) {
     let site = Site::with(
         Scoter::serving("bodies").args(["--threads", "1"]),
@@ -244,7 +244,7 @@ fn slow_client_of_nginx_delays_nobody(connections: Connections) {
     );
     let mut slow: Vec<_> = (0..8)
         .map(|_| {
-            let mut peer = Peer::from(site.nginx().extra().connect());
+            let mut peer = Peer::from(site.extra().connect());
             peer.send("POST /everything HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\n01234");
             peer
         })

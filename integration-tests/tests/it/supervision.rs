@@ -72,7 +72,7 @@ fn only_worker_is_supervised() {
     assert_eq!(who, other[0].pid().to_string());
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn worker_that_dies_in_a_request_is_replaced_and_its_requests_are_named(connections: Connections) {
     for (path, reason) in [("/exits", "exit code 7"), ("/segfaults", "SIGSEGV")] {
         let site = Site::of(serving("1"), connections);
@@ -131,7 +131,7 @@ fn death_of_the_master_is_one_error_line_of_a_worker() {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn killed_launcher_is_replaced_and_nobody_notices(connections: Connections) {
     let site = Site::of(serving("2"), connections);
     let scoter = site.scoter();
@@ -159,7 +159,7 @@ fn killed_launcher_is_replaced_and_nobody_notices(connections: Connections) {
     wait_for_others(scoter, 2, &orphans[..1]);
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn killed_master_takes_everything_along_but_what_was_accepted(connections: Connections) {
     let mut site = Site::of(serving("2"), connections);
     let gate = site.scoter().gate("a");
@@ -333,7 +333,7 @@ fn assert_answers_soon(scoter: &Scoter) {
     assert!(start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn worker_that_is_told_to_end_is_replaced_without_loss(connections: Connections) {
     let site = Site::of(serving("2"), connections);
     let scoter = site.scoter();

@@ -255,7 +255,7 @@ fn failed_start_is_never_reported_as_ready() {
     );
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn reloads_under_load_are_all_reported(connections: Connections) {
     let (scoter, manager) = notifying(Scoter::serving("hello"));
     let site = Site::of(scoter, connections);
@@ -347,7 +347,7 @@ fn watchdog_goes_hungry_while_every_worker_is_stopped() {
     manager.wait_for("WATCHDOG");
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn watchdog_is_fed_while_busy_threads_finish_requests(connections: Connections) {
     // Each is busy all the time, but never with the same request.
     let (scoter, manager) = notifying(Scoter::serving("hello").under(WATCHED));

@@ -62,7 +62,7 @@ fn assert_both_slots_serve(scoter: &Scoter) {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn sleeping_application_is_answered_for_and_its_neighbour_is_not_disturbed(
     connections: Connections,
 ) {
@@ -91,7 +91,7 @@ fn sleeping_application_is_answered_for_and_its_neighbour_is_not_disturbed(
     for neighbour in neighbours {
         assert_eq!((neighbour.status, neighbour.text().as_str()), (200, "spun"));
     }
-    assert_eq!(site.nginx().error_log().matches("[error]").count(), 0);
+    assert_eq!(site.failures(), "");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn exceptions_and_ends_of_requests_do_not_cross() {
     assert!(!log.contains("raised an exception"), "{log}");
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn response_that_has_begun_is_cut(connections: Connections) {
     let scoter = serving("1", "200ms", "60s").bind("127.0.0.1:0").start();
     let mut stream = TcpStream::connect(scoter.tcp_address()).expect("it listens");

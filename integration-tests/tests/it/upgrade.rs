@@ -41,7 +41,7 @@ fn identity(path: &Path) -> (u64, u64) {
     (found.dev(), found.ino())
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn upgrade_under_load_loses_no_request(connections: Connections) {
     let site = Site::of(Scoter::serving("streaming").workers("2"), connections);
     let scoter = site.scoter();
@@ -74,7 +74,7 @@ fn upgrade_under_load_loses_no_request(connections: Connections) {
     assert_eq!(scoter.log_lines("taken over").len(), 4);
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn other_release_takes_over_under_load(connections: Connections) {
     let (scoter, package) = released("streaming");
     let Some((other, version)) = other_release(scoter.folder()) else {
@@ -105,7 +105,7 @@ fn other_release_takes_over_under_load(connections: Connections) {
     }
 }
 
-#[through_nginx]
+#[through_nginx(gateway)]
 fn reload_that_meets_another_release_is_an_upgrade(connections: Connections) {
     for by_signal in [true, false] {
         let (scoter, package) = released("streaming");
