@@ -66,6 +66,7 @@ release-checks: build
 	@if cargo update --quiet --dry-run bytes >/dev/null 2>&1; then \
 		cargo publish --dry-run --allow-dirty --package uwsgi-codec && \
 		tools/minimal-versions uwsgi-codec "" std tokio http && \
+		tools/minimal-versions uwsgi-http client server gateway && \
 		$(MAKE) --no-print-directory package-checks; \
 	else \
 		echo 'no registry: cargo publish --dry-run and the lowest versions are left out'; \
@@ -75,10 +76,10 @@ release-checks: build
 # What needs no registry: cargo has the dependencies, the workspace is built with them.
 .PHONY: package-checks
 package-checks:
-	$(CARGO) package --allow-dirty --package uwsgi-codec --package wsgi-environ
+	$(CARGO) package --allow-dirty --package uwsgi-codec --package uwsgi-http --package wsgi-environ
 	@if cargo "+$(OLDEST_RUST).0" --version >/dev/null 2>&1; then \
 		$(CARGO) "+$(OLDEST_RUST).0" check --workspace --target-dir target/oldest-rust && \
-		cargo "+$(OLDEST_RUST).0" check --package uwsgi-codec --all-features \
+		cargo "+$(OLDEST_RUST).0" check --package uwsgi-codec --package uwsgi-http --all-features \
 			--target-dir target/oldest-rust; \
 	else \
 		echo 'no Rust $(OLDEST_RUST).0: only clippy has checked for newer functions (incompatible_msrv)'; \
