@@ -6,7 +6,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::Method;
 use uwsgi_codec::http::{
-    BodyLength, Connection, ReplyHead, ReplyLimits, RequestMapping, from_vars,
+    BodyLength, ConnectionInfo, ReplyHead, ReplyLimits, RequestMapping, from_vars,
 };
 use uwsgi_codec::{Limits, PacketBuilder, PacketRef};
 
@@ -30,7 +30,7 @@ fn request(c: &mut Criterion) {
     let vars = packet.vars.to_owned();
     let (parts, _) = from_vars(&vars).expect("captured from nginx");
     let mapping = RequestMapping::new();
-    let connection = Connection::new().with_server_name("example.com");
+    let connection = ConnectionInfo::new().with_server_name("example.com");
 
     let mut group = c.benchmark_group("request");
     group.bench_function("to vars", |b| {

@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{Method, Request, Version};
 use libfuzzer_sys::fuzz_target;
 use uwsgi_codec::http::{
-    AbsentBody, BodyLength, Connection, MapError, Repeated, RequestContext, RequestMapping,
+    AbsentBody, BodyLength, ConnectionInfo, MapError, Repeated, RequestContext, RequestMapping,
     UnsafeNames, from_vars,
 };
 use uwsgi_codec::{PacketBuilder, Vars};
@@ -98,7 +98,7 @@ fuzz_target!(|input: Input<'_>| match input {
 fn check_request(request: &HttpRequest<'_>) {
     let Some(parts) = request.parts() else { return };
     let mapping = request.mapping();
-    let connection = Connection::new();
+    let connection = ConnectionInfo::new();
     let body = match request.body {
         Some(length) => BodyLength::Known(length.into()),
         None => BodyLength::Absent,
@@ -165,7 +165,7 @@ fn is_part(part: &[u8], whole: &[u8]) -> bool {
 fn map(
     mapping: &RequestMapping,
     parts: &Parts,
-    connection: &Connection,
+    connection: &ConnectionInfo,
     body: BodyLength,
 ) -> Result<Vars, MapError> {
     let mut packet = PacketBuilder::new();

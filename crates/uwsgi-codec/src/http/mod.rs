@@ -88,7 +88,7 @@
 
 mod body_end;
 mod body_length;
-mod connection;
+mod connection_info;
 mod header_names;
 mod host;
 mod keep;
@@ -104,7 +104,7 @@ mod status_line;
 
 pub use self::body_end::BodyEnd;
 pub use self::body_length::BodyLength;
-pub use self::connection::{Connection, Scheme};
+pub use self::connection_info::{ConnectionInfo, Scheme};
 pub use self::header_names::remove_hop_by_hop;
 pub use self::keep::{ask_to_keep, asks_to_keep};
 pub use self::map_error::MapError;

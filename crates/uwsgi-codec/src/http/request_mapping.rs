@@ -7,7 +7,7 @@ use std::string::ToString;
 use std::vec::Vec;
 
 use super::body_length::{BodyLength, header_length};
-use super::connection::{Connection, Scheme};
+use super::connection_info::{ConnectionInfo, Scheme};
 use super::header_names::{HopByHop, is_single, is_withheld, push_key};
 use super::host::Host;
 use super::map_error::MapError;
@@ -23,7 +23,7 @@ use crate::PacketBuilder;
 ///
 /// ```
 /// use uwsgi_codec::PacketBuilder;
-/// use uwsgi_codec::http::{BodyLength, Connection, RequestMapping};
+/// use uwsgi_codec::http::{BodyLength, ConnectionInfo, RequestMapping};
 ///
 /// let (parts, _) = http::Request::post("/shop/caf%C3%A9?page=2")
 ///     .header("Host", "example.com")
@@ -36,7 +36,7 @@ use crate::PacketBuilder;
 /// let mapping = RequestMapping::new().with_script_name("/shop")?;
 ///
 /// let mut packet = PacketBuilder::new();
-/// mapping.to_vars(&parts, &Connection::new(), body, &mut packet)?;
+/// mapping.to_vars(&parts, &ConnectionInfo::new(), body, &mut packet)?;
 ///
 /// let vars = packet.build()?.vars;
 /// assert_eq!(vars.get("SCRIPT_NAME"), Some(&b"/shop"[..]));
@@ -161,7 +161,7 @@ impl RequestMapping {
     pub fn to_vars(
         &self,
         parts: &Parts,
-        connection: &Connection,
+        connection: &ConnectionInfo,
         body: BodyLength,
         packet: &mut PacketBuilder,
     ) -> Result<(), MapError> {
@@ -329,7 +329,7 @@ fn checked_length(headers: &HeaderMap, body: BodyLength) -> Result<Option<u64>, 
 }
 
 fn write_connection(
-    connection: &Connection,
+    connection: &ConnectionInfo,
     host: Option<&Host>,
     packet: &mut PacketBuilder,
 ) -> Result<(), MapError> {

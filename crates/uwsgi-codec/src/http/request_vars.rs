@@ -6,7 +6,7 @@ use std::str::{self, FromStr};
 use std::string::String;
 
 use super::body_length::BodyLength;
-use super::connection::{Connection, Scheme};
+use super::connection_info::{ConnectionInfo, Scheme};
 use super::header_names::{header_of, is_hop_by_hop, is_withheld};
 use super::host::Host;
 use super::map_error::MapError;
@@ -20,7 +20,7 @@ use crate::{ContentLength, Vars};
 #[non_exhaustive]
 pub struct RequestContext {
     /// The client's connection to the front end.
-    pub connection: Connection,
+    pub connection: ConnectionInfo,
     /// `SCRIPT_NAME`: the decoded path that the application is mounted at.
     pub script_name: Bytes,
     /// `PATH_INFO`: the decoded path below that.
@@ -237,9 +237,9 @@ impl<'a> Read<'a> {
         })
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self) -> ConnectionInfo {
         // nginx: `unix:` for the address, and an empty port.
-        Connection {
+        ConnectionInfo {
             remote_addr: parse(self.remote_addr),
             remote_port: parse(self.remote_port),
             server_name: parse(self.server_name).filter(|name: &String| !name.is_empty()),

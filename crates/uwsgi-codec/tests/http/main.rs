@@ -18,7 +18,7 @@ mod request_vars;
 
 use http::request::Parts;
 use http::{Request, Version};
-use uwsgi_codec::http::{BodyLength, Connection, MapError, RequestMapping};
+use uwsgi_codec::http::{BodyLength, ConnectionInfo, MapError, RequestMapping};
 use uwsgi_codec::{PacketBuilder, Vars};
 
 /// A request of HTTP/1.1 with these headers.
@@ -44,7 +44,7 @@ fn map(parts: &Parts) -> Result<Vars, MapError> {
 
 fn map_by(mapping: &RequestMapping, parts: &Parts, body: BodyLength) -> Result<Vars, MapError> {
     let mut packet = PacketBuilder::new();
-    mapping.to_vars(parts, &Connection::new(), body, &mut packet)?;
+    mapping.to_vars(parts, &ConnectionInfo::new(), body, &mut packet)?;
     Ok(packet.build()?.vars)
 }
 

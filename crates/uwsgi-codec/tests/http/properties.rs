@@ -7,8 +7,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use uwsgi_codec::http::{
-    AbsentBody, BodyLength, Connection, MapError, Repeated, ReplyHead, ReplyLimits, RequestContext,
-    RequestMapping, Scheme, UnsafeNames, from_vars,
+    AbsentBody, BodyLength, ConnectionInfo, MapError, Repeated, ReplyHead, ReplyLimits,
+    RequestContext, RequestMapping, Scheme, UnsafeNames, from_vars,
 };
 use uwsgi_codec::{PacketBuilder, Vars};
 
@@ -123,7 +123,7 @@ fn body() -> impl Strategy<Value = BodyLength> {
 fn map(
     mapping: &RequestMapping,
     parts: &Parts,
-    connection: &Connection,
+    connection: &ConnectionInfo,
     body: BodyLength,
 ) -> Result<Vars, MapError> {
     let mut packet = PacketBuilder::new();
@@ -188,7 +188,7 @@ proptest! {
         body in body(),
     ) {
         let mapping = RequestMapping::new().with_repeated(repeated);
-        let connection = Connection::new()
+        let connection = ConnectionInfo::new()
             .with_remote("192.0.2.1:52814".parse().unwrap())
             .with_server_name("site")
             .with_server_port(81)
@@ -232,7 +232,7 @@ proptest! {
         mapping in mapping(),
         body in body(),
     ) {
-        let connection = Connection::new();
+        let connection = ConnectionInfo::new();
         let Ok(vars) = map(&mapping, &parts, &connection, body) else { return Ok(()) };
         let (once, length) = from_vars(&vars)?;
         let context = once.extensions.get::<RequestContext>().unwrap();

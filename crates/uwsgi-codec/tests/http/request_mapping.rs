@@ -3,7 +3,7 @@
 use http::request::Parts;
 use http::{Request, Version};
 use uwsgi_codec::http::{
-    BodyLength, Connection, MapError, Repeated, RequestMapping, Scheme, UnsafeNames,
+    BodyLength, ConnectionInfo, MapError, Repeated, RequestMapping, Scheme, UnsafeNames,
     remove_hop_by_hop,
 };
 use uwsgi_codec::{EncodeError, PacketBuilder};
@@ -17,7 +17,7 @@ fn get_becomes_what_nginx_sends() {
         "/caf%C3%A9?page=2&q=%20x",
         &[("Host", b"example.com:8080"), ("User-Agent", b"test")],
     );
-    let connection = Connection::new()
+    let connection = ConnectionInfo::new()
         .with_remote("192.0.2.1:52814".parse().unwrap())
         .with_server_name("example.com")
         .with_server_port(443)
@@ -66,11 +66,11 @@ fn version_is_spelled_as_nginx_spells_it() {
 
 #[test]
 fn server_is_named_by_the_connection_or_else_by_the_client() {
-    let named = Connection::new()
+    let named = ConnectionInfo::new()
         .with_server_name("site")
         .with_server_port(8000);
-    let unnamed = Connection::new();
-    let secure = Connection::new().with_scheme(Scheme::Https);
+    let unnamed = ConnectionInfo::new();
+    let secure = ConnectionInfo::new().with_scheme(Scheme::Https);
     for (connection, host, name, port) in [
         (&named, "example.com:81", "site", "8000"),
         (&unnamed, "example.com:81", "example.com", "81"),

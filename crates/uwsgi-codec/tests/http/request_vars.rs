@@ -324,7 +324,7 @@ fn connection_is_read_as_far_as_it_is_known() {
     ])
     .unwrap();
     let connection = &parts.extensions.get::<RequestContext>().unwrap().connection;
-    assert_eq!(*connection, uwsgi_codec::http::Connection::new());
+    assert_eq!(*connection, uwsgi_codec::http::ConnectionInfo::new());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
 use uwsgi_codec::http::{
-    BodyLength, Connection, MapError, ReplyHead, ReplyLimits, RequestMapping, ask_to_keep,
+    BodyLength, ConnectionInfo, MapError, ReplyHead, ReplyLimits, RequestMapping, ask_to_keep,
 };
 use uwsgi_codec::{EncodeError, PacketBuilder};
 
@@ -30,14 +30,14 @@ use crate::Address;
 /// use http_body_util::{BodyExt, Empty};
 /// use bytes::Bytes;
 /// use uwsgi_http::client::Client;
-/// use uwsgi_http::uwsgi_codec::http::Connection;
+/// use uwsgi_http::uwsgi_codec::http::ConnectionInfo;
 ///
 /// # async fn get() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = Client::new("/run/app.sock".parse()?);
 /// let request = Request::get("/hello?name=world")
 ///     .header("Host", "example.com")
 ///     .body(Empty::<Bytes>::new())?;
-/// let response = client.send(request, &Connection::new()).await?;
+/// let response = client.send(request, &ConnectionInfo::new()).await?;
 /// println!("{}", response.status());
 /// let body = response.into_body().collect().await?.to_bytes();
 /// # Ok(())
@@ -137,7 +137,7 @@ impl Client {
     /// Sends a request, and receives the head of the reply.
     ///
     /// `connection` says where the request came from: whoever makes it up may say
-    /// [`Connection::new()`].
+    /// [`ConnectionInfo::new()`].
     ///
     /// The length of the body is what [`Body::size_hint`] knows exactly, else what
     /// `Content-Length` says. Without either, the request is refused: uwsgi cannot say
@@ -163,7 +163,7 @@ impl Client {
     pub async fn send<B>(
         &self,
         request: Request<B>,
-        connection: &Connection,
+        connection: &ConnectionInfo,
     ) -> Result<Response<ReplyBody>, ClientError>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -197,7 +197,7 @@ impl Client {
     fn packet(
         &self,
         parts: &Parts,
-        connection: &Connection,
+        connection: &ConnectionInfo,
         length: BodyLength,
     ) -> Result<(Bytes, bool), ClientError> {
         let settings = &self.settings;

@@ -2,7 +2,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, UnixListener};
-use uwsgi_codec::http::Connection;
+use uwsgi_codec::http::ConnectionInfo;
 
 use crate::client::Stream;
 
@@ -18,13 +18,13 @@ enum Kind {
 
 impl Listener {
     /// Waits for a connection. Says what is known of it.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Connection)> {
+    pub(super) async fn accept(&self) -> io::Result<(Stream, ConnectionInfo)> {
         match &self.0 {
             Kind::Tcp(listener, port) => {
                 let (stream, remote) = listener.accept().await?;
                 // An IPv4 client of an IPv6 socket: its address as it is known elsewhere.
                 let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-                let connection = Connection::new().with_remote(remote);
+                let connection = ConnectionInfo::new().with_remote(remote);
                 let connection = match port {
                     Some(port) => connection.with_server_port(*port),
                     None => connection,
@@ -33,7 +33,7 @@ impl Listener {
             }
             Kind::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((stream.into(), Connection::new()))
+                Ok((stream.into(), ConnectionInfo::new()))
             }
         }
     }

@@ -8,7 +8,7 @@ use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use uwsgi_codec::http::{BodyLength, Connection};
+use uwsgi_codec::http::{BodyLength, ConnectionInfo};
 
 use super::download::Download;
 use super::refusal::{Refusal, Subject};
@@ -31,7 +31,7 @@ impl Requests {
     pub(super) async fn respond(
         &self,
         request: Request<Incoming>,
-        connection: &Connection,
+        connection: &ConnectionInfo,
     ) -> Response<ResponseBody> {
         let subject = Arc::new(Subject {
             server: self.client.address().clone(),
@@ -56,7 +56,7 @@ impl Requests {
     async fn send(
         &self,
         request: Request<Incoming>,
-        connection: &Connection,
+        connection: &ConnectionInfo,
     ) -> Result<Response<crate::client::ReplyBody>, Refusal> {
         let (parts, body) = request.into_parts();
         let body = Upload::new(body, &parts.headers, self.client_timeout);

@@ -11,7 +11,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
-use uwsgi_codec::http::Connection;
+use uwsgi_codec::http::ConnectionInfo;
 
 use super::listener::Listener;
 use super::request::Requests;
@@ -147,7 +147,7 @@ impl Gateway {
     fn spawn(
         self: &Arc<Self>,
         stream: Stream,
-        connection: Connection,
+        connection: ConnectionInfo,
         graceful: &GracefulShutdown,
         connections: &mut JoinSet<()>,
     ) {

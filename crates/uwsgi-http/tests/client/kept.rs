@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::time::sleep;
-use uwsgi_codec::http::Connection;
+use uwsgi_codec::http::ConnectionInfo;
 use uwsgi_http::client::{Client, ClientError, KeptConnections, ReplyBody};
 
 use crate::server::{Accepted, Server};
@@ -24,7 +24,7 @@ async fn send(
 ) -> Result<Response<ReplyBody>, ClientError> {
     let request = Request::builder().method(method).uri("/");
     let request = request.body(Full::<Bytes>::from(body)).unwrap();
-    client.send(request, &Connection::new()).await
+    client.send(request, &ConnectionInfo::new()).await
 }
 
 async fn get(client: &Client) -> Result<Bytes, ClientError> {
@@ -109,7 +109,7 @@ async fn reply_before_the_end_of_the_request_closes_the_connection() {
     let client = keeping(&server);
     let (mut parts, body) = http_body_util::channel::Channel::<Bytes>::new(1);
     let request = Request::post("/").header("Content-Length", 10).body(body);
-    let connection = Connection::new();
+    let connection = ConnectionInfo::new();
     let (response, accepted) = tokio::join!(client.send(request.unwrap(), &connection), async {
         let mut accepted = server.accept().await;
         accepted.packet().await;

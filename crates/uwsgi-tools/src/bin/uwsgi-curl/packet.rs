@@ -1,7 +1,7 @@
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request};
 use uwsgi_codec::PacketBuilder;
-use uwsgi_codec::http::{BodyLength, Connection, RequestMapping, UnsafeNames};
+use uwsgi_codec::http::{BodyLength, ConnectionInfo, RequestMapping, UnsafeNames};
 
 use crate::command::Command;
 use crate::data::Data;
@@ -16,7 +16,7 @@ pub(crate) fn packet(command: &Command, url: &Url, data: &Data) -> Result<Packet
     parts.uri = url.path.clone();
     parts.headers = headers(command, url, data)?;
 
-    let mut connection = Connection::new().with_scheme(url.scheme);
+    let mut connection = ConnectionInfo::new().with_scheme(url.scheme);
     // Many applications rely on it, and the request is made here.
     connection.remote_addr = Some([127, 0, 0, 1].into());
     let body = data.len().map_or(BodyLength::Absent, BodyLength::Known);

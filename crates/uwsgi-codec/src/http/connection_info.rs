@@ -1,15 +1,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::string::String;
 
-/// The connection that a request came on: what the request itself does not say.
+/// What is known of the connection that a request came on, and the request itself does not say.
 ///
 /// # Examples
 ///
 /// ```
-/// use uwsgi_codec::http::{Connection, Scheme};
+/// use uwsgi_codec::http::{ConnectionInfo, Scheme};
 ///
 /// let remote = "192.0.2.1:52814".parse()?;
-/// let connection = Connection::new()
+/// let connection = ConnectionInfo::new()
 ///     .with_remote(remote)
 ///     .with_server_port(443)
 ///     .with_scheme(Scheme::Https);
@@ -18,7 +18,7 @@ use std::string::String;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Connection {
+pub struct ConnectionInfo {
     /// `REMOTE_ADDR`: the client's address. `None` for a Unix socket.
     pub remote_addr: Option<IpAddr>,
     /// `REMOTE_PORT`: the client's port.
@@ -41,8 +41,8 @@ pub enum Scheme {
     Https,
 }
 
-impl Connection {
-    /// Returns a connection of which nothing is known: HTTP without TLS.
+impl ConnectionInfo {
+    /// Returns what holds if nothing is known: HTTP without TLS.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
