@@ -16,6 +16,8 @@ mod address;
 pub mod client;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+#[cfg(any(feature = "client", feature = "server"))]
+mod peek;
 #[cfg(feature = "server")]
 pub mod server;
 

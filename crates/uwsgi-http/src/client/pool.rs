@@ -1,9 +1,11 @@
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::stream::Stream;
 
@@ -76,8 +78,11 @@ pub(super) struct Pool {
 struct Waiting {
     // The one that has waited longest first.
     connections: Vec<(Stream, Instant)>,
-    // Closes connections whose time is over, as long as there are any.
+    // Closes connections whose time is over or on which something comes, as long as
+    // there are any.
     closer: Option<JoinHandle<()>>,
+    // Tells the closer of a new connection.
+    waker: Option<Waker>,
 }
 
 impl Pool {
@@ -112,24 +117,38 @@ impl Pool {
         waiting.connections.push((stream, Instant::now()));
         // Its runtime may have ended while there were connections.
         if waiting.closer.as_ref().is_none_or(JoinHandle::is_finished) {
-            let closer = close_expired(Arc::downgrade(self), self.settings.idle_timeout);
+            let closer = Closer {
+                pool: Arc::downgrade(self),
+                sleep: Box::pin(sleep(self.settings.idle_timeout)),
+            };
             waiting.closer = Some(runtime.spawn(closer));
+        } else if let Some(waker) = waiting.waker.take() {
+            waker.wake();
         }
     }
 
-    /// Closes what has waited too long. Returns when the next one will have; `None` if
-    /// there is none, and the task ends.
-    fn close_expired(&self) -> Option<Instant> {
+    /// Closes what has waited too long, and that on which something has come. Ready when
+    /// nothing is left, and the closer ends.
+    fn poll_close(&self, sleep: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
         let mut waiting = self.lock();
         let limit = self.settings.idle_timeout;
-        waiting
-            .connections
-            .retain(|(stream, since)| since.elapsed() < limit && stream.is_idle());
-        match waiting.connections.first() {
-            Some((_, since)) => since.checked_add(limit),
-            None => {
+        loop {
+            waiting.connections.retain(|(stream, since)| {
+                since.elapsed() < limit && stream.poll_disturbed(cx).is_pending()
+            });
+            let Some((_, since)) = waiting.connections.first() else {
                 waiting.closer = None;
-                None
+                return Poll::Ready(());
+            };
+            // A limit beyond the clock's end is none.
+            if let Some(end) = since.checked_add(limit) {
+                if sleep.deadline() != end {
+                    sleep.as_mut().reset(end);
+                }
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                waiting.waker = Some(cx.waker().clone());
+                return Poll::Pending;
             }
         }
     }
@@ -140,12 +159,28 @@ impl Pool {
     }
 }
 
-async fn close_expired(pool: Weak<Pool>, limit: Duration) {
-    let mut next = Instant::now().checked_add(limit);
-    // A limit beyond the clock's end is none: then this task has nothing to do.
-    while let Some(time) = next {
-        sleep_until(time).await;
-        let Some(pool) = pool.upgrade() else { return };
-        next = pool.close_expired();
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let closer = self.lock().closer.take();
+        if let Some(closer) = closer {
+            closer.abort();
+        }
+    }
+}
+
+/// The task that closes connections.
+struct Closer {
+    pool: Weak<Pool>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Future for Closer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.pool.upgrade() {
+            Some(pool) => pool.poll_close(&mut self.sleep, cx),
+            None => Poll::Ready(()),
+        }
     }
 }

@@ -76,13 +76,13 @@ impl ReplyBody {
     /// Returns the connection, if the next request may be sent on it.
     ///
     /// It may behind the end of the body if the server has agreed in the head, the
-    /// request was sent to its last byte, and nothing has come behind the reply. Only
-    /// for those who have asked
+    /// request was sent to its last byte, and nothing has come behind the reply until
+    /// now: [`Stream::is_idle`]. Only for those who have asked
     /// ([`ask_to_keep`](uwsgi_codec::http::ask_to_keep)): other servers say that they keep
     /// the connection, too, and do not mean it.
     #[must_use]
     pub fn into_kept(self) -> Option<Stream> {
-        self.kept
+        self.kept.filter(Stream::is_idle)
     }
 
     /// Returns how many bytes have come together with the end of the body and are not

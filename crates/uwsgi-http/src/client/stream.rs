@@ -1,14 +1,15 @@
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::error::{ClientError, Wait};
 use crate::Address;
+use crate::peek::peek;
 
 /// A connection to a uwsgi server.
 #[derive(Debug)]
@@ -57,13 +58,40 @@ impl Stream {
 
     /// Returns whether a connection that waits for the next request can still be used:
     /// `KEEPALIVE.md`, "Between two requests". Bytes or an end have no place there.
-    pub(super) fn is_idle(&self) -> bool {
-        let mut byte = [0];
-        let read = match &self.0 {
-            Kind::Unix(stream) => stream.try_read(&mut byte),
-            Kind::Tcp(stream) => stream.try_read(&mut byte),
+    ///
+    /// Asks the system, and takes nothing.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let peeked = match &self.0 {
+            Kind::Unix(stream) => peek(stream.into()),
+            Kind::Tcp(stream) => peek(stream.into()),
         };
-        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Ready when the connection is no longer [idle](Self::is_idle).
+    pub(super) fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // So that tokio asks the system again.
+        let unless_idle = || match self.is_idle() {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        };
+        loop {
+            let ready = match &self.0 {
+                Kind::Unix(stream) => stream.poll_read_ready(cx),
+                Kind::Tcp(stream) => stream.poll_read_ready(cx),
+            };
+            if ready!(ready).is_err() {
+                return Poll::Ready(());
+            }
+            let disturbed = match &self.0 {
+                Kind::Unix(stream) => stream.try_io(Interest::READABLE, unless_idle),
+                Kind::Tcp(stream) => stream.try_io(Interest::READABLE, unless_idle),
+            };
+            if disturbed.is_ok() {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net;
@@ -13,6 +12,8 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::peek::peek;
 
 /// A connection of any kind.
 #[derive(Debug)]
@@ -59,19 +60,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin + 'static> Socket<I> {
         }
     }
 
-    /// Asks the system whether something has arrived, without taking it: tokio knows
-    /// only of what had arrived when it last asked.
+    /// Asks the system whether something has arrived, without taking it.
     pub(super) fn peek(&self) -> Peek {
-        let peeked = self.with_socket(|socket| {
-            let mut byte = [MaybeUninit::uninit()];
-            loop {
-                match socket.peek(&mut byte) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    peeked => break peeked,
-                }
-            }
-        });
-        match peeked {
+        match self.with_socket(peek) {
             None => Peek::Unknown,
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Peek::Quiet,
             Some(Ok(1..)) => Peek::Bytes,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use tokio::time::sleep;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
 use uwsgi_codec::http::ConnectionInfo;
-use uwsgi_http::client::{Client, ClientError, KeptConnections, ReplyBody};
+use uwsgi_http::client::{Client, ClientError, Exchange, KeptConnections, ReplyBody};
 
-use crate::server::{Accepted, Server};
+use crate::server::{Accepted, DEADLINE, Server, connect};
 
 const AGREED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok";
 
@@ -137,22 +138,61 @@ async fn dropping_a_body_before_its_end_closes_the_connection() {
     assert!(accepted.closes().await);
 }
 
+/// The client asks the system: its runtime has had no turn since.
 #[tokio::test]
 async fn idle_connection_on_which_something_comes_is_not_used() {
-    for surplus in [&b"!"[..], b""] {
+    for surplus in [
+        &b"!"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong",
+        b"",
+    ] {
         let server = Server::new();
         let client = keeping(&server);
-        let mut accepted = first(&client, &server, AGREED).await;
+        let accepted = first(&client, &server, AGREED).await;
         match surplus {
             [] => drop(accepted),
             bytes => {
-                accepted.write(bytes).await;
+                assert_eq!(accepted.0.try_write(bytes).unwrap(), bytes.len());
                 tokio::spawn(accepted.closes());
             }
         }
-        // The client learns of it from the system.
-        sleep(Duration::from_millis(1)).await;
         first(&client, &server, AGREED).await;
+    }
+}
+
+#[tokio::test]
+async fn idle_connection_is_closed_when_something_comes() {
+    for is_closing in [false, true] {
+        let server = Server::new();
+        let client = keeping(&server);
+        let mut accepted = first(&client, &server, AGREED).await;
+        match is_closing {
+            true => accepted.0.shutdown().await.unwrap(),
+            false => accepted.write(b"!").await,
+        }
+        let closes = timeout(DEADLINE, accepted.closes()).await;
+        assert!(closes.expect("the client closes"), "{is_closing}");
+    }
+}
+
+#[tokio::test]
+async fn exchange_gives_its_connection_away_unless_something_comes() {
+    for surplus in [&b""[..], b"!"] {
+        let server = Server::new();
+        let (stream, mut accepted) = connect(&server).await;
+        accepted.write(AGREED).await;
+        let exchange = Exchange::new(crate::server::get(), Method::GET);
+        let reply = exchange.send(stream, Full::<Bytes>::default()).await;
+        let mut body = reply.unwrap().body;
+        while body.frame().await.is_some() {}
+        assert_eq!(accepted.0.try_write(surplus).unwrap(), surplus.len());
+        let kept = body.into_kept();
+        assert_eq!(kept.is_some(), surplus.is_empty());
+        if let Some(stream) = kept {
+            assert!(stream.is_idle());
+            assert_eq!(accepted.0.try_write(b"!").unwrap(), 1);
+            assert!(!stream.is_idle());
+        }
     }
 }
 
