@@ -2,6 +2,8 @@
 #![doc(hidden)]
 #![forbid(unsafe_code)]
 
+mod address;
 mod escaped;
 
+pub use crate::address::address;
 pub use crate::escaped::Escaped;

@@ -341,3 +341,43 @@ fn usage_is_explained() {
     );
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn body_cut_short_is_not_claimed_whole() {
+    let mut capture = request("POST", "/a", b"hello");
+    capture.truncate(capture.len() - 2);
+    for (arguments, line) in [
+        (&["-"][..], "\n    3 of 5 bytes of body\n"),
+        (&["-", "--bodies"], "\n    3 of 5 bytes of body: hel\n"),
+    ] {
+        let output = run_with_input(UWSGI_DUMP, arguments, &capture);
+        assert!(stdout(&output).ends_with(line), "{}", stdout(&output));
+        assert_eq!(output.status.code(), Some(2));
+    }
+    let output = run_with_input(UWSGI_DUMP, &["-", "--json"], &capture);
+    let line: Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
+    assert_eq!(line["body_bytes"], 5);
+    assert_eq!(line["received_body_bytes"], 3);
+}
+
+#[test]
+fn saved_replies_are_compared_by_their_name() {
+    let folder = Folder::new();
+    let directory = folder.text("");
+    for other in [directory.as_str(), "d"] {
+        let arguments = ["replay", "-", "--to", "h:1", "--compare", other];
+        let output = run_with_input(UWSGI_DUMP, &arguments, b"");
+        let text = stderr(&output);
+        assert!(
+            text.contains("for the saved replies: --compare saved"),
+            "{text}"
+        );
+        assert_eq!(output.status.code(), Some(2));
+    }
+    let output = run(UWSGI_DUMP, &["replay", "-", "--to", "http://h:1/"]);
+    assert!(
+        stderr(&output).contains("this is a URL"),
+        "{}",
+        stderr(&output)
+    );
+}

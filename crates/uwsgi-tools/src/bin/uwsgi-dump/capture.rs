@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::reply::Reply;
 use crate::reply_stream::{Bodies, ReplyStream};
 use crate::request::Request;
-use crate::request_stream::{RequestEvent, RequestStream, StreamError};
+use crate::request_stream::{ErrorKind, RequestEvent, RequestStream, StreamError};
 
 /// A captured stream of requests, and the replies to them if they were saved beside it.
 #[derive(Debug)]
@@ -34,6 +34,16 @@ struct Replies {
     file: File,
     stream: ReplyStream,
     has_ended: bool,
+}
+
+impl Captured {
+    /// Returns how many bytes of the body there are, if not all.
+    pub(crate) fn body_cut_short(&self) -> Option<u64> {
+        match self.error.as_ref()?.kind {
+            ErrorKind::IncompleteBody { have, .. } => Some(have),
+            _ => None,
+        }
+    }
 }
 
 impl Capture {

@@ -1,9 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use uwsgi_http::{Address, InvalidAddress};
+use uwsgi_http::Address;
+use uwsgi_tools::address;
 
 use crate::printer::Format;
 use crate::secrets::Secrets;
@@ -54,13 +55,13 @@ pub(crate) struct Dump {
 #[derive(Args, Debug)]
 pub(crate) struct Tee {
     /// Where the web server connects to: a path with a slash, unix:PATH or HOST:PORT
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) listen: Address,
     /// The permissions of the Unix socket to listen on, in octal [default: as the umask says]
     #[arg(long, value_name = "MODE", value_parser = octal)]
     pub(crate) mode: Option<u32>,
     /// The uwsgi server
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) to: Address,
     /// Save each connection in this directory, which is created if it is missing
     ///
@@ -82,7 +83,7 @@ pub(crate) struct Replay {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// The uwsgi server
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) to: Address,
     /// Compare its replies with those of another server, or with the saved ones
     ///
@@ -138,13 +139,19 @@ pub(crate) enum Other {
 }
 
 impl FromStr for Other {
-    type Err = InvalidAddress;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        match text {
-            "saved" => Ok(Self::Saved),
-            address => address.parse().map(Self::Server),
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "saved" {
+            return Ok(Self::Saved);
         }
+        let server = match Path::new(text).is_dir() {
+            true => Err("this is a directory".to_owned()),
+            false => address(text),
+        };
+        server
+            .map(Self::Server)
+            .map_err(|error| format!("{error}; for the saved replies: --compare saved"))
     }
 }
 

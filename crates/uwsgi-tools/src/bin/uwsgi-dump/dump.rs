@@ -53,7 +53,10 @@ impl<W: io::Write> Dumper<W> {
                         file: capture.name.clone(),
                         offset: captured.request.offset,
                     };
-                    let body = self.body(&captured.body);
+                    let body = match captured.body_cut_short() {
+                        Some(received) if self.bodies == Bodies::Count => Body::CutShort(received),
+                        _ => self.body(&captured.body),
+                    };
                     self.printer.request(&place, &captured.request, body)?;
                     if let Some(error) = captured.error {
                         self.error(&capture, &error.into())?;

@@ -35,6 +35,8 @@ pub(crate) struct RequestFields<'a> {
     block: Option<Value<'a>>,
     body_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    received_body_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Value<'a>>,
 }
 
@@ -95,6 +97,7 @@ pub(crate) fn request<'a>(
         items: None,
         block: None,
         body_bytes: request.body_len,
+        received_body_bytes: body.cut_short(request.body_len),
         body: body.kept(),
     };
     match request.contents {
@@ -261,7 +264,7 @@ impl<'a> Body<'a> {
     fn kept(self) -> Option<Value<'a>> {
         match self {
             Self::Kept(bytes) => Some(bytes.into()),
-            Self::Counted => None,
+            Self::Counted | Self::CutShort(_) => None,
         }
     }
 }

@@ -31,6 +31,20 @@ pub(crate) enum Format {
 pub(crate) enum Body<'a> {
     Kept(&'a [u8]),
     Counted,
+    /// The stream ended after so many bytes of it.
+    CutShort(u64),
+}
+
+impl Body<'_> {
+    /// Returns how many bytes have come of the body of a request, if fewer than announced.
+    pub(crate) fn cut_short(self, announced: u64) -> Option<u64> {
+        let received = match self {
+            Self::Kept(bytes) => bytes.len() as u64,
+            Self::Counted => announced,
+            Self::CutShort(received) => received,
+        };
+        (received < announced).then_some(received)
+    }
 }
 
 /// How long a reply took, from when its request's packet was complete.

@@ -132,10 +132,16 @@ fn head_lines(to: &mut impl Write, head: &Head, secrets: Secrets) -> io::Result<
 }
 
 fn body_line(to: &mut impl Write, len: u64, body: Body<'_>) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    match body.cut_short(len) {
+        Some(received) => write!(to, "    {received} of {len} bytes of body")?,
+        None => write!(to, "    body of {len} bytes")?,
+    }
     match body {
-        _ if len == 0 => Ok(()),
-        Body::Kept(bytes) => writeln!(to, "    body of {len} bytes: {}", Escaped(bytes)),
-        Body::Counted => writeln!(to, "    body of {len} bytes"),
+        Body::Kept(bytes) => writeln!(to, ": {}", Escaped(bytes)),
+        Body::Counted | Body::CutShort(_) => writeln!(to),
     }
 }
 
