@@ -157,7 +157,31 @@ fn mistakes_in_the_request_are_found_before_anything_is_sent() {
         (
             &["-H", "X_Foo: 1"],
             2,
-            "x_foo would be the variable of another header: use --var",
+            "X_Foo would be the variable of another header: use --var HTTP_X_FOO=VALUE",
+        ),
+        (
+            &["-H", "Connection: close"],
+            2,
+            "Connection is not part of a uwsgi request: use --var HTTP_CONNECTION=VALUE",
+        ),
+        (&["-H", "te;"], 2, "te is not part of a uwsgi request"),
+        (
+            &["-H", "Proxy: x"],
+            2,
+            "Proxy is not part of a uwsgi request",
+        ),
+        (&["-L"], 2, "uwsgi-curl follows no redirects"),
+        (&["-u", "alice"], 2, "not USER:PASSWORD"),
+        (&["-b", "cookies.txt"], 2, "not NAME=VALUE"),
+        (
+            &["-G", "-d", "a b"],
+            3,
+            "(3) the data is no query, encode it",
+        ),
+        (
+            &["-G", "-d", "a#b"],
+            3,
+            "(3) the data is no query, encode it",
         ),
         (&["-H", "a b: 1"], 2, "is no name of a header"),
         (&["-H", &long], 2, "do not fit in a packet"),
@@ -195,6 +219,41 @@ fn mistakes_in_the_request_are_found_before_anything_is_sent() {
         stderr(&output)
     );
     assert_eq!(output.status.code(), Some(2));
+    let output = run(UWSGI_CURL, &["http://127.0.0.1:1/who"]);
+    assert!(
+        stderr(&output).contains("this is a URL, not an ADDRESS: a path with a slash, unix:PATH or HOST:PORT; a URL comes after it"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// As nginx, Node and gunicorn answer what is no HTTP.
+#[test]
+fn server_that_speaks_http_is_suspected() {
+    let http: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nbad";
+    let hint =
+        "uwsgi-curl: an HTTP server answers a uwsgi packet like this: if it is one, use curl\n";
+    let output = curl(http, &[]);
+    assert_eq!(
+        (output.status.code(), stdout(&output).as_str()),
+        (Some(0), "bad")
+    );
+    assert_eq!(stderr(&output), hint);
+    let output = curl(http, &["-f"]);
+    assert_eq!(output.status.code(), Some(22));
+    assert_eq!(
+        stderr(&output),
+        format!("{hint}uwsgi-curl: (22) the server answered 400\n")
+    );
+    for (answer, arguments) in [
+        (http, &["-s"][..]),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\nConnection: close", &[]),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &[]),
+    ] {
+        assert_eq!(stderr(&curl(answer, arguments)), "", "{answer:?}");
+    }
+    assert_eq!(stderr(&curl(http, &["-sS"])), hint);
 }
 
 #[test]

@@ -35,7 +35,11 @@ fn warning_of_the_server_is_shown_on_demand() {
 fn other_answers_to_a_ping_are_failures() {
     for (answer, code, message) in [
         (&b""[..], 52, "without an answer: it knows no ping"),
-        (b"HTTP/1.1 500 X\r\n\r\n", 8, "answered by HTTP"),
+        (
+            b"HTTP/1.1 500 X\r\n\r\n",
+            8,
+            "it takes the ping for a request, or is an HTTP server",
+        ),
         (
             b"\x64\x00\x00\x00",
             8,

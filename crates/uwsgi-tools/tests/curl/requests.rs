@@ -204,3 +204,51 @@ fn head_is_asked_for_and_only_the_head_written() {
     let request = sent(&["-I"], b"");
     assert_eq!(request.var("REQUEST_METHOD"), Some("HEAD"));
 }
+
+#[test]
+fn options_for_single_headers_are_those_of_curl() {
+    let options = ["-A", "me", "-u", "alice:se:cret", "-b", "a=1", "-b", "b=2"];
+    let request = sent(&options, b"");
+    for (name, value) in [
+        ("HTTP_USER_AGENT", "me"),
+        ("HTTP_AUTHORIZATION", "Basic YWxpY2U6c2U6Y3JldA=="),
+        ("HTTP_COOKIE", "a=1; b=2"),
+    ] {
+        assert_eq!(request.var(name), Some(value), "{name}: {request:?}");
+    }
+    let replaced = ["-H", "User-Agent: you", "-H", "Cookie: c=3"];
+    let request = sent(&[&options[..], &replaced].concat(), b"");
+    assert_eq!(request.var("HTTP_USER_AGENT"), Some("you"));
+    assert_eq!(request.var("HTTP_COOKIE"), Some("c=3"));
+}
+
+#[test]
+fn data_goes_to_the_query_on_demand() {
+    for (target, query) in [("/x", "a=1&b=2"), ("/x?q=0", "q=0&a=1&b=2")] {
+        let request = sent(&["-G", "-d", "a=1", "-d", "b=2", target], b"");
+        assert_eq!(request.var("QUERY_STRING"), Some(query));
+        assert_eq!(request.var("REQUEST_METHOD"), Some("GET"));
+        assert_eq!(request.var("CONTENT_TYPE"), None);
+        assert_eq!(request.var("CONTENT_LENGTH"), Some(""));
+    }
+    assert_eq!(sent(&["-G", "/x"], b"").var("QUERY_STRING"), Some(""));
+}
+
+#[test]
+fn json_is_posted_as_such() {
+    let request = sent(&["--json", "{\"a\":", "--json", "1}"], b"");
+    assert_eq!(request.body, b"{\"a\":1}");
+    for (name, value) in [
+        ("REQUEST_METHOD", "POST"),
+        ("CONTENT_TYPE", "application/json"),
+        ("HTTP_ACCEPT", "application/json"),
+    ] {
+        assert_eq!(request.var(name), Some(value), "{name}: {request:?}");
+    }
+}
+
+#[test]
+fn habits_from_curl_do_no_harm() {
+    let request = sent(&["-N", "-k", "-s", "-s", "-m", "1", "-m", "60", "/x"], b"");
+    assert_eq!(request.var("PATH_INFO"), Some("/x"));
+}

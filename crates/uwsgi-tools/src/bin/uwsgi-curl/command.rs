@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
-use http::Method;
+use http::{HeaderValue, Method};
 use uwsgi_codec::modifier;
 use uwsgi_http::Address;
 
@@ -17,9 +19,10 @@ use crate::write_out::WriteOut;
 /// 400 or more with --fail, 23 the reply cannot be written, 26 the data cannot be read, 28 timeout, 52 no reply, 56 the
 /// connection broke.
 #[derive(Debug, Parser)]
-#[command(name = "uwsgi-curl", version)]
+#[command(name = "uwsgi-curl", version, args_override_self = true)]
 pub(crate) struct Command {
     /// The server: a path with a slash, unix:PATH or HOST:PORT
+    #[arg(value_parser = address)]
     pub(crate) address: Address,
     /// What to ask for: /PATH?QUERY, or http(s)://HOST/PATH?QUERY
     ///
@@ -33,10 +36,19 @@ pub(crate) struct Command {
     pub(crate) request: Option<Method>,
     /// A header, "NAME: VALUE"; "NAME:" leaves out one of the usual ones, "NAME;" sends it empty
     ///
-    /// Connection, Transfer-Encoding and other headers of one connection are not part of a uwsgi request. A name with
-    /// other signs than letters, digits and hyphens takes --var.
+    /// Connection, Transfer-Encoding and other headers of one connection are not part of a uwsgi request, and are
+    /// refused. A name with other signs than letters, digits and hyphens takes --var.
     #[arg(short = 'H', long, value_name = "HEADER")]
     pub(crate) header: Vec<HeaderOption>,
+    /// The header User-Agent
+    #[arg(short = 'A', long, value_name = "NAME")]
+    pub(crate) user_agent: Option<HeaderValue>,
+    /// Name and password, sent with Authorization: Basic
+    #[arg(short, long, value_name = "USER:PASSWORD", value_parser = credentials)]
+    pub(crate) user: Option<HeaderValue>,
+    /// A cookie; may be repeated
+    #[arg(short = 'b', long, value_name = "NAME=VALUE", value_parser = cookie)]
+    pub(crate) cookie: Vec<String>,
     /// Send this; @FILE sends a file without its line ends, @- standard input
     ///
     /// Several are joined by &. The content type is application/x-www-form-urlencoded unless -H says otherwise.
@@ -45,6 +57,14 @@ pub(crate) struct Command {
     /// As -d, but files as they are
     #[arg(long, value_name = "DATA", conflicts_with = "upload_file")]
     pub(crate) data_binary: Vec<String>,
+    /// Send this as JSON, and ask for JSON; @FILE and @- as with --data-binary
+    ///
+    /// Several are sent one after another. Content-Type and Accept are application/json unless -H says otherwise.
+    #[arg(long, value_name = "DATA", conflicts_with_all = ["data", "data_binary", "upload_file", "head"])]
+    pub(crate) json: Vec<String>,
+    /// Put the data of -d and --data-binary into the query of the URL, and ask with GET
+    #[arg(short = 'G', long, conflicts_with_all = ["json", "upload_file", "head"])]
+    pub(crate) get: bool,
     /// Send this file, with PUT; - is standard input
     #[arg(short = 'T', long, value_name = "FILE")]
     pub(crate) upload_file: Option<PathBuf>,
@@ -66,7 +86,7 @@ pub(crate) struct Command {
     #[arg(
         long,
         conflicts_with_all = ["request", "header", "data", "data_binary", "upload_file", "var", "modifier1", "modifier2",
-            "include", "head", "output", "fail", "write_out"]
+            "user_agent", "user", "cookie", "json", "get", "include", "head", "output", "fail", "write_out"]
     )]
     pub(crate) ping: bool,
 
@@ -99,12 +119,58 @@ pub(crate) struct Command {
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) write_out: Option<WriteOut>,
 
+    /// Accepted, without effect: a reply is always written as it comes
+    #[arg(short = 'N', long)]
+    no_buffer: bool,
+    /// Accepted, without effect: uwsgi has no certificates
+    #[arg(short = 'k', long)]
+    insecure: bool,
+    /// Refused: nothing follows a redirect
+    #[arg(short = 'L', long, hide = true, num_args = 0, value_parser = no_redirects, default_missing_value = "")]
+    location: Option<String>,
+
     /// Seconds until all must be done [default: no limit]
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) max_time: Option<Duration>,
     /// Seconds until there must be a connection
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) connect_timeout: Duration,
+}
+
+impl Command {
+    /// Returns whether nothing is to be said on standard error.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent && !self.show_error
+    }
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    uwsgi_tools::address(text).map_err(|error| match text.contains("://") {
+        true => format!("{error}; a URL comes after it"),
+        false => error,
+    })
+}
+
+fn credentials(text: &str) -> Result<HeaderValue, String> {
+    if !text.contains(':') {
+        return Err("not USER:PASSWORD".to_owned());
+    }
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(text)))
+        .map_err(|error| error.to_string())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn cookie(text: &str) -> Result<String, String> {
+    let is_header = text.contains('=') && HeaderValue::from_str(text).is_ok();
+    match is_header {
+        true => Ok(text.to_owned()),
+        false => Err("not NAME=VALUE; files of cookies are not read".to_owned()),
+    }
+}
+
+fn no_redirects(_: &str) -> Result<String, String> {
+    Err("uwsgi-curl follows no redirects: -i shows the Location to ask for".to_owned())
 }
 
 fn modifier1(text: &str) -> Result<u8, String> {

@@ -31,6 +31,11 @@ impl Data {
         if let Some(path) = &command.upload_file {
             return upload(path);
         }
+        if !command.json.is_empty() {
+            let parts = command.json.iter().map(|data| read(data, Line::AsIs));
+            let parts: Vec<_> = parts.collect::<io::Result<_>>()?;
+            return Ok(Self::Bytes(parts.concat().into()));
+        }
         // In the order of the command line only within each kind.
         let text = command.data.iter().map(|data| (data, Line::Joined));
         let binary = command.data_binary.iter().map(|data| (data, Line::AsIs));

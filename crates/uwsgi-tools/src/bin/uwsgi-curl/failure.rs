@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use uwsgi_codec::EncodeError;
 use uwsgi_codec::http::MapError;
+use uwsgi_http::Address;
 use uwsgi_http::client::ClientError;
 
 /// Why a request has no result.
@@ -14,7 +15,7 @@ pub(crate) enum Failure {
     Usage(String),
     #[error("{0}")]
     Data(io::Error),
-    #[error("{0}")]
+    #[error("{0}{hint}", hint = hint(.0))]
     Client(ClientError),
     #[error("not done after {limit:?}, with {received} bytes received")]
     Late { limit: Duration, received: u64 },
@@ -35,7 +36,9 @@ pub(crate) enum Failure {
 pub(crate) enum PingFailure {
     #[error("the server closed the connection without an answer: it knows no ping")]
     NoAnswer,
-    #[error("the server answered by HTTP and not by a packet: it takes the ping for a request")]
+    #[error(
+        "the server answered by HTTP and not by a packet: it takes the ping for a request, or is an HTTP server"
+    )]
     Http,
     #[error("the answer is no ping: {0}")]
     Other(String),
@@ -94,14 +97,52 @@ impl From<MapError> for Failure {
     fn from(error: MapError) -> Self {
         match error {
             MapError::Encode(error) => error.into(),
-            MapError::HeaderName { name } => Self::Usage(format!(
-                "{name} would be the variable of another header: use --var"
-            )),
             MapError::Target | MapError::PathEncoding { .. } | MapError::PathNul => {
                 Self::Url(error.to_string())
             }
             MapError::PathAboveRoot | MapError::Host => Self::Url(error.to_string()),
             error => Self::Usage(error.to_string()),
+        }
+    }
+}
+
+/// What to do about an error whose text does not say it.
+fn hint(error: &ClientError) -> &'static str {
+    match error {
+        // unix(7), "Pathname socket ownership and permissions".
+        ClientError::Connect {
+            address: Address::Unix(_),
+            error,
+        } if error.kind() == io::ErrorKind::PermissionDenied => {
+            ": you need write permission on the socket and search permission on its directories"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Not as a command: a test that root runs is denied nothing.
+    #[test]
+    fn denied_socket_says_which_permissions_are_needed() {
+        for (address, hint) in [
+            (
+                Address::Unix("/run/a.sock".into()),
+                ": you need write permission on the socket and search permission on its directories",
+            ),
+            (Address::Tcp("127.0.0.1:80".into()), ""),
+        ] {
+            let error = io::ErrorKind::PermissionDenied.into();
+            let failure = Failure::from(ClientError::Connect {
+                address: address.clone(),
+                error,
+            });
+            assert_eq!(
+                failure.to_string(),
+                format!("no connection to {address}: permission denied{hint}")
+            );
         }
     }
 }

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         let _ = stdout.flush();
     }
     if let Some(failure) = &failure {
-        if (!command.silent || command.show_error) && !failure.is_quiet() {
+        if !command.is_silent() && !failure.is_quiet() {
             complain(failure, end.exit_code);
         }
     }

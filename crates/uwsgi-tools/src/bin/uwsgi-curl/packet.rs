@@ -1,4 +1,6 @@
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderValue, USER_AGENT,
+};
 use http::{HeaderMap, Method, Request};
 use uwsgi_codec::PacketBuilder;
 use uwsgi_codec::http::{BodyLength, ConnectionInfo, RequestMapping, UnsafeNames};
@@ -45,17 +47,31 @@ fn headers(command: &Command, url: &Url, data: &Data) -> Result<HeaderMap, Failu
     let host = HeaderValue::from_str(&url.host);
     let host = host.map_err(|_| Failure::Url(format!("{:?} is no host", url.host)))?;
     headers.insert(HOST, host);
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    let agent = command.user_agent.clone();
+    let agent = agent.unwrap_or(HeaderValue::from_static(AGENT));
+    headers.insert(USER_AGENT, agent);
+    let is_json = !command.json.is_empty();
+    let accept = if is_json { JSON } else { "*/*" };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    if let Some(credentials) = &command.user {
+        headers.insert(AUTHORIZATION, credentials.clone());
+    }
+    if !command.cookie.is_empty() {
+        let cookies = HeaderValue::from_str(&command.cookie.join("; "));
+        let cookies = cookies.map_err(|error| Failure::Usage(error.to_string()))?;
+        headers.insert(COOKIE, cookies);
+    }
     if let Some(len) = data.len() {
         headers.insert(CONTENT_LENGTH, len.into());
         if command.upload_file.is_none() {
-            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-            headers.insert(CONTENT_TYPE, form);
+            let content_type = if is_json { JSON } else { FORM };
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
     }
     header_option::apply(&command.header, &mut headers);
     Ok(headers)
 }
 
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 const AGENT: &str = concat!("uwsgi-curl/", env!("CARGO_PKG_VERSION"));

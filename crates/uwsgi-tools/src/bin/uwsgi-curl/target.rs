@@ -64,3 +64,22 @@ impl Target {
         })
     }
 }
+
+impl Url {
+    /// Appends to the query.
+    pub(crate) fn add_query(&mut self, query: &[u8]) -> Result<(), String> {
+        let mut text = self.path.to_string().into_bytes();
+        text.push(match self.path.query() {
+            None => b'?',
+            Some(_) => b'&',
+        });
+        text.extend_from_slice(query);
+        let malformed = |why: &str| format!("the data is no query, encode it: {why}");
+        // It would begin a fragment, which is not sent.
+        if query.contains(&b'#') {
+            return Err(malformed("it has a #"));
+        }
+        self.path = Uri::try_from(text).map_err(|error| malformed(&error.to_string()))?;
+        Ok(())
+    }
+}

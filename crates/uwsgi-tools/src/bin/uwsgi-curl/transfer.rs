@@ -39,8 +39,12 @@ impl Transfer {
         start: Instant,
         verbose: Verbose,
     ) -> Result<(), Failure> {
-        let url = command.target.url().map_err(Failure::Url)?;
-        let data = Data::of(command).map_err(Failure::Data)?;
+        let mut url = command.target.url().map_err(Failure::Url)?;
+        let mut data = Data::of(command).map_err(Failure::Data)?;
+        if let (true, Data::Bytes(query)) = (command.get, &data) {
+            url.add_query(query).map_err(Failure::Url)?;
+            data = Data::None;
+        }
         let packet = packet(command, &url, &data)?.build()?;
         let method = packet.vars.get("REQUEST_METHOD").unwrap_or(b"GET");
         // Whatever is none has a reply with a body.
@@ -64,6 +68,9 @@ impl Transfer {
         self.head_received = start.elapsed();
         self.note(&reply.head, reply.head_bytes.len());
         verbose.received(&reply.head_bytes);
+        if self.status == 400 && says_close(&reply.head_bytes) && !command.is_silent() {
+            suspect_http();
+        }
         if command.fail && self.status >= 400 {
             return Err(Failure::Status(self.status));
         }
@@ -98,6 +105,24 @@ impl Transfer {
         self.content_type = String::from_utf8_lossy(content_type.unwrap_or_default()).into_owned();
         self.header_bytes = bytes;
     }
+}
+
+/// Whether a head has `Connection: close`. Servers of uwsgi rarely say it, since each of their connections ends;
+/// nginx, Node and gunicorn say it to whoever sends them something other than HTTP.
+fn says_close(head: &[u8]) -> bool {
+    head.split(|&byte| byte == b'\n').any(|line| {
+        let mut halves = line.splitn(2, |&byte| byte == b':');
+        let name = halves.next().unwrap_or_default();
+        let value = halves.next().unwrap_or_default().trim_ascii();
+        name.eq_ignore_ascii_case(b"connection") && value.eq_ignore_ascii_case(b"close")
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "what a user should know")]
+fn suspect_http() {
+    eprintln!(
+        "uwsgi-curl: an HTTP server answers a uwsgi packet like this: if it is one, use curl"
+    );
 }
 
 /// What limits there are are those of the command line.
