@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::activity::UnderWay;
 use super::refusal::Subject;
 use crate::client::{ClientError, ReplyBody};
 
@@ -15,14 +16,16 @@ pub(super) struct Download {
     body: ReplyBody,
     error: Option<ClientError>,
     subject: Arc<Subject>,
+    _under_way: Arc<UnderWay>,
 }
 
 impl Download {
-    pub(super) fn new(body: ReplyBody, subject: Arc<Subject>) -> Self {
+    pub(super) fn new(body: ReplyBody, subject: Arc<Subject>, under_way: Arc<UnderWay>) -> Self {
         Self {
             body,
             error: None,
             subject,
+            _under_way: under_way,
         }
     }
 }

@@ -34,6 +34,7 @@
 //! 1xx replies are not passed on. `Expect: 100-continue` is answered by the gateway once
 //! it has connected to the server; a refused request has no 100.
 
+mod activity;
 mod download;
 mod listener;
 mod refusal;

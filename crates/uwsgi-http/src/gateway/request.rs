@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use uwsgi_codec::http::{BodyLength, ConnectionInfo};
 
+use super::activity::UnderWay;
 use super::download::Download;
 use super::refusal::{Refusal, Subject};
 use super::upload::Upload;
@@ -32,16 +33,18 @@ impl Requests {
         &self,
         request: Request<Incoming>,
         connection: &ConnectionInfo,
+        under_way: Arc<UnderWay>,
     ) -> Response<ResponseBody> {
         let subject = Arc::new(Subject {
             server: self.client.address().clone(),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
         });
-        match self.send(request, connection).await {
+        let sent = self.send(request, connection, Arc::clone(&under_way));
+        match sent.await {
             Ok(response) => {
                 let mut response = response
-                    .map(|body| Download::new(body, subject))
+                    .map(|body| Download::new(body, subject, under_way))
                     .map(Either::Left);
                 let reason = response.extensions_mut().remove::<Reason>();
                 if let Some(Ok(reason)) = reason.map(|reason| ReasonPhrase::try_from(reason.0)) {
@@ -57,9 +60,10 @@ impl Requests {
         &self,
         request: Request<Incoming>,
         connection: &ConnectionInfo,
+        under_way: Arc<UnderWay>,
     ) -> Result<Response<crate::client::ReplyBody>, Refusal> {
         let (parts, body) = request.into_parts();
-        let body = Upload::new(body, &parts.headers, self.client_timeout);
+        let body = Upload::new(body, &parts.headers, self.client_timeout, under_way);
         if !has_host(&parts) {
             return Err(Refusal::NoHost);
         }

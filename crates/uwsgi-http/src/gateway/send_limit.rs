@@ -6,24 +6,28 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::activity::Activity;
 use crate::client::Stream;
 
-/// A connection to a client that fails if the client receives nothing for some time.
+/// A connection to a client that fails if the client receives nothing for some time. It
+/// notes what comes.
 #[derive(Debug)]
 pub(super) struct SendLimit {
     stream: Stream,
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
     is_waiting: bool,
+    activity: Activity,
 }
 
 impl SendLimit {
-    pub(super) fn new(stream: Stream, limit: Duration) -> Self {
+    pub(super) fn new(stream: Stream, limit: Duration, activity: Activity) -> Self {
         Self {
             stream,
             limit,
             sleep: Box::pin(sleep(limit)),
             is_waiting: false,
+            activity,
         }
     }
 
@@ -55,7 +59,12 @@ impl AsyncRead for SendLimit {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.received();
+        }
+        read
     }
 }
 

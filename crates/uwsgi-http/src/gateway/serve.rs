@@ -7,12 +7,13 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::task::JoinSet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 use uwsgi_codec::http::ConnectionInfo;
 
+use super::activity::Activity;
 use super::listener::Listener;
 use super::request::Requests;
 use super::send_limit::SendLimit;
@@ -43,6 +44,7 @@ use crate::client::{Client, Stream};
 #[derive(Clone, Debug)]
 pub struct Gateway {
     requests: Requests,
+    max_connections: usize,
     max_head: usize,
     stop_timeout: Duration,
 }
@@ -58,13 +60,24 @@ impl Gateway {
                 buffered_body: 0,
                 client_timeout: Duration::from_secs(60),
             },
+            max_connections: 1_024,
             max_head: 64 * 1024,
             stop_timeout: Duration::from_secs(30),
         }
     }
 
-    /// Sets the maximum bytes of a request's body; the answer to a longer one is 413. Default: no limit, since
-    /// nothing of it is held.
+    /// Sets the maximum of connections of clients that are served at once. Others wait in
+    /// the listener's backlog. At least 1. Default: 1 024.
+    ///
+    /// Each takes a descriptor, and a second one while it has a request. See `ulimit -n`.
+    #[must_use]
+    pub fn with_max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets the maximum bytes of a request's body; the answer to a longer one is 413.
+    /// Default: no limit, since nothing of it is held.
     #[must_use]
     pub fn with_max_body(mut self, bytes: u64) -> Self {
         self.requests.max_body = bytes;
@@ -104,71 +117,170 @@ impl Gateway {
         self
     }
 
-    /// Serves until `stop` is ready, and then until the requests that are under way have
-    /// ended, or the stop timeout has.
+    /// Serves until `shutdown` is ready, and then until the requests that are under way have
+    /// ended, or [`with_stop_timeout`](Self::with_stop_timeout) cuts them off.
     ///
-    /// When `stop` is ready, the listener is closed, and so are connections that wait for a
-    /// request; the others are after their response.
+    /// After `shutdown` it takes what waits in the listener's backlog, beyond
+    /// [`with_max_connections`](Self::with_max_connections) too, and closes the listener. A
+    /// client that has connected has a second for the head of its request; a kept
+    /// connection on which none comes at once is closed. Each connection is closed after
+    /// its response. A Unix socket's file stays.
+    ///
+    /// A failure to accept, for want of descriptors for instance, is logged and tried
+    /// again after 100 ms.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes everything at once.
-    pub async fn serve(self, listener: impl Into<Listener>, stop: impl Future<Output = ()>) {
+    pub async fn serve(self, listener: impl Into<Listener>, shutdown: impl Future<Output = ()>) {
         let listener = listener.into();
-        let gateway = Arc::new(self);
-        let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
-        let mut stop = pin!(stop);
+        let room = Arc::new(Semaphore::new(self.max_connections));
+        let mut accepting = Accepting {
+            gateway: Arc::new(self),
+            stop: watch::Sender::new(false),
+            tasks: JoinSet::new(),
+        };
+        let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 biased;
-                () = &mut stop => break,
+                () = &mut shutdown => break,
                 // Ended ones, so that they take no memory.
-                Some(_) = connections.join_next() => {}
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, connection)) => {
-                        gateway.spawn(stream, connection, &graceful, &mut connections);
+                Some(ended) = accepting.tasks.join_next() => log_panic(ended),
+                accepted = next(&listener, &room) => match accepted {
+                    Ok((stream, connection, permit)) => {
+                        accepting.spawn(stream, connection, Some(permit));
                     }
                     Err(error) => refused(&error).await,
                 },
             }
         }
+        accepting.stop.send_replace(true);
+        accepting.empty_backlog(&listener).await;
         drop(listener);
-        info!(connections = connections.len(), "stopping");
-        if timeout(gateway.stop_timeout, graceful.shutdown())
-            .await
-            .is_err()
-        {
-            warn!(connections = connections.len(), limit = ?gateway.stop_timeout, "requests cut off at the stop");
-        }
-        connections.shutdown().await;
+        accepting.finish().await;
     }
+}
 
+/// A gateway that runs.
+struct Accepting {
+    gateway: Arc<Gateway>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Accepting {
     fn spawn(
-        self: &Arc<Self>,
+        &mut self,
         stream: Stream,
         connection: ConnectionInfo,
-        graceful: &GracefulShutdown,
-        connections: &mut JoinSet<()>,
+        permit: Option<OwnedSemaphorePermit>,
     ) {
-        let gateway = Arc::clone(self);
-        let service = service_fn(move |request| {
-            let (gateway, connection) = (Arc::clone(&gateway), connection.clone());
-            async move { Ok::<_, Infallible>(gateway.requests.respond(request, &connection).await) }
+        let gateway = Arc::clone(&self.gateway);
+        let stop = self.stop.subscribe();
+        self.tasks.spawn(async move {
+            gateway.serve_connection(stream, connection, stop).await;
+            drop(permit);
         });
+    }
+
+    /// Takes the connections that the system has accepted already: closing the listener
+    /// would reset them.
+    async fn empty_backlog(&mut self, listener: &Listener) {
+        let all = async {
+            while let Ok(accepted) = timeout(BACKLOG_WAIT, listener.accept()).await {
+                match accepted {
+                    Ok((stream, connection)) => self.spawn(stream, connection, None),
+                    Err(error) if is_of_the_connection(&error) => {}
+                    Err(error) => return refused(&error).await,
+                }
+            }
+        };
+        let _ = timeout(MAX_BACKLOG_WAIT, all).await;
+    }
+
+    /// Waits for the requests that are under way.
+    async fn finish(&mut self) {
+        info!(connections = self.tasks.len(), "stopping");
+        let limit = self.gateway.stop_timeout;
+        let all_ended = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                log_panic(ended);
+            }
+        };
+        if timeout(limit, all_ended).await.is_err() {
+            warn!(
+                connections = self.tasks.len(),
+                ?limit,
+                "requests cut off at the stop"
+            );
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+impl Gateway {
+    async fn serve_connection(
+        self: Arc<Self>,
+        stream: Stream,
+        connection: ConnectionInfo,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let activity = Activity::new();
         let limit = self.requests.client_timeout;
-        let io = TokioIo::new(SendLimit::new(stream, limit));
-        let serving = http1::Builder::new()
-            .timer(TokioTimer::new())
+        let io = TokioIo::new(SendLimit::new(stream, limit, activity.clone()));
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
             .header_read_timeout(limit)
-            .max_header_size(self.max_head)
-            .serve_connection(io, service);
-        let serving = graceful.watch(serving);
-        connections.spawn(async move {
-            if let Err(error) = serving.await {
-                debug!(%error, "connection ended");
+            .max_header_size(self.max_head);
+        let service = service_fn(|request| {
+            let (gateway, connection) = (Arc::clone(&self), connection.clone());
+            let under_way = activity.begin();
+            async move {
+                let response = gateway.requests.respond(request, &connection, under_way);
+                Ok::<_, Infallible>(response.await)
             }
         });
+        let mut serving = pin!(http.serve_connection(io, service));
+        let ended = tokio::select! {
+            biased;
+            ended = serving.as_mut() => Some(ended),
+            is_last = async {
+                // An error: the stop is over.
+                let _ = stop.wait_for(|stop| *stop).await.is_ok();
+                activity.last_request().await
+            } => match is_last {
+                true => None,
+                false => return debug!("connection closed at the stop, before a whole head"),
+            },
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%error, "connection ended");
+        }
+    }
+}
+
+/// Waits for room, and then for a connection.
+async fn next(
+    listener: &Listener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(Stream, ConnectionInfo, OwnedSemaphorePermit)> {
+    let room = Arc::clone(room).acquire_owned().await;
+    let permit = room.map_err(io::Error::other)?;
+    let (stream, connection) = listener.accept().await?;
+    Ok((stream, connection, permit))
+}
+
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "a connection was lost");
     }
 }
 
@@ -191,5 +303,9 @@ fn is_of_the_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
     )
 }
+
+/// How long to wait for a connection that the system has, but has not told of yet.
+const BACKLOG_WAIT: Duration = Duration::from_millis(10);
+const MAX_BACKLOG_WAIT: Duration = Duration::from_millis(100);
 
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use super::activity::UnderWay;
 use crate::client::BodyError;
 
 /// The body of a client's request, with a limit to the time between its parts.
@@ -23,6 +25,7 @@ pub(super) struct Upload {
     is_asked_for: bool,
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
+    under_way: Arc<UnderWay>,
 }
 
 /// The next part of the body did not come in time.
@@ -33,12 +36,18 @@ pub(super) struct UploadTimeout {
 
 impl Upload {
     /// Makes the body of a request with these headers.
-    pub(super) fn new(body: Incoming, headers: &HeaderMap, limit: Duration) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        headers: &HeaderMap,
+        limit: Duration,
+        under_way: Arc<UnderWay>,
+    ) -> Self {
         Self {
             body: Some(body),
             is_asked_for: !headers.contains_key(EXPECT),
             limit,
             sleep: None,
+            under_way,
         }
     }
 }
@@ -90,12 +99,12 @@ impl Drop for Upload {
             return;
         };
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(discard(body));
+            runtime.spawn(discard(body, Arc::clone(&self.under_way)));
         }
     }
 }
 
-async fn discard(mut body: Incoming) {
+async fn discard(mut body: Incoming, _under_way: Arc<UnderWay>) {
     let end = Instant::now() + LINGERING_TIME;
     while Instant::now() < end {
         let Ok(Some(Ok(_))) = timeout(LINGERING_TIMEOUT, body.frame()).await else {

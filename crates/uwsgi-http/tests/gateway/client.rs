@@ -89,3 +89,21 @@ async fn client_that_reads_nothing_is_disconnected() {
         .expect("the gateway closes the connection");
     drop(browser);
 }
+
+#[tokio::test]
+async fn connections_beyond_the_maximum_wait() {
+    let server = Server::new();
+    let gateway = Gateway::new(Client::new(server.address())).with_max_connections(1);
+    let front = Front::new(gateway).await;
+    let mut first = front.connect().await;
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    first.write(request).await;
+    let mut accepted = server.accept().await;
+    accepted.packet().await;
+    let mut second = front.connect().await;
+    second.write(request).await;
+    let early = tokio::time::timeout(SHORT, server.accept()).await;
+    assert!(early.is_err(), "a second request is under way");
+    drop(first);
+    server.accept().await.packet().await;
+}
