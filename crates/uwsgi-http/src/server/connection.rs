@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service;
 use tracing::{debug, warn};
-use uwsgi_codec::{Packet, needed};
+use uwsgi_codec::{Packet, modifier, needed};
 
 use super::BoxError;
 use super::deadline::Deadline;
@@ -32,6 +32,8 @@ pub(super) struct Connection<I> {
     /// Room for connections that are kept.
     keepers: Arc<Semaphore>,
     kept: Option<OwnedSemaphorePermit>,
+    /// Room for connections, which this one has some of.
+    room: Arc<Semaphore>,
     /// Requests before the present one.
     pub(super) served: u32,
 }
@@ -58,6 +60,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
         settings: &Arc<Settings>,
         stop: watch::Receiver<bool>,
         keepers: &Arc<Semaphore>,
+        room: &Arc<Semaphore>,
     ) -> Self {
         Self {
             wire: Wire::new(io, settings),
@@ -65,6 +68,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
             stop,
             keepers: Arc::clone(keepers),
             kept: None,
+            room: Arc::clone(room),
             served: 0,
         }
     }
@@ -81,7 +85,23 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
     {
         loop {
             let ending = match self.next_packet().await {
-                Arrival::Packet(packet) => self.exchange(packet, service.clone()).await,
+                Arrival::Packet(packet) => match packet.header.modifier1 {
+                    modifier::WSGI | modifier::WSGI_SCRIPT_NAME => {
+                        self.exchange(packet, service.clone()).await
+                    }
+                    modifier::PING => self.answer_ping().await,
+                    modifier1 => {
+                        let peer = self.wire.socket.peer();
+                        warn!(
+                            peer,
+                            status = 400,
+                            "packet refused: modifier1 {modifier1}: only 0 (WSGI), 30 and 100 \
+                             (ping) are served"
+                        );
+                        self.wire.begin_unknown();
+                        self.refuse(StatusCode::BAD_REQUEST, &Method::GET).await
+                    }
+                },
                 Arrival::Refused(status) => {
                     self.wire.begin_unknown();
                     self.refuse(status, &Method::GET).await
@@ -98,8 +118,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
 
     /// Answers with an error of the server's own.
     pub(super) async fn refuse(&mut self, status: StatusCode, method: &Method) -> Ending {
-        let mut response = reply::error_response(status, method);
         self.wire.give_up();
+        self.send(reply::error_response(status, method)).await
+    }
+
+    /// Answers uWSGI's ping: `modifier2` 0 asks, 1 answers.
+    async fn answer_ping(&mut self) -> Ending {
+        self.wire.begin(None);
+        let answer = [modifier::PING, 0, 0, 1];
+        self.send(Bytes::copy_from_slice(&answer)).await
+    }
+
+    async fn send(&mut self, mut response: Bytes) -> Ending {
         let sent = poll_fn(|cx| self.wire.poll_send(&mut response, &mut Bytes::new(), cx)).await;
         match sent {
             Ok(()) => Ending::Close,
@@ -262,8 +292,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
         let mut stop = self.stop.clone();
         let mut stopping = pin!(stop.wait_for(|&stop| stop));
         let mut is_stopping = false;
-        let (mut whole, mut hurried) = (Deadline::default(), Deadline::default());
-        let mut silence = Deadline::default();
+        let (mut whole, mut silence) = (Deadline::default(), Deadline::default());
+        let (mut shortest, mut is_long) = (Deadline::default(), false);
         poll_fn(|cx| {
             while let Poll::Ready(received) = self.wire.poll_receive(LINGER_READ, cx) {
                 self.wire.received.clear();
@@ -273,9 +303,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
                 }
             }
             is_stopping = is_stopping || stopping.as_mut().poll(cx).is_ready();
+            while shortest.poll(MIN_LINGER, cx).is_ready() {
+                is_long = true;
+                shortest.stop();
+            }
+            let is_in_the_way = is_stopping || self.room.available_permits() == 0;
             let is_over = whole.poll(LINGER, cx).is_ready()
                 || silence.poll(LINGER_SILENCE, cx).is_ready()
-                || (is_stopping && hurried.poll(LINGER_STOPPING, cx).is_ready());
+                || (is_long && is_in_the_way);
             match is_over {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
@@ -303,7 +338,7 @@ const LINGER: Duration = Duration::from_secs(30);
 /// The same while nothing comes: nginx's `lingering_timeout`.
 const LINGER_SILENCE: Duration = Duration::from_secs(5);
 
-/// The same while the server stops.
-const LINGER_STOPPING: Duration = Duration::from_secs(1);
+/// The same while the server stops, or others wait for room. How often to look.
+const MIN_LINGER: Duration = Duration::from_secs(1);
 
 const LINGER_READ: usize = 64 * 1_024;

@@ -13,6 +13,7 @@ use uwsgi_codec::http::{BodyEnd, asks_to_keep, from_vars};
 use uwsgi_codec::{Packet, modifier};
 
 use super::BoxError;
+use super::causes::Causes;
 use super::connection::{Connection, status_of};
 use super::reply::{self, Persistence};
 use super::request_body::RequestBody;
@@ -111,8 +112,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
                     }
                     Ok(Poll::Ready(Err((status, error)))) => {
                         let error: BoxError = error.into();
+                        let error = Causes(&*error);
                         let code = status.as_u16();
-                        error!(%method, path, status = code, error, "the service failed");
+                        error!(%method, path, status = code, %error, "the service failed");
                         return Poll::Ready(Called::Failed(status));
                     }
                     Err(panic) => {
@@ -182,7 +184,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection<I> {
                 error!(%method, path, status, missing, "the body is shorter than its Content-Length");
             }
             Sent::Failed(error) => {
-                error!(%method, path, status, error, "the body of the response failed");
+                let error = Causes(&*error);
+                error!(%method, path, status, %error, "the body of the response failed");
             }
             Sent::Panicked(panic) => {
                 error!(%method, path, status, panic, "the body of the response panicked");

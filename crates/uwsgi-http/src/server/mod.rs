@@ -44,6 +44,8 @@
 //! | the client leaves | the service's future, or the response's body, is dropped |
 //! | the service fails | 500; 503 if it fails to become ready; an error is logged |
 //! | the service panics | 500; an error is logged; other requests go on |
+//! | a ping comes (`modifier1` 100) | it is answered, without the service, and the connection closed |
+//! | the packet is for another language or service (`modifier1` neither 0 nor 30) | 400; a warning is logged |
 //! | the packet is malformed | 400, or 431 beyond a limit; a warning says what is wrong, and where |
 //! | trailers, `Transfer-Encoding`, `Connection` and the like in a response | are left out: uwsgi has no place for them |
 //! | 1xx in a response, 101 among them | 500: nginx takes it for the final response. WebSockets need `proxy_pass` |
@@ -77,6 +79,7 @@
 //! keeps it from accepting connections, with `WARN` what was wrong with a request, with
 //! `DEBUG` clients that left. No message has headers or bodies, or the query of a URI.
 
+mod causes;
 mod connection;
 mod deadline;
 mod exchange;

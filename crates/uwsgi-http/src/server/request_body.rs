@@ -60,8 +60,8 @@ pub enum BodyError {
         have: u64,
         /// Bytes announced.
         need: u64,
-        /// What the system says.
-        #[source]
+        /// What the system says. It is in the message, so it is no
+        /// [source](std::error::Error::source).
         error: io::Error,
     },
     /// The request is over: its response has been sent, or its connection has ended.

@@ -1,4 +1,4 @@
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -106,10 +106,14 @@ impl<S> Server<S> {
     }
 
     /// Sets how long a stop waits for requests that are under way. Then they are dropped.
-    /// Default: without a bound.
+    /// Default: 30 s. [`Duration::MAX`] is no limit.
+    ///
+    /// Event streams and other responses that never end hold a stop until then. Let what
+    /// stops the process wait longer: systemd's `TimeoutStopSec` is 90 s, `docker stop`
+    /// kills after 10 s, Kubernetes after 30 s.
     #[must_use]
     pub fn with_stop_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.stop_timeout = Some(timeout);
+        self.settings.stop_timeout = timeout;
         self
     }
 
@@ -132,10 +136,13 @@ impl<S> Server<S> {
     /// Serves the connections that `listener` accepts until `shutdown` is ready, and
     /// those under way to their end.
     ///
-    /// After `shutdown` it takes what waits in the listener's backlog, closes the
-    /// listener, agrees to keep no connection, closes those that wait for a request, and
-    /// returns when all responses have been sent, or after
-    /// [`with_stop_timeout`](Self::with_stop_timeout). A Unix socket's file stays.
+    /// After `shutdown` it takes what waits in the listener's backlog, also beyond
+    /// [`with_max_connections`](Self::with_max_connections) (these are served as soon as
+    /// others end), closes the listener, agrees to keep no connection, closes those that
+    /// wait for a request, and returns when all responses have been sent, or after
+    /// [`with_stop_timeout`](Self::with_stop_timeout). A packet that has begun is waited
+    /// for, up to [`with_header_timeout`](Self::with_header_timeout); one that has not,
+    /// for a second on connections that have had no request. A Unix socket's file stays.
     ///
     /// A failure to accept, for want of descriptors for instance, is logged and tried
     /// again after a pause of up to a second.
@@ -158,6 +165,7 @@ impl<S> Server<S> {
         let mut accepting = Accepting {
             service: self.service,
             keepers: Arc::new(Semaphore::new(self.settings.max_kept())),
+            room: Arc::clone(&room),
             settings: Arc::new(self.settings),
             stop,
             tasks: JoinSet::new(),
@@ -168,7 +176,7 @@ impl<S> Server<S> {
             match accepted {
                 Ok((io, permit)) => {
                     pause = MIN_PAUSE;
-                    accepting.spawn(io, permit);
+                    accepting.spawn(io, ready(Some(permit)));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -185,7 +193,7 @@ impl<S> Server<S> {
             }
         }
         accepting.stop.send_replace(true);
-        accepting.empty_backlog(&mut listener, &room).await;
+        accepting.empty_backlog(&mut listener).await;
         drop(listener);
         accepting.finish().await;
     }
@@ -216,7 +224,9 @@ impl<S> Server<S> {
         let (stop, stopped) = watch::channel(false);
         let max_kept = self.settings.keep_alive.max_connections.min(1);
         let keepers = Arc::new(Semaphore::new(max_kept));
-        let connection = Connection::new(io, &Arc::new(self.settings), stopped, &keepers);
+        let room = Arc::new(Semaphore::new(1));
+        let settings = Arc::new(self.settings);
+        let connection = Connection::new(io, &settings, stopped, &keepers, &room);
         let mut served = pin!(connection.serve(self.service));
         let mut shutdown = pin!(shutdown);
         if before(shutdown.as_mut(), served.as_mut()).await.is_none() {
@@ -231,13 +241,18 @@ struct Accepting<S> {
     service: S,
     settings: Arc<Settings>,
     keepers: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
 impl<S> Accepting<S> {
-    fn spawn<I, B>(&mut self, io: I, permit: OwnedSemaphorePermit)
-    where
+    /// Serves a connection once there is room for it.
+    fn spawn<I, B>(
+        &mut self,
+        io: I,
+        permit: impl Future<Output = Option<OwnedSemaphorePermit>> + Send + 'static,
+    ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
@@ -249,17 +264,19 @@ impl<S> Accepting<S> {
         while let Some(ended) = self.tasks.try_join_next() {
             log_panic(ended);
         }
-        let connection = Connection::new(io, &self.settings, self.stop.subscribe(), &self.keepers);
+        let stop = self.stop.subscribe();
+        let connection = Connection::new(io, &self.settings, stop, &self.keepers, &self.room);
         let service = self.service.clone();
         self.tasks.spawn(async move {
+            let permit = permit.await;
             connection.serve(service).await;
             drop(permit);
         });
     }
 
     /// Takes the connections that the system has accepted already: closing the listener
-    /// would reset them.
-    async fn empty_backlog<L, B>(&mut self, listener: &mut L, room: &Arc<Semaphore>)
+    /// would reset them. Those for which there is no room wait for it.
+    async fn empty_backlog<L, B>(&mut self, listener: &mut L)
     where
         L: Listener,
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
@@ -270,11 +287,17 @@ impl<S> Accepting<S> {
         B::Error: Into<BoxError>,
     {
         let all = async {
-            while let Ok(accepted) = timeout(BACKLOG_WAIT, next(listener, room)).await {
+            while let Ok(accepted) = timeout(BACKLOG_WAIT, listener.accept()).await {
                 match accepted {
-                    Ok((io, permit)) => self.spawn(io, permit),
+                    Ok(io) => {
+                        let permit = Arc::clone(&self.room).acquire_owned();
+                        self.spawn(io, async { permit.await.ok() });
+                    }
                     Err(error) if is_of_one_connection(&error) => {}
-                    Err(_) => return,
+                    Err(error) => {
+                        error!(%error, "cannot accept the last connections: they are reset");
+                        return;
+                    }
                 }
             }
         };
@@ -283,9 +306,7 @@ impl<S> Accepting<S> {
 
     /// Waits for the requests that are under way.
     async fn finish(&mut self) {
-        let Some(limit) = self.settings.stop_timeout else {
-            return self.all_ended().await;
-        };
+        let limit = self.settings.stop_timeout;
         let all = self.all_ended();
         if timeout(limit, all).await.is_err() {
             warn!(

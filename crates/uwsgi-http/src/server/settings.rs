@@ -10,7 +10,7 @@ pub(super) struct Settings {
     pub(super) header_timeout: Duration,
     pub(super) body_timeout: Duration,
     pub(super) write_timeout: Duration,
-    pub(super) stop_timeout: Option<Duration>,
+    pub(super) stop_timeout: Duration,
     pub(super) half_close: HalfClose,
     pub(super) keep_alive: KeepAlive,
 }
@@ -33,7 +33,7 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
-            stop_timeout: None,
+            stop_timeout: Duration::from_secs(30),
             half_close: HalfClose::default(),
             keep_alive: KeepAlive::default(),
         }

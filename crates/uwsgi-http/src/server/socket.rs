@@ -22,7 +22,7 @@ pub(super) struct Socket<I> {
     hang_up: HangUp,
 }
 
-/// Whether the peer still waits for the end of a response.
+/// What the system says of the bytes that are to be read next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peek {
     /// Nothing has arrived.
@@ -110,7 +110,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + 'static> Socket<I> {
     }
 }
 
-/// Whether the peer has gone, which cannot be seen by reading: a direction that it has
+/// Whether the peer still waits for the end of a response, which cannot be seen by reading: a direction that it has
 /// shut down stays readable, and a body that nobody asks for must not be read.
 #[derive(Debug, Default)]
 enum HangUp {

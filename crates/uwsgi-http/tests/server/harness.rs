@@ -201,6 +201,11 @@ impl Peer {
         within("the server reads", sent).await.unwrap();
     }
 
+    /// Sends bytes if the server still receives them.
+    pub(crate) async fn trickle(&mut self, bytes: &[u8]) {
+        let _ = self.io().write_all(bytes).await;
+    }
+
     pub(crate) async fn packet(&mut self, packet: &PacketBuilder) {
         self.send(packet.to_vec().unwrap()).await;
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -15,7 +16,7 @@ use uwsgi_codec::{Limits, PacketBuilder};
 use uwsgi_http::server::{Listener, RequestBody, Server};
 
 use crate::harness::{
-    End, Log, Of, On, Peer, QUIET, Running, Stream, for_ever, get, request, with, within,
+    End, Log, Of, On, Peer, QUIET, Running, Stream, for_ever, get, post, request, with, within,
 };
 
 type Answer<E> = Result<Response<Full<Bytes>>, E>;
@@ -57,6 +58,69 @@ async fn what_is_no_request_is_refused_and_logged() {
         let lines = log.with(message);
         assert!(lines[0].contains("WARN"), "{lines:?}");
     }
+}
+
+#[tokio::test]
+async fn only_requests_and_pings_are_served() {
+    let log = Log::new();
+    let running = Running::start(On::Unix, Server::new(Of(ok::<Infallible>))).await;
+    for modifier1 in [5, 9, 17, 111, 173] {
+        let mut packet = get("/");
+        packet.modifier1(modifier1);
+        let reply = running.ask(&packet).await;
+        assert_eq!(reply.status, 400, "{modifier1}");
+        let lines = log.with(&format!("modifier1 {modifier1}:"));
+        assert!(lines[0].contains("WARN"), "{lines:?}");
+    }
+    for modifier1 in [0, 30] {
+        let mut packet = get("/");
+        packet.modifier1(modifier1);
+        assert_eq!(running.ask(&packet).await.text(), "ok", "{modifier1}");
+    }
+}
+
+#[tokio::test]
+async fn ping_is_answered_without_the_service() {
+    let service = Of(|_| async { panic!("called") as Answer<Infallible> });
+    let running = Running::start(On::Unix, Server::new(service)).await;
+    let mut peer = running.connect().await;
+    peer.send([100, 0, 0, 0]).await;
+    assert_eq!(peer.end().await, End::Closed("d\0\0\u{1}".to_owned()));
+}
+
+/// A database's error within those of two libraries that show what they carry.
+#[derive(Debug)]
+struct Wrapped(&'static str, Option<Box<Self>>);
+
+impl std::fmt::Display for Wrapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Wrapped {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source: &Self = self.1.as_deref()?;
+        Some(source)
+    }
+}
+
+#[tokio::test]
+async fn each_cause_of_a_failure_is_logged_once() {
+    let log = Log::new();
+    let error = |text, source: Option<Wrapped>| Wrapped(text, source.map(Box::new));
+    let service = Of(move |_| async move {
+        let refused = error("connection refused", None);
+        let gone = error("database gone", Some(error("database gone", Some(refused))));
+        let query = error("query: database gone", Some(gone));
+        Err(query) as Answer<Wrapped>
+    });
+    let running = Running::start(On::Unix, Server::new(service)).await;
+    assert_eq!(running.ask(&get("/")).await.status, 500);
+    let lines = log.with("the service failed");
+    let expected = "query: database gone: connection refused";
+    assert!(lines[0].contains(expected), "{lines:?}");
+    assert_eq!(lines[0].matches("database gone").count(), 1, "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -221,6 +285,23 @@ async fn connections_beyond_the_maximum_wait() {
     gate.add_permits(3);
     for mut peer in peers {
         assert_eq!(peer.reply(&Method::GET).await.text(), "ok");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_only_drained_makes_room_for_others() {
+    let server = Server::new(Of(ok::<Infallible>)).with_max_connections(1);
+    let running = Running::start(On::Unix, server).await;
+    let mut refused = running.connect().await;
+    refused.packet(&post("/", 1_000_000)).await;
+    assert_eq!(refused.reply(&Method::GET).await.text(), "ok");
+    let mut next = running.connect().await;
+    next.packet(&get("/")).await;
+    let begun = tokio::time::Instant::now();
+    // Its front end goes on sending, and does not close.
+    while tokio::time::timeout(QUIET, next.wait()).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(3), "no room");
+        refused.trickle(b".").await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -11,7 +12,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use uwsgi_http::server::{RequestBody, Server};
 
 use crate::harness::{
-    Dropped, End, Log, Of, On, Peer, QUIET, Running, Stream, for_ever, get, keeping, post, within,
+    Dropped, End, Log, Of, On, Peer, QUIET, Running, Stream, for_ever, get, keeping, piece, post,
+    within,
 };
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
@@ -154,4 +156,66 @@ async fn body_that_nobody_reads_does_not_hold_up_a_stop_for_long() {
     running.stop();
     running.ended().await;
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn connections_beyond_the_maximum_are_served_during_a_stop() {
+    for on in [On::Unix, On::Tcp] {
+        let gate = Arc::new(Semaphore::new(0));
+        let (called, mut calls) = mpsc::channel(1);
+        let service = {
+            let gate = Arc::clone(&gate);
+            Of(move |_| {
+                let (gate, called) = (Arc::clone(&gate), called.clone());
+                async move {
+                    called.send(()).await.unwrap();
+                    gate.acquire().await.unwrap().forget();
+                    ok()
+                }
+            })
+        };
+        let server = Server::new(service).with_max_connections(1);
+        let mut running = Running::start(on, server).await;
+        let mut peers = vec![];
+        for _ in 0..4 {
+            let mut peer = running.connect().await;
+            peer.packet(&get("/")).await;
+            peers.push(peer);
+        }
+        within("the call", calls.recv()).await;
+        running.stop();
+        tokio::time::sleep(QUIET).await;
+        assert!(calls.try_recv().is_err(), "{on:?}: more than the maximum");
+        gate.add_permits(4);
+        for peer in &mut peers {
+            assert_eq!(peer.reply(&Method::GET).await.text(), "ok", "{on:?}");
+            within("the next call", calls.recv()).await;
+        }
+        running.ended().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_takes_half_a_minute_at_most() {
+    // Time flies: a body that trickles in, and a service that waits for it.
+    let service = Of(|request: Request<RequestBody>| async move {
+        let mut body = request.into_body();
+        while piece(&mut body).await.is_some() {}
+        ok()
+    });
+    let (mut running, mut peer) = {
+        let running = Running::start(On::Unix, Server::new(service)).await;
+        let mut peer = running.connect().await;
+        peer.packet(&post("/", 1_000)).await;
+        (running, peer)
+    };
+    let begun = tokio::time::Instant::now();
+    running.stop();
+    while !running.has_ended() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "no end");
+        peer.trickle(b".").await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    let took = begun.elapsed().as_secs();
+    assert!((30..40).contains(&took), "{took} s");
 }
