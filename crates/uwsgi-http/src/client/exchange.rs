@@ -110,7 +110,8 @@ impl Exchange {
     /// All of `body` is sent behind the packet, whatever its vars say of it. The reply
     /// is received meanwhile. A server may answer and close before it has received the
     /// whole body: that is a reply like any other. What is left of the body when the
-    /// head has come is sent while the [`ReplyBody`] is read.
+    /// head has come is sent while the [`ReplyBody`] is read, until that ends
+    /// ([`ReplyBody::has_sent_request`]).
     ///
     /// # Errors
     ///
@@ -118,7 +119,7 @@ impl Exchange {
     ///   connection;
     /// - [`ClientError::Head`], [`ClientError::Tunnel`]: what came is of no use;
     /// - [`ClientError::Timeout`];
-    /// - [`ClientError::RequestBody`]: `body` gave an error.
+    /// - [`ClientError::RequestBody`]: `body` gave an error before the head had come.
     ///
     /// # Cancel safety
     ///
@@ -182,7 +183,6 @@ impl Exchange {
                 if let Some(call) = &mut self.on_interim {
                     call(&head);
                 }
-                wire.restart();
                 self.spend(len)?;
             }
         }

@@ -143,7 +143,7 @@ impl Client {
     /// `Content-Length` says. Without either, the request is refused: uwsgi cannot say
     /// that a body ends somewhere. The reply is received while the body is sent, and may
     /// come before its end; what is left of the body is sent while the [`ReplyBody`] is
-    /// read.
+    /// read, until that ends ([`ReplyBody::has_sent_request`]).
     ///
     /// 1xx heads are skipped. If a kept connection turns out to have been closed, a
     /// request without a body whose method is idempotent (RFC 9110, 9.2.2) is sent again

@@ -21,9 +21,9 @@ use super::wire::Wire;
 ///
 /// # Errors
 ///
-/// [`ClientError::CutShort`], [`ClientError::Timeout`], and of the request's body
-/// [`ClientError::RequestBody`] and [`ClientError::RequestBodyLength`]. Nothing follows an
-/// error.
+/// [`ClientError::CutShort`] and [`ClientError::Timeout`]. Nothing follows an error. An
+/// error of the request's body is none of the reply: it ends the sending, see
+/// [`ReplyBody::has_sent_request`].
 ///
 /// If the end of the connection is to end the body, a server that crashed may look like
 /// one that has finished. A reset is an error there, unless the server has not received the
@@ -40,6 +40,8 @@ pub struct ReplyBody {
     pool: Option<Arc<Pool>>,
     kept: Option<Stream>,
     surplus: usize,
+    // Once there is no wire.
+    has_sent_request: bool,
 }
 
 impl ReplyBody {
@@ -58,6 +60,7 @@ impl ReplyBody {
             pool: None,
             kept: None,
             surplus: 0,
+            has_sent_request: false,
         };
         if length == Some(0) {
             body.finish();
@@ -85,6 +88,21 @@ impl ReplyBody {
         self.kept.filter(Stream::is_idle)
     }
 
+    /// Returns whether the request has been sent to its last byte.
+    ///
+    /// A server may answer before it has received the whole body of the request, and
+    /// close. What is not sent when the reply ends is not sent at all, and a reply of
+    /// success may then be to a part of the body: the caller who cares asks this behind
+    /// the end. Also false if the request's body gave an error or did not have the
+    /// announced length after the head had come.
+    #[must_use]
+    pub fn has_sent_request(&self) -> bool {
+        match &self.wire {
+            Some(wire) => wire.sending.is_complete(),
+            None => self.has_sent_request,
+        }
+    }
+
     /// Returns how many bytes have come together with the end of the body and are not
     /// part of it. They are dropped. 0 before the end.
     #[must_use]
@@ -102,7 +120,8 @@ impl ReplyBody {
     fn finish(&mut self) {
         let Some(wire) = self.wire.take() else { return };
         self.surplus = wire.received.len();
-        if !self.is_kept || self.surplus > 0 || !wire.sending.is_complete() {
+        self.has_sent_request = wire.sending.is_complete();
+        if !self.is_kept || self.surplus > 0 || !self.has_sent_request {
             return;
         }
         match &self.pool {
@@ -169,7 +188,10 @@ impl Body for ReplyBody {
             Ok(Some(_)) if self.length == Some(self.received) => self.finish(),
             Ok(Some(_)) => {}
             Ok(None) => self.finish(),
-            Err(_) => self.wire = None,
+            Err(_) => {
+                self.has_sent_request = self.has_sent_request();
+                self.wire = None;
+            }
         }
         Poll::Ready(part.transpose().map(|part| part.map(Frame::data)))
     }

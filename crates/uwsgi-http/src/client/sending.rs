@@ -33,6 +33,7 @@ pub(super) struct Sending {
     announced: Option<u64>,
     sent: u64,
     refused: Option<io::Error>,
+    failed: Option<ClientError>,
 }
 
 /// How far the sending of a request has come.
@@ -42,6 +43,8 @@ pub(super) enum Progress {
     Complete,
     /// The server has closed its side.
     Refused,
+    /// The body has given an error.
+    Failed,
     /// The server does not receive for the moment.
     AwaitsServer,
     /// The next part of the body is not there yet.
@@ -57,37 +60,38 @@ impl Sending {
             announced,
             sent: 0,
             refused: None,
+            failed: None,
         }
     }
 
     /// Sends what can be sent now. The flag says whether that was anything.
     ///
-    /// # Errors
-    ///
-    /// Those of the body. That the server does not want more is not one: it may have
-    /// answered.
-    pub(super) fn poll(
-        &mut self,
-        stream: &mut Stream,
-        cx: &mut Context<'_>,
-    ) -> Result<(Progress, bool), ClientError> {
+    /// That the server does not want more is no error, and that the body has failed need
+    /// not be one: the server may have answered.
+    pub(super) fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> (Progress, bool) {
         let mut has_sent = false;
         loop {
             if self.refused.is_some() {
-                return Ok((Progress::Refused, has_sent));
+                return (Progress::Refused, has_sent);
+            }
+            if self.failed.is_some() {
+                return (Progress::Failed, has_sent);
             }
             // The first part of the body leaves together with the packet if it is there.
             if self.part.is_empty() {
                 match self.poll_part(cx) {
-                    Poll::Ready(part) => match part? {
-                        Some(part) => self.part = part,
-                        None if self.packet.is_empty() => {
-                            return Ok((Progress::Complete, has_sent));
-                        }
-                        None => {}
-                    },
+                    Poll::Ready(Ok(Some(part))) => self.part = part,
+                    Poll::Ready(Ok(None)) if self.packet.is_empty() => {
+                        return (Progress::Complete, has_sent);
+                    }
+                    Poll::Ready(Ok(None)) => {}
+                    Poll::Ready(Err(error)) => {
+                        self.failed = Some(error);
+                        self.body = None;
+                        continue;
+                    }
                     Poll::Pending if self.packet.is_empty() => {
-                        return Ok((Progress::AwaitsBody, has_sent));
+                        return (Progress::AwaitsBody, has_sent);
                     }
                     Poll::Pending => {}
                 }
@@ -97,7 +101,7 @@ impl Sending {
             }
             let parts = [IoSlice::new(&self.packet), IoSlice::new(&self.part)];
             match Pin::new(&mut *stream).poll_write_vectored(cx, &parts) {
-                Poll::Pending => return Ok((Progress::AwaitsServer, has_sent)),
+                Poll::Pending => return (Progress::AwaitsServer, has_sent),
                 Poll::Ready(Ok(written)) => {
                     has_sent = true;
                     let of_packet = written.min(self.packet.len());
@@ -144,7 +148,8 @@ impl Sending {
     pub(super) fn is_complete(&self) -> bool {
         let body = self.body.as_ref();
         self.refused.is_none()
-            && body.is_none_or(Body::is_end_stream)
+            && self.failed.is_none()
+            && (body.is_none_or(Body::is_end_stream) || self.announced == Some(self.sent))
             && self.packet.is_empty()
             && self.part.is_empty()
     }
@@ -152,5 +157,10 @@ impl Sending {
     /// Takes the error with which the server refused to receive more.
     pub(super) fn take_refusal(&mut self) -> Option<io::Error> {
         self.refused.take()
+    }
+
+    /// Takes the error of the body.
+    pub(super) fn take_failure(&mut self) -> Option<ClientError> {
+        self.failed.take()
     }
 }

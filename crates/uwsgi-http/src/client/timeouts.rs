@@ -21,14 +21,14 @@ pub struct Timeouts {
     /// Until the connection is there: looking up a name, and waiting for room in the
     /// backlog of a Unix socket, included. Default: 10 seconds.
     pub connect: Duration,
-    /// From the last byte of the request, or the last byte of a 1xx head, to the end of
-    /// the reply's head. Default: 60 seconds, as nginx's `uwsgi_read_timeout`.
+    /// From the last byte of the request to the end of the reply's head, whatever 1xx
+    /// heads come before it. Default: 60 seconds, as nginx's `uwsgi_read_timeout`.
     pub head: Duration,
-    /// Between two reads of the reply's body. Default: 60 seconds, as nginx's
-    /// `uwsgi_read_timeout`.
+    /// Between two reads of the reply's body, or between one and a write of the request
+    /// if that is not yet sent. Default: 60 seconds, as nginx's `uwsgi_read_timeout`.
     pub read: Duration,
-    /// Between two writes of the request. Default: 60 seconds, as nginx's
-    /// `uwsgi_send_timeout`.
+    /// Between two writes of the request, until the head of the reply has come. Default:
+    /// 60 seconds, as nginx's `uwsgi_send_timeout`.
     pub write: Duration,
 }
 

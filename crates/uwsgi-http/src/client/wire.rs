@@ -42,25 +42,29 @@ impl Wire {
 
     /// Receives about `room` bytes, and returns what the read has returned.
     ///
-    /// `wait` is [`Wait::Head`], whose time goes on until [`Wire::restart`], or
-    /// [`Wait::Read`], whose time ends with each read.
+    /// `wait` is [`Wait::Head`], or, once the head has come, [`Wait::Read`], whose time
+    /// ends with each read. From then on nothing but the server can end the reply: if the
+    /// request cannot be sent to its end, then it is not.
     ///
     /// # Errors
     ///
-    /// Those that end the exchange: the request's body gave an error, or the time is
-    /// over.
+    /// Those that end the exchange: the request's body gave an error before the head has
+    /// come, or the time is over.
     pub(super) fn poll_read(
         &mut self,
         wait: Wait,
         room: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Result<io::Result<usize>, ClientError>> {
-        let (progress, has_sent) = self.sending.poll(&mut self.stream, cx)?;
+        self.received.reserve(room);
+        let read = pin!(self.stream.read_buf(&mut self.received)).poll(cx);
+        if let Poll::Ready(Ok(0) | Err(_)) = read {
+            return read.map(Ok);
+        }
+        let (progress, has_sent) = self.sending.poll(&mut self.stream, cx);
         if has_sent {
             self.timer.stop();
         }
-        self.received.reserve(room);
-        let read = pin!(self.stream.read_buf(&mut self.received)).poll(cx);
         if let Poll::Ready(read) = read {
             if wait == Wait::Read {
                 self.timer.stop();
@@ -68,20 +72,20 @@ impl Wire {
             return Poll::Ready(Ok(read));
         }
         let (wait, limit) = match (progress, wait) {
-            (Progress::AwaitsServer, _) => (Wait::Write, self.timeouts.write),
             // Neither is anything to be expected of the server.
             (Progress::AwaitsBody, _) => {
                 self.timer.stop();
                 return Poll::Pending;
             }
-            (Progress::Complete | Progress::Refused, Wait::Head) => (wait, self.timeouts.head),
-            (Progress::Complete | Progress::Refused, _) => (wait, self.timeouts.read),
+            (Progress::Failed, Wait::Head) if self.stream.is_idle() => {
+                let failure = self.sending.take_failure();
+                return failure.map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+            }
+            (Progress::AwaitsServer, Wait::Head) => (Wait::Write, self.timeouts.write),
+            // After a failure: something has come, of which tokio is about to tell.
+            (_, Wait::Head) => (wait, self.timeouts.head),
+            _ => (wait, self.timeouts.read),
         };
         self.timer.poll(wait, limit, cx).map(Err)
-    }
-
-    /// Begins the time for what is waited for anew.
-    pub(super) fn restart(&mut self) {
-        self.timer.stop();
     }
 }

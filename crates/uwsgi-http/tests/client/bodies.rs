@@ -4,11 +4,13 @@ use std::convert::Infallible;
 use std::io;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Request};
+use http_body::Body;
 use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Full};
 use tokio::io::AsyncWriteExt;
-use uwsgi_http::client::{ClientError, Exchange};
+use uwsgi_codec::http::ConnectionInfo;
+use uwsgi_http::client::{Client, ClientError, Exchange};
 
 use crate::server::{Server, connect, get};
 
@@ -144,6 +146,93 @@ async fn error_of_the_body_closes_the_connection() {
     );
     assert_eq!(error.http_status(), 400);
     assert!(closed);
+}
+
+#[tokio::test]
+async fn reply_is_received_although_the_body_gives_an_error() {
+    // Already when the sending begins; behind the head.
+    for is_early in [true, false] {
+        let server = Server::new();
+        let (stream, mut accepted) = connect(&server).await;
+        let (mut parts, body) = Channel::<Bytes, io::Error>::new(1);
+        parts.send_data("hello".into()).await.unwrap();
+        let head = b"HTTP/1.1 413 No\r\nContent-Length: 5\r\n\r\n";
+        // The client's runtime has had no turn since.
+        assert_eq!(accepted.0.try_write(head).unwrap(), head.len());
+        let exchange = Exchange::new(get(), Method::POST);
+        let mut reply = match is_early {
+            true => {
+                parts.abort(io::Error::other("the disk is gone"));
+                exchange.send(stream, body).await.unwrap()
+            }
+            false => {
+                let reply = exchange.send(stream, body).await.unwrap();
+                parts.abort(io::Error::other("the disk is gone"));
+                reply
+            }
+        };
+        assert_eq!(reply.head.status(), 413);
+        for part in ["no", "way"] {
+            accepted.write(part.as_bytes()).await;
+            let frame = reply.body.frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), part);
+        }
+        assert!(reply.body.frame().await.is_none());
+        assert!(!reply.body.has_sent_request());
+    }
+}
+
+#[tokio::test]
+async fn body_that_is_too_short_does_not_end_a_reply_that_has_begun() {
+    let server = Server::new();
+    let client = Client::new(server.address());
+    let (mut parts, body) = Channel::<Bytes, Infallible>::new(1);
+    let request = Request::post("/").header("Content-Length", 10).body(body);
+    let info = ConnectionInfo::new();
+    let (response, mut accepted) = tokio::join!(client.send(request.unwrap(), &info), async {
+        let mut accepted = server.accept().await;
+        accepted.packet().await;
+        accepted.write(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        accepted
+    });
+    let mut body = response.unwrap().into_body();
+    parts.send_data("hel".into()).await.unwrap();
+    drop(parts);
+    accepted.write(b"ok").await;
+    let frame = body.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "ok");
+    drop(accepted);
+    assert!(body.frame().await.is_none());
+    assert!(!body.has_sent_request());
+}
+
+#[tokio::test]
+async fn reply_says_whether_the_request_was_sent_whole() {
+    for (upload, is_read, is_whole) in [
+        (0, true, true),
+        (5, true, true),
+        // More than a socket holds.
+        (4 << 20, true, true),
+        (4 << 20, false, false),
+    ] {
+        let server = Server::new();
+        let (stream, mut accepted) = connect(&server).await;
+        let body = Full::new(Bytes::from(vec![b'x'; upload]));
+        let exchange = Exchange::new(get(), Method::POST);
+        let (reply, _accepted) = tokio::join!(exchange.send(stream, body), async {
+            accepted.packet().await;
+            if is_read {
+                accepted.read(upload).await;
+            }
+            accepted
+                .write(b"HTTP/1.1 201 Made\r\nContent-Length: 0\r\n\r\n")
+                .await;
+            accepted
+        });
+        let body = reply.unwrap().body;
+        assert!(body.is_end_stream());
+        assert_eq!(body.has_sent_request(), is_whole, "{upload} {is_read}");
+    }
 }
 
 #[tokio::test]

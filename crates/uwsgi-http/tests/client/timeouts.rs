@@ -113,6 +113,61 @@ async fn server_that_does_not_read_is_a_timeout() {
     drop(accepted);
 }
 
+/// It may want to answer first.
+#[tokio::test(start_paused = true)]
+async fn server_that_answers_and_does_not_read_has_the_time_for_its_reply() {
+    for (read, comes) in [(Duration::MAX, true), (Duration::from_secs(10), false)] {
+        let server = Server::new();
+        let (stream, mut accepted) = connect(&server).await;
+        accepted.write(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        let upload = Full::new(Bytes::from(vec![b'x'; 8 << 20]));
+        let timeouts = Timeouts::new()
+            .with_write(Duration::from_secs(5))
+            .with_read(read);
+        let reply = exchange(timeouts).send(stream, upload).await;
+        let mut body = reply.unwrap().body;
+        let writing = tokio::spawn(async move {
+            sleep(HOUR).await;
+            // The client may have left.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut accepted.0, b"late").await;
+            accepted
+        });
+        match body.frame().await.unwrap() {
+            Ok(frame) => assert!(comes && frame.into_data().unwrap() == "late"),
+            Err(error) => {
+                assert!(!comes, "{error}");
+                assert_eq!(waited_for(&error), Some(Wait::Read));
+            }
+        }
+        writing.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn interim_heads_give_no_time() {
+    let server = Server::new();
+    let (stream, mut accepted) = connect(&server).await;
+    let writing = tokio::spawn(async move {
+        loop {
+            sleep(Duration::from_secs(8)).await;
+            let head = b"HTTP/1.1 102 Processing\r\n\r\n";
+            let stream = &mut accepted.0;
+            if tokio::io::AsyncWriteExt::write_all(stream, head)
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+    let start = Instant::now();
+    let timeouts = Timeouts::new().with_head(Duration::from_secs(20));
+    let error = exchange(timeouts).send(stream, Empty::<Bytes>::new()).await;
+    assert_eq!(waited_for(&error.unwrap_err()), Some(Wait::Head));
+    assert_eq!(start.elapsed().as_secs(), 20);
+    writing.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn body_whose_source_takes_its_time_causes_no_timeout() {
     let server = Server::new();
