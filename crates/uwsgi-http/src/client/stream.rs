@@ -69,6 +69,15 @@ impl Stream {
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Makes the close that follows a reset, where there is such a thing: on TCP.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn reset_at_close(&self) {
+        if let Kind::Tcp(stream) = &self.0 {
+            // It fails if the connection has ended.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
     /// Ready when the connection is no longer [idle](Self::is_idle).
     pub(super) fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
         // So that tokio asks the system again.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// What a client has sent on its connection, as far as a stop has to know.
+/// What happens on the connection of a client, as far as its end has to know.
 #[derive(Clone, Debug)]
 pub(super) struct Activity(Arc<watch::Sender<State>>);
 
@@ -15,6 +15,7 @@ struct State {
     has_had_request: bool,
     /// Bytes have come that do not belong to a request.
     has_begun: bool,
+    is_reset: bool,
 }
 
 /// A request that is under way until this is dropped.
@@ -45,6 +46,11 @@ impl Activity {
         Arc::new(UnderWay(self.clone()))
     }
 
+    /// Returns whether the connection is to be reset.
+    pub(super) fn is_reset(&self) -> bool {
+        self.0.borrow().is_reset
+    }
+
     /// Waits for the request that may be on its way when a stop begins. Returns whether
     /// none has begun that is not complete.
     pub(super) async fn last_request(&self) -> bool {
@@ -58,6 +64,14 @@ impl Activity {
         let _ = timeout(limit, states.wait_for(has_come)).await.is_ok();
         let is_whole = states.wait_for(|state| !state.has_begun);
         timeout(LAST_REQUEST, is_whole).await.is_ok()
+    }
+}
+
+impl UnderWay {
+    /// Notes that the connection is to be reset, as its end would be taken for that of the
+    /// response.
+    pub(super) fn reset(&self) {
+        self.0.0.send_modify(|state| state.is_reset = true);
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 
 use super::activity::UnderWay;
@@ -10,23 +11,38 @@ use super::refusal::Subject;
 use crate::client::{ClientError, ReplyBody};
 
 /// The body of a reply on its way to the client. An error is logged; it makes hyper close
-/// the connection, by which the client sees that the body is incomplete.
+/// the connection, by which the client sees that the body is incomplete. Where the end of
+/// the connection ends the body, it is reset.
 #[derive(Debug)]
 pub(super) struct Download {
     body: ReplyBody,
     error: Option<ClientError>,
     subject: Arc<Subject>,
-    _under_way: Arc<UnderWay>,
+    under_way: Arc<UnderWay>,
+    ends_with_connection: bool,
 }
 
 impl Download {
-    pub(super) fn new(body: ReplyBody, subject: Arc<Subject>, under_way: Arc<UnderWay>) -> Self {
+    /// Makes the body of the response to a request of this version.
+    pub(super) fn new(
+        body: ReplyBody,
+        version: Version,
+        subject: Arc<Subject>,
+        under_way: Arc<UnderWay>,
+    ) -> Self {
+        // RFC 9112, 6.1 and 6.3: older clients know no chunks.
+        let ends_with_connection = version < Version::HTTP_11 && body.size_hint().exact().is_none();
         Self {
             body,
             error: None,
             subject,
-            _under_way: under_way,
+            under_way,
+            ends_with_connection,
         }
+    }
+
+    pub(super) fn ends_with_connection(&self) -> bool {
+        self.ends_with_connection
     }
 }
 
@@ -44,6 +60,9 @@ impl Body for Download {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Err(error))) => {
                 self.subject.log_cut(&error);
+                if self.ends_with_connection {
+                    self.under_way.reset();
+                }
                 // hyper drops what it has not sent when it sees an error, and it sends
                 // when it has to wait: otherwise even the head would be lost.
                 self.error = Some(error);

@@ -24,12 +24,17 @@
 //! | 411 | a chunked body: uwsgi cannot send it; [`Gateway::with_buffered_body`] |
 //! | 413 | a longer body than [`Gateway::with_max_body`], or a chunked one than can be buffered |
 //! | 431 | a longer head than [`Gateway::with_max_head`], or one that does not fit in a packet |
+//! | 501 | a transfer coding other than `chunked` |
 //! | 502 | the server cannot be reached, closes without a reply, or does not send one |
 //! | 504 | the server takes longer than the client's [`Timeouts`](crate::client::Timeouts) |
 //!
 //! Each is logged by [`tracing`]: what the server has caused as a warning, the rest at the
 //! level `debug`. If a reply is cut short, the connection to the client is closed
-//! so that the client sees that it is incomplete.
+//! so that the client sees that it is incomplete; with HTTP/1.0, where the end of the
+//! connection may end a response, it is reset (TCP only).
+//!
+//! Of a request with both `Transfer-Encoding` and `Content-Length`, hyper drops the
+//! length, and closes the connection after the response (RFC 9112, 6.3).
 //!
 //! 1xx replies are not passed on. `Expect: 100-continue` is answered by the gateway once
 //! it has connected to the server; a refused request has no 100.

@@ -21,6 +21,8 @@ pub(super) struct Subject {
 pub(super) enum Refusal {
     /// HTTP/1.1 without `Host`: RFC 9112, 3.2.
     NoHost,
+    /// Another transfer coding than `chunked`: RFC 9112, 6.1.
+    TransferCoding,
     /// The body is announced to be too long, or turned out to be.
     BodyTooLong { limit: u64 },
     /// The client, or whatever is between, has failed to send its body.
@@ -41,6 +43,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoHost => StatusCode::BAD_REQUEST,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(error) | Self::Exchange(ClientError::RequestBody(error)) => {
                 match error.is::<UploadTimeout>() {
@@ -56,6 +59,9 @@ impl Refusal {
     fn text(&self) -> String {
         match self {
             Self::NoHost => "The request has no Host header.".to_owned(),
+            Self::TransferCoding => {
+                "The request has a transfer coding other than chunked.".to_owned()
+            }
             Self::BodyTooLong { limit } => {
                 format!("The body of the request is longer than {limit} bytes.")
             }
@@ -86,7 +92,10 @@ impl Subject {
             Refusal::Exchange(error) => {
                 debug!(%method, path, status = code, %error, "request refused");
             }
-            Refusal::NoHost | Refusal::BodyTooLong { .. } | Refusal::Body(_) => {
+            Refusal::NoHost
+            | Refusal::TransferCoding
+            | Refusal::BodyTooLong { .. }
+            | Refusal::Body(_) => {
                 let error = refusal.text();
                 debug!(%method, path, status = code, error, "request refused");
             }

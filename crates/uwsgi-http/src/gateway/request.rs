@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Request, Response, Version};
+use http::{HeaderMap, Request, Response, Version};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
@@ -40,12 +40,17 @@ impl Requests {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
         });
+        let version = request.version();
         let sent = self.send(request, connection, Arc::clone(&under_way));
         match sent.await {
             Ok(response) => {
-                let mut response = response
-                    .map(|body| Download::new(body, subject, under_way))
-                    .map(Either::Left);
+                let mut response =
+                    response.map(|body| Download::new(body, version, subject, under_way));
+                if response.body().ends_with_connection() {
+                    // Otherwise hyper says `Connection: keep-alive` to a client that asks.
+                    *response.version_mut() = Version::HTTP_10;
+                }
+                let mut response = response.map(Either::Left);
                 let reason = response.extensions_mut().remove::<Reason>();
                 if let Some(Ok(reason)) = reason.map(|reason| ReasonPhrase::try_from(reason.0)) {
                     response.extensions_mut().insert(reason);
@@ -66,6 +71,9 @@ impl Requests {
         let body = Upload::new(body, &parts.headers, self.client_timeout, under_way);
         if !has_host(&parts) {
             return Err(Refusal::NoHost);
+        }
+        if !has_known_coding(&parts.headers) {
+            return Err(Refusal::TransferCoding);
         }
         let length = BodyLength::of(&parts).map_err(ClientError::from);
         let result = match length.map_err(Refusal::Exchange)? {
@@ -100,4 +108,11 @@ impl Requests {
 /// RFC 9112, 3.2: the target may name the host, but `Host` has to be there.
 fn has_host(parts: &Parts) -> bool {
     parts.version < Version::HTTP_11 || parts.headers.contains_key(HOST)
+}
+
+/// RFC 9112, 6.1: hyper decodes the last coding, and knows only `chunked`.
+fn has_known_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_none_or(is_chunked) && codings.next().is_none()
 }

@@ -10,7 +10,7 @@ use super::activity::Activity;
 use crate::client::Stream;
 
 /// A connection to a client that fails if the client receives nothing for some time. It
-/// notes what comes.
+/// notes what comes, and ends as what happened on it demands.
 #[derive(Debug)]
 pub(super) struct SendLimit {
     stream: Stream,
@@ -50,6 +50,14 @@ impl SendLimit {
         ready!(self.sleep.as_mut().poll(cx));
         let error = "the client has received nothing for too long";
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)))
+    }
+}
+
+impl Drop for SendLimit {
+    fn drop(&mut self) {
+        if self.activity.is_reset() {
+            self.stream.reset_at_close();
+        }
     }
 }
 

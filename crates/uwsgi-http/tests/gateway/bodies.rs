@@ -1,12 +1,13 @@
 //! Bodies on their way through.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::front::Front;
-use crate::server::{Accepted, Server};
+use crate::server::{Accepted, DEADLINE, Server};
 
 #[tokio::test]
 async fn each_part_arrives_before_the_next_is_made() {
@@ -85,6 +86,28 @@ async fn reply_cut_short_looks_incomplete() {
     }
 }
 
+/// The end of the connection is the end of such a response, so only a reset is none.
+#[tokio::test]
+async fn reply_cut_short_looks_incomplete_to_http_1_0() {
+    let server = Server::new();
+    let front = Front::of(server.address()).await;
+    let mut browser = front.connect().await;
+    browser
+        .write(b"POST / HTTP/1.0\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello")
+        .await;
+    let mut accepted = server.accept().await;
+    accepted.packet().await;
+    // The whole body has come, and is not read: the gateway sees a reset.
+    accepted.0.readable().await.unwrap();
+    accepted.write(b"HTTP/1.1 200 OK\r\n\r\nhello").await;
+    let response = browser.until("hello").await;
+    assert!(!response.contains("keep-alive"), "{response}");
+    drop(accepted);
+    let end = timeout(DEADLINE, browser.0.read_u8()).await;
+    let error = end.expect("the connection ends").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
 /// Head, a part of the body and the end of the connection come at once.
 #[tokio::test]
 async fn reply_that_is_cut_short_at_once_has_a_head() {
@@ -142,9 +165,7 @@ async fn slow_client_holds_up_the_server_not_the_memory() {
         accepted.write(&vec![b'x'; (64 << 20) - sent]).await;
     });
     let mut received = vec![0; 64 << 20];
-    tokio::io::AsyncReadExt::read_exact(&mut browser.0, &mut received)
-        .await
-        .unwrap();
+    browser.0.read_exact(&mut received).await.unwrap();
     assert!(received.iter().all(|&byte| byte == b'x'));
     rest.await.unwrap();
 }

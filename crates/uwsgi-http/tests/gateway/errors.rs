@@ -137,3 +137,25 @@ async fn body_beyond_the_limit_is_refused_and_not_asked_for() {
     assert_eq!(status(&response), "413", "{response}");
     assert!(server.has_no_connection());
 }
+
+#[tokio::test]
+async fn transfer_codings_other_than_chunked_are_refused() {
+    let server = Server::new();
+    let gateway = Gateway::new(Client::new(server.address())).with_buffered_body(100);
+    let front = Front::new(gateway).await;
+    for codings in [
+        "gzip, chunked",
+        "identity\r\nTransfer-Encoding: chunked",
+        "chunked\r\nTransfer-Encoding: chunked",
+    ] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {codings}\r\n\
+            Connection: close\r\n\r\n0\r\n\r\n"
+        );
+        let mut browser = front.connect().await;
+        browser.write(request.as_bytes()).await;
+        let response = browser.until("\r\n").await;
+        assert_eq!(status(&response), "501", "{codings}: {response}");
+    }
+    assert!(server.has_no_connection());
+}
