@@ -26,6 +26,7 @@ impl Header {
     pub const LEN: usize = 4;
 
     /// Reads a header. Any four bytes are a valid one.
+    #[inline]
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         let [modifier1, low, high, modifier2] = bytes;
@@ -38,6 +39,7 @@ impl Header {
     }
 
     /// Returns the header in its wire form.
+    #[inline]
     #[must_use]
     pub const fn to_bytes(self) -> [u8; Self::LEN] {
         let [low, high] = self.datasize.to_le_bytes();
@@ -45,6 +47,7 @@ impl Header {
     }
 
     /// Returns the bytes of the whole packet on the wire: header and block.
+    #[inline]
     #[must_use]
     pub fn packet_len(self) -> usize {
         Self::LEN + usize::from(self.datasize)
@@ -67,6 +70,7 @@ impl Header {
 /// assert_eq!(needed(b"\x00\x06\x00\x00\x01\x00k"), 3);
 /// assert_eq!(needed(b"\x00\x06\x00\x00\x01\x00k\x01\x00vbody"), 0);
 /// ```
+#[inline]
 #[must_use]
 pub fn needed(received: &[u8]) -> usize {
     let packet_len = match received.first_chunk() {

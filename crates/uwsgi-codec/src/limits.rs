@@ -21,6 +21,7 @@ pub struct Limits {
 
 impl Limits {
     /// Returns the defaults.
+    #[inline]
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -30,6 +31,7 @@ impl Limits {
     }
 
     /// Sets the maximum bytes of a var block. 0 accepts only empty blocks.
+    #[inline]
     #[must_use]
     pub const fn with_max_block(mut self, bytes: u16) -> Self {
         self.max_block = bytes;
@@ -37,6 +39,7 @@ impl Limits {
     }
 
     /// Sets the maximum vars in a block. 0 accepts only empty blocks.
+    #[inline]
     #[must_use]
     pub const fn with_max_vars(mut self, vars: usize) -> Self {
         self.max_vars = vars;

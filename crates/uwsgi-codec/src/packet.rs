@@ -78,6 +78,7 @@ impl<'a> PacketRef<'a> {
     }
 
     /// Returns the bytes of the packet on the wire: header and block.
+    #[inline]
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
     pub fn len(&self) -> usize {
@@ -195,6 +196,7 @@ impl Packet {
     }
 
     /// Borrows the packet.
+    #[inline]
     #[must_use]
     pub fn as_ref(&self) -> PacketRef<'_> {
         PacketRef {
@@ -204,6 +206,7 @@ impl Packet {
     }
 
     /// Returns the bytes of the packet on the wire: header and block.
+    #[inline]
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
     pub fn len(&self) -> usize {

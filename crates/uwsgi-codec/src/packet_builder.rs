@@ -77,6 +77,7 @@ impl PacketBuilder {
     }
 
     /// Removes the vars; the modifiers and the memory stay.
+    #[inline]
     pub fn clear(&mut self) -> &mut Self {
         self.end = Header::LEN;
         self.len = 0;
@@ -85,12 +86,14 @@ impl PacketBuilder {
     }
 
     /// Sets what the packet is for; see [`modifier`](crate::modifier).
+    #[inline]
     pub fn modifier1(&mut self, modifier1: u8) -> &mut Self {
         self.wire[0] = modifier1;
         self
     }
 
     /// Sets `modifier2`, whose meaning depends on `modifier1`.
+    #[inline]
     pub fn modifier2(&mut self, modifier2: u8) -> &mut Self {
         self.wire[3] = modifier2;
         self
@@ -134,12 +137,14 @@ impl PacketBuilder {
     }
 
     /// Returns the number of pairs, duplicates included.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Returns whether there are no pairs. The packet still has its header.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0

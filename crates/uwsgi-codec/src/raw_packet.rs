@@ -82,6 +82,7 @@ impl<'a> RawPacketRef<'a> {
     }
 
     /// Returns the bytes of the packet on the wire: header and block.
+    #[inline]
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
     pub fn len(&self) -> usize {
@@ -226,6 +227,7 @@ impl RawPacket {
     }
 
     /// Borrows the packet.
+    #[inline]
     #[must_use]
     pub fn as_ref(&self) -> RawPacketRef<'_> {
         RawPacketRef {
@@ -253,6 +255,7 @@ impl RawPacket {
     }
 
     /// Returns the bytes of the packet on the wire: header and block.
+    #[inline]
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
     pub fn len(&self) -> usize {
@@ -299,6 +302,7 @@ pub struct Items<'a> {
 impl<'a> Iterator for Items<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let (item, next) = field_at(self.block, self.at)?;
         self.at = next;
@@ -306,6 +310,7 @@ impl<'a> Iterator for Items<'a> {
         Some(item)
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
     }

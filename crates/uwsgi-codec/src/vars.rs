@@ -62,6 +62,7 @@ impl<'a> VarsRef<'a> {
     }
 
     /// Returns the pairs in the order of the block, duplicates included.
+    #[inline]
     #[must_use]
     pub fn iter(&self) -> Iter<'a> {
         Iter {
@@ -72,18 +73,21 @@ impl<'a> VarsRef<'a> {
     }
 
     /// Returns the number of pairs, duplicates included.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Returns whether there are no pairs.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Returns the block in its wire form.
+    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.block
@@ -122,6 +126,7 @@ impl<'a> IntoIterator for VarsRef<'a> {
     type Item = (&'a [u8], &'a [u8]);
     type IntoIter = Iter<'a>;
 
+    #[inline]
     fn into_iter(self) -> Iter<'a> {
         self.iter()
     }
@@ -131,6 +136,7 @@ impl<'a> IntoIterator for &VarsRef<'a> {
     type Item = (&'a [u8], &'a [u8]);
     type IntoIter = Iter<'a>;
 
+    #[inline]
     fn into_iter(self) -> Iter<'a> {
         self.iter()
     }
@@ -164,6 +170,7 @@ impl<'a> Iterator for Iter<'a> {
         Some((key, value))
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
     }
@@ -220,6 +227,7 @@ impl Vars {
     }
 
     /// Borrows the vars.
+    #[inline]
     #[must_use]
     pub fn as_ref(&self) -> VarsRef<'_> {
         VarsRef {
@@ -231,18 +239,21 @@ impl Vars {
     /// Returns the pairs in the order of the block, duplicates included.
     ///
     /// To get them as [`Bytes`], iterate over the `Vars` by value.
+    #[inline]
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         self.as_ref().iter()
     }
 
     /// Returns the number of pairs, duplicates included.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Returns whether there are no pairs.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -252,12 +263,14 @@ impl Vars {
     ///
     /// To keep one value without copying it, pass what [`Vars::get`] or
     /// [`Vars::iter`] returned to [`Bytes::slice_ref`].
+    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &Bytes {
         &self.block
     }
 
     /// Returns the block in its wire form, without a copy.
+    #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.block
@@ -279,6 +292,7 @@ impl<'a> IntoIterator for &'a Vars {
     type Item = (&'a [u8], &'a [u8]);
     type IntoIter = Iter<'a>;
 
+    #[inline]
     fn into_iter(self) -> Iter<'a> {
         self.iter()
     }
@@ -288,6 +302,7 @@ impl IntoIterator for Vars {
     type Item = (Bytes, Bytes);
     type IntoIter = IntoIter;
 
+    #[inline]
     fn into_iter(self) -> IntoIter {
         IntoIter {
             block: self.block,
@@ -316,6 +331,7 @@ pub struct IntoIter {
 impl Iterator for IntoIter {
     type Item = (Bytes, Bytes);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value_at) = field_at(&self.block, self.at)?;
         let (value, next) = field_at(&self.block, value_at)?;
@@ -324,6 +340,7 @@ impl Iterator for IntoIter {
         Some((self.block.slice_ref(key), self.block.slice_ref(value)))
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
     }

@@ -44,6 +44,7 @@ impl BodyLength {
     }
 
     /// Returns the number of bytes that follow the packet, if it is known.
+    #[inline]
     #[must_use]
     pub fn bytes(self) -> Option<u64> {
         match self {

@@ -83,6 +83,7 @@ impl ConnectionInfo {
 
 impl Scheme {
     /// Returns `http` or `https`.
+    #[inline]
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,6 +93,7 @@ impl Scheme {
     }
 
     /// Returns the port of a URL that names none.
+    #[inline]
     #[must_use]
     pub fn default_port(self) -> u16 {
         match self {

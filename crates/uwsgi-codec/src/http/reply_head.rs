@@ -185,30 +185,35 @@ impl ReplyHead {
     }
 
     /// Returns the status.
+    #[inline]
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
     /// Returns the reason phrase, possibly empty.
+    #[inline]
     #[must_use]
     pub fn reason(&self) -> &[u8] {
         &self.reason
     }
 
     /// Returns the headers that may be passed on.
+    #[inline]
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
     /// Returns how the body ends.
+    #[inline]
     #[must_use]
     pub fn body_end(&self) -> BodyEnd {
         self.framing.body_end
     }
 
     /// Returns whether another head follows this one: 1xx except 101.
+    #[inline]
     #[must_use]
     pub fn is_interim(&self) -> bool {
         self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS
@@ -219,6 +224,7 @@ impl ReplyHead {
     ///
     /// Only after [`ask_to_keep`](super::ask_to_keep): other servers say so, too, and
     /// do not mean it. `KEEPALIVE.md` says what else a client sees to.
+    #[inline]
     #[must_use]
     pub fn keeps_connection(&self) -> bool {
         self.framing.says_keep_alive && self.framing.has_known_end

@@ -19,6 +19,7 @@ pub struct ReplyLimits {
 
 impl ReplyLimits {
     /// Returns the defaults.
+    #[inline]
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -28,6 +29,7 @@ impl ReplyLimits {
     }
 
     /// Sets the maximum bytes of a head.
+    #[inline]
     #[must_use]
     pub const fn with_max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
@@ -35,6 +37,7 @@ impl ReplyLimits {
     }
 
     /// Sets the maximum headers.
+    #[inline]
     #[must_use]
     pub const fn with_max_headers(mut self, headers: usize) -> Self {
         self.max_headers = headers;
