@@ -6,6 +6,8 @@ use super::header_names::remove_hop_by_hop;
 use super::reply_error::ReplyError;
 
 /// How the body of a reply ends (RFC 9112, 6.3).
+///
+/// There is no other way: whoever reads a body must know them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BodyEnd {
     /// There is no body: the reply to `HEAD`, a 1xx, 204 or 304, whatever its headers

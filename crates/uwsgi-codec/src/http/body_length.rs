@@ -6,6 +6,8 @@ use super::map_error::MapError;
 use crate::{ContentLength, ContentLengthError};
 
 /// How many bytes of a request's body follow the packet.
+///
+/// There is no other case: whoever reads a body must know them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BodyLength {
     /// There is no body.

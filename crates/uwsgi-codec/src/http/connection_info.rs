@@ -31,7 +31,7 @@ pub struct ConnectionInfo {
     pub scheme: Scheme,
 }
 
-/// What the client spoke to the front end.
+/// What the client spoke to the front end: PEP 3333 knows these two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP in the clear.

@@ -56,6 +56,7 @@ pub struct RequestMapping {
 
 /// What `CONTENT_LENGTH` is for a request without a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum AbsentBody {
     /// Empty, as nginx sends it.
     #[default]
@@ -68,6 +69,7 @@ pub enum AbsentBody {
 
 /// How a header that is there several times is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Repeated {
     /// As one pair: joined by `, `, or `; ` for `Cookie` (RFC 9110, 5.3; RFC 9113,
     /// 8.2.3). So does nginx since 1.23.
@@ -81,6 +83,7 @@ pub enum Repeated {
 /// What becomes of a header whose name has other bytes than letters, digits and
 /// hyphens, such as `X_Foo`, which would be the variable of `X-Foo`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum UnsafeNames {
     /// It is left out, as nginx and Apache do it.
     #[default]

@@ -167,7 +167,8 @@ fn expected_headers(parts: &Parts, repeated: Repeated) -> Vec<(String, Vec<Vec<u
         match (name.as_str(), repeated) {
             ("cookie", _) => *values = vec![values.join(&b"; "[..])],
             (_, Repeated::Join) => *values = vec![values.join(&b", "[..])],
-            (_, Repeated::Pairs) => {}
+            // `Repeated::Pairs`.
+            _ => {}
         }
     }
     if let Some(authority) = parts.uri.authority() {
