@@ -129,6 +129,26 @@ impl ReadError {
             Self::Io(_) => "io",
         }
     }
+
+    /// Returns the status of an HTTP response to the peer: that of the inner error, 408
+    /// if the reader failed because its time was over, otherwise 400.
+    #[must_use]
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::Decode(error) => error.http_status(),
+            Self::Incomplete { .. } => 400,
+            Self::Io(error) => status_of_io(error),
+        }
+    }
+}
+
+/// A socket whose read timeout is over gives either kind of error, by platform
+/// (`std::net::TcpStream::set_read_timeout`).
+pub(crate) fn status_of_io(error: &io::Error) -> u16 {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => 408,
+        _ => 400,
+    }
 }
 
 impl fmt::Display for ReadError {

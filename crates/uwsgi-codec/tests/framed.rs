@@ -1,11 +1,14 @@
 //! The codec in tokio-util's hands.
 
+use std::io;
+
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio_stream::StreamExt;
 use tokio_util::codec::{Decoder, Encoder, Framed, FramedRead};
 use uwsgi_codec::{
-    CodecError, ContentLengthError, DecodeError, Event, Limits, Packet, PacketBuilder, UwsgiCodec,
+    CodecError, ContentLengthError, DecodeError, EncodeError, Event, Limits, Packet, PacketBuilder,
+    UwsgiCodec,
 };
 
 /// The request with these vars, and a body.
@@ -240,4 +243,30 @@ fn what_cannot_be_sent_is_an_error() {
     let result = UwsgiCodec::default().encode(&packet, &mut BytesMut::new());
 
     assert!(matches!(result, Err(CodecError::Encode(_))), "{result:?}");
+}
+
+#[test]
+fn each_reason_to_end_has_its_status() {
+    let length = ContentLengthError::Conflict {
+        first: 1,
+        second: 2,
+    };
+    for (error, status) in [
+        (
+            CodecError::Decode(DecodeError::TooManyVars { limit: 1 }),
+            431,
+        ),
+        (CodecError::ContentLength(length), 400),
+        (CodecError::IncompletePacket { have: 1, need: 4 }, 400),
+        (CodecError::IncompleteBody { have: 1, need: 4 }, 400),
+        (
+            CodecError::Encode(EncodeError::BlockTooLarge { len: 65_536 }),
+            431,
+        ),
+        (CodecError::Encode(EncodeError::EmptyKey), 500),
+        (CodecError::Io(io::ErrorKind::BrokenPipe.into()), 400),
+        (CodecError::Io(io::ErrorKind::TimedOut.into()), 408),
+    ] {
+        assert_eq!(error.http_status(), status, "{error}");
+    }
 }

@@ -125,3 +125,22 @@ fn needed_counts_down_to_the_end_of_the_packet() {
         assert_eq!(needed(&wire[..have]), expected, "{have} bytes");
     }
 }
+
+#[test]
+fn each_reason_not_to_read_has_its_status() {
+    let too_large = DecodeError::BlockTooLarge {
+        datasize: 2,
+        limit: 1,
+    };
+    for (error, status) in [
+        (ReadError::Decode(DecodeError::PlainHttp), 400),
+        (ReadError::Decode(too_large), 431),
+        (ReadError::Incomplete { have: 1, need: 4 }, 400),
+        (ReadError::Io(io::ErrorKind::ConnectionReset.into()), 400),
+        // A socket with a read timeout: the first on Linux.
+        (ReadError::Io(io::ErrorKind::WouldBlock.into()), 408),
+        (ReadError::Io(io::ErrorKind::TimedOut.into()), 408),
+    ] {
+        assert_eq!(error.http_status(), status, "{error}");
+    }
+}

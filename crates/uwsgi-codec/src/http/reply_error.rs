@@ -5,7 +5,7 @@ use crate::ContentLengthError;
 
 /// Why bytes are not the head of a reply, or why one cannot be written.
 ///
-/// Of a received head it is the server's fault: a gateway answers 502.
+/// Of a received head it is the server's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplyError {
@@ -49,6 +49,18 @@ pub enum ReplyError {
 }
 
 impl ReplyError {
+    /// Returns the status with which a gateway answers if it has received such a head:
+    /// 502. Of errors that only writing has: 500.
+    ///
+    /// A server whose application made the head answers 500, whatever the error is.
+    #[must_use]
+    pub const fn http_status(&self) -> u16 {
+        match self {
+            Self::Reason | Self::Interim | Self::UnknownEnd | Self::NoRoom { .. } => 500,
+            _ => 502,
+        }
+    }
+
     /// Returns the variant as a label for metrics, such as `too_long`.
     ///
     /// Labels are lower-case ASCII with underscores. They do not change.

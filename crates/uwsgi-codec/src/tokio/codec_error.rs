@@ -2,7 +2,7 @@ use core::error::Error;
 use core::fmt;
 use std::io;
 
-use crate::read::incomplete_packet;
+use crate::read::{incomplete_packet, status_of_io};
 use crate::{ContentLengthError, DecodeError, EncodeError};
 
 /// Why a stream of requests ended.
@@ -45,6 +45,19 @@ impl CodecError {
             Self::IncompleteBody { .. } => "incomplete_body",
             Self::Encode(error) => error.kind(),
             Self::Io(_) => "io",
+        }
+    }
+
+    /// Returns the status of an HTTP response: that of the inner error, 408 if the stream
+    /// failed because its time was over, otherwise 400.
+    #[must_use]
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::Decode(error) => error.http_status(),
+            Self::ContentLength(error) => error.http_status(),
+            Self::IncompletePacket { .. } | Self::IncompleteBody { .. } => 400,
+            Self::Encode(error) => error.http_status(),
+            Self::Io(error) => status_of_io(error),
         }
     }
 }

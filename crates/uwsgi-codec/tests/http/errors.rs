@@ -61,27 +61,32 @@ fn each_reason_not_to_map_has_its_label_and_status() {
 }
 
 #[test]
-fn each_reason_to_refuse_a_reply_has_its_label() {
+fn each_reason_to_refuse_a_reply_has_its_label_and_status() {
     let conflict = ContentLengthError::Conflict {
         first: 1,
         second: 2,
     };
-    for (error, kind) in [
-        (ReplyError::Status, "status"),
-        (ReplyError::NoStatus, "no_status"),
-        (ReplyError::Header, "header"),
-        (ReplyError::TooLong { limit: 1 }, "too_long"),
-        (ReplyError::TooManyHeaders { limit: 1 }, "too_many_headers"),
+    for (error, kind, status) in [
+        (ReplyError::Status, "status", 502),
+        (ReplyError::NoStatus, "no_status", 502),
+        (ReplyError::Header, "header", 502),
+        (ReplyError::TooLong { limit: 1 }, "too_long", 502),
+        (
+            ReplyError::TooManyHeaders { limit: 1 },
+            "too_many_headers",
+            502,
+        ),
         (
             ReplyError::ContentLength(conflict),
             "content_length_conflict",
+            502,
         ),
-        (ReplyError::TransferEncoding, "transfer_encoding"),
-        (ReplyError::Reason, "reason"),
-        (ReplyError::Interim, "interim"),
-        (ReplyError::UnknownEnd, "unknown_end"),
-        (ReplyError::NoRoom { need: 2, room: 1 }, "no_room"),
+        (ReplyError::TransferEncoding, "transfer_encoding", 502),
+        (ReplyError::Reason, "reason", 500),
+        (ReplyError::Interim, "interim", 500),
+        (ReplyError::UnknownEnd, "unknown_end", 500),
+        (ReplyError::NoRoom { need: 2, room: 1 }, "no_room", 500),
     ] {
-        assert_eq!(error.kind(), kind);
+        assert_eq!((error.kind(), error.http_status()), (kind, status));
     }
 }
