@@ -10,7 +10,7 @@ use uwsgi_codec::http::{BodyEnd, ReplyError, ReplyHead, ReplyLimits};
 
 use super::error::{BodyError, ClientError, Wait};
 use super::reply_body::ReplyBody;
-use super::sending::{RequestBody, boxed};
+use super::sending::{Sending, boxed};
 use super::stream::Stream;
 use super::timeouts::Timeouts;
 use super::wire::Wire;
@@ -65,6 +65,20 @@ pub struct Reply {
     pub head_bytes: Bytes,
     /// The body, which is still to be received.
     pub body: ReplyBody,
+}
+
+/// Why there is no reply.
+pub(super) struct Unanswered {
+    pub(super) error: ClientError,
+    /// The request, if the server provably has received nothing of it.
+    pub(super) unsent: Option<Box<Sending>>,
+}
+
+impl From<ClientError> for Unanswered {
+    fn from(error: ClientError) -> Self {
+        let unsent = None;
+        Self { error, unsent }
+    }
 }
 
 impl Exchange {
@@ -129,21 +143,29 @@ impl Exchange {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
-        self.send_boxed(stream, boxed(body), None).await
+        let sending = Sending::new(self.packet.clone(), boxed(body), None);
+        let reply = self.send_on(stream, sending).await;
+        reply.map_err(|unanswered| unanswered.error)
     }
 
-    pub(super) async fn send_boxed(
+    /// Sends what is given in place of the packet.
+    pub(super) async fn send_on(
         mut self,
         stream: Stream,
-        body: Option<RequestBody>,
-        announced: Option<u64>,
-    ) -> Result<Reply, ClientError> {
-        let packet = std::mem::take(&mut self.packet);
-        let mut wire = Wire::new(stream, packet, body, announced, self.timeouts);
-        let (head, head_bytes) = poll_fn(|cx| self.poll_head(&mut wire, cx)).await?;
+        sending: Sending,
+    ) -> Result<Reply, Unanswered> {
+        let mut wire = Wire::new(stream, sending, self.timeouts);
+        let (head, head_bytes) = match poll_fn(|cx| self.poll_head(&mut wire, cx)).await {
+            Ok(head) => head,
+            Err(error @ ClientError::NoReply { .. }) => {
+                let unsent = wire.sending.unsent().map(Box::new);
+                return Err(Unanswered { error, unsent });
+            }
+            Err(error) => return Err(error.into()),
+        };
         if head.body_end() == BodyEnd::Tunnel {
             let status = head.status();
-            return Err(ClientError::Tunnel { status });
+            return Err(ClientError::Tunnel { status }.into());
         }
         let body = ReplyBody::new(wire, &head);
         Ok(Reply {

@@ -10,10 +10,10 @@ use uwsgi_codec::http::{
 use uwsgi_codec::{EncodeError, PacketBuilder};
 
 use super::error::{BodyError, ClientError};
-use super::exchange::{Exchange, Reply};
+use super::exchange::{Exchange, Reply, Unanswered};
 use super::pool::{KeptConnections, Pool};
 use super::reply_body::ReplyBody;
-use super::sending::boxed;
+use super::sending::{Sending, boxed};
 use super::stream::Stream;
 use super::timeouts::Timeouts;
 use crate::Address;
@@ -145,10 +145,10 @@ impl Client {
     /// come before its end; what is left of the body is sent while the [`ReplyBody`] is
     /// read, until that ends ([`ReplyBody::has_sent_request`]).
     ///
-    /// 1xx heads are skipped. If a kept connection turns out to have been closed, a
-    /// request without a body whose method is idempotent (RFC 9110, 9.2.2) is sent again
-    /// on a new one, provided that no byte of a reply has come. Other requests may have
-    /// had an effect.
+    /// 1xx heads are skipped. If a kept connection turns out to have been closed, and no
+    /// byte of a reply has come, a request is sent again on a new one: any request if no
+    /// byte of it has left, else one without a body whose method is idempotent (RFC 9110,
+    /// 9.2.2). Other requests may have had an effect.
     ///
     /// # Errors
     ///
@@ -179,17 +179,28 @@ impl Client {
                 .with_timeouts(self.settings.timeouts)
         };
 
-        let mut body = boxed(body);
         let announced = length.bytes();
+        let mut sending = Sending::new(packet.clone(), boxed(body), announced);
         if let Some(stream) = pool.and_then(|pool| pool.take()) {
-            match exchange().send_boxed(stream, body.take(), announced).await {
-                Err(ClientError::NoReply { .. }) if may_be_repeated(&parts.method, length) => {}
-                result => return result.map(|reply| into_response(reply, pool)),
+            match exchange().send_on(stream, sending).await {
+                Ok(reply) => return Ok(into_response(reply, pool)),
+                Err(Unanswered {
+                    unsent: Some(unsent),
+                    ..
+                }) => sending = *unsent,
+                Err(Unanswered {
+                    error: ClientError::NoReply { .. },
+                    ..
+                }) if may_be_repeated(&parts.method, length) => {
+                    sending = Sending::new(packet.clone(), None, announced);
+                }
+                Err(unanswered) => return Err(unanswered.error),
             }
         }
         let timeouts = &self.settings.timeouts;
         let stream = Stream::connect(&self.settings.address, timeouts.connect).await?;
-        let reply = exchange().send_boxed(stream, body, announced).await?;
+        let reply = exchange().send_on(stream, sending).await;
+        let reply = reply.map_err(|unanswered| unanswered.error)?;
         Ok(into_response(reply, pool))
     }
 

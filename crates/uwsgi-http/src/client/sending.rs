@@ -31,7 +31,10 @@ pub(super) struct Sending {
     body: Option<RequestBody>,
     /// How many bytes the body has to have, if that was said.
     announced: Option<u64>,
+    /// Bytes that the body has given.
     sent: u64,
+    /// Whether a byte of the request has left.
+    has_begun: bool,
     refused: Option<io::Error>,
     failed: Option<ClientError>,
 }
@@ -59,6 +62,7 @@ impl Sending {
             body,
             announced,
             sent: 0,
+            has_begun: false,
             refused: None,
             failed: None,
         }
@@ -104,13 +108,16 @@ impl Sending {
                 Poll::Pending => return (Progress::AwaitsServer, has_sent),
                 Poll::Ready(Ok(written)) => {
                     has_sent = true;
+                    self.has_begun = true;
                     let of_packet = written.min(self.packet.len());
                     self.packet.advance(of_packet);
                     self.part.advance(written - of_packet);
                 }
                 Poll::Ready(Err(error)) => {
                     self.refused = Some(error);
-                    self.body = None;
+                    if self.has_begun {
+                        self.body = None;
+                    }
                 }
             }
         }
@@ -152,6 +159,12 @@ impl Sending {
             && (body.is_none_or(Body::is_end_stream) || self.announced == Some(self.sent))
             && self.packet.is_empty()
             && self.part.is_empty()
+    }
+
+    /// Returns the request, to be sent on another connection, if no byte of it has left.
+    pub(super) fn unsent(self) -> Option<Self> {
+        let refused = None;
+        (!self.has_begun).then_some(Self { refused, ..self })
     }
 
     /// Takes the error with which the server refused to receive more.

@@ -2,11 +2,11 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 
 use super::error::{ClientError, Wait};
-use super::sending::{Progress, RequestBody, Sending};
+use super::sending::{Progress, Sending};
 use super::stream::Stream;
 use super::timeouts::Timeouts;
 use super::timer::Timer;
@@ -24,16 +24,10 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(
-        stream: Stream,
-        packet: Bytes,
-        body: Option<RequestBody>,
-        announced: Option<u64>,
-        timeouts: Timeouts,
-    ) -> Self {
+    pub(super) fn new(stream: Stream, sending: Sending, timeouts: Timeouts) -> Self {
         Self {
             stream,
-            sending: Sending::new(packet, body, announced),
+            sending,
             received: BytesMut::new(),
             timer: Timer::default(),
             timeouts,

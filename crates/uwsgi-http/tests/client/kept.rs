@@ -1,10 +1,13 @@
 //! Connections that serve several requests, by `KEEPALIVE.md`.
 
+use std::net::Shutdown;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Full};
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 use uwsgi_codec::http::ConnectionInfo;
@@ -108,7 +111,7 @@ async fn agreement_without_being_asked_keeps_nothing() {
 async fn reply_before_the_end_of_the_request_closes_the_connection() {
     let server = Server::new();
     let client = keeping(&server);
-    let (mut parts, body) = http_body_util::channel::Channel::<Bytes>::new(1);
+    let (mut parts, body) = Channel::<Bytes>::new(1);
     let request = Request::post("/").header("Content-Length", 10).body(body);
     let connection = ConnectionInfo::new();
     let (response, accepted) = tokio::join!(client.send(request.unwrap(), &connection), async {
@@ -242,6 +245,33 @@ async fn idempotent_request_without_a_body_is_repeated_on_a_new_connection() {
         if let Err(error) = response {
             assert_eq!(error.http_status(), 502);
         }
+    }
+}
+
+/// `KEEPALIVE.md`, "Closing": a server that refuses what it has not received yet.
+#[tokio::test]
+async fn request_of_which_nothing_was_sent_is_sent_on_a_new_connection() {
+    for method in [Method::GET, Method::POST, Method::PATCH] {
+        let server = Server::new();
+        let client = keeping(&server);
+        let accepted = first(&client, &server, AGREED).await;
+        SockRef::from(&accepted.0).shutdown(Shutdown::Read).unwrap();
+        let (mut parts, body) = Channel::<Bytes>::new(2);
+        parts.send_data("hel".into()).await.unwrap();
+        parts.send_data("lo".into()).await.unwrap();
+        let request = Request::builder().method(&method).uri("/");
+        let request = request.header("Content-Length", 5).body(body).unwrap();
+        let info = ConnectionInfo::new();
+        let (response, ()) = tokio::join!(client.send(request, &info), async {
+            // The client has met the refusal.
+            drop(accepted);
+            let mut accepted = server.accept().await;
+            assert_eq!(accepted.packet().await["REQUEST_METHOD"], method.as_str());
+            assert_eq!(accepted.read(5).await, b"hello");
+            accepted.write(AGREED).await;
+        });
+        let body = response.unwrap().into_body().collect().await;
+        assert_eq!(body.unwrap().to_bytes(), "ok", "{method}");
     }
 }
 
