@@ -1,11 +1,10 @@
-// Its examples need the features.
+// As tests its examples need the features.
 #![cfg_attr(
-    all(feature = "client", feature = "server", feature = "gateway"),
+    any(
+        not(doctest),
+        all(feature = "client", feature = "server", feature = "gateway")
+    ),
     doc = include_str!("../README.md")
-)]
-#![cfg_attr(
-    not(all(feature = "client", feature = "server", feature = "gateway")),
-    doc = "HTTP over the uwsgi protocol, for tokio."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
