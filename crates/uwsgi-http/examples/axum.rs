@@ -10,6 +10,8 @@
 //! location / {
 //!     include uwsgi_params;
 //!     uwsgi_pass unix:/path/to/app.sock;
+//!     client_max_body_size 100m;
+//!     uwsgi_request_buffering off;
 //! }
 //! ```
 
@@ -20,14 +22,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
-use uwsgi_http::server::{BoxError, Server};
+use uwsgi_http::server::{BodyError, BoxError, Server};
 use uwsgi_http::uwsgi_codec::http::RequestContext;
 
 #[tokio::main]
@@ -41,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/ticks", get(ticks));
 
     let path = env::args().nth(1).unwrap_or_else(|| "app.sock".to_owned());
-    // That of a server that has ended stays.
+    // That of a server that has ended stays. This takes it from one that runs, too.
     let _ = fs::remove_file(&path);
     let listener = UnixListener::bind(&path)?;
     // nginx must be able to write to it. Narrower: its group, and 0o660.
@@ -55,8 +58,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             _ = interrupt.recv() => {}
         }
     };
+    // `/ticks` never ends: it is cut after this time.
     Server::new(app)
-        .with_stop_timeout(Duration::from_secs(30))
+        .with_stop_timeout(Duration::from_secs(5))
         .serve(listener, stop)
         .await;
     Ok(())
@@ -70,8 +74,22 @@ async fn hello(Extension(context): Extension<RequestContext>) -> String {
     }
 }
 
-async fn upload(body: Bytes) -> String {
-    format!("{} bytes\n", body.len())
+/// An upload of any length, as it arrives: `Bytes` in place of `Body` would collect it, up
+/// to axum's limit.
+async fn upload(mut body: Body) -> Result<String, StatusCode> {
+    let mut count = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(status)?;
+        count += frame.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(format!("{count} bytes\n"))
+}
+
+fn status(error: axum::Error) -> StatusCode {
+    match error.into_inner().downcast_ref() {
+        Some(BodyError::TimedOut { .. }) => StatusCode::REQUEST_TIMEOUT,
+        _ => StatusCode::BAD_REQUEST,
+    }
 }
 
 /// A line a second, until the client leaves. nginx passes each on at once because of

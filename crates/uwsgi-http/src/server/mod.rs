@@ -3,8 +3,17 @@
 //!
 //! [`Server`] serves what implements `tower_service::Service` for requests with a
 //! [`RequestBody`], and responds with any `http_body::Body`. That is every axum `Router`,
-//! with all its middleware. `examples/axum.rs` is a complete application, the
-//! [front page](crate) has what nginx needs.
+//! with all its middleware. The [front page](crate) has a complete application,
+//! `examples/axum.rs` one that streams. In nginx's `server` block:
+//!
+//! ```nginx
+//! location / {
+//!     include    uwsgi_params;
+//!     uwsgi_pass unix:/run/app/app.sock;
+//! }
+//! ```
+//!
+//! nginx must be able to write to the socket, and to search the directories above it.
 //!
 //! # Who the client is
 //!
@@ -27,6 +36,13 @@
 //! }
 //! # let _ = axum::Router::<()>::new().route("/", axum::routing::get(page));
 //! ```
+//!
+//! # Below a prefix
+//!
+//! The URI of a request is the client's, whole: in `location /shop` the router sees
+//! `/shop/cart`, so use `Router::nest("/shop", …)`. That is the same with
+//! `uwsgi_param SCRIPT_NAME /shop;`, which says what the application is mounted at:
+//! [`RequestContext`](uwsgi_codec::http::RequestContext) has both parts of the path.
 //!
 //! # What happens
 //!
@@ -57,12 +73,45 @@
 //! fails there looks complete. So give a body its length if you know it, or an end that
 //! its reader recognises.
 //!
+//! # Bodies that stop
+//!
+//! An upload that stops ends with [`BodyError::TimedOut`], for which HTTP has 408. axum's
+//! extractors (`Bytes`, `Json`, …) answer every failed body with 400, and collect the body,
+//! up to 2 MB (`DefaultBodyLimit`). A handler that takes the `Body` streams an upload of
+//! any length, and finds the error in that of axum:
+//!
+//! ```
+//! use axum::body::{Body, Bytes};
+//! use axum::http::StatusCode;
+//! use http_body_util::BodyExt;
+//! use uwsgi_http::server::BodyError;
+//!
+//! async fn upload(mut body: Body) -> Result<String, StatusCode> {
+//!     let mut count = 0;
+//!     while let Some(frame) = body.frame().await {
+//!         let frame = frame.map_err(status)?;
+//!         count += frame.data_ref().map_or(0, Bytes::len);
+//!     }
+//!     Ok(format!("{count} bytes\n"))
+//! }
+//!
+//! fn status(error: axum::Error) -> StatusCode {
+//!     match error.into_inner().downcast_ref() {
+//!         Some(BodyError::TimedOut { .. }) => StatusCode::REQUEST_TIMEOUT,
+//!         _ => StatusCode::BAD_REQUEST,
+//!     }
+//! }
+//! # let _ = axum::Router::<()>::new().route("/upload", axum::routing::post(upload));
+//! ```
+//!
 //! # Clients that leave
 //!
 //! On a Unix socket a peer that has closed its connection is told apart from one that has
 //! shut down its own direction and waits for the response (`EPOLLHUP` and `EPOLLRDHUP`).
-//! On TCP they look alike until something is sent: see [`HalfClose`]. What a service
-//! must finish whoever waits for it belongs in a task of its own (`tokio::spawn`).
+//! On TCP they look alike until something is sent: behind nginx or `uwsgi-gateway` set
+//! [`HalfClose::Drop`], or the server notices that a client has left only when it sends.
+//! What a service must finish whoever waits for it belongs in a task of its own
+//! (`tokio::spawn`).
 //!
 //! nginx closes its connection when its client leaves, unless `uwsgi_ignore_client_abort`
 //! is on.
@@ -72,6 +121,30 @@
 //! nginx closes its connection after each response, unless it has a module that asks to
 //! keep it. The server agrees as uwsgi-codec's `KEEPALIVE.md` demands, within the limits
 //! of [`KeepAlive`].
+//!
+//! # Restarts
+//!
+//! A server that stops closes its listener first. Until another process listens nginx
+//! cannot connect, and answers 502. There are two ways around it:
+//!
+//! - systemd owns the socket (a `.socket` unit) and passes it on as descriptor 3. It stays
+//!   open over a restart, and connections wait in its backlog.
+//! - The new process takes the place of the old one before that stops: it binds another
+//!   name and renames it. Which process gets a connection is decided by the name, in one
+//!   step; the old one still answers all that it has got. Then stop it.
+//!
+//! ```no_run
+//! use std::fs;
+//! use tokio::net::UnixListener;
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let _ = fs::remove_file("/run/app/next.sock");
+//! let listener = UnixListener::bind("/run/app/next.sock")?;
+//! // Here its permissions, as nginx needs them.
+//! fs::rename("/run/app/next.sock", "/run/app/app.sock")?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Log
 //!

@@ -39,7 +39,8 @@ pub enum BodyError {
         need: u64,
     },
     /// Nothing more arrived within
-    /// [`with_body_timeout`](super::Server::with_body_timeout). Answer 408.
+    /// [`with_body_timeout`](super::Server::with_body_timeout). Answer 408;
+    /// [Bodies that stop](crate::server#bodies-that-stop) says how axum does.
     ///
     /// If there is not a byte of it, the front end may have announced a body that it
     /// does not send: nginx does in a subrequest of `auth_request`. There the location

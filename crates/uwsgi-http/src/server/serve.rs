@@ -24,7 +24,8 @@ use super::settings::{HalfClose, KeepAlive, Settings};
 /// Serves a tower service, such as an axum `Router`, to front ends that speak uwsgi.
 ///
 /// The service is cloned for each request, and called once it is ready
-/// (`Service::poll_ready`).
+/// (`Service::poll_ready`). Pass axum's `Router` itself, not what
+/// `Router::into_make_service` returns.
 ///
 /// # Examples
 ///
@@ -143,6 +144,9 @@ impl<S> Server<S> {
     /// [`with_stop_timeout`](Self::with_stop_timeout). A packet that has begun is waited
     /// for, up to [`with_header_timeout`](Self::with_header_timeout); one that has not,
     /// for a second on connections that have had no request. A Unix socket's file stays.
+    ///
+    /// From the close of the listener until another process listens, nginx answers 502:
+    /// [Restarts](crate::server#restarts) says how to avoid it.
     ///
     /// A failure to accept, for want of descriptors for instance, is logged and tried
     /// again after a pause of up to a second.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 use tokio::sync::{Mutex, Semaphore, oneshot};
@@ -230,4 +230,31 @@ async fn body_that_outlives_its_response_ends_with_an_error() {
     assert_eq!(peer.reply(&Method::GET).await.text(), "early");
     let error = within("the error", told).await.unwrap();
     assert!(matches!(error, BodyError::Ended), "{error}");
+}
+
+#[tokio::test]
+async fn axum_handler_tells_a_body_that_stops_from_others() {
+    async fn upload(mut body: axum::body::Body) -> StatusCode {
+        while let Some(frame) = piece(&mut body).await {
+            if let Err(error) = frame {
+                return match error.into_inner().downcast_ref() {
+                    Some(BodyError::TimedOut { have: 5, .. }) => StatusCode::REQUEST_TIMEOUT,
+                    _ => StatusCode::BAD_REQUEST,
+                };
+            }
+        }
+        StatusCode::OK
+    }
+    let app = axum::Router::new().route("/", axum::routing::post(upload));
+    let server = Server::new(app).with_body_timeout(QUIET);
+    let running = Running::start(On::Unix, server).await;
+    for (stops, status) in [(true, 408), (false, 400)] {
+        let mut peer = running.connect().await;
+        peer.packet(&post("/", 10)).await;
+        peer.send("first").await;
+        if !stops {
+            peer.finish().await;
+        }
+        assert_eq!(peer.reply(&Method::POST).await.status, status);
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use uwsgi_http::server::{RequestBody, Server};
 
@@ -218,4 +218,36 @@ async fn stop_takes_half_a_minute_at_most() {
     }
     let took = begun.elapsed().as_secs();
     assert!((30..40).contains(&took), "{took} s");
+}
+
+#[tokio::test]
+async fn server_that_takes_the_name_of_a_socket_loses_no_request_of_the_one_before() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (path, next) = (folder.path().join("socket"), folder.path().join("next"));
+    let start = |name: &'static str| {
+        let listener = UnixListener::bind(&next).unwrap();
+        std::fs::rename(&next, &path).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let service = Of(move |_| async move {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(name))))
+        });
+        let served = tokio::spawn(Server::new(service).serve(listener, async {
+            let _ = stopped.await;
+        }));
+        (stop, served)
+    };
+    let ask = async || {
+        let mut peer = Peer::new(Stream::Unix(UnixStream::connect(&path).await.unwrap()));
+        peer.packet(&get("/")).await;
+        peer
+    };
+    let (stop, served) = start("old");
+    let mut early = ask().await;
+    let (_stop_new, _served) = start("new");
+    let mut late = ask().await;
+    drop(stop);
+    assert_eq!(early.reply(&Method::GET).await.text(), "old");
+    assert_eq!(late.reply(&Method::GET).await.text(), "new");
+    within("the end", served).await.unwrap();
+    assert_eq!(ask().await.reply(&Method::GET).await.text(), "new");
 }
