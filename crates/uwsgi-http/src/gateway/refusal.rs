@@ -1,9 +1,12 @@
+use std::io::ErrorKind;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body_util::{Full, LengthLimitError};
 use tracing::{debug, warn};
 
+use super::serve::lacks_descriptors;
 use super::upload::UploadTimeout;
 use crate::Address;
 use crate::client::{ClientError, Wait};
@@ -73,6 +76,14 @@ impl Refusal {
             Self::Exchange(ClientError::Timeout { .. }) => {
                 "The server behind this gateway took too long.".to_owned()
             }
+            Self::Exchange(ClientError::RequestBodyLength { .. }) => {
+                "The body of the request does not have the announced length.".to_owned()
+            }
+            Self::Exchange(
+                ClientError::HeadCutShort { .. }
+                | ClientError::Head(_)
+                | ClientError::Tunnel { .. },
+            ) => "The server behind this gateway has sent no valid response.".to_owned(),
             Self::Exchange(_) => "The server behind this gateway has not answered.".to_owned(),
         }
     }
@@ -88,6 +99,11 @@ impl Subject {
             Refusal::Exchange(error) if status.is_server_error() => {
                 let advice = advice(error);
                 warn!(%server, %method, path, status = code, %error, advice, "request failed");
+            }
+            Refusal::Exchange(error) if status == StatusCode::LENGTH_REQUIRED => {
+                let advice = "allow to hold chunked bodies in memory: Gateway::with_buffered_body, \
+                    or uwsgi-gateway --buffered-body";
+                warn!(%method, path, status = code, %error, advice, "request refused");
             }
             Refusal::Exchange(error) => {
                 debug!(%method, path, status = code, %error, "request refused");
@@ -108,6 +124,14 @@ impl Subject {
         response
     }
 
+    /// Logs a 400 that may be all that the server answers.
+    pub(super) fn log_bad_request(&self) {
+        let (server, method, path) = (&self.server, &self.method, &self.path);
+        let advice = "if it answers so each time, it speaks HTTP and not uwsgi: it needs no \
+            gateway, or in nginx proxy_pass";
+        warn!(%server, %method, path, status = 400, advice, "the server takes the request for malformed");
+    }
+
     /// Logs that a body is not passed on to its end.
     pub(super) fn log_cut(&self, error: &ClientError) {
         let (server, method, path) = (&self.server, &self.method, &self.path);
@@ -124,7 +148,16 @@ impl Subject {
 /// What an operator can do.
 fn advice(error: &ClientError) -> &'static str {
     match error {
-        ClientError::Connect { .. } => "start the server, or correct its address",
+        ClientError::Connect { error, .. } => match error.kind() {
+            ErrorKind::PermissionDenied => {
+                "the gateway needs write permission on the socket, and search permission on its \
+                 directories"
+            }
+            _ if lacks_descriptors(error) => {
+                "raise the limit of open files (ulimit -n), or lower the maximum of connections"
+            }
+            _ => "start the server, or correct its address",
+        },
         ClientError::Timeout {
             wait: Wait::Connect,
             ..

@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
@@ -23,6 +24,8 @@ pub(super) struct Requests {
     pub(super) max_body: u64,
     pub(super) buffered_body: usize,
     pub(super) client_timeout: Duration,
+    /// Whether the server has answered anything but 400: an HTTP server does not.
+    pub(super) speaks_uwsgi: Arc<AtomicBool>,
 }
 
 /// What a client gets: a reply of the server, or one of the gateway.
@@ -44,6 +47,7 @@ impl Requests {
         let sent = self.send(request, connection, Arc::clone(&under_way));
         match sent.await {
             Ok(response) => {
+                self.see_whether_it_speaks_uwsgi(response.status(), &subject);
                 let mut response =
                     response.map(|body| Download::new(body, version, subject, under_way));
                 if response.body().ends_with_connection() {
@@ -81,7 +85,7 @@ impl Requests {
                 let limit = self.max_body;
                 return Err(Refusal::BodyTooLong { limit });
             }
-            BodyLength::Unknown if self.buffered_body > 0 => {
+            length if self.is_buffered(length) => {
                 let body = self.buffered(body).await?;
                 let request = Request::from_parts(parts, Full::new(body));
                 self.client.send(request, connection).await
@@ -94,7 +98,24 @@ impl Requests {
         result.map_err(Refusal::Exchange)
     }
 
-    /// Receives a body of unknown length: its end is its length.
+    /// To an HTTP server, a packet is a malformed request.
+    fn see_whether_it_speaks_uwsgi(&self, status: StatusCode, subject: &Subject) {
+        if status != StatusCode::BAD_REQUEST {
+            self.speaks_uwsgi.store(true, Ordering::Relaxed);
+        } else if !self.speaks_uwsgi.load(Ordering::Relaxed) {
+            subject.log_bad_request();
+        }
+    }
+
+    fn is_buffered(&self, length: BodyLength) -> bool {
+        match length {
+            BodyLength::Absent => false,
+            BodyLength::Known(length) => length > 0 && length <= self.buffered_body as u64,
+            BodyLength::Unknown => self.buffered_body > 0,
+        }
+    }
+
+    /// Receives a body to its end, which tells its length.
     async fn buffered(&self, body: Upload) -> Result<Bytes, Refusal> {
         let max_body = usize::try_from(self.max_body).unwrap_or(usize::MAX);
         let limit = self.buffered_body.min(max_body);

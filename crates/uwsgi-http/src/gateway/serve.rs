@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -33,10 +34,10 @@ use crate::client::{Client, Stream};
 /// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = Client::new("/run/app.sock".parse()?);
 /// let listener = TcpListener::bind("127.0.0.1:8080").await?;
-/// let stop = async { tokio::signal::ctrl_c().await.expect("signals can be received") };
+/// let shutdown = async { tokio::signal::ctrl_c().await.expect("signals can be received") };
 /// Gateway::new(client)
 ///     .with_max_body(10 << 20)
-///     .serve(listener, stop)
+///     .serve(listener, shutdown)
 ///     .await;
 /// # Ok(())
 /// # }
@@ -59,6 +60,7 @@ impl Gateway {
                 max_body: u64::MAX,
                 buffered_body: 0,
                 client_timeout: Duration::from_secs(60),
+                speaks_uwsgi: Arc::new(AtomicBool::new(false)),
             },
             max_connections: 1_024,
             max_head: 64 * 1024,
@@ -84,9 +86,13 @@ impl Gateway {
         self
     }
 
-    /// Sets how many bytes of a chunked body are held in memory until its length is
-    /// known, which uwsgi has to have before the body; the answer to a longer one is 413.
-    /// Default: 0, and the answer to a chunked body is 411.
+    /// Sets up to how many bytes a request's body is held in memory, and the server asked
+    /// only once it is complete: then a slow upload keeps no worker of the server waiting.
+    ///
+    /// A longer body of known length is streamed. The length of a chunked one has to be
+    /// known before, by uwsgi's rules; the answer to a longer one is 413. Each connection
+    /// may hold so much: see [`with_max_connections`](Self::with_max_connections).
+    /// Default: 0, every body is streamed, and the answer to a chunked one is 411.
     #[must_use]
     pub fn with_buffered_body(mut self, bytes: usize) -> Self {
         self.requests.buffered_body = bytes;
@@ -290,7 +296,11 @@ async fn refused(error: &io::Error) {
     if is_of_the_connection(error) {
         return;
     }
-    error!(%error, advice = "raise the limit of open files", "no connection can be accepted");
+    let advice = match lacks_descriptors(error) {
+        true => "raise the limit of open files (ulimit -n), or lower the maximum of connections",
+        false => "see accept(2)",
+    };
+    error!(%error, advice, "no connection can be accepted");
     sleep(PAUSE).await;
 }
 
@@ -302,6 +312,11 @@ fn is_of_the_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
     )
+}
+
+/// errno(3): `ENFILE` and `EMFILE`, which have these numbers on every Unix.
+pub(super) fn lacks_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// How long to wait for a connection that the system has, but has not told of yet.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use uwsgi_http::client::Client;
+use uwsgi_http::gateway::Gateway;
 
 use crate::front::Front;
 use crate::server::{Accepted, DEADLINE, Server};
@@ -28,6 +30,30 @@ async fn each_part_arrives_before_the_next_is_made() {
     }
     drop(accepted);
     assert_eq!(browser.until("0\r\n\r\n").await, "\r\n0\r\n\r\n");
+}
+
+/// The server has a worker for each request, and the client may be slow.
+#[tokio::test]
+async fn body_that_fits_in_the_buffer_is_received_before_the_server_is_asked() {
+    let server = Server::new();
+    let gateway = Gateway::new(Client::new(server.address())).with_buffered_body(5);
+    let front = Front::new(gateway).await;
+    for (length, is_held) in [(5, true), (6, false)] {
+        let mut browser = front.connect().await;
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\
+            Expect: 100-continue\r\n\r\n"
+        );
+        browser.write(head.as_bytes()).await;
+        browser.until("100 Continue\r\n\r\n").await;
+        assert_eq!(server.has_no_connection(), is_held);
+        browser.write(&b"hello!"[..length]).await;
+        if is_held {
+            let mut accepted = server.accept().await;
+            assert_eq!(accepted.packet().await["CONTENT_LENGTH"], "5");
+            assert_eq!(accepted.read(5).await, b"hello");
+        }
+    }
 }
 
 #[tokio::test]

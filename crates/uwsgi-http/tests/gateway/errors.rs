@@ -64,11 +64,14 @@ async fn no_server_is_a_bad_gateway_that_does_not_say_where() {
 
 #[tokio::test]
 async fn server_that_does_not_reply_is_a_bad_gateway() {
-    for reply in [
-        "",
-        "HTTP/1.1 200",
-        "<html>\r\n\r\n",
-        "HTTP/1.1 101 Switching\r\n\r\n",
+    for (reply, text) in [
+        ("", "has not answered"),
+        ("HTTP/1.1 200", "has sent no valid response"),
+        ("<html>\r\n\r\n", "has sent no valid response"),
+        (
+            "HTTP/1.1 101 Switching\r\n\r\n",
+            "has sent no valid response",
+        ),
     ] {
         let server = Server::new();
         let front = Front::of(server.address()).await;
@@ -79,6 +82,7 @@ async fn server_that_does_not_reply_is_a_bad_gateway() {
             accepted.write(reply.as_bytes()).await;
         });
         assert_eq!(status(&response), "502", "{reply}");
+        assert!(response.contains(text), "{reply}: {response}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Folder, Running, run, serve_bytes, stderr, stdout};
+use crate::support::{Folder, Running, run, serve, serve_bytes, stderr, stdout};
 
 /// The command under test.
 const UWSGI_GATEWAY: &str = env!("CARGO_BIN_EXE_uwsgi-gateway");
@@ -25,7 +25,8 @@ fn start(server: &str, arguments: &[&str]) -> (Running, String) {
     let mut command = Command::new(UWSGI_GATEWAY);
     command
         .args(["--listen", "127.0.0.1:0", server])
-        .args(arguments);
+        .args(arguments)
+        .env_remove("NO_COLOR");
     let running = Running::start(&mut command);
     let line = running.output_line("uwsgi-gateway: http://127.0.0.1:");
     let (_, rest) = line.split_once("http://").unwrap();
@@ -86,6 +87,79 @@ fn missing_server_is_answered_and_logged_with_what_to_do() {
     ] {
         assert!(line.contains(part), "{part}: {line}");
     }
+    assert!(!line.contains('\x1b'), "colours in a pipe: {line:?}");
+}
+
+#[test]
+fn chunked_body_is_refused_and_logged_with_what_to_do() {
+    let folder = Folder::new();
+    let (running, address) = start(&folder.text("nobody"), &[]);
+    let request = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+        Connection: close\r\n\r\n0\r\n\r\n";
+    assert!(ask(&address, request).starts_with("HTTP/1.1 411 "));
+    let line = running.error_line("status=411");
+    for part in ["WARN", "--buffered-body"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
+
+/// It takes a packet for a malformed request.
+#[test]
+fn server_that_speaks_http_is_logged_with_what_to_do() {
+    let folder = Folder::new();
+    let bad_request = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    let _received = serve_bytes(&folder.path("server"), bad_request);
+    let (running, address) = start(&folder.text("server"), &[]);
+    assert!(ask(&address, GET).starts_with("HTTP/1.1 400 Bad Request\r\n"));
+    let line = running.error_line("proxy_pass");
+    for part in ["WARN", "HTTP"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
+
+#[test]
+fn bad_request_of_a_server_that_speaks_uwsgi_is_its_own() {
+    let folder = Folder::new();
+    let _received = serve(&folder.path("server"), |mut stream, request| {
+        let status = match request.var("PATH_INFO") {
+            Some("/bad") => "400 Bad Request",
+            _ => "200 OK",
+        };
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    let (mut running, address) = start(&folder.text("server"), &[]);
+    for path in ["/good", "/bad"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(ask(&address, request.as_bytes()).starts_with("HTTP/1.1 "));
+    }
+    send(&running, Signal::TERM);
+    let line = running.error_line("");
+    assert!(line.contains("stopping"), "{line}");
+    assert_eq!(running.wait(), Some(0));
+}
+
+#[test]
+fn sizes_have_units() {
+    let folder = Folder::new();
+    let options = [
+        "--max-body",
+        "1K",
+        "--buffered-body",
+        "1k",
+        "--max-head",
+        "8KiB",
+    ];
+    let (_running, address) = start(&folder.text("nobody"), &options);
+    for (length, expected) in [("1024", "HTTP/1.1 502 "), ("1025", "HTTP/1.1 413 ")] {
+        let body = vec![b'x'; length.parse().unwrap()];
+        let mut request = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        )
+        .into_bytes();
+        request.extend(body);
+        let response = ask(&address, &request);
+        assert!(response.starts_with(expected), "{length}: {response}");
+    }
 }
 
 #[test]
@@ -111,7 +185,7 @@ fn address_in_use_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     let message = stderr(&output);
     assert!(
-        message.contains(&format!("no listening on {address}: ")),
+        message.contains(&format!("cannot listen on {address}: ")),
         "{message}"
     );
     assert_eq!(stdout(&output), "");
@@ -121,12 +195,20 @@ fn address_in_use_is_an_error() {
 fn wrong_usage_is_explained() {
     for (arguments, expected) in [
         (&["app.sock"][..], "neither a path"),
+        (&["http://127.0.0.1:3031"], "this is a URL"),
         (&["/a.sock", "--script-name", "shop"], "begins with a slash"),
         (&["/a.sock", "--var", "A"], "there is no ="),
         (
             &["/a.sock", "--timeout", "0"],
             "not a number of seconds above 0",
         ),
+        (&["/a.sock", "--listen", "8084"], "expected HOST:PORT"),
+        (&["/a.sock", "--listen", "s/x.sock"], "expected HOST:PORT"),
+        (&["/a.sock", "--listen", "::1:80"], "expected HOST:PORT"),
+        (&["/a.sock", "--listen", "a:+80"], "expected HOST:PORT"),
+        (&["/a.sock", "--max-body", "10X"], "expected a size"),
+        (&["/a.sock", "--max-head", "K"], "expected a size"),
+        (&["/a.sock", "--max-connections", "0"], "zero"),
     ] {
         let output = run(UWSGI_GATEWAY, arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Parser;
@@ -7,9 +8,12 @@ use uwsgi_http::Address;
 use uwsgi_http::client::{Client, KeptConnections, Timeouts};
 use uwsgi_http::gateway::Gateway;
 
+use crate::size::{memory_size, size};
+
 /// Serves HTTP/1.1 in front of a uwsgi server, as nginx does with uwsgi_pass.
 ///
-/// For development, tests and small installations: no TLS, no files, no cache. Bodies are streamed in both directions.
+/// For development, tests and small installations: no TLS, no files, no cache. Bodies are streamed in both directions, and a slow
+/// client holds a worker of the server as long as its request takes; --buffered-body helps with uploads.
 /// REMOTE_ADDR is whoever has connected; X-Forwarded-For and the like are passed on as the client wrote them.
 ///
 /// TERM and INT end it once the requests under way have ended; a second signal ends it at once. Exit codes: 0 after a
@@ -18,6 +22,7 @@ use uwsgi_http::gateway::Gateway;
 #[command(name = "uwsgi-gateway", version)]
 pub(crate) struct Command {
     /// The uwsgi server: a path with a slash, unix:PATH or HOST:PORT
+    #[arg(value_parser = uwsgi_tools::address)]
     pub(crate) address: Address,
 
     /// Where to listen; port 0 is any free one
@@ -25,7 +30,8 @@ pub(crate) struct Command {
         short,
         long,
         value_name = "HOST:PORT",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = listen
     )]
     pub(crate) listen: String,
     /// The path that the application is mounted at, such as /shop; others are answered with 404 [default: the root]
@@ -41,14 +47,18 @@ pub(crate) struct Command {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) keep_alive_timeout: Duration,
 
-    /// Bytes of the longest request body; the answer to a longer one is 413 [default: no limit]
-    #[arg(long, value_name = "BYTES")]
+    /// Connections of clients served at once; others wait until one ends
+    #[arg(long, value_name = "NUMBER", default_value = "1024")]
+    pub(crate) max_connections: NonZeroUsize,
+    /// The longest request body; the answer to a longer one is 413 [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_body: Option<u64>,
-    /// Bytes of a chunked request body that are held in memory, as uwsgi needs its length; with 0 the answer is 411
-    #[arg(long, value_name = "BYTES", default_value = "0")]
+    /// Up to this length a request body is held in memory, and the server is asked once it is complete. A longer chunked
+    /// one is answered with 413, with 0 any chunked one with 411, as uwsgi needs the length; others are streamed
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = memory_size)]
     pub(crate) buffered_body: usize,
-    /// Bytes of the longest request head; the answer to a longer one is 431
-    #[arg(long, value_name = "BYTES", default_value = "65536")]
+    /// The longest request head; the answer to a longer one is 431
+    #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = memory_size)]
     pub(crate) max_head: usize,
 
     /// Seconds until there must be a connection to the server; the answer is 504 then
@@ -91,11 +101,25 @@ impl Command {
             client = client.with_kept_connections(kept);
         }
         Gateway::new(client)
+            .with_max_connections(self.max_connections.get())
             .with_max_body(self.max_body.unwrap_or(u64::MAX))
             .with_buffered_body(self.buffered_body)
             .with_max_head(self.max_head)
             .with_client_timeout(self.client_timeout)
             .with_stop_timeout(self.stop_timeout)
+    }
+}
+
+fn listen(text: &str) -> Result<String, String> {
+    let is_host = |host: &str| match host.strip_prefix('[') {
+        Some(ipv6) => ipv6.ends_with(']'),
+        None => !host.is_empty() && !host.contains(['/', ':']),
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    match text.rsplit_once(':') {
+        Some((host, port)) if is_host(host) && is_port(port) => Ok(text.to_owned()),
+        _ => Err("expected HOST:PORT, such as 127.0.0.1:8080 or [::]:80".to_owned()),
     }
 }
 

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod size;
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(command.log_level)
         .with_writer(io::stderr)
+        .with_ansi(has_colours())
         .init();
     let runtime = Builder::new_multi_thread().enable_all().build();
     let served = runtime.and_then(|runtime| runtime.block_on(serve(&command)));
@@ -32,11 +35,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// Not in files and pipes, nor against the user's will (<https://no-color.org>).
+fn has_colours() -> bool {
+    io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 async fn serve(command: &Command) -> io::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(&command.listen).await.map_err(|error| {
         let listen = &command.listen;
-        io::Error::new(error.kind(), format!("no listening on {listen}: {error}"))
+        io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"))
     })?;
     let mut stdout = io::stdout();
     let address = listener.local_addr()?;
@@ -47,14 +55,14 @@ async fn serve(command: &Command) -> io::Result<ExitCode> {
     )?;
     stdout.flush()?;
 
-    let (stop, stopped) = oneshot::channel::<()>();
+    let (shutdown, shut_down) = oneshot::channel::<()>();
     let serving = command.gateway().serve(listener, async {
-        let _ = stopped.await;
+        let _ = shut_down.await;
     });
     let second_signal = async {
         signals.next().await;
         // Only the gateway itself may have ended.
-        let _ = stop.send(());
+        let _ = shutdown.send(());
         signals.next().await;
     };
     Ok(tokio::select! {
