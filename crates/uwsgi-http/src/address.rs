@@ -1,12 +1,14 @@
 //! Where a uwsgi server listens.
 
 use std::fmt;
+use std::net::SocketAddrV6;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// A Unix socket's path, or a host and port.
 ///
-/// As text: a path with at least one slash, `unix:PATH`, or `HOST:PORT`.
+/// As text: a path with at least one slash, `unix:PATH`, or `HOST:PORT`; an IPv6 address
+/// stands in brackets, `[::1]:3031`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
@@ -18,7 +20,7 @@ pub enum Address {
 
 /// A text that is no [`Address`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is neither a path (with a slash, or unix:PATH) nor HOST:PORT")]
+#[error("{0:?} is neither a path (with a slash, or unix:PATH) nor HOST:PORT (IPv6: [HOST]:PORT)")]
 pub struct InvalidAddress(String);
 
 impl FromStr for Address {
@@ -34,13 +36,24 @@ impl FromStr for Address {
         if text.contains('/') {
             return Ok(Self::Unix(text.into()));
         }
-        match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(Self::Tcp(text.to_owned()))
-            }
-            _ => Err(InvalidAddress(text.to_owned())),
+        match is_host_and_port(text) {
+            true => Ok(Self::Tcp(text.to_owned())),
+            false => Err(InvalidAddress(text.to_owned())),
         }
     }
+}
+
+/// RFC 3986, 3.2.2 and 3.2.3: an IPv6 address stands in brackets, a port is digits.
+fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = match host.contains([':', '[', ']']) {
+        true => text.parse::<SocketAddrV6>().is_ok(),
+        false => !host.is_empty() && !host.contains(char::is_whitespace),
+    };
+    // `parse` takes a sign.
+    is_host && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
 impl fmt::Display for Address {
@@ -63,12 +76,23 @@ mod tests {
             ("/run/a:1.sock", Address::Unix("/run/a:1.sock".into())),
             ("./a.sock", Address::Unix("./a.sock".into())),
             ("localhost:3031", Address::Tcp("localhost:3031".into())),
+            ("127.0.0.1:80", Address::Tcp("127.0.0.1:80".into())),
             ("[::1]:3031", Address::Tcp("[::1]:3031".into())),
         ] {
             assert_eq!(text.parse(), Ok(address), "{text}");
         }
         for text in [
             "",
+            "::1:3031",
+            "fe80::1:3031",
+            "[::1:3031",
+            "::1]:3031",
+            "[localhost]:3031",
+            "[127.0.0.1]:3031",
+            "a:b:80",
+            "h:+80",
+            "h: 80",
+            "h :80",
             "unix:",
             "a.sock",
             ":3031",
