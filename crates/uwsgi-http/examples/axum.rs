@@ -30,7 +30,8 @@ use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
-use uwsgi_http::server::{BodyError, BoxError, Server};
+use uwsgi_http::BoxError;
+use uwsgi_http::server::{BodyError, Server};
 use uwsgi_http::uwsgi_codec::http::RequestContext;
 
 #[tokio::main]

@@ -23,3 +23,6 @@ pub mod server;
 pub use uwsgi_codec;
 
 pub use crate::address::{Address, InvalidAddress};
+
+/// An error of any type, of a body or a service that this crate knows nothing of.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -22,7 +22,8 @@ use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot};
-use uwsgi_http::server::{BoxError, Listener, Server};
+use uwsgi_http::BoxError;
+use uwsgi_http::server::{Listener, Server};
 use uwsgi_http::uwsgi_codec::http::{RequestContext, Scheme};
 
 const UPLOAD_LEN: u64 = 20 << 20;

@@ -6,10 +6,7 @@ use http::StatusCode;
 use uwsgi_codec::EncodeError;
 use uwsgi_codec::http::{MapError, ReplyError};
 
-use crate::Address;
-
-/// The error of a request's body.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+use crate::{Address, BoxError};
 
 /// Why there is no reply, or not all of it.
 ///
@@ -76,7 +73,7 @@ pub enum ClientError {
     },
     /// The source of the request's body gave an error. The connection was closed.
     #[error("the body of the request: {0}")]
-    RequestBody(BodyError),
+    RequestBody(BoxError),
     /// The request's body is shorter or longer than announced. What is beyond that was
     /// not sent.
     #[error("the body of the request has {} bytes, announced are {announced}", Count { sent: *sent, announced: *announced })]

@@ -8,12 +8,13 @@ use http::Method;
 use http_body::Body;
 use uwsgi_codec::http::{BodyEnd, ReplyError, ReplyHead, ReplyLimits};
 
-use super::error::{BodyError, ClientError, Wait};
+use super::error::{ClientError, Wait};
 use super::reply_body::ReplyBody;
 use super::sending::{Sending, boxed};
 use super::stream::Stream;
 use super::timeouts::Timeouts;
 use super::wire::Wire;
+use crate::BoxError;
 
 /// One request and its reply, on a connection that the caller has opened, with a packet
 /// that the caller has built.
@@ -141,7 +142,7 @@ impl Exchange {
     pub async fn send<B>(self, stream: Stream, body: B) -> Result<Reply, ClientError>
     where
         B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BodyError>,
+        B::Error: Into<BoxError>,
     {
         let sending = Sending::new(self.packet.clone(), boxed(body), None);
         let reply = self.send_on(stream, sending).await;

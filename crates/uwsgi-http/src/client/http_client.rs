@@ -9,14 +9,14 @@ use uwsgi_codec::http::{
 };
 use uwsgi_codec::{EncodeError, PacketBuilder};
 
-use super::error::{BodyError, ClientError};
+use super::error::ClientError;
 use super::exchange::{Exchange, Reply, Unanswered};
 use super::pool::{KeptConnections, Pool};
 use super::reply_body::ReplyBody;
 use super::sending::{Sending, boxed};
 use super::stream::Stream;
 use super::timeouts::Timeouts;
-use crate::Address;
+use crate::{Address, BoxError};
 
 /// A client of one uwsgi server: sends requests of the crate [`http`].
 ///
@@ -30,14 +30,13 @@ use crate::Address;
 /// use http_body_util::{BodyExt, Empty};
 /// use bytes::Bytes;
 /// use uwsgi_http::client::Client;
-/// use uwsgi_http::uwsgi_codec::http::ConnectionInfo;
 ///
 /// # async fn get() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = Client::new("/run/app.sock".parse()?);
 /// let request = Request::get("/hello?name=world")
 ///     .header("Host", "example.com")
 ///     .body(Empty::<Bytes>::new())?;
-/// let response = client.send(request, &ConnectionInfo::new()).await?;
+/// let response = client.send(request).await?;
 /// println!("{}", response.status());
 /// let body = response.into_body().collect().await?.to_bytes();
 /// # Ok(())
@@ -136,14 +135,14 @@ impl Client {
 
     /// Sends a request, and receives the head of the reply.
     ///
-    /// `connection` says where the request came from: whoever makes it up may say
-    /// [`ConnectionInfo::new()`].
-    ///
     /// The length of the body is what [`Body::size_hint`] knows exactly, else what
     /// `Content-Length` says. Without either, the request is refused: uwsgi cannot say
     /// that a body ends somewhere. The reply is received while the body is sent, and may
     /// come before its end; what is left of the body is sent while the [`ReplyBody`] is
     /// read, until that ends ([`ReplyBody::has_sent_request`]).
+    ///
+    /// Of the connection of HTTP on which the request came, there is none; a gateway calls
+    /// [`Client::send_for`].
     ///
     /// 1xx heads are skipped. If a kept connection turns out to have been closed, and no
     /// byte of a reply has come, a request is sent again on a new one: any request if no
@@ -160,14 +159,31 @@ impl Client {
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection.
-    pub async fn send<B>(
+    pub async fn send<B>(&self, request: Request<B>) -> Result<Response<ReplyBody>, ClientError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.send_for(request, &ConnectionInfo::new()).await
+    }
+
+    /// Sends a request that came on a connection of HTTP, as [`Client::send`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::send`].
+    pub async fn send_for<B>(
         &self,
         request: Request<B>,
         connection: &ConnectionInfo,
     ) -> Result<Response<ReplyBody>, ClientError>
     where
         B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BodyError>,
+        B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
         let length = body_length(&parts, &body)?;

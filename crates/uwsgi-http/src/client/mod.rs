@@ -16,7 +16,7 @@ mod timeouts;
 mod timer;
 mod wire;
 
-pub use self::error::{BodyError, ClientError, Wait};
+pub use self::error::{ClientError, Wait};
 pub use self::exchange::{Exchange, Reply};
 pub use self::http_client::{Client, Reason};
 pub use self::pool::KeptConnections;

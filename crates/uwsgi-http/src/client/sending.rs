@@ -8,17 +8,18 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::io::AsyncWrite;
 
-use super::error::{BodyError, ClientError};
+use super::error::ClientError;
 use super::stream::Stream;
+use crate::BoxError;
 
 /// The body of a request, whatever its type was.
-pub(super) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+pub(super) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Makes one type of all bodies; `None` if there is nothing to send.
 pub(super) fn boxed<B>(body: B) -> Option<RequestBody>
 where
     B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BodyError>,
+    B::Error: Into<BoxError>,
 {
     (!body.is_end_stream()).then(|| body.map_err(Into::into).boxed_unsync())
 }

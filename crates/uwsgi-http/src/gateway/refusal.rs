@@ -29,14 +29,14 @@ pub(super) enum Refusal {
     /// The body is announced to be too long, or turned out to be.
     BodyTooLong { limit: u64 },
     /// The client, or whatever is between, has failed to send its body.
-    Body(crate::client::BodyError),
+    Body(crate::BoxError),
     /// Of the exchange with the server, or of a request that cannot be sent to it.
     Exchange(ClientError),
 }
 
 impl Refusal {
     /// An error of a body of which at most `limit` bytes were wanted.
-    pub(super) fn of_body(error: crate::client::BodyError, limit: u64) -> Self {
+    pub(super) fn of_body(error: crate::BoxError, limit: u64) -> Self {
         match error.is::<LengthLimitError>() {
             true => Self::BodyTooLong { limit },
             false => Self::Body(error),

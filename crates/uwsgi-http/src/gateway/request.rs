@@ -88,11 +88,11 @@ impl Requests {
             length if self.is_buffered(length) => {
                 let body = self.buffered(body).await?;
                 let request = Request::from_parts(parts, Full::new(body));
-                self.client.send(request, connection).await
+                self.client.send_for(request, connection).await
             }
             _ => {
                 let request = Request::from_parts(parts, body);
-                self.client.send(request, connection).await
+                self.client.send_for(request, connection).await
             }
         };
         result.map_err(Refusal::Exchange)

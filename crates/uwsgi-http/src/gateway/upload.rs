@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::activity::UnderWay;
-use crate::client::BodyError;
+use crate::BoxError;
 
 /// The body of a client's request, with a limit to the time between its parts.
 #[derive(Debug)]
@@ -54,12 +54,12 @@ impl Upload {
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.is_asked_for = true;
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);

@@ -170,5 +170,4 @@ pub use self::request_body::{BodyError, RequestBody};
 pub use self::serve::Server;
 pub use self::settings::{HalfClose, KeepAlive};
 
-/// An error of a service or of a response's body, whatever it is.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::BoxError;

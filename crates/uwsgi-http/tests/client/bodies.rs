@@ -9,7 +9,6 @@ use http_body::Body;
 use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Full};
 use tokio::io::AsyncWriteExt;
-use uwsgi_codec::http::ConnectionInfo;
 use uwsgi_http::client::{Client, ClientError, Exchange};
 
 use crate::server::{Server, connect, get};
@@ -188,8 +187,7 @@ async fn body_that_is_too_short_does_not_end_a_reply_that_has_begun() {
     let client = Client::new(server.address());
     let (mut parts, body) = Channel::<Bytes, Infallible>::new(1);
     let request = Request::post("/").header("Content-Length", 10).body(body);
-    let info = ConnectionInfo::new();
-    let (response, mut accepted) = tokio::join!(client.send(request.unwrap(), &info), async {
+    let (response, mut accepted) = tokio::join!(client.send(request.unwrap()), async {
         let mut accepted = server.accept().await;
         accepted.packet().await;
         accepted.write(b"HTTP/1.1 200 OK\r\n\r\n").await;

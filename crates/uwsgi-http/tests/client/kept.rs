@@ -10,7 +10,6 @@ use http_body_util::{BodyExt, Full};
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
-use uwsgi_codec::http::ConnectionInfo;
 use uwsgi_http::client::{Client, ClientError, Exchange, KeptConnections, ReplyBody};
 
 use crate::server::{Accepted, DEADLINE, Server, connect};
@@ -28,7 +27,7 @@ async fn send(
 ) -> Result<Response<ReplyBody>, ClientError> {
     let request = Request::builder().method(method).uri("/");
     let request = request.body(Full::<Bytes>::from(body)).unwrap();
-    client.send(request, &ConnectionInfo::new()).await
+    client.send(request).await
 }
 
 async fn get(client: &Client) -> Result<Bytes, ClientError> {
@@ -113,8 +112,7 @@ async fn reply_before_the_end_of_the_request_closes_the_connection() {
     let client = keeping(&server);
     let (mut parts, body) = Channel::<Bytes>::new(1);
     let request = Request::post("/").header("Content-Length", 10).body(body);
-    let connection = ConnectionInfo::new();
-    let (response, accepted) = tokio::join!(client.send(request.unwrap(), &connection), async {
+    let (response, accepted) = tokio::join!(client.send(request.unwrap()), async {
         let mut accepted = server.accept().await;
         accepted.packet().await;
         parts.send_data("hello".into()).await.unwrap();
@@ -261,8 +259,7 @@ async fn request_of_which_nothing_was_sent_is_sent_on_a_new_connection() {
         parts.send_data("lo".into()).await.unwrap();
         let request = Request::builder().method(&method).uri("/");
         let request = request.header("Content-Length", 5).body(body).unwrap();
-        let info = ConnectionInfo::new();
-        let (response, ()) = tokio::join!(client.send(request, &info), async {
+        let (response, ()) = tokio::join!(client.send(request), async {
             // The client has met the refusal.
             drop(accepted);
             let mut accepted = server.accept().await;

@@ -24,7 +24,7 @@ async fn request_arrives_as_variables_and_the_reply_as_a_response() {
         .body(Full::<Bytes>::from("hello"))
         .unwrap();
     let connection = ConnectionInfo::new().with_remote("192.0.2.1:5000".parse().unwrap());
-    let (response, ()) = tokio::join!(client.send(request, &connection), async {
+    let (response, ()) = tokio::join!(client.send_for(request, &connection), async {
         let mut accepted = server.accept().await;
         let vars = accepted.packet().await;
         for (key, value) in [
@@ -84,10 +84,7 @@ async fn request_that_cannot_be_mapped_is_not_sent() {
         (Request::connect("example.com:443"), full(), 405),
     ] {
         let request = request.body(body).unwrap();
-        let error = client
-            .send(request, &ConnectionInfo::new())
-            .await
-            .unwrap_err();
+        let error = client.send(request).await.unwrap_err();
         assert_eq!(error.http_status(), status, "{error}");
     }
     assert!(server.has_no_connection());
@@ -116,8 +113,7 @@ async fn body_has_to_have_the_announced_length() {
         drop(sender);
         let request = Request::post("/").header("Content-Length", announced);
         let request = request.body(body).unwrap();
-        let connection = ConnectionInfo::new();
-        let (response, received) = tokio::join!(client.send(request, &connection), async {
+        let (response, received) = tokio::join!(client.send(request), async {
             let mut accepted = server.accept().await;
             accepted.packet().await;
             accepted.rest().await
@@ -136,8 +132,7 @@ async fn reply_to_head_keeps_its_length() {
     let client = Client::new(server.address());
     let request = Request::builder().method(Method::HEAD).uri("/");
     let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let connection = ConnectionInfo::new();
-    let (response, ()) = tokio::join!(client.send(request, &connection), async {
+    let (response, ()) = tokio::join!(client.send(request), async {
         let mut accepted = server.accept().await;
         accepted.packet().await;
         accepted

@@ -22,7 +22,8 @@ use tokio::task::JoinHandle;
 use tower_service::Service;
 use uwsgi_codec::PacketBuilder;
 use uwsgi_codec::http::{BodyEnd, ReplyHead, ReplyLimits};
-use uwsgi_http::server::{BoxError, RequestBody, Server};
+use uwsgi_http::BoxError;
+use uwsgi_http::server::{RequestBody, Server};
 
 /// Starts the packet of a request without a body, as nginx writes it.
 pub(crate) fn request(method: &str, path: &str) -> PacketBuilder {

@@ -20,7 +20,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use tokio::sync::mpsc;
 use uwsgi_codec::http::{BodyEnd, RequestContext};
-use uwsgi_http::server::{BoxError, Server};
+use uwsgi_http::BoxError;
+use uwsgi_http::server::Server;
 
 use crate::harness::{End, Log, Of, On, Running, get, request, within};
 
