@@ -1,6 +1,6 @@
 //! Variables to requests.
 
-use http::Version;
+use http::{Method, Version};
 use uwsgi_codec::ContentLengthError;
 use uwsgi_codec::http::{BodyLength, MapError, RequestContext, Scheme, from_vars};
 
@@ -64,6 +64,23 @@ fn uri_is_what_the_client_sent_if_the_front_end_sees_the_same() {
         ])
         .unwrap();
         assert_eq!(parts.uri, expected, "{uri} {path_info}");
+    }
+}
+
+#[test]
+fn get_needs_a_method_and_a_path_only() {
+    let pairs = [("REQUEST_METHOD", &b"GET"[..]), ("PATH_INFO", b"/a b")];
+    let (parts, body) = from_vars(&vars(&pairs)).unwrap();
+    assert_eq!(
+        (parts.method, parts.uri),
+        (Method::GET, "/a%20b".parse().unwrap())
+    );
+    assert_eq!(body, BodyLength::Absent);
+    for missing in 0..pairs.len() {
+        let other = vars(&[pairs[1 - missing]]);
+        let key = pairs[missing].0;
+        let error = from_vars(&other).unwrap_err().kind();
+        assert_eq!(error, "missing_var", "{key}");
     }
 }
 
