@@ -93,6 +93,18 @@ fn text_is_readable() {
 }
 
 #[test]
+fn body_that_has_not_come_is_announced() {
+    let folder = Folder::new();
+    let _received = serve_bytes(&folder.path("server"), HELLO);
+    let tee = tee(&folder, &[]);
+    let mut bytes = request("POST", "/", b"hello");
+    bytes.truncate(bytes.len() - 2);
+    ask(&folder.path("front"), &bytes);
+    tee.output_line("    body of 5 bytes announced");
+    tee.output_line("the stream ends within a body: 3 of 5 bytes");
+}
+
+#[test]
 fn tcp_is_passed_on_too() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = server.local_addr().unwrap().to_string();

@@ -79,7 +79,7 @@ fn print(items: &Receiver<(Place, Item)>, output: Output) -> io::Result<()> {
 
 fn print_one(printer: &mut Printer<impl io::Write>, place: &Place, item: Item) -> io::Result<()> {
     match item {
-        Item::Request(request) => printer.request(place, &request, Body::Counted),
+        Item::Request(request) => printer.request(place, &request, Body::Announced),
         Item::Reply(reply, times) => printer.reply(place, &reply, Body::Counted, Some(times)),
         Item::StreamError(error) => printer.stream_error(place, &error),
         Item::Error(error) => printer.error(place, error),

@@ -264,7 +264,7 @@ impl<'a> Body<'a> {
     fn kept(self) -> Option<Value<'a>> {
         match self {
             Self::Kept(bytes) => Some(bytes.into()),
-            Self::Counted | Self::CutShort(_) => None,
+            Self::Counted | Self::Announced | Self::CutShort(_) => None,
         }
     }
 }

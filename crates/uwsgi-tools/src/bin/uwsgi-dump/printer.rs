@@ -31,6 +31,8 @@ pub(crate) enum Format {
 pub(crate) enum Body<'a> {
     Kept(&'a [u8]),
     Counted,
+    /// It may still have to come.
+    Announced,
     /// The stream ended after so many bytes of it.
     CutShort(u64),
 }
@@ -40,7 +42,7 @@ impl Body<'_> {
     pub(crate) fn cut_short(self, announced: u64) -> Option<u64> {
         let received = match self {
             Self::Kept(bytes) => bytes.len() as u64,
-            Self::Counted => announced,
+            Self::Counted | Self::Announced => announced,
             Self::CutShort(received) => received,
         };
         (received < announced).then_some(received)

@@ -142,6 +142,7 @@ fn body_line(to: &mut impl Write, len: u64, body: Body<'_>) -> io::Result<()> {
     match body {
         Body::Kept(bytes) => writeln!(to, ": {}", Escaped(bytes)),
         Body::Counted | Body::CutShort(_) => writeln!(to),
+        Body::Announced => writeln!(to, " announced"),
     }
 }
 
