@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use http::{HeaderValue, Method};
 use uwsgi_codec::modifier;
 use uwsgi_http::Address;
@@ -126,8 +127,8 @@ pub(crate) struct Command {
     #[arg(short = 'k', long)]
     insecure: bool,
     /// Refused: nothing follows a redirect
-    #[arg(short = 'L', long, hide = true, num_args = 0, value_parser = no_redirects, default_missing_value = "")]
-    location: Option<String>,
+    #[arg(short = 'L', long, hide = true)]
+    location: bool,
 
     /// Seconds until all must be done [default: no limit]
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
@@ -138,6 +139,19 @@ pub(crate) struct Command {
 }
 
 impl Command {
+    /// Reads the command line; ends the process if it is not valid.
+    pub(crate) fn read() -> Self {
+        let command = Self::parse();
+        if command.location {
+            let message = "-L: uwsgi-curl follows no redirects, -i shows the Location to ask for";
+            let kind = ErrorKind::ArgumentConflict;
+            <Self as CommandFactory>::command()
+                .error(kind, message)
+                .exit();
+        }
+        command
+    }
+
     /// Returns whether nothing is to be said on standard error.
     pub(crate) fn is_silent(&self) -> bool {
         self.silent && !self.show_error
@@ -167,10 +181,6 @@ fn cookie(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("not NAME=VALUE; files of cookies are not read".to_owned()),
     }
-}
-
-fn no_redirects(_: &str) -> Result<String, String> {
-    Err("uwsgi-curl follows no redirects: -i shows the Location to ask for".to_owned())
 }
 
 fn modifier1(text: &str) -> Result<u8, String> {

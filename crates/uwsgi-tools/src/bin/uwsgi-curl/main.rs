@@ -18,7 +18,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
@@ -29,7 +28,7 @@ use crate::verbose::Verbose;
 use crate::write_out::End;
 
 fn main() -> ExitCode {
-    let command = Command::parse();
+    let command = Command::read();
     let start = Instant::now();
     let mut transfer = Transfer::default();
     let runtime = Builder::new_current_thread().enable_all().build();
