@@ -12,9 +12,9 @@ use crate::size::{memory_size, size};
 
 /// Serves HTTP/1.1 in front of a uwsgi server, as nginx does with uwsgi_pass.
 ///
-/// For development, tests and small installations: no TLS, no files, no cache. Bodies are streamed in both directions, and a slow
-/// client holds a worker of the server as long as its request takes; --buffered-body helps with uploads.
-/// REMOTE_ADDR is whoever has connected; X-Forwarded-For and the like are passed on as the client wrote them.
+/// For development, tests and small installations: no TLS, no files, no cache. Bodies are streamed in both directions, so
+/// a slow client occupies a worker of the server; --buffered-body helps with uploads. REMOTE_ADDR is whoever has
+/// connected; X-Forwarded-For and the like are passed on as the client wrote them.
 ///
 /// TERM and INT end it once the requests under way have ended; a second signal ends it at once. Exit codes: 0 after a
 /// signal, 1 if it cannot listen or after a second signal, 2 usage.
@@ -53,8 +53,8 @@ pub(crate) struct Command {
     /// The longest request body; the answer to a longer one is 413 [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_body: Option<u64>,
-    /// Up to this length a request body is held in memory, and the server is asked once it is complete. A longer chunked
-    /// one is answered with 413, with 0 any chunked one with 411, as uwsgi needs the length; others are streamed
+    /// Up to this length a request body is held in memory, and the server is asked once it is complete. As uwsgi needs
+    /// the length, a longer chunked one is answered with 413, and with 0 any chunked one with 411; others are streamed
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = memory_size)]
     pub(crate) buffered_body: usize,
     /// The longest request head; the answer to a longer one is 431
