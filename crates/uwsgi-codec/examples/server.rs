@@ -37,12 +37,12 @@ fn answer(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
         // A health check that only connects.
         Ok(None) => return Ok(()),
         Err(error) => {
-            respond(&mut socket, "400 Bad Request", &format!("{error}\n"))?;
+            respond(&mut socket, error.http_status(), &format!("{error}\n"))?;
             return Err(error.into());
         }
     };
     if packet.header.modifier1 != modifier::WSGI {
-        return Ok(respond(&mut socket, "400 Bad Request", "not a request\n")?);
+        return Ok(respond(&mut socket, 400, "not a request\n")?);
     }
 
     // The body follows the packet, without framing of its own.
@@ -51,29 +51,26 @@ fn answer(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
         Err(error) => {
             return Ok(respond(
                 &mut socket,
-                "400 Bad Request",
+                error.http_status(),
                 &format!("{error}\n"),
             )?);
         }
     };
     if length > MAX_BODY {
-        return Ok(respond(
-            &mut socket,
-            "413 Content Too Large",
-            "too large\n",
-        )?);
+        return Ok(respond(&mut socket, 413, "too large\n")?);
     }
     let mut body = Vec::new();
     (&mut socket).take(length).read_to_end(&mut body)?;
 
     let text = format!("{:#?}\n{} bytes of body\n", packet.vars, body.len());
-    Ok(respond(&mut socket, "200 OK", &text)?)
+    Ok(respond(&mut socket, 200, &text)?)
 }
 
 /// The response is HTTP, not a packet.
-fn respond(socket: &mut TcpStream, status: &str, text: &str) -> io::Result<()> {
+fn respond(socket: &mut TcpStream, status: u16, text: &str) -> io::Result<()> {
     let length = text.len();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+    // The reason phrase may be empty, the space before it stays (RFC 9112, 4).
+    let head = format!("HTTP/1.1 {status} \r\nContent-Length: {length}\r\n\r\n");
     socket.write_all(format!("{head}{text}").as_bytes())?;
     // To close a socket with unread input would reset the connection, and the response
     // might be lost: end it, and discard what still comes.
