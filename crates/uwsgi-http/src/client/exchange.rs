@@ -59,6 +59,7 @@ type OnInterim = Box<dyn FnMut(&ReplyHead) + Send>;
 
 /// A reply whose head has come.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Reply {
     /// The head.
     pub head: ReplyHead,
@@ -234,9 +235,10 @@ fn closed_early(wire: &mut Wire, error: Option<io::Error>) -> ClientError {
 }
 
 impl fmt::Debug for Exchange {
+    /// Of the packet only the length: a value may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("packet", &self.packet)
+            .field("packet", &format_args!("{} bytes", self.packet.len()))
             .field("method", &self.method)
             .field("limits", &self.limits)
             .field("timeouts", &self.timeouts)

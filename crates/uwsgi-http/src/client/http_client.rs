@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -48,13 +49,27 @@ pub struct Client {
     pool: Option<Arc<Pool>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Settings {
     address: Address,
     mapping: RequestMapping,
     vars: Vec<(Bytes, Bytes)>,
     limits: ReplyLimits,
     timeouts: Timeouts,
+}
+
+impl fmt::Debug for Settings {
+    /// Of the variables only the names: a value may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let vars: Vec<_> = self.vars.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Settings")
+            .field("address", &self.address)
+            .field("mapping", &self.mapping)
+            .field("vars", &vars)
+            .field("limits", &self.limits)
+            .field("timeouts", &self.timeouts)
+            .finish()
+    }
 }
 
 /// The reason phrase of a reply, in the [extensions](http::Extensions) of the response if

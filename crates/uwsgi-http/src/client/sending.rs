@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -25,7 +26,6 @@ where
 }
 
 /// What is still to be sent of a request.
-#[derive(Debug)]
 pub(super) struct Sending {
     packet: Bytes,
     part: Bytes,
@@ -176,5 +176,19 @@ impl Sending {
     /// Takes the error of the body.
     pub(super) fn take_failure(&mut self) -> Option<ClientError> {
         self.failed.take()
+    }
+}
+
+impl fmt::Debug for Sending {
+    /// Of what is sent only the lengths: it may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending")
+            .field("packet", &format_args!("{} bytes", self.packet.len()))
+            .field("part", &format_args!("{} bytes", self.part.len()))
+            .field("announced", &self.announced)
+            .field("sent", &self.sent)
+            .field("refused", &self.refused)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }

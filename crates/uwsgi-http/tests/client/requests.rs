@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Empty, Full};
+use uwsgi_codec::PacketBuilder;
 use uwsgi_codec::http::{ConnectionInfo, RequestMapping};
-use uwsgi_http::client::{Client, ClientError, Reason};
+use uwsgi_http::client::{Client, ClientError, Exchange, Reason};
 
 use crate::server::Server;
 
@@ -142,4 +143,19 @@ async fn reply_to_head_keeps_its_length() {
     let response = response.unwrap();
     assert_eq!(response.headers()["content-length"], "5");
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "");
+}
+
+#[test]
+fn debug_shows_no_values_of_variables() {
+    let client = Client::new("/run/app.sock".parse().unwrap());
+    let client = client.with_var("API_KEY", "s3cret").unwrap();
+    let shown = format!("{client:?}");
+    assert!(shown.contains("API_KEY"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+
+    let mut packet = PacketBuilder::new();
+    packet.var("API_KEY", "s3cret").unwrap();
+    let exchange = Exchange::new(packet.to_vec().unwrap(), Method::GET);
+    let shown = format!("{exchange:?}");
+    assert!(!shown.contains("s3cret"), "{shown}");
 }
