@@ -11,6 +11,8 @@
 #![warn(missing_debug_implementations)]
 
 mod address;
+#[cfg(any(feature = "server", feature = "gateway"))]
+mod causes;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "gateway")]

@@ -10,23 +10,24 @@ use crate::{Address, BoxError};
 
 /// Why there is no reply, or not all of it.
 ///
-/// The message is complete: it includes that of an inner error, which is therefore not
-/// its [source](std::error::Error::source).
+/// The message does not include that of an inner error, which is its
+/// [source](std::error::Error::source): print both.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// The request cannot be mapped to variables.
-    #[error("the request cannot be sent over uwsgi: {0}")]
-    Request(MapError),
+    #[error("the request cannot be sent over uwsgi")]
+    Request(#[source] MapError),
     /// The variables do not fit in a packet.
-    #[error("the variables do not fit in a packet: {0}")]
-    Encode(EncodeError),
+    #[error("the variables do not fit in a packet")]
+    Encode(#[source] EncodeError),
     /// Nobody could be reached at the address.
-    #[error("no connection to {address}: {error}")]
+    #[error("no connection to {address}")]
     Connect {
         /// Where.
         address: Address,
         /// Why not.
+        #[source]
         error: io::Error,
     },
     /// The server did not do its part in time.
@@ -38,22 +39,24 @@ pub enum ClientError {
         limit: Duration,
     },
     /// The server closed the connection without a byte of a reply.
-    #[error("the server closed the connection without a reply{}", because(error.as_ref()))]
+    #[error("the server closed the connection without a reply")]
     NoReply {
         /// Why, if the connection did not just end.
+        #[source]
         error: Option<io::Error>,
     },
     /// The connection ended in the head of the reply.
-    #[error("the server closed the connection after {received} bytes of a head{}", because(error.as_ref()))]
+    #[error("the server closed the connection after {received} bytes of a head")]
     HeadCutShort {
         /// Bytes of the head that have come.
         received: usize,
         /// Why, if the connection did not just end.
+        #[source]
         error: Option<io::Error>,
     },
     /// What came is not the head of a reply.
-    #[error("the reply is not valid: {0}")]
-    Head(ReplyError),
+    #[error("the reply is not valid")]
+    Head(#[source] ReplyError),
     /// The server changed the protocol, for which nobody has asked.
     #[error("the server answered {status} and wants a tunnel, which is not supported")]
     Tunnel {
@@ -61,7 +64,7 @@ pub enum ClientError {
         status: StatusCode,
     },
     /// The connection ended in the body of the reply.
-    #[error("reply cut short: {}{}", Cut { received: *received, expected: *expected }, because(error.as_ref()))]
+    #[error("reply cut short: {}", Cut { received: *received, expected: *expected })]
     CutShort {
         /// Bytes of the body that have come.
         received: u64,
@@ -69,11 +72,12 @@ pub enum ClientError {
         /// end the body, and an error came in its place.
         expected: Option<u64>,
         /// Why, if the connection did not just end.
+        #[source]
         error: Option<io::Error>,
     },
     /// The source of the request's body gave an error. The connection was closed.
-    #[error("the body of the request: {0}")]
-    RequestBody(BoxError),
+    #[error("the body of the request failed")]
+    RequestBody(#[source] BoxError),
     /// The request's body is shorter or longer than announced. What is beyond that was
     /// not sent.
     #[error("the body of the request has {} bytes, announced are {announced}", Count { sent: *sent, announced: *announced })]
@@ -181,10 +185,6 @@ impl fmt::Display for Wait {
             Self::Write => "the server's receiving the request",
         })
     }
-}
-
-fn because(error: Option<&io::Error>) -> String {
-    error.map_or_else(String::new, |error| format!(": {error}"))
 }
 
 struct Seconds(Duration);

@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 use super::serve::lacks_descriptors;
 use super::upload::UploadTimeout;
 use crate::Address;
+use crate::causes::Causes;
 use crate::client::{ClientError, Wait};
 
 /// A request, as the log names it.
@@ -98,15 +99,15 @@ impl Subject {
         match refusal {
             Refusal::Exchange(error) if status.is_server_error() => {
                 let advice = advice(error);
-                warn!(%server, %method, path, status = code, %error, advice, "request failed");
+                warn!(%server, %method, path, status = code, error = %Causes(error), advice, "request failed");
             }
             Refusal::Exchange(error) if status == StatusCode::LENGTH_REQUIRED => {
                 let advice = "allow to hold chunked bodies in memory: Gateway::with_buffered_body, \
                     or uwsgi-gateway --buffered-body";
-                warn!(%method, path, status = code, %error, advice, "request refused");
+                warn!(%method, path, status = code, error = %Causes(error), advice, "request refused");
             }
             Refusal::Exchange(error) => {
-                debug!(%method, path, status = code, %error, "request refused");
+                debug!(%method, path, status = code, error = %Causes(error), "request refused");
             }
             Refusal::NoHost
             | Refusal::TransferCoding
@@ -136,10 +137,12 @@ impl Subject {
     pub(super) fn log_cut(&self, error: &ClientError) {
         let (server, method, path) = (&self.server, &self.method, &self.path);
         match error {
-            ClientError::RequestBody(_) => debug!(%method, path, %error, "client left"),
+            ClientError::RequestBody(_) => {
+                debug!(%method, path, error = %Causes(error), "client left")
+            }
             _ => {
                 let advice = advice(error);
-                warn!(%server, %method, path, %error, advice, "response cut short");
+                warn!(%server, %method, path, error = %Causes(error), advice, "response cut short");
             }
         }
     }

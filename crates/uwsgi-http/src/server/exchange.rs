@@ -13,12 +13,12 @@ use uwsgi_codec::http::{BodyEnd, asks_to_keep, from_vars};
 use uwsgi_codec::{Packet, modifier};
 
 use super::BoxError;
-use super::causes::Causes;
 use super::connection::{Connection, status_of};
 use super::reply::{self, Persistence};
 use super::request_body::RequestBody;
 use super::sending::{Sending, Sent, caught};
 use super::wire::{InputEvent, take};
+use crate::causes::Causes;
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -152,7 +152,6 @@
 //! keeps it from accepting connections, with `WARN` what was wrong with a request, with
 //! `DEBUG` clients that left. No message has headers or bodies, or the query of a URI.
 
-mod causes;
 mod connection;
 mod deadline;
 mod exchange;

@@ -1,6 +1,7 @@
 //! Bodies of requests, and replies that come meanwhile.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 
 use bytes::Bytes;
@@ -87,6 +88,9 @@ async fn server_that_closes_without_reading_or_answering_is_an_error() {
         matches!(error, ClientError::NoReply { error: Some(_) }),
         "{error}"
     );
+    let message = "the server closed the connection without a reply";
+    assert_eq!(error.to_string(), message);
+    assert!(error.source().unwrap().is::<io::Error>());
 }
 
 #[tokio::test]
@@ -139,10 +143,8 @@ async fn error_of_the_body_closes_the_connection() {
         accepted.closes().await
     });
     let error = reply.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the body of the request: the disk is gone"
-    );
+    assert_eq!(error.to_string(), "the body of the request failed");
+    assert_eq!(error.source().unwrap().to_string(), "the disk is gone");
     assert_eq!(error.http_status(), 400);
     assert!(closed);
 }

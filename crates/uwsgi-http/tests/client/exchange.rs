@@ -1,5 +1,6 @@
 //! Heads, ends and errors of replies.
 
+use std::error::Error;
 use std::sync::{Arc, Mutex};
 
 use http::{Method, StatusCode};
@@ -156,7 +157,9 @@ async fn what_is_not_a_reply_is_an_error() {
     let error = answered(Method::GET, &[b"<html>\r\n\r\n"])
         .await
         .unwrap_err();
+    assert_eq!(error.to_string(), "the reply is not valid");
     assert!(matches!(error, ClientError::Head(_)), "{error}");
+    assert!(error.source().unwrap().is::<ReplyError>());
     assert_eq!(error.http_status(), 502);
 }
 

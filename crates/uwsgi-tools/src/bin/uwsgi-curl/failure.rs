@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub(crate) enum Failure {
     Usage(String),
     #[error("{0}")]
     Data(io::Error),
-    #[error("{0}{hint}", hint = hint(.0))]
+    #[error("{}{}", causes(.0), hint(.0))]
     Client(ClientError),
     #[error("not done after {limit:?}, with {received} bytes received")]
     Late { limit: Duration, received: u64 },
@@ -104,6 +105,17 @@ impl From<MapError> for Failure {
             error => Self::Usage(error.to_string()),
         }
     }
+}
+
+/// The message of an error with those of its causes.
+fn causes(error: &ClientError) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        message = format!("{message}: {error}");
+        source = error.source();
+    }
+    message
 }
 
 /// What to do about an error whose text does not say it.

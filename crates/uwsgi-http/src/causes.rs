@@ -3,7 +3,7 @@ use std::fmt::{self, Display, Formatter};
 
 /// Shows an error and its sources, except for a source that the one before has shown
 /// already.
-pub(super) struct Causes<'a>(pub(super) &'a (dyn Error + 'static));
+pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl Display for Causes<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
