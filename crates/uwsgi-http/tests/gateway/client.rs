@@ -107,3 +107,23 @@ async fn connections_beyond_the_maximum_wait() {
     drop(first);
     server.accept().await.packet().await;
 }
+
+/// The server has answered early, and the client may not care for the rest of its upload.
+#[tokio::test]
+async fn upload_that_stands_still_does_not_end_the_response() {
+    let server = Server::new();
+    let front = impatient(&server).await;
+    let mut browser = front.connect().await;
+    browser
+        .write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+        .await;
+    let mut accepted = server.accept().await;
+    accepted.packet().await;
+    accepted
+        .write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nda")
+        .await;
+    browser.until("\r\n\r\nda").await;
+    tokio::time::sleep(3 * SHORT).await;
+    accepted.write(b"ta").await;
+    browser.until("ta").await;
+}
