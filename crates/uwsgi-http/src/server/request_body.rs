@@ -55,14 +55,14 @@ pub enum BodyError {
         timeout: Duration,
     },
     /// The connection failed.
-    #[error("the body was lost after {have} of {need} bytes: {error}")]
+    #[error("the body was lost after {have} of {need} bytes")]
     Io {
         /// Bytes received.
         have: u64,
         /// Bytes announced.
         need: u64,
-        /// What the system says. It is in the message, so it is no
-        /// [source](std::error::Error::source).
+        /// What the system says.
+        #[source]
         error: io::Error,
     },
     /// The request is over: its response has been sent, or its connection has ended.
