@@ -75,7 +75,21 @@ impl fmt::Debug for Settings {
 /// The reason phrase of a reply, in the [extensions](http::Extensions) of the response if
 /// it is not the usual one of its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason(pub Bytes);
+pub struct Reason(Bytes);
+
+impl Reason {
+    /// Returns its bytes: UTF-8, Latin-1 or whatever the server has sent.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns its bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
 
 impl Client {
     /// Makes a client that closes each connection behind the reply, with the defaults of

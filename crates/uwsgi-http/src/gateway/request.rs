@@ -56,7 +56,9 @@ impl Requests {
                 }
                 let mut response = response.map(Either::Left);
                 let reason = response.extensions_mut().remove::<Reason>();
-                if let Some(Ok(reason)) = reason.map(|reason| ReasonPhrase::try_from(reason.0)) {
+                if let Some(Ok(reason)) =
+                    reason.map(|reason| ReasonPhrase::try_from(reason.into_bytes()))
+                {
                     response.extensions_mut().insert(reason);
                 }
                 response
