@@ -26,6 +26,9 @@ pub struct RequestBody {
 }
 
 /// Why a request's body is not complete.
+///
+/// The message does not include that of an inner error, which is its
+/// [source](std::error::Error::source): print both.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
