@@ -1,7 +1,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, UnixListener};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use uwsgi_codec::http::ConnectionInfo;
 
 use crate::client::Stream;
@@ -22,20 +23,45 @@ impl Listener {
         match &self.0 {
             Kind::Tcp(listener, port) => {
                 let (stream, remote) = listener.accept().await?;
-                // An IPv4 client of an IPv6 socket: its address as it is known elsewhere.
-                let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-                let connection = ConnectionInfo::new().with_remote(remote);
-                let connection = match port {
-                    Some(port) => connection.with_server_port(*port),
-                    None => connection,
-                };
-                Ok((stream.into(), connection))
+                Ok((stream.into(), connection_info(Some(remote), *port)))
             }
             Kind::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((stream.into(), ConnectionInfo::new()))
             }
         }
+    }
+
+    /// Takes a connection that the system has, without waiting: tokio knows only of what
+    /// the system had when it last asked.
+    pub(super) fn accept_now(&self) -> io::Result<(Stream, ConnectionInfo)> {
+        match &self.0 {
+            Kind::Tcp(listener, port) => {
+                let (socket, remote) = SockRef::from(listener).accept()?;
+                socket.set_nonblocking(true)?;
+                let stream = TcpStream::from_std(socket.into())?;
+                Ok((stream.into(), connection_info(remote.as_socket(), *port)))
+            }
+            Kind::Unix(listener) => {
+                let (socket, _) = SockRef::from(listener).accept()?;
+                socket.set_nonblocking(true)?;
+                let stream = UnixStream::from_std(socket.into())?;
+                Ok((stream.into(), ConnectionInfo::new()))
+            }
+        }
+    }
+}
+
+fn connection_info(remote: Option<SocketAddr>, port: Option<u16>) -> ConnectionInfo {
+    let mut connection = ConnectionInfo::new();
+    if let Some(remote) = remote {
+        // An IPv4 client of an IPv6 socket: its address as it is known elsewhere.
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        connection = connection.with_remote(remote);
+    }
+    match port {
+        Some(port) => connection.with_server_port(port),
+        None => connection,
     }
 }
 

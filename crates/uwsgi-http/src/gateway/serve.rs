@@ -162,7 +162,7 @@ impl Gateway {
             }
         }
         accepting.stop.send_replace(true);
-        accepting.empty_backlog(&listener).await;
+        accepting.empty_backlog(&listener);
         drop(listener);
         accepting.finish().await;
     }
@@ -192,17 +192,16 @@ impl Accepting {
 
     /// Takes the connections that the system has accepted already: closing the listener
     /// would reset them.
-    async fn empty_backlog(&mut self, listener: &Listener) {
-        let all = async {
-            while let Ok(accepted) = timeout(BACKLOG_WAIT, listener.accept()).await {
-                match accepted {
-                    Ok((stream, connection)) => self.spawn(stream, connection, None),
-                    Err(error) if is_of_the_connection(&error) => {}
-                    Err(error) => return refused(&error).await,
-                }
+    fn empty_backlog(&mut self, listener: &Listener) {
+        // Of those that go on connecting, not without end.
+        for _ in 0..MAX_BACKLOG {
+            match listener.accept_now() {
+                Ok((stream, connection)) => self.spawn(stream, connection, None),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => return log_refused(&error),
             }
-        };
-        let _ = timeout(MAX_BACKLOG_WAIT, all).await;
+        }
     }
 
     /// Waits for the requests that are under way.
@@ -296,12 +295,16 @@ async fn refused(error: &io::Error) {
     if is_of_the_connection(error) {
         return;
     }
+    log_refused(error);
+    sleep(PAUSE).await;
+}
+
+fn log_refused(error: &io::Error) {
     let advice = match lacks_descriptors(error) {
         true => "raise the limit of open files (ulimit -n), or lower the maximum of connections",
         false => "see accept(2)",
     };
     error!(%error, advice, "no connection can be accepted");
-    sleep(PAUSE).await;
 }
 
 /// accept(2): errors of the connection that was to be accepted.
@@ -319,8 +322,7 @@ pub(super) fn lacks_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// How long to wait for a connection that the system has, but has not told of yet.
-const BACKLOG_WAIT: Duration = Duration::from_millis(10);
-const MAX_BACKLOG_WAIT: Duration = Duration::from_millis(100);
+/// More than a backlog holds: Linux limits it to `net.core.somaxconn`, 4 096 by default.
+const MAX_BACKLOG: usize = 8_192;
 
 const PAUSE: Duration = Duration::from_millis(100);
