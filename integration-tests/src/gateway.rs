@@ -24,9 +24,18 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway whose server is the first socket of `scoter`.
+    /// Starts a gateway whose server is the first socket of `scoter`, and that receives whole bodies before it asks it.
     pub(crate) fn in_front_of(scoter: &Scoter) -> Self {
-        let socket = scoter.folder().join("gateway.sock");
+        Self::start(scoter, "gateway.sock", MAX_BODY)
+    }
+
+    /// The same for a gateway that passes bodies on as they arrive, and refuses chunked ones.
+    pub(crate) fn unbuffered(scoter: &Scoter) -> Self {
+        Self::start(scoter, "unbuffered.sock", 0)
+    }
+
+    fn start(scoter: &Scoter, name: &str, buffered_body: usize) -> Self {
+        let socket = scoter.folder().join(name);
         let client = UwsgiClient::new(Address::Unix(scoter.socket().to_owned()))
             .with_kept_connections(KeptConnections::new())
             // As nginx says it of a client on a Unix socket.
@@ -34,7 +43,7 @@ impl Gateway {
             .expect("a short value");
         let gateway = gateway::Gateway::new(client)
             .with_max_body(MAX_BODY as u64)
-            .with_buffered_body(MAX_BODY);
+            .with_buffered_body(buffered_body);
         let (stop, stopped) = oneshot::channel::<()>();
         let listener =
             std::os::unix::net::UnixListener::bind(&socket).expect("the test's own folder");

@@ -22,7 +22,7 @@ pub struct Site {
 #[derive(Debug)]
 enum FrontEnd {
     Nginx(Nginx),
-    Gateway(Gateway),
+    Gateway { site: Gateway, extra: Gateway },
 }
 
 impl Site {
@@ -62,11 +62,14 @@ impl Site {
             Connections::Closed | Connections::Kept => {
                 FrontEnd::Nginx(configure(Nginx::in_front_of(&scoter, connections)).start())
             }
-            Connections::Gateway => FrontEnd::Gateway(Gateway::in_front_of(&scoter)),
+            Connections::Gateway => FrontEnd::Gateway {
+                site: Gateway::in_front_of(&scoter),
+                extra: Gateway::unbuffered(&scoter),
+            },
         };
         let client = match &front_end {
             FrontEnd::Nginx(nginx) => nginx.site(),
-            FrontEnd::Gateway(gateway) => gateway.client(),
+            FrontEnd::Gateway { site, .. } => site.client(),
         };
         Self {
             client,
@@ -97,12 +100,12 @@ impl Site {
         &self.client
     }
 
-    /// Returns a client of the server block that [`NginxBuilder::extra`] filled; of the gateway itself if that is the
-    /// front end.
+    /// Returns a client of the server block that [`NginxBuilder::extra`] filled; of a gateway that buffers no bodies
+    /// if the front end is one.
     pub fn extra(&self) -> Client {
         match &self.front_end {
             FrontEnd::Nginx(nginx) => nginx.extra(),
-            FrontEnd::Gateway(gateway) => gateway.client(),
+            FrontEnd::Gateway { extra, .. } => extra.client(),
         }
     }
 
@@ -117,7 +120,7 @@ impl Site {
                     false => String::new(),
                 }
             }
-            FrontEnd::Gateway(gateway) => gateway.warnings(),
+            FrontEnd::Gateway { site, extra } => site.warnings() + &extra.warnings(),
         }
     }
 
@@ -130,7 +133,7 @@ impl Site {
     pub fn nginx(&self) -> &Nginx {
         match &self.front_end {
             FrontEnd::Nginx(nginx) => nginx,
-            FrontEnd::Gateway(_) => panic!("this test needs nginx: #[through_nginx]"),
+            FrontEnd::Gateway { .. } => panic!("this test needs nginx: #[through_nginx]"),
         }
     }
 }

@@ -52,6 +52,9 @@ fn uploads_of_every_length_arrive_unchanged(connections: Connections) {
         for len in LENGTHS {
             let reply = client.send(upload(Pattern::with_length(len).boxed()));
             assert_eq!(reply.text(), digest(len), "{name}");
+            if connections == Connections::Gateway && name == "unbuffered" {
+                continue; // It has no length to announce for a chunked body.
+            }
             let reply = client.send(upload(Pattern::chunked(len).boxed()));
             assert_eq!(reply.text(), digest(len), "{name}, chunked");
         }
@@ -63,7 +66,11 @@ fn chunked_upload_looks_like_one_with_a_length(connections: Connections) {
     let site = Site::with(Scoter::serving("echo"), connections, |nginx| {
         nginx.extra(UNBUFFERED)
     });
-    for client in [site.client().clone(), site.extra()] {
+    let clients = match connections {
+        Connections::Gateway => vec![site.client().clone()],
+        Connections::Closed | Connections::Kept => vec![site.client().clone(), site.extra()],
+    };
+    for client in clients {
         let request = Request::post("/").body(Pattern::chunked(5).boxed());
         let seen = client.send(request.expect("well-formed")).json();
         assert_eq!(seen["environ"]["CONTENT_LENGTH"], "5");

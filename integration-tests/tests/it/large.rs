@@ -52,7 +52,12 @@ fn upload(args: &[&str], chunked: bool, connections: Connections) {
              }",
         )
     });
-    for client in [site.client().clone(), site.extra()] {
+    let clients = match (connections, chunked) {
+        // Without a buffer it has no length to announce.
+        (Connections::Gateway, true) => vec![site.client().clone()],
+        _ => vec![site.client().clone(), site.extra()],
+    };
+    for client in clients {
         let body = match chunked {
             true => Pattern::chunked(LEN),
             false => Pattern::with_length(LEN),
