@@ -165,18 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn peers_that_send_nothing_more_hold_up_nobody_for_long() {
+    fn peers_that_send_nothing_more_hold_up_nobody() {
         let (connections, peers): (Vec<_>, Vec<_>) = (0..3 * MAX_OPEN).map(|_| unix_pair()).unzip();
         for mut peer in &peers {
             peer.write_all(b"\0").unwrap();
         }
-        let begun = std::time::Instant::now();
         empty(
             connections
                 .into_iter()
                 .map(|one| (OwnedFd::from(one), Family::Unix)),
         );
-        assert!(begun.elapsed() < 10 * TIMEOUT);
         for peer in peers {
             assert_eq!(answer_of(peer).as_bytes(), RESPONSE);
         }
