@@ -4,6 +4,8 @@
 
 mod address;
 mod escaped;
+mod seconds;
 
 pub use crate::address::address;
 pub use crate::escaped::Escaped;
+pub use crate::seconds::seconds;

@@ -131,10 +131,10 @@ pub(crate) struct Command {
     location: bool,
 
     /// Seconds until all must be done [default: no limit]
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", value_parser = uwsgi_tools::seconds)]
     pub(crate) max_time: Option<Duration>,
     /// Seconds until there must be a connection
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = uwsgi_tools::seconds)]
     pub(crate) connect_timeout: Duration,
 }
 
@@ -190,12 +190,4 @@ fn modifier1(text: &str) -> Result<u8, String> {
     (0..=u8::MAX)
         .find(|&number| modifier::name(number) == Some(text))
         .ok_or_else(|| "neither a number up to 255 nor the name of a modifier".to_owned())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok();
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "not a number of seconds above 0".to_owned())
 }

@@ -95,7 +95,7 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "HEADER", requires = "compare")]
     pub(crate) ignore: Vec<http::HeaderName>,
     /// Seconds until a reply must be complete
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = uwsgi_tools::seconds)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -160,12 +160,4 @@ fn octal(text: &str) -> Result<u32, String> {
         Ok(mode) if mode <= 0o777 => Ok(mode),
         _ => Err("not three octal digits, such as 660".to_owned()),
     }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok();
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "not a number of seconds above 0".to_owned())
 }

@@ -44,7 +44,7 @@ pub(crate) struct Command {
     #[arg(long)]
     pub(crate) keep_alive: bool,
     /// Seconds that a kept connection waits for a request; the server's limit should be longer
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = uwsgi_tools::seconds)]
     pub(crate) keep_alive_timeout: Duration,
 
     /// Connections of clients served at once; others wait until one ends
@@ -62,16 +62,16 @@ pub(crate) struct Command {
     pub(crate) max_head: usize,
 
     /// Seconds until there must be a connection to the server; the answer is 504 then
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = uwsgi_tools::seconds)]
     pub(crate) connect_timeout: Duration,
     /// Seconds that the server may take for the head, for the next part of a body, or to receive; the answer is 504 then
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = uwsgi_tools::seconds)]
     pub(crate) timeout: Duration,
     /// Seconds that a client may take for the next request, for the next part of its body, or to receive
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = uwsgi_tools::seconds)]
     pub(crate) client_timeout: Duration,
     /// Seconds that requests may go on after the first signal
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = uwsgi_tools::seconds)]
     pub(crate) stop_timeout: Duration,
 
     /// The least important messages on standard error: error, warn, info, debug or off
@@ -135,12 +135,4 @@ fn var(text: &str) -> Result<(String, String), String> {
         .var(name, value)
         .map_err(|error| error.to_string())?;
     Ok((name.to_owned(), value.to_owned()))
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok();
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "not a number of seconds above 0".to_owned())
 }
