@@ -106,22 +106,7 @@ fn body_that_has_not_come_is_announced() {
 
 #[test]
 fn tcp_is_passed_on_too() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = server.local_addr().unwrap().to_string();
-    let tee = Running::start(Command::new(UWSGI_DUMP).args([
-        "tee",
-        "--listen",
-        "127.0.0.1:0",
-        "--to",
-        &to,
-    ]));
-    let line = tee.error_line("listening on 127.0.0.1:");
-    let address = line
-        .split([' ', ','])
-        .find(|word| word.starts_with("127."))
-        .unwrap();
-    let mut front = TcpStream::connect(address).unwrap();
-    front.set_read_timeout(Some(DEADLINE)).unwrap();
+    let (server, _tee, mut front) = tee_on_tcp();
     let capture = request("GET", "/", b"");
     front.write_all(&capture).unwrap();
     let (mut stream, _) = server.accept().unwrap();
@@ -138,22 +123,7 @@ fn tcp_is_passed_on_too() {
 /// A server that dies with unread input resets the connection; a front end must not take that for the end of a reply.
 #[test]
 fn reset_is_passed_on() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = server.local_addr().unwrap().to_string();
-    let tee = Running::start(Command::new(UWSGI_DUMP).args([
-        "tee",
-        "--listen",
-        "127.0.0.1:0",
-        "--to",
-        &to,
-    ]));
-    let line = tee.error_line("listening on 127.0.0.1:");
-    let address = line
-        .split([' ', ','])
-        .find(|word| word.starts_with("127."))
-        .unwrap();
-    let mut front = TcpStream::connect(address).unwrap();
-    front.set_read_timeout(Some(DEADLINE)).unwrap();
+    let (server, tee, mut front) = tee_on_tcp();
     front.write_all(&request("GET", "/", b"")).unwrap();
     let (mut stream, _) = server.accept().unwrap();
     stream.read_exact(&mut [0; 4]).unwrap();
@@ -577,4 +547,25 @@ fn signal(process: &Running, name: &str) {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+/// A server's listener on TCP, the tee in front of it, and a connection to the tee.
+fn tee_on_tcp() -> (TcpListener, Running, TcpStream) {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = server.local_addr().unwrap().to_string();
+    let tee = Running::start(Command::new(UWSGI_DUMP).args([
+        "tee",
+        "--listen",
+        "127.0.0.1:0",
+        "--to",
+        &to,
+    ]));
+    let line = tee.error_line("listening on 127.0.0.1:");
+    let address = line
+        .split([' ', ','])
+        .find(|word| word.starts_with("127."))
+        .unwrap();
+    let front = TcpStream::connect(address).unwrap();
+    front.set_read_timeout(Some(DEADLINE)).unwrap();
+    (server, tee, front)
 }
