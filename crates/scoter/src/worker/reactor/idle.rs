@@ -44,13 +44,29 @@ pub(crate) struct Place {
 
 /// Where a new connection waits.
 #[derive(Debug)]
-pub(crate) enum Entered {
+enum Entered {
     /// In a place that was free.
     Free(Place),
     /// In the place of the oldest, which is to be closed.
     Instead(Place),
     /// Nowhere: requests that are complete and wait for a slot have all the places.
     Full,
+}
+
+/// Gives a connection a place to wait, and counts what is closed for it: the oldest, or for lack
+/// of any place (`None`) the connection itself.
+pub(super) fn enter(shared: &Shared) -> Option<Place> {
+    match shared.reactor.idle.enter() {
+        Entered::Free(place) => Some(place),
+        Entered::Instead(place) => {
+            shared.overload.idle_closed();
+            Some(place)
+        }
+        Entered::Full => {
+            shared.overload.idle_closed();
+            None
+        }
+    }
 }
 
 impl IdleConnections {
@@ -68,7 +84,7 @@ impl IdleConnections {
         waiting < MAX_FEW.min(self.capacity.div_ceil(2))
     }
 
-    pub(crate) fn enter(&self) -> Entered {
+    fn enter(&self) -> Entered {
         let mut waiting = self.lock();
         if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
             return Entered::Free(waiting.add(permit));

@@ -24,7 +24,7 @@ use crate::sys::fork::mark_new;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::kept::leave::leave_at_the_end;
-use crate::worker::reactor::idle::{Entered, IdleConnections};
+use crate::worker::reactor::idle::IdleConnections;
 use crate::worker::reactor::unplaced::Caretaker;
 use crate::worker::request::partial_request::PartialRequest;
 use crate::worker::response::pending::PendingResponse;
@@ -241,16 +241,8 @@ async fn run(shared: Arc<Shared>, Handoffs(mut handoffs): Handoffs, slots: usize
             }
             Handoff::Idle(connection, newcomer) => {
                 drop(newcomer);
-                let place = match shared.reactor.idle.enter() {
-                    Entered::Free(place) => place,
-                    Entered::Instead(place) => {
-                        shared.overload.idle_closed();
-                        place
-                    }
-                    Entered::Full => {
-                        shared.overload.idle_closed();
-                        continue;
-                    }
+                let Some(place) = idle::enter(&shared) else {
+                    continue;
                 };
                 let shared = Arc::clone(&shared);
                 let responses = responses.clone();

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::connection::async_connection::AsyncConnection;
-use crate::worker::reactor::idle::{Entered, Place};
+use crate::worker::reactor::idle::{self, Place};
 use crate::worker::request::partial_request::PartialRequest;
 use crate::worker::response::refusal::Refusal;
 use crate::worker::stop::Ending;
@@ -89,16 +89,8 @@ impl Caretaker {
     /// Waits for the next request among the connections that have sent nothing.
     async fn wait(&self, connection: &Arc<Connection>) -> Event {
         let shared = &self.shared;
-        let place = match shared.reactor.idle.enter() {
-            Entered::Free(place) => place,
-            Entered::Instead(place) => {
-                shared.overload.idle_closed();
-                place
-            }
-            Entered::Full => {
-                shared.overload.idle_closed();
-                return Event::Expired;
-            }
+        let Some(place) = idle::enter(shared) else {
+            return Event::Expired;
         };
         let event = self.wait_in(&place, connection).await;
         shared.reactor.idle.leave(&place);
