@@ -1,5 +1,7 @@
 //! The scheduling policy of a sleeping slot.
 
+use std::mem::take;
+
 use nix::libc;
 use tracing::{debug, warn};
 
@@ -13,16 +15,27 @@ use crate::sys::scheduling::{policy, set_policy};
 /// SCHED_BATCH waits until the core is free (sched(7)), and finds what nginx has sent
 /// meanwhile for many clients.
 ///
+/// On a kept connection nginx only writes, so there is always something to read; but the slot
+/// takes the core for each request alone, and gives it back to a front end that still has
+/// clients to go on with.
+///
 /// But it waits for whoever has the core, and that may be somebody who keeps it. So a slot
-/// is SCHED_BATCH only while it sleeps, not while the application runs, and only where it
-/// was too early several times and where there is more than one request for it when it
-/// comes.
-#[derive(Debug, Default)]
+/// is SCHED_BATCH only while it sleeps, not while the application runs. It tries that for one
+/// sleep where it was too early several times, or where most sleeps have ended with a single
+/// request, and goes on with it as long as there is more than one request for it when it comes.
+/// Each try that finds a single one makes the next one rarer: a client that is alone does not
+/// wait for somebody's core.
+#[derive(Debug)]
 pub(crate) struct WakePolicy {
-    /// Whether the next sleep is to be one of SCHED_BATCH.
+    /// Whether the last sleep was one of SCHED_BATCH.
     batch: bool,
     /// Sleeps in a row that ended before the waker had written.
     too_early: u32,
+    /// Sleeps, and the requests that ended them, since they were last looked at.
+    sleeps: u32,
+    requests: u32,
+    /// After how many sleeps they are looked at.
+    patience: u32,
     /// Requests and connections taken since the last sleep.
     taken: u32,
 }
@@ -46,19 +59,55 @@ impl WakePolicy {
 
     /// Sleeps until `wait` returns.
     pub(crate) fn sleep<T>(&mut self, wait: impl FnOnce() -> T) -> T {
-        self.batch = if self.batch {
-            // None at all: something else has woken it.
-            self.taken != 1
-        } else {
-            self.too_early >= MIN_EARLY_WAKES
-        };
-        self.taken = 0;
+        self.decide();
         if !self.batch {
             return wait();
         }
-        self.too_early = 0;
         let _batch = Batch::begin();
         wait()
+    }
+
+    /// Decides on the next sleep by what was taken after the last one.
+    fn decide(&mut self) {
+        match take(&mut self.taken) {
+            // Something else has woken it.
+            0 => {}
+            1 if self.batch => {
+                self.batch = false;
+                self.patience = (self.patience * 2).min(MAX_PATIENCE);
+            }
+            _ if self.batch => self.patience = MIN_PATIENCE,
+            taken => {
+                self.sleeps += 1;
+                self.requests = self.requests.saturating_add(taken);
+                self.batch = self.too_early >= MIN_EARLY_WAKES || self.takes_single_requests();
+            }
+        }
+        if self.batch {
+            self.too_early = 0;
+        }
+    }
+
+    /// Whether most sleeps have ended with a single request.
+    fn takes_single_requests(&mut self) -> bool {
+        if self.sleeps < self.patience {
+            return false;
+        }
+        let (sleeps, requests) = (take(&mut self.sleeps), take(&mut self.requests));
+        requests < 2 * sleeps
+    }
+}
+
+impl Default for WakePolicy {
+    fn default() -> Self {
+        Self {
+            batch: false,
+            too_early: 0,
+            sleeps: 0,
+            requests: 0,
+            patience: MIN_PATIENCE,
+            taken: 0,
+        }
     }
 }
 
@@ -89,6 +138,11 @@ impl Drop for Batch {
 
 /// Too early so often in a row it was no accident.
 const MIN_EARLY_WAKES: u32 = 8;
+
+/// After how many sleeps SCHED_BATCH is tried, at first and after many vain tries. A try may cost
+/// one request some milliseconds: the limit keeps that out of the 99.9th percentile.
+const MIN_PATIENCE: u32 = 16;
+const MAX_PATIENCE: u32 = 8_192;
 
 #[cfg(test)]
 mod tests {
@@ -130,6 +184,76 @@ mod tests {
         too_early(&mut waking, MIN_EARLY_WAKES);
         waking.request_taken();
         assert!(!sleeps_as_batch(&mut waking), "one alone, of the reactor");
+    }
+
+    /// How many sleeps that end with a single request there are until one is SCHED_BATCH.
+    fn single_requests_until_a_try(waking: &mut WakePolicy) -> u32 {
+        for sleeps in 1..=2 * MAX_PATIENCE {
+            waking.request_taken();
+            if sleeps_as_batch(waking) {
+                return sleeps;
+            }
+        }
+        panic!("never tried");
+    }
+
+    #[test]
+    fn slot_that_takes_one_request_at_a_time_tries_whether_there_are_more() {
+        let mut waking = WakePolicy::default();
+        assert_eq!(single_requests_until_a_try(&mut waking), MIN_PATIENCE);
+        for _ in 0..3 {
+            waking.request_taken();
+            waking.request_taken();
+            assert!(sleeps_as_batch(&mut waking), "two at once");
+        }
+        waking.request_taken();
+        assert!(!sleeps_as_batch(&mut waking), "one alone");
+    }
+
+    #[test]
+    fn vain_tries_become_rare_and_one_that_pays_makes_up_for_them() {
+        let mut waking = WakePolicy::default();
+        let mut patience = MIN_PATIENCE;
+        for _ in 0..10 {
+            assert_eq!(single_requests_until_a_try(&mut waking), patience);
+            waking.request_taken();
+            assert!(!sleeps_as_batch(&mut waking), "one alone");
+            patience = (2 * patience).min(MAX_PATIENCE);
+        }
+        assert_eq!(patience, MAX_PATIENCE);
+        assert_eq!(single_requests_until_a_try(&mut waking), MAX_PATIENCE);
+        waking.request_taken();
+        waking.request_taken();
+        assert!(sleeps_as_batch(&mut waking), "two at once");
+        waking.request_taken();
+        assert!(!sleeps_as_batch(&mut waking), "one alone");
+        assert_eq!(single_requests_until_a_try(&mut waking), 2 * MIN_PATIENCE);
+    }
+
+    #[test]
+    fn requests_that_come_together_now_and_then_do_not_prevent_a_try() {
+        let mut waking = WakePolicy::default();
+        for sleep in 1..=MIN_PATIENCE {
+            waking.request_taken();
+            if sleep % 2 == 0 {
+                waking.request_taken();
+            }
+            assert_eq!(
+                sleeps_as_batch(&mut waking),
+                sleep == MIN_PATIENCE,
+                "{sleep}"
+            );
+        }
+    }
+
+    #[test]
+    fn requests_that_come_together_anyway_are_no_reason_for_a_try() {
+        let mut waking = WakePolicy::default();
+        for sleep in 0..4 * MIN_PATIENCE {
+            waking.request_taken();
+            waking.request_taken();
+            assert!(!sleeps_as_batch(&mut waking), "{sleep}");
+        }
     }
 
     #[test]
