@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 
-use crate::config::{MistypedCommand, Options, Settings, Source};
+use super::commands::COMMANDS;
+use super::similar_command::meant_by;
+use crate::config::{Options, Settings, Source};
 use crate::program::Program;
+use crate::start::StartError;
 
 /// Checks whether the APP on the command line is a mistyped command. If a module or a file has that
 /// name, it is the application.
@@ -15,22 +18,29 @@ use crate::program::Program;
 ///
 /// # Errors
 ///
-/// [`MistypedCommand`] names the command.
+/// [`StartError::MistypedCommand`] names the command.
 pub(super) fn check(
     py: Python<'_>,
     program: &Program,
     settings: &Settings,
     options: &Options,
-) -> Result<(), MistypedCommand> {
+) -> Result<(), StartError> {
     let (Source::Module(word), None) = (&options.app.source, &options.app.callable) else {
         return Ok(());
     };
     if !settings.get("app").is_from_command_line() {
         return Ok(());
     }
-    match MistypedCommand::of(word) {
+    match meant_by(word) {
         // If the check fails, loading the application will report why.
-        Some(mistyped) if !is_there(py, word, program, options).unwrap_or(true) => Err(mistyped),
+        Some(meant) if !is_there(py, word, program, options).unwrap_or(true) => {
+            let commands: Vec<_> = COMMANDS.iter().map(|entry| entry.name).collect();
+            Err(StartError::MistypedCommand {
+                word: word.clone(),
+                meant: meant.to_string(),
+                commands: commands.join(", "),
+            })
+        }
         _ => Ok(()),
     }
 }

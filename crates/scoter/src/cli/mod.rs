@@ -3,7 +3,12 @@
 mod banner;
 mod check;
 mod command;
+mod commands;
+mod help;
 mod mistyped;
+mod parse;
+mod run;
 mod serve;
+mod similar_command;
 
-pub(crate) use command::run;
+pub(crate) use run::run;

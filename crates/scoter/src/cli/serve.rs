@@ -133,7 +133,7 @@ fn open(
     settings: &Settings,
     options: &Options,
 ) -> Result<Opened, Failure> {
-    mistyped::check(py, program, settings, options).map_err(StartError::from)?;
+    mistyped::check(py, program, settings, options)?;
     let start = Start {
         program,
         settings,

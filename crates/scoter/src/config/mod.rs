@@ -10,7 +10,6 @@ mod demand;
 mod error;
 mod from_text;
 mod load;
-mod mistyped_command;
 mod opt;
 mod origin;
 mod os_text;
@@ -26,7 +25,6 @@ mod values;
 
 pub(crate) use error::ConfigError;
 pub(crate) use load::control_path::control_path;
-pub(crate) use mistyped_command::MistypedCommand;
 pub(crate) use opt::Change;
 pub(crate) use settings::Settings;
 pub(crate) use sources::arguments::{Action, Arguments};

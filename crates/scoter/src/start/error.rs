@@ -7,7 +7,6 @@ use thiserror::Error;
 
 use super::identity::IdentityError;
 use super::reach::OutOfReach;
-use crate::config::MistypedCommand;
 use crate::control::ControlError;
 use crate::net::BindError;
 use crate::sys::file_limit::TooLow;
@@ -16,9 +15,20 @@ use crate::sys::limits;
 /// Why the steps before serving failed.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
-    /// The command line.
-    #[error(transparent)]
-    Command(#[from] MistypedCommand),
+    /// There is no module with the name that is read as APP, but a command with a similar one.
+    #[error(
+        "there is no module {word:?}, and no such command\nhint: did you mean {meant}? The commands \
+         are {commands}, as the first argument; to serve a module {word}, set --chdir or \
+         --pythonpath to the directory that contains {word}.py"
+    )]
+    MistypedCommand {
+        /// The word.
+        word: String,
+        /// What it probably means.
+        meant: String,
+        /// All commands.
+        commands: String,
+    },
     /// A socket.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -59,7 +69,7 @@ impl StartError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::System(_) | Self::FileLimit(_) => 1,
-            Self::Command(_) => 3,
+            Self::MistypedCommand { .. } => 3,
             Self::OutOfReach(obstacle) => obstacle.exit_code(),
             _ => 2,
         }

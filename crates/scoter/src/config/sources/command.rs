@@ -1,4 +1,4 @@
-//! clap's command, made from the table, with the text of the help.
+//! clap's command, made from the table.
 
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command};
@@ -22,10 +22,9 @@ pub(crate) enum HelpLevel {
 /// The command that serves.
 pub(crate) fn server_command(level: HelpLevel) -> Command {
     let is_common = |name| level != HelpLevel::Short || COMMON.contains(&name);
-    let (after, help_flags) = match level {
-        HelpLevel::Short => (AFTER_SHORT_HELP.to_owned(), help_flags()),
-        HelpLevel::Full => (AFTER_HELP.to_owned(), help_flags()),
-        HelpLevel::None => (String::new(), parsed_help_flags()),
+    let help_flags = match level {
+        HelpLevel::Short | HelpLevel::Full => help_flags(),
+        HelpLevel::None => parsed_help_flags(),
     };
     Command::new("scoter")
         .version(env!("CARGO_PKG_VERSION"))
@@ -33,7 +32,6 @@ pub(crate) fn server_command(level: HelpLevel) -> Command {
         .about("Serves a Python WSGI application to nginx uwsgi_pass.")
         .override_usage("scoter [OPTIONS] APP\n       scoter COMMAND --help")
         .disable_help_flag(true)
-        .after_help(after)
         .arg(config())
         .arg(
             Arg::new(PRINT_CONFIG)
@@ -97,28 +95,6 @@ const COMMON: [&str; 12] = [
     "graceful-timeout",
     "access-log",
 ];
-
-const AFTER_SHORT_HELP: &str = "\
-Example: scoter myproject.wsgi --bind unix:/run/scoter/scoter.sock
-All options and commands: scoter --help";
-
-const AFTER_HELP: &str = "\
-Commands, as the first argument:
-  check     Load the configuration and the application as a start would, and report what is wrong
-  status    Show workers and rates; --json for programs, --ready for probes
-  reload    Start workers with the new code, and retire the old ones once these are ready
-  stop      Stop gracefully: running requests finish first
-  scale N   Change the number of workers
-  top       Show running requests, live
-
-TIME is 500ms, 30s, 5m, 2h or 7d; a bare number is seconds. SIZE is bytes, or 64K, 1M, 2G (powers \
-of 1024). An option without a default is off or unset.
-
-Options can also be set in scoter.toml (request-timeout = \"30s\", paths relative to the file) or in \
-the environment (SCOTER_REQUEST_TIMEOUT=30s; separate several values with commas). The command line \
-overrides the environment, which overrides the file.
-
-Example: scoter myproject.wsgi --bind unix:/run/scoter/scoter.sock";
 
 /// Distinguishes `-h` and `--help` here, because clap would print a paragraph per option for the
 /// longer help.

@@ -2,24 +2,11 @@
 
 use std::fmt;
 
-use thiserror::Error;
-
-/// There is no module with this name, but a command with a similar one.
-#[derive(Debug, PartialEq, Eq, Error)]
-#[error(
-    "there is no module {word:?}, and no such command\nhint: did you mean {meant}? The commands \
-     are {}, as the first argument; to serve a module {word}, set --chdir or --pythonpath to the \
-     directory that contains {word}.py",
-    commands()
-)]
-pub(crate) struct MistypedCommand {
-    word: String,
-    meant: Meant,
-}
+use super::commands::COMMANDS;
 
 /// What the word probably means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meant {
+pub(super) enum Meant {
     Command(&'static str),
     /// Serving, as in `scoter start`: there is no command for it.
     Serve,
@@ -34,40 +21,21 @@ impl fmt::Display for Meant {
     }
 }
 
-impl MistypedCommand {
-    /// The command whose name is closest to `word`, or that other programs call `word`. The caller
-    /// has to check whether a module has that name.
-    pub(crate) fn of(word: &str) -> Option<Self> {
-        let meant = meant_by(word)?;
-        let word = word.to_owned();
-        Some(Self { word, meant })
-    }
-
-    /// The tip for arguments that are invalid because the first one was taken for APP.
-    pub(crate) fn tip(&self) -> String {
-        format!("did you mean '{}'?", self.meant)
-    }
-}
-
-fn meant_by(word: &str) -> Option<Meant> {
+/// The command whose name is closest to `word`, or that other programs call `word`. The caller has
+/// to check whether a module has that name.
+pub(super) fn meant_by(word: &str) -> Option<Meant> {
     let of_another = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word);
     if let Some((_, meant)) = of_another {
         return Some(*meant);
     }
     COMMANDS
         .iter()
-        .map(|&command| (strsim::osa_distance(command, word), command))
+        .map(|entry| entry.name)
+        .map(|command| (strsim::osa_distance(command, word), command))
         .filter(|&(distance, command)| distance <= if command.len() < 5 { 1 } else { 2 })
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, command)| Meant::Command(command))
 }
-
-fn commands() -> String {
-    COMMANDS.join(", ")
-}
-
-/// As the command line reads them.
-const COMMANDS: [&str; 6] = ["check", "status", "reload", "stop", "scale", "top"];
 
 /// Names used by service managers and other servers.
 const ELSEWHERE: [(&str, Meant); 20] = [
@@ -122,20 +90,5 @@ mod tests {
             let meant = meant_by(word).map(|meant| meant.to_string());
             assert_eq!(meant.as_deref(), expected, "{word}");
         }
-    }
-
-    #[test]
-    fn error_names_the_intended_command_and_all_others() {
-        let error = MistypedCommand {
-            word: "relaod".to_owned(),
-            meant: Meant::Command("reload"),
-        };
-        assert_eq!(
-            error.to_string(),
-            "there is no module \"relaod\", and no such command\nhint: did you mean scoter \
-             reload? The commands are check, status, reload, stop, scale, top, as the first \
-             argument; to serve a module relaod, set --chdir or --pythonpath to the directory \
-             that contains relaod.py"
-        );
     }
 }

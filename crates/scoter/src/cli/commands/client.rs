@@ -1,0 +1,33 @@
+//! What all commands for a running server have in common.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use crate::cli::command::Command;
+use crate::config::{Arguments, ConfigError, client_command, control_path};
+use crate::control::ClientCommand;
+
+/// Defines a command for a running server. Its name begins with `scoter`: by default clap would
+/// take the name in its messages from the first argument.
+pub(super) fn define(name: &'static str) -> clap::Command {
+    client_command(clap::Command::new(name).bin_name(name))
+}
+
+/// Parses the arguments of such a command.
+pub(super) fn parse(
+    command: clap::Command,
+    arguments: &[OsString],
+    read: fn(&ArgMatches) -> ClientCommand,
+) -> Result<Command, ConfigError> {
+    let (given, matches) = Arguments::parse_as(command, arguments)?;
+    Ok(Command::Client(read(&matches), control_path(&given)?))
+}
+
+/// An option without a value.
+pub(super) fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}

@@ -1,0 +1,59 @@
+//! Runs what the arguments ask for, and returns the exit code.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use pyo3::prelude::*;
+
+use super::command::Command;
+use super::parse::parse;
+use super::{check, serve};
+use crate::control;
+use crate::program::Program;
+use crate::python::signal_handlers;
+use crate::start::Start;
+use crate::sys::descriptors::fill_standard_streams;
+
+/// Runs the command, and returns its exit code.
+///
+/// | code | meaning |
+/// |---|---|
+/// | 0 | stopped, or done |
+/// | 1 | a system failure, or a running server refused |
+/// | 2 | wrong arguments, configuration or socket, or no server answers |
+/// | 3 | the application could not be loaded |
+pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u8 {
+    fill_standard_streams();
+    let done = parse(arguments).and_then(|command| match command {
+        Command::Help(mut command) => Ok(said(command.print_help())),
+        Command::PrintConfig(settings) => Ok(said(write!(io::stdout(), "{}", settings.print()))),
+        Command::Serve(settings) => {
+            let options = settings.options()?;
+            Ok(serve::run(py, program, arguments, settings, options))
+        }
+        Command::Check(settings, extent) => {
+            let options = settings.options()?;
+            let start = Start {
+                program: &program,
+                settings: &settings,
+                options: &options,
+            };
+            check::run(py, &start, extent)
+        }
+        Command::Client(command, path) => {
+            // Otherwise Python's own handler for INT would run.
+            let ours = signal_handlers::take(py);
+            ours.unwrap_or_else(|error| error.print(py));
+            Ok(py.detach(|| control::run(command, &path)))
+        }
+    });
+    done.unwrap_or_else(|error| {
+        error.print();
+        error.exit_code()
+    })
+}
+
+/// The exit code of a command that writes to standard output.
+fn said(written: io::Result<()>) -> u8 {
+    u8::from(written.is_err())
+}
