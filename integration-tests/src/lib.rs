@@ -72,6 +72,6 @@ pub use crate::site::Site;
 pub use crate::skip::skip;
 pub use crate::tools::tool;
 pub use crate::upstream::{After, Asked, Upstream};
-pub use crate::uwsgi::{Ending, Peer, exchange, get, keeping, post, request, with};
+pub use crate::uwsgi::{Ending, Peer, exchange, get, keeping, passed_on, post, request, with};
 pub use crate::wait::{DEADLINE, elapse, until};
 pub use integration_tests_macros::through_nginx;

@@ -3,6 +3,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use uwsgi_codec::PacketBuilder;
 
@@ -12,6 +13,14 @@ use crate::wait::DEADLINE;
 /// Starts the packet of a GET request, as a front end would send it.
 pub fn get(path: &str) -> PacketBuilder {
     request("GET", path)
+}
+
+/// Says when nginx passed a request on: so long ago.
+pub fn passed_on(packet: PacketBuilder, ago: Duration) -> PacketBuilder {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let then = now.expect("after 1970") - ago;
+    let start = format!("t={}.{:03}", then.as_secs(), then.subsec_millis());
+    with(packet, [("HTTP_X_REQUEST_START", start)])
 }
 
 /// Starts the packet of a POST request with a body of `len` bytes, which are sent behind it.

@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
-use integration_tests::{DEADLINE, Scoter, get, post, until, with};
+use integration_tests::{DEADLINE, Scoter, get, passed_on, post, until, with};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -33,7 +34,9 @@ fn json_lines_tell_everything_about_a_request() {
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         ),
     ];
-    scoter.connect().packet(&with(get("/path"), vars)).reply();
+    let ago = Duration::from_secs(2);
+    let packet = passed_on(with(get("/path"), vars), ago);
+    scoter.connect().packet(&packet).reply();
     scoter.connect().packet(&get("/second")).reply();
     let log = scoter.stop().stdout;
     let lines: Vec<Value> = log
@@ -65,7 +68,7 @@ fn json_lines_tell_everything_about_a_request() {
     let duration = first["duration_ms"].as_f64().expect("a number");
     assert!((0.0..10_000.0).contains(&duration), "{first}");
     let queue = first["queue_ms"].as_f64().expect("a number");
-    assert!((0.0..=duration).contains(&queue), "{first}");
+    assert!((2_000.0..10_000.0).contains(&queue), "{first}");
     // 2026-11-22T06:57:02.123+00:00
     let time = first["time"].as_str().expect("a string");
     let shape: String = time
@@ -73,7 +76,15 @@ fn json_lines_tell_everything_about_a_request() {
         .map(|c| if c.is_ascii_digit() { '0' } else { c })
         .collect();
     assert_eq!(shape.replace('-', "+"), "0000+00+00T00:00:00.000+00:00");
-    for absent in ["host", "remote_user", "referer", "user_agent", "trace_id"] {
+    // Nobody knows how long a request without a front end's clock was in the kernel's queue.
+    for absent in [
+        "host",
+        "remote_user",
+        "referer",
+        "user_agent",
+        "trace_id",
+        "queue_ms",
+    ] {
         assert!(second.get(absent).is_none(), "{absent}: {second}");
     }
 }
@@ -309,7 +320,6 @@ fn request_start_that_cannot_be_is_no_time_in_the_queue() {
         assert_eq!(reply.status, 200, "{start}");
         let line = scoter.wait_for_access_log(count).pop().expect("a line");
         let line: Value = serde_json::from_str(&line).expect("an object");
-        let queue_ms = line["queue_ms"].as_f64().expect("a number");
-        assert!(queue_ms < 30_000.0, "{start}: {line}");
+        assert!(line.get("queue_ms").is_none(), "{start}: {line}");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::thread;
+use std::time::Duration;
 
-use integration_tests::{Scoter, get, post, until, with};
+use integration_tests::{Scoter, get, passed_on, post, until, with};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -184,7 +185,8 @@ fn slow_requests_are_logged_when_they_are_over() {
         ("HTTP_X_REQUEST_ID", "given-1"),
     ];
     let mut peer = scoter.connect();
-    peer.packet(&with(get("/waits"), vars));
+    let packet = passed_on(with(get("/waits"), vars), Duration::from_secs(1));
+    peer.packet(&packet);
     scoter.wait_for_event("begun open");
     until("the request is slow", || {
         let slots = &scoter.status()["workers"][0]["slots"];

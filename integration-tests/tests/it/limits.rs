@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use integration_tests::{
-    Connections, Reply, Scoter, ScoterBuilder, Site, elapse, get, through_nginx, until, with,
+    Connections, Reply, Scoter, ScoterBuilder, Site, elapse, get, passed_on, through_nginx, until,
+    with,
 };
 use serde_json::{Value, json};
 use uwsgi_codec::PacketBuilder;
@@ -16,10 +17,7 @@ fn serving(options: &[&str]) -> ScoterBuilder {
 
 /// A request that the application reports as `got NAME`, handed over so long ago by a front end's clock.
 fn handed_over(name: &str, ago: Duration) -> PacketBuilder {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let then = now.expect("after 1970") - ago;
-    let start = format!("t={}.{:03}", then.as_secs(), then.subsec_millis());
-    started(name, &start)
+    passed_on(with(get("/"), [("QUERY_STRING", name)]), ago)
 }
 
 fn started(name: &str, start: &str) -> PacketBuilder {

@@ -298,7 +298,7 @@ mod tests {
             uri: b"/slow",
             request_id: b"r1",
         };
-        board.cells()[1].begin(label, Duration::ZERO);
+        board.cells()[1].begin(label, None);
         board.cells()[1].time_out();
         let mut slot = SlotStatus::new(1, board.cells()[1].read());
         assert!(slot.age_ms.is_some());

@@ -63,7 +63,7 @@ pub(crate) struct Snapshot {
     pub(crate) failed: u64,
     /// Time spent in the application, finished requests only.
     pub(crate) busy: Duration,
-    /// Time that requests have waited for the application to start.
+    /// Time that requests have waited for the application to start, as far as that is known.
     pub(crate) queued: Duration,
     /// The method of the current or last request.
     pub(crate) method: String,
@@ -72,14 +72,14 @@ pub(crate) struct Snapshot {
 }
 
 impl Cell {
-    /// Records that the application starts a request, which has waited for `queued`. Only the slot
-    /// itself may call this.
-    pub(crate) fn begin(&self, label: Label<'_>, queued: Duration) {
+    /// Records that the application starts a request, which has waited for `queued`, if
+    /// that is known. Only the slot itself may call this.
+    pub(crate) fn begin(&self, label: Label<'_>, queued: Option<Duration>) {
         self.lock.write(|| {
             self.write_label(label);
             self.started.store(now(), Relaxed);
             add(&self.requests, 1);
-            add(&self.queued, nanos(queued));
+            add(&self.queued, queued.map_or(0, nanos));
         });
         self.phase.store(Phase::Running as u32, Release);
     }
@@ -261,14 +261,14 @@ mod tests {
                 uri: &[b'u'; 9_999],
                 request_id: &[b'i'; 99],
             },
-            Duration::ZERO,
+            None,
         );
         let seen = cell.read();
         assert_eq!(
             [&seen.method, &seen.request_id, &seen.uri].map(String::len),
             [16, 64, 240]
         );
-        cell.begin(Label::default(), Duration::ZERO);
+        cell.begin(Label::default(), None);
         let seen = cell.read();
         assert_eq!((&*seen.method, &*seen.uri, &*seen.request_id), ("", "", ""));
     }
@@ -282,7 +282,7 @@ mod tests {
             uri: b"/",
             request_id: b"1",
         };
-        cell.begin(label, Duration::ZERO);
+        cell.begin(label, None);
         cell.end(200);
         let killed = catch_unwind(AssertUnwindSafe(|| {
             cell.lock
@@ -300,7 +300,7 @@ mod tests {
         let cell = &board.cells()[0];
         cell.time_out();
         assert_eq!(cell.phase(), Phase::Idle);
-        cell.begin(Label::default(), Duration::ZERO);
+        cell.begin(Label::default(), None);
         cell.time_out();
         assert_eq!(cell.phase(), Phase::TimedOut);
         cell.end(504);

@@ -172,7 +172,7 @@ mod tests {
             uri: b"/a?b=c",
             request_id: b"0123456789abcdef",
         };
-        ours.cells()[2].begin(label, Duration::from_millis(5));
+        ours.cells()[2].begin(label, Some(Duration::from_millis(5)));
         let seen = theirs.cells()[2].read();
         assert_eq!(seen.phase, Phase::Running);
         assert_eq!(

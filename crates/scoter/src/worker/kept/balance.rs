@@ -265,9 +265,9 @@ mod tests {
         );
         let (long, short) = (Duration::from_secs(3_600), Duration::ZERO);
         assert!(!stand_still(cells, short));
-        cells[0].begin(label, Duration::ZERO);
+        cells[0].begin(label, None);
         assert!(!stand_still(cells, short));
-        cells[1].begin(label, Duration::ZERO);
+        cells[1].begin(label, None);
         assert!(stand_still(cells, short) && !stand_still(cells, long));
         cells[0].end(200);
         assert!(!stand_still(cells, short));

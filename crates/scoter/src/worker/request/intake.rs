@@ -24,24 +24,31 @@ pub(crate) struct Request {
     pub(crate) overrun: bool,
     /// When it was complete, and began to wait for a slot.
     pub(crate) since: Instant,
+    /// When the front end passed it on, if it says so; the time that its body took to arrive is
+    /// left out. Known once the request is admitted.
+    pub(crate) queued_since: Option<Instant>,
     /// Held while the request waits in the ready queue, so that the queue is bounded.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Request {
-    /// How long it has waited by `now`, in the front end's queue and ours; the time that its
-    /// body took to arrive is nobody's wait.
-    pub(crate) fn waited(&self, now: Instant) -> Duration {
-        let here = now.saturating_duration_since(self.since);
-        let Some(age) = self.head.front_end_age() else {
-            return here;
-        };
+    /// How long it has waited by `now`, in the front end's queue, the kernel's and ours; the time
+    /// that its body took to arrive is nobody's wait. `None` without the front end's clock: nobody
+    /// else knows how long it was in the kernel's queue.
+    pub(crate) fn waited(&self, now: Instant) -> Option<Duration> {
+        let age = self.head.front_end_age()?;
+        let here = self.waited_here(now);
         let accepted = self.connection.accepted();
         if self.since == accepted {
-            return age.max(here);
+            return Some(age.max(here));
         }
         let arriving = self.since.saturating_duration_since(accepted);
-        age.saturating_sub(arriving).max(here)
+        Some(age.saturating_sub(arriving).max(here))
+    }
+
+    /// How much of that this process knows by itself.
+    pub(crate) fn waited_here(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
     }
 }
 
@@ -172,9 +179,10 @@ mod tests {
                 head: Arc::clone(&head),
                 body: Body::empty(),
                 overrun: false,
+                queued_since: None,
                 permit: None,
             };
-            request.waited(Instant::now()).as_secs()
+            request.waited(Instant::now()).unwrap().as_secs()
         };
         assert!((60..62).contains(&waited(0)));
         assert!((20..22).contains(&waited(40)));

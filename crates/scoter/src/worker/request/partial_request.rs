@@ -155,6 +155,7 @@ pub(crate) async fn conclude(
                 body,
                 overrun,
                 since: std::time::Instant::now(),
+                queued_since: None,
                 permit: Some(permit),
             };
             let request = shared.ready.push(request).err()?;

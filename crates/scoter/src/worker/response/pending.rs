@@ -144,7 +144,8 @@ impl PendingResponse {
                 },
                 accepted,
                 queued: match refusal {
-                    Refusal::QueueTimeout { waited } => Some(*waited),
+                    // Of a request without the front end's clock only a part of the wait is known.
+                    Refusal::QueueTimeout { waited } => head.front_end_age().and(Some(*waited)),
                     _ => None,
                 },
                 slot: None,

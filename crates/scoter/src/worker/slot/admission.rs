@@ -23,8 +23,8 @@ pub(crate) struct Admission {
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// It runs, after this wait.
-    Run(Duration),
+    /// It runs, after this wait, as far as that is known.
+    Run(Option<Duration>),
     /// The client no longer waits for it.
     PeerGone,
     /// It waited for longer than `--queue-timeout`.
@@ -49,7 +49,8 @@ impl Admission {
     /// Decides whether a slot runs its next request. It may have waited in the kernel's queue for
     /// `behind`, which only the front end can tell.
     pub(crate) fn decide(&self, request: &Request, now: Instant, behind: Duration) -> Decision {
-        let waited = request.waited(now);
+        let known = request.waited(now);
+        let waited = known.unwrap_or_else(|| request.waited_here(now));
         // Not worth a system call if the client hardly had time to leave.
         if waited.max(behind) >= MIN_WAIT_TO_CHECK_PEER && request.connection.peer_is_gone() {
             return Decision::PeerGone;
@@ -60,7 +61,7 @@ impl Admission {
             self.longest_ms.fetch_max(waited_ms, Relaxed);
             return Decision::Late(waited);
         }
-        Decision::Run(waited)
+        Decision::Run(known)
     }
 
     /// Returns what has been refused since the last call, if anything.
@@ -84,7 +85,7 @@ impl Slot {
         self.passed_unasked.begin(now);
         match shared.admission.decide(&request, now, self.longest_run) {
             Decision::Run(waited) => {
-                request.since = now.checked_sub(waited).unwrap_or(request.since);
+                request.queued_since = waited.and_then(|waited| now.checked_sub(waited));
             }
             Decision::PeerGone => {
                 shared.peer_gone();

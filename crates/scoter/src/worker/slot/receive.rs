@@ -83,6 +83,7 @@ impl Slot {
         };
         Some(Request {
             since: connection.accepted(),
+            queued_since: None,
             connection,
             head,
             body,

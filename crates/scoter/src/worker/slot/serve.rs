@@ -37,7 +37,8 @@ impl Slot {
             head,
             body,
             overrun,
-            since,
+            since: _,
+            queued_since,
             permit,
         } = request;
         drop(permit);
@@ -48,7 +49,7 @@ impl Slot {
             }
             return None;
         }
-        let queued = since.elapsed();
+        let queued = queued_since.map(|since| since.elapsed());
         self.cell().begin(Label::of(&head), queued);
         if self.shared.stop.ending().is_some() {
             if self.shared.stop.forbids_requests() {
@@ -128,7 +129,7 @@ impl Slot {
             status: completed.status,
             body_bytes: completed.body_bytes,
             accepted: connection.accepted(),
-            queued: Some(queued),
+            queued,
             slot: Some(self.index),
         };
         // The next response may need the room.

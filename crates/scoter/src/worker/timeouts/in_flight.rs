@@ -35,8 +35,8 @@ pub(crate) struct InFlightSlot {
 struct InFlight {
     connection: Arc<Connection>,
     head: Arc<RequestHead>,
-    /// When it began to wait for a slot.
-    since: Instant,
+    /// When it began to wait for a slot, if that is known.
+    queued_since: Option<Instant>,
     timed_out: Option<TimedOut>,
 }
 
@@ -95,7 +95,7 @@ impl InFlightSlot {
         *self.lock() = Some(InFlight {
             connection: Arc::clone(&request.connection),
             head: Arc::clone(&request.head),
-            since: request.since,
+            queued_since: request.queued_since,
             timed_out: None,
         });
     }
@@ -263,7 +263,7 @@ impl InFlight {
             connection: Arc::clone(&self.connection),
             head: Arc::clone(&self.head),
             age: age.unwrap_or_default(),
-            queued: age.map(|age| self.since.elapsed().saturating_sub(age)),
+            queued: age.and_then(|age| Some(self.queued_since?.elapsed().saturating_sub(age))),
             part: self.connection.owner().revoke(),
             examined: self.timed_out.as_ref().is_some_and(|t| t.examined),
         }

@@ -12,11 +12,11 @@ fn label_is_that_of_the_request_which_is_counted_and_runs() {
     model.preemption_bound = Some(2);
     model.check(|| {
         let cell = Arc::new(Cell::unused());
-        cell.begin(label(1), Duration::ZERO);
+        cell.begin(label(1), None);
         cell.end(200);
         let slot = {
             let cell = Arc::clone(&cell);
-            thread::spawn(move || cell.begin(label(2), Duration::ZERO))
+            thread::spawn(move || cell.begin(label(2), None))
         };
         let seen = cell.read();
         assert_eq!(seen, labelled(&seen));

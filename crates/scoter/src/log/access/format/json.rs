@@ -6,7 +6,7 @@
 //! | `status` | number | of the response |
 //! | `bytes` | number | bytes of the response's body that were sent |
 //! | `duration_ms` | number | from accept, or on a kept connection from the request's first byte, to the last byte sent, milliseconds |
-//! | `queue_ms` | number | the wait before the application started, from the front end's time stamp, or from where `duration_ms` begins |
+//! | `queue_ms` | number | the wait before the application started, from the front end's time stamp; left out if there is none |
 //! | `method`, `uri`, `protocol` | string | the request line; without `REQUEST_URI`, path and query |
 //! | `host`, `referer`, `user_agent` | string | request headers |
 //! | `remote_addr`, `remote_user` | string | as the front end sent them |

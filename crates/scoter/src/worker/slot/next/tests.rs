@@ -64,6 +64,7 @@ impl Bench {
         let head = RequestHead::of([("PATH_INFO", path)]);
         let request = Request {
             since: connection.accepted(),
+            queued_since: None,
             connection,
             head,
             body: Body::empty(),
