@@ -5,35 +5,35 @@ use std::fs;
 use hyper::Request;
 use integration_tests::{Connections, DjangoSite, Pattern, Site, empty, through_nginx};
 
-use crate::browser::{Browser, HOST, field};
+use crate::cookie_client::{CookieClient, HOST, field};
 
-fn start(connections: Connections) -> (Site, Browser) {
+fn start(connections: Connections) -> (Site, CookieClient) {
     let site = Site::of(DjangoSite::serving(), connections);
-    let browser = Browser::new(site.client().clone());
-    (site, browser)
+    let client = CookieClient::new(site.client().clone());
+    (site, client)
 }
 
 /// Logs in on a page that has Django's login form.
 #[track_caller]
-fn log_in(browser: &Browser, page: &str) {
-    let token = field(&browser.get(page), "csrfmiddlewaretoken");
+fn log_in(client: &CookieClient, page: &str) {
+    let token = field(&client.get(page), "csrfmiddlewaretoken");
     let form = [
         ("csrfmiddlewaretoken", &*token),
         ("username", DjangoSite::USER),
         ("password", DjangoSite::PASSWORD),
     ];
-    let reply = browser.post_form(page, &form);
+    let reply = client.post_form(page, &form);
     assert_eq!(reply.status, 302, "{}", reply.text());
 }
 
 /// Adds a document and returns the number in its address.
 #[track_caller]
-fn add_document(browser: &Browser, title: &str, content: &[u8]) -> String {
-    let token = field(&browser.get("/"), "csrfmiddlewaretoken");
+fn add_document(client: &CookieClient, title: &str, content: &[u8]) -> String {
+    let token = field(&client.get("/"), "csrfmiddlewaretoken");
     let fields = [("csrfmiddlewaretoken", &*token), ("title", title)];
-    let reply = browser.upload("/documents/add", &fields, "file.bin", content);
+    let reply = client.upload("/documents/add", &fields, "file.bin", content);
     assert_eq!(reply.status, 302, "{}", reply.text());
-    let page = browser.get("/").text();
+    let page = client.get("/").text();
     assert!(
         page.contains(&format!("{title}: {} bytes", content.len())),
         "{page}"
@@ -45,76 +45,73 @@ fn add_document(browser: &Browser, title: &str, content: &[u8]) -> String {
 
 #[through_nginx(gateway)]
 fn session_is_kept_in_the_database(connections: Connections) {
-    let (_site, browser) = start(connections);
-    let page = browser.get("/").text();
+    let (_site, client) = start(connections);
+    let page = client.get("/").text();
     assert!(page.contains("visit number 1."), "{page}");
-    assert!(browser.get("/").text().contains("visit number 2."));
-    log_in(&browser, "/accounts/login/");
-    assert!(browser.cookie("sessionid").is_some());
-    assert!(browser.get("/").text().contains("Hello, admin."));
-    let token = field(&browser.get("/"), "csrfmiddlewaretoken");
-    browser.post_form("/accounts/logout/", &[("csrfmiddlewaretoken", &token)]);
-    assert!(!browser.get("/").text().contains("Hello, admin."));
+    assert!(client.get("/").text().contains("visit number 2."));
+    log_in(&client, "/accounts/login/");
+    assert!(client.cookie("sessionid").is_some());
+    assert!(client.get("/").text().contains("Hello, admin."));
+    let token = field(&client.get("/"), "csrfmiddlewaretoken");
+    client.post_form("/accounts/logout/", &[("csrfmiddlewaretoken", &token)]);
+    assert!(!client.get("/").text().contains("Hello, admin."));
 }
 
 #[through_nginx(gateway)]
 fn login_needs_the_csrf_token_and_the_right_origin(connections: Connections) {
-    let (_site, browser) = start(connections);
-    let token = field(&browser.get("/accounts/login/"), "csrfmiddlewaretoken");
+    let (_site, client) = start(connections);
+    let token = field(&client.get("/accounts/login/"), "csrfmiddlewaretoken");
     let login = [
         ("username", DjangoSite::USER),
         ("password", DjangoSite::PASSWORD),
     ];
-    let reply = browser.post_form("/accounts/login/", &login);
+    let reply = client.post_form("/accounts/login/", &login);
     assert_eq!(reply.status, 403, "without a token");
-    // Django compares Origin with the host and port it was asked by: the browser's is example.com:8080.
+    // Django compares Origin with the host and port it was asked by: the client's is example.com:8080.
     let request = Request::post("/accounts/login/")
         .header("Content-Type", "application/x-www-form-urlencoded")
         .header("Origin", "http://evil.example");
     let body = format!("csrfmiddlewaretoken={token}&username=admin&password=x");
-    let reply = browser.send(request, integration_tests::whole(body));
+    let reply = client.send(request, integration_tests::whole(body));
     assert_eq!(reply.status, 403, "from another origin");
-    log_in(&browser, "/accounts/login/");
+    log_in(&client, "/accounts/login/");
 }
 
 #[through_nginx(gateway)]
 fn administration_works(connections: Connections) {
-    let (_site, browser) = start(connections);
-    let reply = browser.get("/admin/");
+    let (_site, client) = start(connections);
+    let reply = client.get("/admin/");
     assert_eq!(reply.status, 302);
     assert_eq!(reply.header("Location"), Some("/admin/login/?next=/admin/"));
-    log_in(&browser, "/admin/login/?next=/admin/");
-    let page = browser.get("/admin/").text();
+    log_in(&client, "/admin/login/?next=/admin/");
+    let page = client.get("/admin/").text();
     assert!(page.contains("Site administration"), "{page}");
-    let token = field(
-        &browser.get("/admin/auth/group/add/"),
-        "csrfmiddlewaretoken",
-    );
+    let token = field(&client.get("/admin/auth/group/add/"), "csrfmiddlewaretoken");
     let form = [
         ("csrfmiddlewaretoken", &*token),
         ("name", "Gruppe Ä"),
         ("_save", "Save"),
     ];
-    let reply = browser.post_form("/admin/auth/group/add/", &form);
+    let reply = client.post_form("/admin/auth/group/add/", &form);
     assert_eq!(
         (reply.status, reply.header("Location")),
         (302, Some("/admin/auth/group/"))
     );
-    let page = browser.get("/admin/auth/group/").text();
+    let page = client.get("/admin/auth/group/").text();
     assert!(page.contains("Gruppe Ä"), "{page}");
-    assert_eq!(browser.get("/admin/documents/document/").status, 200);
+    assert_eq!(client.get("/admin/documents/document/").status, 200);
 }
 
 #[through_nginx]
 fn upload_can_be_downloaded(connections: Connections) {
-    let (_site, browser) = start(connections);
-    log_in(&browser, "/accounts/login/");
+    let (_site, client) = start(connections);
+    log_in(&client, "/accounts/login/");
     // Django keeps up to 2.5 MB in memory and larger ones in a temporary file.
     for (title, len) in [("small", 1000), ("large", 5_000_000)] {
         let content: Vec<u8> = Pattern::with_length(len).flatten().collect();
-        let number = add_document(&browser, title, &content);
+        let number = add_document(&client, title, &content);
         for way in ["download", "by-nginx"] {
-            let reply = browser.get(&format!("/documents/{number}/{way}"));
+            let reply = client.get(&format!("/documents/{number}/{way}"));
             assert_eq!(reply.status, 200, "{title} {way}");
             assert!(
                 reply.body == content,
@@ -132,10 +129,10 @@ fn upload_can_be_downloaded(connections: Connections) {
 
 #[through_nginx(gateway)]
 fn documents_of_others_are_protected(connections: Connections) {
-    let (site, browser) = start(connections);
-    log_in(&browser, "/accounts/login/");
-    let number = add_document(&browser, "secret", b"the secret");
-    let stranger = Browser::new(site.client().clone());
+    let (site, client) = start(connections);
+    log_in(&client, "/accounts/login/");
+    let number = add_document(&client, "secret", b"the secret");
+    let stranger = CookieClient::new(site.client().clone());
     for way in ["download", "by-nginx"] {
         let reply = stranger.get(&format!("/documents/{number}/{way}"));
         assert_eq!(reply.status, 302, "{way}");
@@ -147,9 +144,9 @@ fn documents_of_others_are_protected(connections: Connections) {
 
 #[through_nginx]
 fn static_files_are_nginx_s(connections: Connections) {
-    let (mut site, browser) = start(connections);
+    let (mut site, client) = start(connections);
     for path in ["/static/documents/style.css", "/static/admin/css/base.css"] {
-        let reply = browser.get(path);
+        let reply = client.get(path);
         assert_eq!(
             (reply.status, reply.header("Content-Type")),
             (200, Some("text/css")),
@@ -167,8 +164,8 @@ fn static_files_are_nginx_s(connections: Connections) {
 
 #[through_nginx(gateway)]
 fn stream_is_complete(connections: Connections) {
-    let (_site, browser) = start(connections);
-    let reply = browser.get("/export?rows=20000");
+    let (_site, client) = start(connections);
+    let reply = client.get("/export?rows=20000");
     assert_eq!(reply.header("Content-Type"), Some("text/csv"));
     let text = reply.text();
     assert_eq!(text.lines().count(), 20_001);
@@ -177,14 +174,14 @@ fn stream_is_complete(connections: Connections) {
 
 #[through_nginx(gateway)]
 fn redirects_keep_host_and_port(connections: Connections) {
-    let (_site, browser) = start(connections);
+    let (_site, client) = start(connections);
     // CommonMiddleware appends the slash.
-    let reply = browser.get("/admin");
+    let reply = client.get("/admin");
     assert_eq!(
         (reply.status, reply.header("Location")),
         (301, Some("/admin/"))
     );
-    let reply = browser.send(Request::head("/"), empty());
+    let reply = client.send(Request::head("/"), empty());
     assert_eq!((reply.status, reply.body.len()), (200, 0));
     assert!(HOST.ends_with(":8080"));
 }
@@ -200,16 +197,16 @@ fn host_that_is_sent_twice_is_no_bad_request(connections: Connections) {
             }",
         )
     });
-    let browser = Browser::new(site.extra());
-    assert_eq!(browser.get("/").status, 200);
-    log_in(&browser, "/accounts/login/");
+    let client = CookieClient::new(site.extra());
+    assert_eq!(client.get("/").status, 200);
+    log_in(&client, "/accounts/login/");
 }
 
 #[through_nginx(gateway)]
 fn errors_are_djangos_own(connections: Connections) {
-    let (mut site, browser) = start(connections);
-    assert_eq!(browser.get("/missing").status, 404);
-    let reply = browser.get("/broken");
+    let (mut site, client) = start(connections);
+    assert_eq!(client.get("/missing").status, 404);
+    let reply = client.get("/broken");
     assert_eq!(reply.status, 500);
     assert!(
         reply.text().contains("Server Error (500)"),

@@ -5,7 +5,7 @@ use integration_tests::{
     Connections, Pattern, Scoter, ScoterBuilder, Site, empty, through_nginx, whole,
 };
 
-use crate::browser::{Browser, HOST};
+use crate::cookie_client::{CookieClient, HOST};
 
 fn prepare() -> ScoterBuilder {
     let scoter = Scoter::serving("flask_app:app");
@@ -13,36 +13,36 @@ fn prepare() -> ScoterBuilder {
     scoter.env("FLASK_APP_DATA", data)
 }
 
-fn start(connections: Connections) -> (Site, Browser) {
+fn start(connections: Connections) -> (Site, CookieClient) {
     let site = Site::of(prepare(), connections);
-    let browser = Browser::new(site.client().clone());
-    (site, browser)
+    let client = CookieClient::new(site.client().clone());
+    (site, client)
 }
 
 #[through_nginx(gateway)]
 fn session_is_kept_in_a_cookie(connections: Connections) {
-    let (_site, browser) = start(connections);
-    let page = browser.get("/");
+    let (_site, client) = start(connections);
+    let page = client.get("/");
     assert_eq!(
         (page.status, page.header("Content-Type")),
         (200, Some("text/html; charset=utf-8"))
     );
     assert!(page.text().contains("visit number 1."), "{}", page.text());
-    assert!(browser.get("/").text().contains("visit number 2."));
-    let reply = browser.post_form("/sign", &[("name", "Zoë & Co. <b>")]);
+    assert!(client.get("/").text().contains("visit number 2."));
+    let reply = client.post_form("/sign", &[("name", "Zoë & Co. <b>")]);
     assert_eq!((reply.status, reply.header("Location")), (302, Some("/")));
-    let page = browser.get("/").text();
+    let page = client.get("/").text();
     assert!(page.contains("Welcome, Zoë &amp; Co. &lt;b&gt;!"), "{page}");
     assert!(page.contains("visit number 3."), "{page}");
 }
 
 #[through_nginx(gateway)]
 fn upload_can_be_downloaded(connections: Connections) {
-    let (_site, browser) = start(connections);
+    let (_site, client) = start(connections);
     let content: Vec<u8> = Pattern::with_length(3_000_000).flatten().collect();
-    let reply = browser.upload("/upload", &[], "file.bin", &content);
+    let reply = client.upload("/upload", &[], "file.bin", &content);
     assert_eq!(reply.status, 302);
-    let page = browser.get("/").text();
+    let page = client.get("/").text();
     assert!(page.contains("file.bin: 3000000 bytes"), "{page}");
     let name = page
         .split_once("/uploads/")
@@ -51,15 +51,15 @@ fn upload_can_be_downloaded(connections: Connections) {
         .split('"')
         .next()
         .expect("quoted");
-    let file = browser.get(&format!("/uploads/{name}"));
+    let file = client.get(&format!("/uploads/{name}"));
     assert!(file.body == content);
     assert_eq!(file.header("Content-Length"), Some("3000000"));
-    let part = browser.send(
+    let part = client.send(
         Request::get(format!("/uploads/{name}")).header("Range", "bytes=100-199"),
         empty(),
     );
     assert_eq!((part.status, part.body.as_ref()), (206, &content[100..200]));
-    let unchanged = browser.send(
+    let unchanged = client.send(
         Request::get(format!("/uploads/{name}")).header(
             "If-None-Match",
             file.header("ETag").expect("Flask adds one"),
@@ -72,8 +72,8 @@ fn upload_can_be_downloaded(connections: Connections) {
 #[through_nginx(gateway)]
 fn upload_beyond_the_limit_is_a_413(connections: Connections) {
     // Flask refuses without reading, MAX_CONTENT_LENGTH.
-    let (_site, browser) = start(connections);
-    let reply = browser.upload("/upload", &[], "file.bin", &vec![b'x'; 17 << 20]);
+    let (_site, client) = start(connections);
+    let reply = client.upload("/upload", &[], "file.bin", &vec![b'x'; 17 << 20]);
     assert_eq!(reply.status, 413);
     assert!(
         reply.text().contains("Request Entity Too Large"),
@@ -84,11 +84,11 @@ fn upload_beyond_the_limit_is_a_413(connections: Connections) {
 
 #[through_nginx(gateway)]
 fn request_is_understood(connections: Connections) {
-    let (_site, browser) = start(connections);
+    let (_site, client) = start(connections);
     let request = Request::put("/about?a=1&a=%C3%A9&b=")
         .header("Content-Type", "application/json")
         .header("Cookie", "first=1");
-    let seen = browser.send(request, whole(r#"{"key": [1, 2]}"#)).json();
+    let seen = client.send(request, whole(r#"{"key": [1, 2]}"#)).json();
     assert_eq!(seen["method"], "PUT");
     assert_eq!(seen["url"], format!("http://{HOST}/about?a=1&a=é&b="));
     assert_eq!(
@@ -98,33 +98,33 @@ fn request_is_understood(connections: Connections) {
     assert_eq!(seen["json"], serde_json::json!({ "key": [1, 2] }));
     assert_eq!(seen["cookies"]["first"], "1");
     assert_eq!(seen["link"], format!("http://{HOST}/about"));
-    let seen = browser.post_form("/about", &[("name", "a b&c=d é")]).json();
+    let seen = client.post_form("/about", &[("name", "a b&c=d é")]).json();
     assert_eq!(seen["form"]["name"][0], "a b&c=d é");
 }
 
 #[through_nginx]
 fn mounted_application_knows_its_prefix(connections: Connections) {
-    let (_site, browser) = start(connections);
-    let seen = browser.get("/mounted/about").json();
+    let (_site, client) = start(connections);
+    let seen = client.get("/mounted/about").json();
     assert_eq!(
         (&seen["script_root"], &seen["path"]),
         (&"/mounted".into(), &"/about".into())
     );
     assert_eq!(seen["link"], format!("http://{HOST}/mounted/about"));
     assert!(
-        browser
+        client
             .get("/mounted/")
             .text()
             .contains("/mounted/static/style.css")
     );
-    let reply = browser.post_form("/mounted/sign", &[("name", "me")]);
+    let reply = client.post_form("/mounted/sign", &[("name", "me")]);
     assert_eq!(reply.header("Location"), Some("/mounted/"));
 }
 
 #[through_nginx(gateway)]
 fn stream_is_complete(connections: Connections) {
-    let (_site, browser) = start(connections);
-    let text = browser.get("/clock?lines=50&pause=0").text();
+    let (_site, client) = start(connections);
+    let text = client.get("/clock?lines=50&pause=0").text();
     assert_eq!(text.lines().count(), 50);
     assert!(
         text.starts_with("50 to go") && text.contains("\n1 to go"),
@@ -134,11 +134,11 @@ fn stream_is_complete(connections: Connections) {
 
 #[through_nginx(gateway)]
 fn errors_are_flasks_own(connections: Connections) {
-    let (mut site, browser) = start(connections);
-    assert_eq!(browser.get("/missing").status, 404);
-    assert_eq!(browser.send(Request::post("/clock"), empty()).status, 405);
-    assert_eq!(browser.post_form("/sign", &[("name", " ")]).status, 400);
-    let reply = browser.get("/broken");
+    let (mut site, client) = start(connections);
+    assert_eq!(client.get("/missing").status, 404);
+    assert_eq!(client.send(Request::post("/clock"), empty()).status, 405);
+    assert_eq!(client.post_form("/sign", &[("name", " ")]).status, 400);
+    let reply = client.get("/broken");
     assert_eq!(reply.status, 500);
     assert!(reply.text().contains("Internal Server Error"));
     // Flask logs to wsgi.errors.

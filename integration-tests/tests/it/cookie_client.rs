@@ -1,4 +1,4 @@
-//! The little of a browser that the two real applications need: cookies, forms, uploads.
+//! The little of a browser that most tests of the two real applications need: cookies, forms, uploads.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,16 +7,16 @@ use hyper::Request;
 use hyper::http::request::Builder;
 use integration_tests::{Body, Client, Reply, empty, whole};
 
-/// What the browser calls the site; with a port, which redirects and CSRF checks depend on.
+/// What the client calls the site; with a port, which redirects and CSRF checks depend on.
 pub(crate) const HOST: &str = "example.com:8080";
 
 /// A client that keeps cookies.
-pub(crate) struct Browser {
+pub(crate) struct CookieClient {
     client: Client,
     cookies: RefCell<BTreeMap<String, String>>,
 }
 
-impl Browser {
+impl CookieClient {
     pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
