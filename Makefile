@@ -47,7 +47,7 @@ demo: build nginx applications
 	@.venv/bin/python integration-tests/demo.py $(if $(filter-out 0,$(ONCE)),--once)
 
 .PHONY: test
-test: lint nginx nginx-module applications
+test: lint nginx nginx-module chromium applications
 	cargo test --package uwsgi-codec --no-default-features
 	cargo test --package uwsgi-codec --all-features
 	cargo test --package uwsgi-http --all-features
@@ -152,6 +152,11 @@ nginx:
 .PHONY: nginx-dev
 nginx-dev: nginx
 	@[ -d /usr/share/nginx/src ] || tools/apt-install nginx-dev
+
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+		tools/apt-install chromium chromium-driver
 
 .PHONY: peers
 peers: venv libpython

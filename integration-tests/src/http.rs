@@ -1,6 +1,8 @@
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -14,6 +16,7 @@ use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -33,25 +36,47 @@ pub fn whole(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed()
 }
 
-/// An HTTP/1.1 client for the Unix socket that an nginx of the tests listens on, or a server's control socket.
+/// An HTTP/1.1 client for the Unix socket that an nginx of the tests listens on, a server's control socket, or an
+/// address of this machine.
 ///
 /// Every request has a connection of its own. Blocking, with [`DEADLINE`] for each step.
 #[derive(Clone, Debug)]
 pub struct Client {
-    socket: PathBuf,
+    server: Server,
+}
+
+#[derive(Clone, Debug)]
+enum Server {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
 }
 
 impl Client {
-    /// Makes a client for one socket.
+    /// Makes a client for one Unix socket.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
-            socket: socket.into(),
+            server: Server::Unix(socket.into()),
+        }
+    }
+
+    /// Makes a client for one TCP address.
+    pub fn tcp(address: SocketAddr) -> Self {
+        Self {
+            server: Server::Tcp(address),
         }
     }
 
     /// Returns the path of the socket.
+    ///
+    /// # Panics
+    ///
+    /// When it is a TCP address.
+    #[track_caller]
     pub fn socket(&self) -> &Path {
-        &self.socket
+        match &self.server {
+            Server::Unix(path) => path,
+            Server::Tcp(address) => panic!("{address} is no Unix socket"),
+        }
     }
 
     /// Gets `path`, which goes to nginx as it stands.
@@ -99,23 +124,25 @@ impl Client {
             let host = HeaderValue::from_static("example.com");
             request.headers_mut().insert(HOST, host);
         }
-        let what = format!("{} {}", request.method(), request.uri());
+        let what = format!("{} {} of {}", request.method(), request.uri(), self.server);
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime needs an epoll instance only");
         let response = within_deadline(&runtime, &what, async {
-            let stream = tokio::net::UnixStream::connect(&self.socket)
-                .await
-                .unwrap_or_else(|error| panic!("{}: {error}", self.socket.display()));
-            let (mut sender, connection) = http1::Builder::new()
-                .title_case_headers(true)
-                .handshake(TokioIo::new(stream))
-                .await
-                .expect("nothing is sent yet");
-            // Its error is seen by whoever reads the response.
-            tokio::spawn(connection);
-            sender.send_request(request).await
+            match &self.server {
+                Server::Unix(path) => {
+                    send_over(&what, tokio::net::UnixStream::connect(path).await, request).await
+                }
+                Server::Tcp(address) => {
+                    send_over(
+                        &what,
+                        tokio::net::TcpStream::connect(address).await,
+                        request,
+                    )
+                    .await
+                }
+            }
         });
         Open {
             response: response.unwrap_or_else(|error| panic!("{what}: {error:?}")),
@@ -145,11 +172,21 @@ impl Client {
     /// Connects, for a test that writes HTTP by hand.
     #[track_caller]
     pub fn connect(&self) -> UnixStream {
-        let stream = UnixStream::connect(&self.socket)
-            .unwrap_or_else(|error| panic!("{}: {error}", self.socket.display()));
+        let socket = self.socket();
+        let stream = UnixStream::connect(socket)
+            .unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
         stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
         stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
         stream
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Tcp(address) => write!(f, "{address}"),
+        }
     }
 }
 
@@ -325,6 +362,26 @@ impl hyper::body::Body for Pattern {
             false => SizeHint::default(),
         }
     }
+}
+
+/// Sends `request` on a new connection and receives the head of the response.
+async fn send_over<S>(
+    what: &str,
+    connected: io::Result<S>,
+    request: Request<Body>,
+) -> hyper::Result<Response<Incoming>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = connected.unwrap_or_else(|error| panic!("{what}: cannot connect: {error}"));
+    let (mut sender, connection) = http1::Builder::new()
+        .title_case_headers(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .expect("nothing is sent yet");
+    // Its error is seen by whoever reads the response.
+    tokio::spawn(connection);
+    sender.send_request(request).await
 }
 
 #[track_caller]

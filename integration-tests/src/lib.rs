@@ -1,7 +1,7 @@
 //! The harness of the integration tests: real nginx in front of the real server.
 //!
 //! Each test starts what it needs and shares nothing: a private folder, a server on a Unix socket in it, if
-//! needed an unprivileged nginx on another. No TCP port is taken, nothing waits by sleeping; everything
+//! needed an unprivileged nginx on another. No fixed port is taken, nothing waits by sleeping; everything
 //! started ends with the test, what it started itself included, and its logs are printed if the test fails.
 //!
 //! ```
@@ -19,6 +19,7 @@
 //!   `page_is_served::kept` with the module that keeps nginx's connections to the server. What needs no more of nginx than
 //!   HTTP also runs as `page_is_served::gateway`, with the gateway of uwsgi-http in its place;
 //! - [`Client`]: an HTTP client for nginx's Unix socket, whole replies or piece by piece;
+//! - [`Browser`]: a real one, headless Chromium, for pages that people look at;
 //! - [`Crowd`]: many of those clients, busy while something happens to the server;
 //! - [`Peer`]: a front end that speaks uwsgi to scoter by hand, as well or as badly as a test likes;
 //! - [`Upstream`]: a server that speaks uwsgi to nginx, every byte of whose answers a test writes;
@@ -32,6 +33,7 @@
 //! `NGINX`, else from the search path.
 
 mod activation;
+mod browser;
 mod connections;
 mod control;
 mod crowd;
@@ -55,6 +57,7 @@ mod uwsgi;
 mod wait;
 
 pub use crate::activation::Activation;
+pub use crate::browser::{Browser, ColorScheme};
 pub use crate::connections::Connections;
 pub use crate::control::Worker;
 pub use crate::crowd::Crowd;

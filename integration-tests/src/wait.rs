@@ -19,16 +19,20 @@ pub fn elapse(time: Duration) {
 ///
 /// When there is none within [`DEADLINE`]; `what` says what was waited for.
 #[track_caller]
-pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    within_deadline(probe).unwrap_or_else(|| panic!("waited {DEADLINE:?} in vain: {what}"))
+}
+
+/// The same for whoever knows better what to say when there is no answer.
+pub(crate) fn within_deadline<T>(mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
         if let Some(answer) = probe() {
-            return answer;
+            return Some(answer);
         }
-        assert!(
-            start.elapsed() < DEADLINE,
-            "waited {DEADLINE:?} in vain: {what}"
-        );
+        if start.elapsed() >= DEADLINE {
+            return None;
+        }
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -8,6 +8,7 @@ mod access_log;
 mod activation;
 mod afterwards;
 mod bodies;
+mod browser;
 mod cache;
 mod commands;
 mod concurrency;
