@@ -5,6 +5,7 @@
 
 mod accel;
 mod access_log;
+mod access_log_filter;
 mod activation;
 mod afterwards;
 mod bodies;

@@ -11,7 +11,7 @@ use super::target::Target;
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
 use crate::control::ControlLocation;
-use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
+use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
 
 /// A value that can be parsed from an option's text.
@@ -43,7 +43,9 @@ from_str!(
     MaxRss,
     Mode,
     Percent,
+    SampleRate,
     Size,
+    SkipRule,
     Span,
     UriPath,
     Workers

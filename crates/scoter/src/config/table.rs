@@ -13,7 +13,7 @@ use super::target::Target;
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
 use crate::control::ControlLocation;
-use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel};
+use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
 
 options! {
@@ -122,6 +122,10 @@ options! {
             "One line per request: on (stdout), off, stdout, stderr, or a file to append to";
         access_log_format: one AccessLogFormat = "combined", "FORMAT", reload,
             "combined (with the time taken), json, or a template";
+        access_log_skip: many SkipRule, "RULE", reload,
+            "Leave out successes that match, such as path:/health or agent:kube-probe/* (repeatable)";
+        access_log_sample: off SampleRate, "PERCENT", reload,
+            "Leave out all but this share of successes";
         slow_request: off Span, "TIME", reload,
             "Log a warning for requests whose duration, as in the access log, is at least this";
         log_level: one LogLevel = "info", "LEVEL", reload,
@@ -275,6 +279,14 @@ mod tests {
             ),
             ("--buffer-body=some", "expected auto or all"),
             ("--log-format=xml", "expected text or json"),
+            (
+                "--access-log-skip=",
+                "expected a condition such as path:/health, status:2xx or agent:kube-probe/*",
+            ),
+            (
+                "--access-log-sample=0%",
+                "expected a percentage from 0.001% to 100%, such as 10% or 0.5%, or off",
+            ),
             ("--user=", "expected a name or a number"),
             ("--pid-file=", "expected a path"),
             (

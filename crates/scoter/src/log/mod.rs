@@ -10,6 +10,9 @@ mod process_role;
 mod streams;
 mod write_lock;
 
-pub(crate) use access::{AccessLog, AccessLogFormat, AccessLogTo, Entry, OpenError};
+pub(crate) use access::{
+    AccessLog, AccessLogFilter, AccessLogFormat, AccessLogTo, Entry, OpenError, ResponseOutcome,
+    SampleRate, SkipRule,
+};
 pub(crate) use error::{LogFormat, LogLevel, application_lines, init, say, say_soon, start_thread};
 pub(crate) use process_role::{ProcessRole, set_process_role};

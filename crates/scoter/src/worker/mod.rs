@@ -275,7 +275,7 @@ impl Shared {
     /// not started.
     pub(super) fn of_test(socket: &std::path::Path, arguments: &[&str]) -> (Arc<Self>, Handoffs) {
         use crate::config::{Arguments, Settings};
-        use crate::log::AccessLogTo;
+        use crate::log::{AccessLogFilter, AccessLogTo};
         use crate::net::{self, Address, AllowList, Permissions};
 
         let arguments = ["scoter", "app"].iter().chain(arguments);
@@ -288,7 +288,8 @@ impl Shared {
             allow: AllowList::new(Vec::new()),
         };
         let listener = Listener::bind(&Address::Unix(socket.to_owned()), &settings).unwrap();
-        let log = AccessLog::open(&AccessLogTo::Off, &options.access_log_format).unwrap();
+        let format = &options.access_log_format;
+        let log = AccessLog::open(&AccessLogTo::Off, format, AccessLogFilter::default()).unwrap();
         let board = Scoreboard::create(usize::from(options.threads)).unwrap();
         let log = log.start().unwrap();
         Self::new(

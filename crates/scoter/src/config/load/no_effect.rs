@@ -67,7 +67,17 @@ impl Settings {
             (
                 "access-log-format",
                 options.access_log == AccessLogTo::Off,
-                "--access-log is off",
+                ACCESS_LOG_IS_OFF,
+            ),
+            (
+                "access-log-skip",
+                options.access_log == AccessLogTo::Off,
+                ACCESS_LOG_IS_OFF,
+            ),
+            (
+                "access-log-sample",
+                options.access_log == AccessLogTo::Off,
+                ACCESS_LOG_IS_OFF,
             ),
         ]
         .into_iter()
@@ -91,6 +101,8 @@ impl Settings {
         ))
     }
 }
+
+const ACCESS_LOG_IS_OFF: &str = "--access-log is off";
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +147,14 @@ mod tests {
                 &["--access-log=off", "--access-log-format=json"],
                 "--access-log-format json",
             ),
+            (
+                &["--access-log=off", "--access-log-skip=path:/health"],
+                "--access-log-skip path:/health",
+            ),
+            (
+                &["--access-log=off", "--access-log-sample=10%"],
+                "--access-log-sample 10%",
+            ),
         ] {
             let found = without_effect(arguments);
             assert_eq!(found.len(), 1, "{arguments:?}: {found:?}");
@@ -162,6 +182,8 @@ mod tests {
             &["--buffer-body=all", "--max-body=2M"],
             &["--buffer-body=auto", "--max-body=1M"],
             &["--access-log=off", "--access-log-format=combined"],
+            &["--access-log=off", "--access-log-sample=off"],
+            &["--access-log-skip=path:/health", "--access-log-sample=10%"],
             // The default, written down.
             &["--access-log=off", "--request-grace=10s"],
         ] {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::destination::{Destination, NAME};
 use super::entry::Entry;
+use super::filter::{AccessLogFilter, ResponseOutcome, Verdict};
 use super::format::{AccessLogFormat, Process, Record, write_line};
 use super::target::{AccessLogTo, OpenError, append_to, duplicate};
 use super::writer::{BATCH_BYTES, Lines, Queue};
@@ -32,6 +33,7 @@ struct Opened {
     /// The path of a file, for reopening it.
     path: Option<PathBuf>,
     format: AccessLogFormat,
+    filter: AccessLogFilter,
 }
 
 impl AccessLog {
@@ -45,7 +47,11 @@ impl AccessLog {
     /// # Errors
     ///
     /// That of opening the file.
-    pub(crate) fn open(to: &AccessLogTo, format: &AccessLogFormat) -> Result<OpenLog, OpenError> {
+    pub(crate) fn open(
+        to: &AccessLogTo,
+        format: &AccessLogFormat,
+        filter: AccessLogFilter,
+    ) -> Result<OpenLog, OpenError> {
         let (file, path) = match to {
             AccessLogTo::Off => return Ok(OpenLog(None)),
             AccessLogTo::Stdout => (duplicate(streams::standard_output())?, None),
@@ -62,6 +68,7 @@ impl AccessLog {
             destination: Destination::new(file),
             path,
             format: format.clone(),
+            filter,
         })))
     }
 
@@ -70,11 +77,15 @@ impl AccessLog {
         self.0.is_none()
     }
 
-    /// Writes the line of a response of which `unsent` bytes were not sent, and which took
-    /// `elapsed` since the accept.
-    pub(crate) fn write(&self, entry: &Entry, unsent: u64, elapsed: Duration) {
+    /// Writes the line of a response, if it has one.
+    pub(crate) fn write(&self, entry: &Entry, outcome: &ResponseOutcome) {
         let Some(queue) = &self.0 else {
             return;
+        };
+        let sample = match queue.filter.verdict(entry, outcome) {
+            Verdict::Skip => return,
+            Verdict::Write => None,
+            Verdict::Sampled(rate) => Some(rate),
         };
         let mut lines = queue.lock();
         if lines.bytes.len() >= MAX_PENDING {
@@ -85,8 +96,9 @@ impl AccessLog {
         let Lines { bytes, clock, .. } = &mut *lines;
         let record = Record {
             entry,
-            body_bytes: entry.body_bytes.saturating_sub(unsent),
-            elapsed,
+            body_bytes: entry.body_bytes.saturating_sub(outcome.unsent),
+            elapsed: outcome.elapsed,
+            sample,
             now: clock.now(),
             process: queue.process,
         };
@@ -141,6 +153,7 @@ impl OpenLog {
             destination,
             path,
             format,
+            filter,
         }) = self.0
         else {
             return Ok(AccessLog(None));
@@ -149,6 +162,7 @@ impl OpenLog {
             lines: Mutex::default(),
             changed: Condvar::new(),
             format,
+            filter,
             process: Process {
                 pid: std::process::id(),
                 worker: match process_role::current() {
@@ -198,11 +212,18 @@ mod tests {
     fn start(path: &Path) -> AccessLog {
         let to = AccessLogTo::File(path.to_owned());
         let template = "$request_uri".parse().unwrap();
-        AccessLog::open(&to, &template).unwrap().start().unwrap()
+        let log = AccessLog::open(&to, &template, AccessLogFilter::default());
+        log.unwrap().start().unwrap()
     }
 
     fn write(log: &AccessLog, uri: &str) {
-        log.write(&entry(uri), 0, Duration::ZERO);
+        let outcome = ResponseOutcome {
+            elapsed: Duration::ZERO,
+            unsent: 0,
+            is_cut: false,
+            is_slow: false,
+        };
+        log.write(&entry(uri), &outcome);
     }
 
     #[track_caller]
@@ -280,7 +301,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("no/access.log");
         let to = AccessLogTo::File(path.clone());
-        let error = AccessLog::open(&to, &AccessLogFormat::Json).unwrap_err();
+        let filter = AccessLogFilter::default();
+        let error = AccessLog::open(&to, &AccessLogFormat::Json, filter).unwrap_err();
         let expected = format!(
             "cannot open the access log {}: No such file",
             path.display()
@@ -290,7 +312,8 @@ mod tests {
 
     #[test]
     fn disabled_log_accepts_lines() {
-        let log = AccessLog::open(&AccessLogTo::Off, &AccessLogFormat::Combined);
+        let filter = AccessLogFilter::default();
+        let log = AccessLog::open(&AccessLogTo::Off, &AccessLogFormat::Combined, filter);
         let log = log.unwrap().start().unwrap();
         write(&log, "/");
         log.reopen();

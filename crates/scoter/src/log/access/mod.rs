@@ -4,11 +4,13 @@ mod access_log;
 mod clock;
 mod destination;
 mod entry;
+mod filter;
 mod format;
 mod target;
 mod writer;
 
 pub(crate) use access_log::AccessLog;
 pub(crate) use entry::Entry;
+pub(crate) use filter::{AccessLogFilter, ResponseOutcome, SampleRate, SkipRule};
 pub(crate) use format::AccessLogFormat;
 pub(crate) use target::{AccessLogTo, OpenError};

@@ -8,6 +8,7 @@ use tracing::{debug, error, warn};
 
 use super::clock::Clock;
 use super::destination::Destination;
+use super::filter::AccessLogFilter;
 use super::format::{AccessLogFormat, Process};
 use super::target::append_to;
 
@@ -17,6 +18,7 @@ pub(super) struct Queue {
     pub(super) lines: Mutex<Lines>,
     pub(super) changed: Condvar,
     pub(super) format: AccessLogFormat,
+    pub(super) filter: AccessLogFilter,
     pub(super) process: Process,
 }
 

@@ -11,7 +11,7 @@ use wsgi_environ::{
     write_plain_response,
 };
 
-use crate::log::Entry;
+use crate::log::{Entry, ResponseOutcome};
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::connection::async_connection::{AsyncConnection, Waited};
@@ -31,6 +31,8 @@ pub(crate) struct PendingResponse {
     /// Whether a thread of the application still waits for the request's body, and keeps
     /// the connection with it.
     input_busy: bool,
+    /// Whether it has ended before it was complete.
+    is_cut: bool,
     /// Logged when the last byte is out, or known never to be.
     entry: Option<Entry>,
 }
@@ -90,6 +92,10 @@ impl PendingResponse {
             connection,
             ending,
             input_busy: completed.input.busy,
+            is_cut: !matches!(
+                completed.end,
+                ResponseEnd::Complete | ResponseEnd::TakenBack
+            ),
             buffer: completed.tail.into(),
             entry: Some(entry),
         }
@@ -102,6 +108,7 @@ impl PendingResponse {
             buffer: SendBuffer::bytes(bytes),
             ending: ConnectionEnd::Drain,
             input_busy: false,
+            is_cut: false,
             entry: None,
         }
     }
@@ -409,10 +416,16 @@ impl PendingResponse {
         }
         let elapsed = entry.accepted.elapsed();
         let unsent = self.buffer.left();
-        shared.access_log.write(&entry, unsent, elapsed);
         // A refusal has been logged as such, or is counted.
         let was_run = entry.slot.is_some();
         let is_slow = was_run && shared.slow_request.is_some_and(|limit| elapsed >= limit);
+        let outcome = ResponseOutcome {
+            elapsed,
+            unsent,
+            is_cut: self.is_cut || unsent > 0 || self.ending == ConnectionEnd::Abort,
+            is_slow,
+        };
+        shared.access_log.write(&entry, &outcome);
         is_slow.then(|| Box::new(Incident::Slow(entry, elapsed)))
     }
 

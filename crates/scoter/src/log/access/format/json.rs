@@ -14,6 +14,7 @@
 //! | `trace_id`, `span_id` | string | from a valid `traceparent` |
 //! | `worker` | number | the worker's number, if there are workers |
 //! | `pid`, `slot` | number | the process, and its thread from 0 |
+//! | `sample_rate` | number | of a success with `--access-log-sample`: it stands for `1 / sample_rate` of them |
 //!
 //! Absent and empty values are left out. Each invalid UTF-8 sequence becomes U+FFFD, so that
 //! the line is valid JSON whatever a client sends.
@@ -26,6 +27,7 @@ use serde::{Serialize, Serializer};
 use super::trace::TraceContext;
 use super::{Record, millis};
 use crate::log::access::clock::Moment;
+use crate::log::access::filter::SampleRate;
 use crate::request_head::{Param, RequestHead};
 
 pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
@@ -53,6 +55,7 @@ pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
         worker: record.process.worker,
         pid: record.process.pid,
         slot: record.entry.slot,
+        sample_rate: record.sample.map(SampleRate::ratio),
     };
     // Neither writing to a vector nor these types can fail.
     let _ = serde_json::to_writer(line, &json);
@@ -92,6 +95,8 @@ struct Line<'a> {
     pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     slot: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_rate: Option<f64>,
 }
 
 fn uri(head: &RequestHead) -> Option<Cow<'_, str>> {

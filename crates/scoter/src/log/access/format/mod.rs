@@ -14,6 +14,7 @@ use template::{Template, TemplateError};
 
 use super::clock::Moment;
 use super::entry::Entry;
+use super::filter::SampleRate;
 
 /// The format of an access log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub(super) struct Record<'a> {
     /// When the line is written.
     pub(super) now: Moment<'a>,
     pub(super) process: Process,
+    /// The rate, for a line that stands for others.
+    pub(super) sample: Option<SampleRate>,
 }
 
 /// The process that served the request.

@@ -20,6 +20,7 @@ use variable::{Known, Variable};
 /// | `$request_id` | the id of the request: `X-Request-ID`, or made |
 /// | `$trace_id`, `$span_id` | of a valid `traceparent` |
 /// | `$worker`, `$pid`, `$slot` | who served the request |
+/// | `$sample_rate` | `1`, or that of `--access-log-sample` for a success |
 /// | `$http_NAME` | a request header, as nginx names it: `$http_x_forwarded_for` |
 /// | `$remote_addr`, `$server_name`, … | another variable of nginx's `uwsgi_params`, in lower case |
 /// | `$var_NAME` | any `uwsgi_param`, whatever its case |
@@ -228,7 +229,7 @@ mod tests {
                 "$request_id $trace_id $span_id",
                 "abc-1 0af7651916cd43dd8448eb211c80319c b7ad6b7169203331",
             ),
-            ("$worker/$pid/$slot", "2/4242/3"),
+            ("$worker/$pid/$slot $sample_rate", "2/4242/3 1"),
             ("$http_x_forwarded_for", "192.0.2.7, 10.0.0.1"),
             ("$var_app_stage $var_APP_STAGE $var_other", "blue blue -"),
             ("${status}ms costs $$5\t\u{e9}$$", "200ms costs $5\t\u{e9}$"),

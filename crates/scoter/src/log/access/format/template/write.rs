@@ -9,6 +9,7 @@ use wsgi_environ::Repeated;
 
 use super::variable::Known;
 use super::{MAX_NAMES, Piece, Template};
+use crate::log::access::filter::SampleRate;
 use crate::log::access::format::Record;
 use crate::log::access::format::escape::escape;
 use crate::log::access::format::request::{write_request, write_uri};
@@ -97,6 +98,7 @@ fn write_known(line: &mut Vec<u8>, known: Known, record: &Record<'_>) {
             Some(slot) => write!(line, "{slot}"),
             None => return escape(line, None),
         },
+        Known::SampleRate => write!(line, "{}", record.sample.map_or(1.0, SampleRate::ratio)),
         Known::Worker => match process.worker {
             Some(worker) => write!(line, "{worker}"),
             None => return escape(line, None),
