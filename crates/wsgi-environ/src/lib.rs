@@ -119,7 +119,7 @@ pub use crate::completed::{
     HeadState, RemainingBody, ResponseEnd, ResponseTail, Violation,
 };
 pub use crate::environ::{
-    EnvironBuilder, ForwardedProto, Repeated, RequestId, ScriptName, ServerInfo,
+    EnvironBuilder, ForwardedProto, Repeated, RequestId, ScriptName, ServerInfo, url_scheme,
 };
 pub use crate::errors::Errors;
 pub use crate::file_wrapper::FileWrapper;

@@ -134,6 +134,45 @@ fn servers_sample_the_same_successes_and_all_failures() {
 }
 
 #[test]
+fn otel_lines_are_objects_with_the_names_of_the_conventions() {
+    let mut scoter = serving(["--access-log-format", "json-otel"]).start();
+    let vars = [
+        ("QUERY_STRING", "503"),
+        ("REQUEST_URI", "/path?503"),
+        ("HTTP_HOST", "example.com"),
+        (
+            "HTTP_TRACEPARENT",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+    ];
+    scoter.connect().packet(&with(get("/path"), vars)).reply();
+    ask(&scoter, "/", "cut", "curl/8");
+    let log = scoter.stop().stdout;
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .collect();
+    for (key, expected) in [
+        ("trace_id", Value::from("0af7651916cd43dd8448eb211c80319c")),
+        ("http.request.method", "GET".into()),
+        ("url.path", "/path".into()),
+        ("url.query", "503".into()),
+        ("http.response.status_code", 503.into()),
+        ("http.response.body.size", "text".len().into()),
+        ("error.type", "503".into()),
+        ("client.address", "192.0.2.1".into()),
+        ("server.address", "example.com".into()),
+        ("network.protocol.version", "1.1".into()),
+        ("scoter.worker", 1.into()),
+    ] {
+        assert_eq!(lines[0][key], expected, "{key}: {log}");
+    }
+    let duration = lines[0]["http.server.request.duration"].as_f64();
+    assert!(duration.is_some_and(|seconds| (0.0..10.0).contains(&seconds)));
+    assert_eq!(lines[1]["error.type"], "cut", "{log}");
+}
+
+#[test]
 fn mistake_in_a_rule_is_refused_at_the_start() {
     for (args, expected) in [
         (

@@ -24,6 +24,7 @@ use self::template::{Template, TemplateCache, TemplateVar};
 use crate::{BuildError, Errors, Input};
 
 pub use self::repetition_rules::Repeated;
+pub use self::scheme::url_scheme;
 
 /// The part of an environ that does not depend on the request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+use uwsgi_codec::VarsRef;
+
 /// The variables that decide `wsgi.url_scheme`. Of each variable the last one counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SchemeVars<'a> {
@@ -46,6 +48,17 @@ impl Scheme {
             Self::Https => "https",
         }
     }
+}
+
+/// Returns the `wsgi.url_scheme` of a request by its variables, for a log. `X-Forwarded-Proto` is not trusted.
+pub fn url_scheme(vars: VarsRef<'_>) -> &'static str {
+    let mut deciding = SchemeVars::default();
+    for (key, value) in vars {
+        if key != b"HTTP_X_FORWARDED_PROTO" {
+            deciding.note(key, value);
+        }
+    }
+    deciding.scheme().as_str()
 }
 
 /// The scheme that the outermost of several proxies received, if they send a list.

@@ -98,6 +98,7 @@ impl AccessLog {
             entry,
             body_bytes: entry.body_bytes.saturating_sub(outcome.unsent),
             elapsed: outcome.elapsed,
+            is_cut: outcome.is_cut,
             sample,
             now: clock.now(),
             process: queue.process,

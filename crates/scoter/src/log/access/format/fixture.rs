@@ -41,6 +41,7 @@ pub(super) fn line_of(entry: &Entry, write: impl FnOnce(&mut Vec<u8>, &Record<'_
             pid: 4_242,
             worker: Some(2),
         },
+        is_cut: false,
         sample: None,
     };
     write(&mut line, &record);

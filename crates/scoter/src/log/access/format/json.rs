@@ -108,7 +108,7 @@ fn uri(head: &RequestHead) -> Option<Cow<'_, str>> {
 }
 
 /// Bytes that are usually UTF-8.
-struct Text<'a>(&'a [u8]);
+pub(super) struct Text<'a>(pub(super) &'a [u8]);
 
 impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -116,7 +116,8 @@ impl Serialize for Text<'_> {
     }
 }
 
-struct Rfc3339<'a>(Moment<'a>);
+/// A moment as RFC 3339 has it, with milliseconds.
+pub(super) struct Rfc3339<'a>(pub(super) Moment<'a>);
 
 impl fmt::Display for Rfc3339<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 mod combined;
 mod escape;
 mod json;
+mod json_otel;
 mod request;
 mod template;
 mod trace;
@@ -23,6 +24,8 @@ pub(crate) enum AccessLogFormat {
     Combined,
     /// A JSON object.
     Json,
+    /// A JSON object with OpenTelemetry's names.
+    JsonOtel,
     /// A template with variables.
     Template(Template),
 }
@@ -34,6 +37,7 @@ impl FromStr for AccessLogFormat {
         Ok(match text {
             "combined" => Self::Combined,
             "json" => Self::Json,
+            "json-otel" => Self::JsonOtel,
             template => Self::Template(Template::parse(template)?),
         })
     }
@@ -50,6 +54,8 @@ pub(super) struct Record<'a> {
     /// When the line is written.
     pub(super) now: Moment<'a>,
     pub(super) process: Process,
+    /// Whether the response ended before it was complete.
+    pub(super) is_cut: bool,
     /// The rate, for a line that stands for others.
     pub(super) sample: Option<SampleRate>,
 }
@@ -67,6 +73,7 @@ pub(super) fn write_line(line: &mut Vec<u8>, format: &AccessLogFormat, record: &
     match format {
         AccessLogFormat::Combined => combined::write(line, record),
         AccessLogFormat::Json => json::write(line, record),
+        AccessLogFormat::JsonOtel => json_otel::write(line, record),
         AccessLogFormat::Template(template) => template.write(line, record),
     }
     line.push(b'\n');

@@ -78,7 +78,7 @@ pub(crate) enum TemplateError {
     },
     /// There are no variables: every line would be the same.
     #[error(
-        "no variable in {text:?}\nhint: use combined, json, or a template such as \
+        "no variable in {text:?}\nhint: use combined, json, json-otel, or a template such as \
          '$remote_addr \"$request\" $status'"
     )]
     Constant {
@@ -327,7 +327,7 @@ mod tests {
             ),
             (
                 "jsn",
-                "no variable in \"jsn\"\nhint: use combined, json, or a template such as \
+                "no variable in \"jsn\"\nhint: use combined, json, json-otel, or a template such as \
                  '$remote_addr \"$request\" $status'",
             ),
         ] {

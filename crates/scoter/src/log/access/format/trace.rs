@@ -5,6 +5,8 @@ pub(super) struct TraceContext<'a> {
     pub(super) trace_id: &'a str,
     /// 16 lower-case hexadecimal digits.
     pub(super) span_id: &'a str,
+    /// Two lower-case hexadecimal digits.
+    pub(super) flags: &'a str,
 }
 
 impl<'a> TraceContext<'a> {
@@ -16,12 +18,16 @@ impl<'a> TraceContext<'a> {
         let mut parts = text.strip_prefix("00-")?.split('-');
         let trace_id = parts.next().filter(|id| is_hex(id, 32))?;
         let span_id = parts.next().filter(|id| is_hex(id, 16))?;
-        parts.next().filter(|flags| is_hex(flags, 2))?;
+        let flags = parts.next().filter(|flags| is_hex(flags, 2))?;
         let is_zero = |id: &str| id.bytes().all(|digit| digit == b'0');
         if parts.next().is_some() || is_zero(trace_id) || is_zero(span_id) {
             return None;
         }
-        Some(Self { trace_id, span_id })
+        Some(Self {
+            trace_id,
+            span_id,
+            flags,
+        })
     }
 }
 
@@ -42,6 +48,7 @@ mod tests {
             Some(TraceContext {
                 trace_id: "0af7651916cd43dd8448eb211c80319c",
                 span_id: "b7ad6b7169203331",
+                flags: "01",
             })
         );
         for invalid in [
