@@ -6,6 +6,7 @@
 //! [`Order`]s and knows nothing of HTTP.
 
 mod client;
+mod human;
 mod location;
 mod protocol;
 mod server;

@@ -7,7 +7,8 @@ use tokio::time::sleep;
 
 use super::error::ClientError;
 use super::http::{Answer, Client};
-use super::render::{printable, short};
+use super::render::printable;
+use crate::control::human::short;
 use crate::control::{Phase, Reloaded, Status};
 
 impl Client {
