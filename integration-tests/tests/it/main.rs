@@ -65,6 +65,7 @@ mod request_headers;
 mod request_id;
 mod response_heads;
 mod scaling;
+mod server_name;
 mod signals;
 mod slow_peers;
 mod slow_readers;

@@ -16,4 +16,6 @@ if __name__ == "__main__":
     from scoter._scoter import launch
 
     sys.path.pop(0)
+    # The name of the server, which is there for `ps`.
+    del sys.argv[1:]
     sys.exit(launch())

@@ -3,10 +3,11 @@
 use pyo3::prelude::*;
 use tracing::info;
 
+use crate::config::Options;
 use crate::net::Listener;
 
-/// Introduces the server: version, Python, addresses.
-pub(crate) fn announce(py: Python<'_>, listeners: &[Listener]) {
+/// Introduces the server: version, name, Python, addresses.
+pub(crate) fn announce(py: Python<'_>, options: &Options, listeners: &[Listener]) {
     let gil = py
         .import("sys")
         .and_then(|sys| sys.call_method0("_is_gil_enabled"))
@@ -16,6 +17,7 @@ pub(crate) fn announce(py: Python<'_>, listeners: &[Listener]) {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
+        name = options.name.as_ref().map(|name| name.0.as_str()),
         python,
         gil,
         "scoter starts"

@@ -21,6 +21,7 @@ use crate::python::signal_handlers;
 use crate::start::{Opened, PidFile, Start, StartError, demand};
 use crate::supervisor;
 use crate::sys::file_limit::{self, Demand};
+use crate::sys::process_name::set_server_name;
 use crate::sys::signals;
 use crate::worker::{MasterLink, WorkerContext, serve};
 
@@ -87,7 +88,7 @@ fn supervise(
         PidFile::write(path).inspect_err(|_| opened.close())?
     };
     if resumed.is_none() {
-        banner::announce(py, &opened.listeners);
+        banner::announce(py, &options, &opened.listeners);
     }
     let arguments = arguments.to_vec();
     let ended =
@@ -101,11 +102,14 @@ fn serve_alone(
     settings: &Settings,
     options: Options,
 ) -> Result<Infallible, Failure> {
+    if let Some(name) = &options.name {
+        set_server_name(&name.0);
+    }
     signals::block();
     watch_forks(py).map_err(Failure::python(py))?;
     let opened = open(py, program, settings, &options)?;
     describe_crashes_in(py, io::stderr()).map_err(Failure::python(py))?;
-    banner::announce(py, &opened.listeners);
+    banner::announce(py, &options, &opened.listeners);
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(
             "--no-master does not notify systemd: use Type=exec, without WatchdogSec= or \

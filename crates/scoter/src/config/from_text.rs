@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::target::Target;
 use super::units::{Percent, Size, Span};
-use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
+use super::values::{BufferBody, MaxRss, Mode, ServerName, UriPath, Workers};
 use crate::control::ControlLocation;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
@@ -44,6 +44,7 @@ from_str!(
     Mode,
     Percent,
     SampleRate,
+    ServerName,
     Size,
     SkipRule,
     Span,

@@ -11,7 +11,7 @@ use super::read::{Reader, within};
 use super::settings::Settings;
 use super::target::Target;
 use super::units::{Percent, Size, Span};
-use super::values::{BufferBody, MaxRss, Mode, UriPath, Workers};
+use super::values::{BufferBody, MaxRss, Mode, ServerName, UriPath, Workers};
 use crate::control::ControlLocation;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
@@ -64,6 +64,8 @@ options! {
             "Reload when this file's modification time changes (repeatable)";
         control: one ControlLocation = "auto", "PATH", restart,
             "Socket for scoter status, reload, …; auto: the first Unix socket's path + .control; or off";
+        name: maybe ServerName, "NAME", reload,
+            "Name in scoter status and ps, by which commands find the server";
     }
     "Requests" {
         body_buffer: one Size = "1M", "SIZE", reload,

@@ -92,6 +92,26 @@ impl FromStr for MaxRss {
     }
 }
 
+/// What a server is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerName(pub(crate) String);
+
+impl FromStr for ServerName {
+    type Err = &'static str;
+
+    /// The first character is a letter, so that no name is an option or a process ID.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_first = |letter: char| letter.is_ascii_alphabetic();
+        let is_other = |letter: char| letter.is_ascii_alphanumeric() || "-_.@".contains(letter);
+        if text.len() <= MAX_NAME && text.starts_with(is_first) && text.chars().all(is_other) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("expected up to 32 letters, digits, '-', '_', '.' or '@', the first of them a letter")
+    }
+}
+
+const MAX_NAME: usize = 32;
+
 /// Permission bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mode(pub(crate) u32);

@@ -1,9 +1,6 @@
 //! A worker that has just been forked, in its own process.
 
-use std::ffi::CString;
-
 use pyo3::prelude::*;
-use rustix::thread::set_name;
 use tracing::{error, warn};
 
 use super::prepared::Prepared;
@@ -16,6 +13,7 @@ use crate::python::traceback::traceback;
 use crate::sys::descriptors::{move_up, watch_for_ever};
 use crate::sys::fork::Own;
 use crate::sys::process::exit_now;
+use crate::sys::process_name::set_process_name;
 use crate::worker::serve;
 
 /// A worker that has just been forked, in its own process.
@@ -31,8 +29,8 @@ impl ForkedWorker {
     pub(super) fn serve(self, py: Python<'_>, given: Prepared, multiprocess: bool) -> ! {
         set_worker_id(self.worker);
         log::set_process_role(ProcessRole::Worker { id: self.worker });
-        let name = CString::new(format!("scoter-w{}", self.worker)).unwrap_or_default();
-        let _ = set_name(&name);
+        let name = given.options.name.as_ref().map(|name| name.0.as_str());
+        set_process_name(name, &format!("w{}", self.worker));
         if let Err(failure) = describe_crashes_in(py, self.crash) {
             let traceback = traceback(py, &failure);
             warn!(%traceback, "no stack will be logged if this worker crashes");

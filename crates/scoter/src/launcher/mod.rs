@@ -19,7 +19,6 @@ use pyo3::prelude::*;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{dup2_stdin, stdin};
-use rustix::thread::set_name;
 
 use fork_loop::Launcher;
 use master_watch::MasterWatch;
@@ -43,6 +42,7 @@ use crate::sys::disposition::survive;
 use crate::sys::file_limit;
 use crate::sys::fork::{self, Own};
 use crate::sys::process::exit_now;
+use crate::sys::process_name::set_process_name;
 use crate::sys::signals::ACTED_ON;
 
 /// Runs a launcher, whose channel to the master is its standard input. Returns the exit code if it
@@ -74,7 +74,7 @@ fn take_channel() -> io::Result<Channel> {
 /// Receives the configuration, and loads the application if it is preloaded. `None` if the master
 /// is gone.
 fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failure> {
-    let _ = set_name(c"scoter-launcher");
+    set_process_name(None, "launcher");
     watch_forks(py).map_err(Failure::python(py))?;
     fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
         ACTED_ON.into_iter().for_each(survive);
@@ -105,6 +105,8 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
         file_limit::inherit(before);
     }
     log::init(options.log_level, options.log_format);
+    let name = options.name.as_ref();
+    set_process_name(name.map(|name| name.0.as_str()), "launcher");
     search_path::apply(configuration.path, py).map_err(&python)?;
     let mut prepared = Prepared {
         options,

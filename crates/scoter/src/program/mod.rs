@@ -59,13 +59,14 @@ impl Program {
         self.path = earlier.followed_by(std::mem::take(&mut self.path));
     }
 
-    /// The command of a launcher, without the variables of the master's service manager.
-    pub(crate) fn launcher(&self) -> Command {
+    /// The command of a launcher, without the variables of the master's service manager. The name of
+    /// the server is an argument so that `ps -f` shows it, for workers too.
+    pub(crate) fn launcher(&self, name: Option<&str>) -> Command {
         let mut command = Command::new(&self.executable);
         if let Some((_, flags)) = self.leading.split_last() {
             command.args(flags);
         }
-        command.arg(&self.launcher);
+        command.arg(&self.launcher).args(name);
         if let Some(path) = absolute_pythonpath() {
             command.env(PYTHONPATH, path);
         }
@@ -112,7 +113,7 @@ fn unsupervised(mut command: Command) -> Command {
     command
 }
 
-/// The only argument of an embedding program that runs as a launcher.
+/// The first argument of an embedding program that runs as a launcher.
 pub(crate) const LAUNCHER: &str = "--launcher";
 
 /// The descriptor with the previous master's state, for a master that an upgrade has executed.

@@ -50,7 +50,8 @@ impl Launcher {
         events: Events,
     ) -> io::Result<(Self, i32)> {
         let (ours, theirs) = Channel::pair()?;
-        let mut command: Command = program.launcher();
+        let name = generation.options.name.as_ref();
+        let mut command: Command = program.launcher(name.map(|name| name.0.as_str()));
         // The channel is passed as standard input: no other descriptor survives the exec.
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
         if let Some(directory) = &generation.directory {

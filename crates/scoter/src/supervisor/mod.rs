@@ -20,13 +20,13 @@ mod worker;
 use std::ffi::OsString;
 use std::io;
 
-use rustix::thread::set_name;
 use tokio::runtime::Builder;
 use tracing::info;
 
 use crate::config::{Options, Settings};
 use crate::program::Program;
 use crate::start::Opened;
+use crate::sys::process_name::set_process_name;
 
 pub(crate) use upgrade::{State, resumed};
 
@@ -46,7 +46,7 @@ pub(crate) fn run(
     opened: Opened,
     resumed: Option<State>,
 ) -> io::Result<u8> {
-    let _ = set_name(c"scoter-master");
+    name_master(&options);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let first = Loaded::here(settings, options);
@@ -59,4 +59,9 @@ pub(crate) fn run(
         }
         Ok(code)
     })
+}
+
+fn name_master(options: &Options) {
+    let name = options.name.as_ref();
+    set_process_name(name.map(|name| name.0.as_str()), "master");
 }

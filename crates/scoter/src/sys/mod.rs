@@ -9,6 +9,7 @@ pub(crate) mod fork;
 pub(crate) mod limits;
 pub(crate) mod pool;
 pub(crate) mod process;
+pub(crate) mod process_name;
 pub(crate) mod process_stat;
 pub(crate) mod random;
 pub(crate) mod raw_fd;

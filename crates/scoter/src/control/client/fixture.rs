@@ -93,6 +93,7 @@ pub(super) fn busy_status() -> Status {
     };
     Status {
         version: "1.0.0".to_owned(),
+        name: Some("shop".to_owned()),
         pid: 4_242,
         generation: 3,
         phase: Phase::Running,

@@ -44,9 +44,14 @@ pub(crate) fn render(status: &Status) -> String {
 /// The server and its state.
 pub(super) fn headline(status: &Status) -> String {
     let readiness = if status.ready { "ready" } else { "not ready" };
+    let name = status
+        .name
+        .as_deref()
+        .map(|name| format!("name {}, ", printable(name)));
     format!(
-        "scoter {}, pid {}, generation {}: {}, {readiness}, up {}",
+        "scoter {}, {}pid {}, generation {}: {}, {readiness}, up {}",
         printable(&status.version),
+        name.unwrap_or_default(),
         status.pid,
         status.generation,
         status.phase,
@@ -201,7 +206,7 @@ mod tests {
         assert_eq!(
             render(&busy_status()),
             "\
-scoter 1.0.0, pid 4242, generation 3: running, ready, up 2h05m
+scoter 1.0.0, name shop, pid 4242, generation 3: running, ready, up 2h05m
 listening on unix:/run/app.sock
 last reload: 5m00s ago, generation 3
 requests: 123456, failed 2, refused 3, timeouts 4, peers disconnected 5

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(
             frame(&status, &RATES, 100, 24).join("\n"),
             "\
-scoter 1.0.0, pid 4242, generation 3: running, ready, up 2h05m
+scoter 1.0.0, name shop, pid 4242, generation 3: running, ready, up 2h05m
 101.5 requests/s, 0.5 failed/s, 2 of 3 slots busy, workers: 2 wanted (2..8)
 
 WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS

@@ -19,6 +19,8 @@ use crate::ipc::scoreboard::{self, Snapshot};
 pub(crate) struct Status {
     /// The server's version; a client may have another one.
     pub(crate) version: String,
+    /// Set by `--name`.
+    pub(crate) name: Option<String>,
     /// The master's process ID.
     pub(crate) pid: i32,
     /// 1 at the start, and one more with each reload.
@@ -311,6 +313,7 @@ mod tests {
         };
         let status = Status {
             version: "1.2.3".to_owned(),
+            name: Some("shop".to_owned()),
             pid: 42,
             generation: 2,
             phase: Phase::Running,
@@ -362,6 +365,7 @@ mod tests {
             value,
             json!({
                 "version": "1.2.3",
+                "name": "shop",
                 "pid": 42,
                 "generation": 2,
                 "phase": "running",

@@ -10,6 +10,7 @@ use crate::net::Listener;
 use crate::supervisor::configuration::{self};
 use crate::supervisor::core::{Action, Command, Event, NewWorker, Notification};
 use crate::supervisor::launcher::{Launcher, Sockets};
+use crate::supervisor::name_master;
 use crate::supervisor::notices;
 use crate::supervisor::preflight::Preflight;
 use crate::supervisor::touch::Watch;
@@ -93,6 +94,7 @@ impl Runtime {
                 self.touched = Watch::begin(paths, &self.events);
             }
             log::init(loaded.options.log_level, loaded.options.log_format);
+            name_master(&loaded.options);
         }
     }
 

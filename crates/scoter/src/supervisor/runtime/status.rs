@@ -32,8 +32,11 @@ impl Runtime {
             worker.add_to(&mut totals);
             totals.kept_connections.idle += idle(worker);
         }
+        let serving = self.generations.get(&view.generation);
+        let options = serving.map(|serving| &serving.options);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            name: options.and_then(|options| Some(options.name.as_ref()?.0.clone())),
             pid: rustix::process::getpid().as_raw_pid(),
             generation: view.generation,
             phase: view.phase,
@@ -42,10 +45,7 @@ impl Runtime {
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or_default(),
             workers_wanted: view.wanted,
             workers_range: view.range.map(|(min, max)| [min, max]),
-            keep_alive: self
-                .generations
-                .get(&view.generation)
-                .map(|serving| serving.options.keep_alive),
+            keep_alive: options.map(|options| options.keep_alive),
             last_reload: self.last_reload.clone(),
             listeners: self
                 .listeners
