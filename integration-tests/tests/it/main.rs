@@ -50,6 +50,7 @@ mod logs;
 mod low_file_limits;
 mod malformed;
 mod methods;
+mod metrics;
 mod nginx_conf;
 mod nginx_errors;
 mod overlaps;

@@ -14,7 +14,7 @@ mod server;
 pub(crate) use client::{ClientCommand, run};
 pub(crate) use location::ControlLocation;
 pub(crate) use protocol::{
-    KeptConnections, ListenerStatus, Order, Phase, ReloadError, ReloadStatus, Reloaded, Scaled,
-    SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, millis,
+    KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError, ReloadStatus,
+    Reloaded, Responses, Scaled, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, millis,
 };
 pub(crate) use server::{ControlError, ControlListener, serve};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use nix::unistd::Pid;
 
@@ -16,6 +17,11 @@ pub(super) fn process(pid: Pid) -> Process {
         Err(error) if error.kind() == ErrorKind::NotFound => Process::Gone,
         Err(_) => Process::Running,
     }
+}
+
+/// The CPU time that a process has taken.
+pub(super) fn cpu(pid: Pid) -> Option<Duration> {
+    ProcessStat::of(pid).ok()?.cpu
 }
 
 /// The resident memory of a process in bytes: the second number of `/proc/PID/statm`, in

@@ -11,6 +11,7 @@ mod link;
 mod measure;
 mod notices;
 mod preflight;
+mod recent;
 mod runtime;
 mod systemd;
 mod touch;

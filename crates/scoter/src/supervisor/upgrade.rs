@@ -18,6 +18,7 @@ use super::core;
 use super::directory::Directory;
 use crate::config::{Options, Settings};
 use crate::control::{ControlListener, ReloadStatus, Totals};
+use crate::ipc::scoreboard::Counts;
 use crate::net::{AllowList, BindError, Description, Listener};
 use crate::program::SearchPath;
 use crate::program::{Program, RESUME};
@@ -32,6 +33,9 @@ pub(crate) struct State {
     pub(super) supervisor: core::State,
     pub(super) started_at: Timestamp,
     pub(super) gone: Totals,
+    /// What workers that have ended have counted.
+    #[serde(default)]
+    pub(super) counts: Counts,
     pub(super) last_reload: Option<ReloadStatus>,
     pub(super) listeners: Vec<(RawFd, Description)>,
     pub(super) control: Option<(RawFd, PathBuf)>,

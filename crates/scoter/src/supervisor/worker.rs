@@ -14,13 +14,16 @@ use crate::control::Totals;
 use crate::ipc::channel::Channel;
 use crate::ipc::crash_report::CrashReport;
 use crate::ipc::messages::{LeaveReason, ToWorker};
-use crate::ipc::scoreboard::{Cell, Phase, Scoreboard, Snapshot};
+use crate::ipc::scoreboard::{Cell, Phase, Scoreboard, Snapshot, now};
+use crate::sys::fork::Own;
 
 /// What the master shares with a worker.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) id: u32,
     pub(super) board: Scoreboard,
+    /// Whether it writes to another scoreboard, of a release that lays it out differently.
+    is_unread: bool,
     pub(super) meter: Meter,
     link: Link,
     /// The report of its crash; `None` if another master started it.
@@ -33,10 +36,14 @@ pub(super) struct Meter {
     requests: u64,
     busy: Duration,
     read: Option<Instant>,
+    /// The CPU time that it has taken, when last measured.
+    pub(super) cpu: Option<Duration>,
     /// Requests per second.
     pub(super) rate: f64,
     /// The share of the slots' time spent in the application, from 0 to 1.
     pub(super) busy_ratio: f64,
+    /// CPU time per second; may exceed 1 with several threads.
+    pub(super) cpu_ratio: Option<f64>,
 }
 
 impl Worker {
@@ -50,18 +57,37 @@ impl Worker {
         let board = Scoreboard::create(new.slots)?;
         let crash = CrashReport::create()?;
         // First, because once a worker is ordered, its drop must dismiss it if anything fails.
-        let mut worker = Self::adopt(new.serial, new.id, ours, board, events)?;
+        let mut worker = Self::new(new.serial, new.id, ours, board, events)?;
         launcher.fork(new, [theirs.as_fd(), worker.board.as_fd(), crash.as_fd()])?;
         worker.crash = Some(crash);
         Ok(worker)
     }
 
-    /// Takes over a running worker.
+    /// Takes over a running worker. If another release has laid out its scoreboard differently, its
+    /// counts are unknown, and it counts as one that responds: it is about to be replaced.
     ///
     /// # Errors
     ///
-    /// Those of [`Link::new`].
+    /// Those of [`Link::new`] and of mapping the scoreboard.
     pub(super) fn adopt(
+        serial: u64,
+        id: u32,
+        channel: Channel,
+        board: Own,
+        events: Events,
+    ) -> io::Result<Self> {
+        let (board, is_unread) = match Scoreboard::attach(board) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                (Scoreboard::create(1)?, true)
+            }
+            attached => (attached?, false),
+        };
+        let mut worker = Self::new(serial, id, channel, board, events)?;
+        worker.is_unread = is_unread;
+        Ok(worker)
+    }
+
+    fn new(
         serial: u64,
         id: u32,
         channel: Channel,
@@ -71,6 +97,7 @@ impl Worker {
         Ok(Self {
             id,
             board,
+            is_unread: false,
             meter: Meter::default(),
             link: Link::new(serial, channel, events, Event::Worker)?,
             crash: None,
@@ -89,7 +116,10 @@ impl Worker {
         let cells = self.board.cells();
         let is_busy = |cell: &&Cell| cell.phase() != Phase::Idle;
         Activity {
-            heartbeat: self.board.totals().heartbeat.load(Ordering::Relaxed),
+            heartbeat: match self.is_unread {
+                true => now(),
+                false => self.board.totals().heartbeat.load(Ordering::Relaxed),
+            },
             requests: cells.iter().map(Cell::requests).sum(),
             running: cells.iter().filter(is_busy).count(),
             slots: cells.len(),
@@ -137,8 +167,8 @@ impl Worker {
         kept.out_of_step += board.out_of_step.load(Ordering::Relaxed);
     }
 
-    /// Compares the scoreboard with the last measurement.
-    pub(super) fn measure(&mut self, now: Instant) {
+    /// Compares the scoreboard, and the CPU time of the process if known, with the last measurement.
+    pub(super) fn measure(&mut self, cpu: Option<Duration>, now: Instant) {
         let (mut requests, mut busy) = (0, Duration::ZERO);
         for cell in self.board.cells() {
             let cell = cell.read();
@@ -152,9 +182,14 @@ impl Worker {
             let spent = busy.saturating_sub(meter.busy).as_secs_f64();
             meter.rate = requests.saturating_sub(meter.requests) as f64 / seconds;
             meter.busy_ratio = (spent / (seconds * slots)).clamp(0.0, 1.0);
+            let before_and_now = meter.cpu.zip(cpu);
+            meter.cpu_ratio = before_and_now
+                .map(|(before, now)| now.saturating_sub(before).as_secs_f64() / seconds);
         }
         meter.requests = requests;
         meter.busy = busy;
+        // A process that has just ended has its last measurement.
+        meter.cpu = cpu.or(meter.cpu);
         meter.read = Some(now);
     }
 }

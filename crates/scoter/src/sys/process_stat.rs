@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use nix::unistd::Pid;
 
@@ -11,6 +12,8 @@ pub(crate) struct ProcessStat {
     pub(crate) name: String,
     /// Whether it is a zombie, which its parent has not reaped yet.
     pub(crate) has_ended: bool,
+    /// CPU time of all its threads; those that have ended included.
+    pub(crate) cpu: Option<Duration>,
 }
 
 impl ProcessStat {
@@ -32,8 +35,18 @@ impl ProcessStat {
         Some(Self {
             name: name.to_owned(),
             has_ended: fields.starts_with(['Z', 'X']),
+            cpu: cpu(fields),
         })
     }
+}
+
+/// The sum of utime and stime, fields 14 and 15 of which the name is the second.
+fn cpu(fields: &str) -> Option<Duration> {
+    let mut times = fields.split(' ').skip(11);
+    let mut next = || times.next()?.parse::<u64>().ok();
+    let ticks = next()? + next()?;
+    let per_second = rustix::param::clock_ticks_per_second();
+    Some(Duration::from_secs_f64(ticks as f64 / per_second as f64))
 }
 
 #[cfg(test)]
@@ -51,8 +64,19 @@ mod tests {
             let expected = expected.map(|(name, has_ended)| ProcessStat {
                 name: name.to_owned(),
                 has_ended,
+                cpu: None,
             });
             assert_eq!(ProcessStat::parse(stat), expected, "{stat}");
         }
+    }
+
+    #[test]
+    fn cpu_time_is_that_of_user_and_system() {
+        let per_second = rustix::param::clock_ticks_per_second();
+        let (user, system) = (3 * per_second, per_second / 2);
+        let stat = format!("7 (a 1 2) S 1 7 7 0 -1 4194304 100 0 0 0 {user} {system} 9 9 20");
+        let stat = ProcessStat::parse(&stat).unwrap();
+        assert_eq!(stat.cpu, Some(Duration::from_millis(3_500)));
+        assert!(ProcessStat::of(Pid::this()).unwrap().cpu.is_some());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Shared;
 use super::connection::Connection;
 use super::master_link::MasterLink;
-use super::response::refusal::{Answer, Refusal};
+use super::response::refusal::Refusal;
 use crate::ipc::messages::FromWorker;
 use crate::request_head::{MissingVars, RequestHead};
 
@@ -23,12 +23,13 @@ impl Shared {
         }
         if refusal.is_absence() {
             self.peer_gone();
-        } else if refusal.answer() != Answer::Silence {
+        } else if let Some(reason) = refusal.reason() {
             if let Refusal::Overloaded = refusal {
                 self.overload.refused();
             }
             let totals = self.board.totals();
             totals.refused.fetch_add(1, Ordering::Relaxed);
+            totals.refused_for[reason as usize].fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -12,8 +12,9 @@ use super::error::ClientError;
 use super::http::Client;
 use crate::control::protocol::SlotPhase;
 use crate::control::{
-    ControlListener, KeptConnections, ListenerStatus, Order, Phase, ReloadError, ReloadStatus,
-    Reloaded, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, serve,
+    ControlListener, KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError,
+    ReloadStatus, Reloaded, Responses, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus,
+    serve,
 };
 
 pub(super) struct Fixture {
@@ -100,6 +101,15 @@ pub(super) fn busy_status() -> Status {
         ready: true,
         started_at: "2026-11-22T09:00:00Z".parse().unwrap(),
         uptime_ms: 7_500_000,
+        requests_per_second: 101.25,
+        latency: Percentiles {
+            p50_ms: Some(3.5),
+            p99_ms: Some(48.25),
+        },
+        queue: Percentiles {
+            p50_ms: Some(0.05),
+            p99_ms: Some(1.5),
+        },
         workers_wanted: 2,
         workers_range: Some([2, 8]),
         keep_alive: Some(512),
@@ -123,6 +133,7 @@ pub(super) fn busy_status() -> Status {
                 failed: 2,
                 requests_per_second: 101.25,
                 busy_ratio: 0.5,
+                cpu_ratio: Some(0.25),
                 rss_bytes: Some(64 << 20),
                 slots: vec![SlotStatus::default(), running, timed_out],
                 ..WorkerStatus::default()
@@ -137,6 +148,7 @@ pub(super) fn busy_status() -> Status {
         totals: Totals {
             requests: 123_456,
             failed: 2,
+            responses: Responses::default(),
             refused: 3,
             timeouts: 4,
             peers_gone: 5,

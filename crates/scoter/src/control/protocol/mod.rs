@@ -9,6 +9,6 @@ pub(super) use routes::Route;
 #[cfg(test)]
 pub(super) use status::SlotPhase;
 pub(crate) use status::{
-    KeptConnections, ListenerStatus, Phase, ReloadStatus, SlotStatus, Status, Totals, WorkerPhase,
-    WorkerStatus, millis,
+    KeptConnections, ListenerStatus, Percentiles, Phase, ReloadStatus, Responses, SlotStatus,
+    Status, Totals, WorkerPhase, WorkerStatus, millis,
 };

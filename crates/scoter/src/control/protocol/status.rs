@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::ipc::scoreboard::{self, Snapshot};
+use crate::ipc::scoreboard::{self, Counts, Distribution, Snapshot, StatusClass};
 
 /// The server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -31,6 +31,12 @@ pub(crate) struct Status {
     #[serde(serialize_with = "to_the_millisecond")]
     pub(crate) started_at: Timestamp,
     pub(crate) uptime_ms: u64,
+    /// Requests started, over the last second.
+    pub(crate) requests_per_second: f64,
+    /// How long requests took that have finished in about the last ten seconds.
+    pub(crate) latency: Percentiles,
+    /// How long they had waited for a slot.
+    pub(crate) queue: Percentiles,
     pub(crate) workers_wanted: u32,
     /// The minimum and maximum, if the number follows the load.
     pub(crate) workers_range: Option<[u32; 2]>,
@@ -41,6 +47,14 @@ pub(crate) struct Status {
     pub(crate) listeners: Vec<ListenerStatus>,
     pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) totals: Totals,
+}
+
+/// The median of some times, and what all but one in a hundred do not exceed; `None` without any.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Percentiles {
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
 }
 
 /// A listening socket.
@@ -84,6 +98,9 @@ pub(crate) struct WorkerStatus {
     pub(crate) requests_per_second: f64,
     /// The share of its slots' time that requests took over the last second, from 0 to 1.
     pub(crate) busy_ratio: f64,
+    /// The CPU time that it took over the last second, per second; `None` if unknown. Several
+    /// threads may take more than 1 together.
+    pub(crate) cpu_ratio: Option<f64>,
     /// Resident memory; `None` if it cannot be determined.
     pub(crate) rss_bytes: Option<u64>,
     /// Requests that exceeded `--request-timeout`, including those whose response was complete.
@@ -121,6 +138,7 @@ pub(crate) struct Totals {
     pub(crate) requests: u64,
     /// Requests answered with a status of 500 or more.
     pub(crate) failed: u64,
+    pub(crate) responses: Responses,
     /// Connections that the server refused with a response of its own.
     pub(crate) refused: u64,
     /// Requests that exceeded `--request-timeout`.
@@ -132,6 +150,22 @@ pub(crate) struct Totals {
     pub(crate) crashed: u64,
     /// Workers that were replaced because of a limit: age, requests, memory, a stuck request.
     pub(crate) replaced: u64,
+}
+
+/// Finished requests by the first digit of their status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Responses {
+    #[serde(rename = "1xx")]
+    pub(crate) informational: u64,
+    #[serde(rename = "2xx")]
+    pub(crate) successful: u64,
+    #[serde(rename = "3xx")]
+    pub(crate) redirection: u64,
+    #[serde(rename = "4xx")]
+    pub(crate) client_error: u64,
+    #[serde(rename = "5xx")]
+    pub(crate) server_error: u64,
 }
 
 /// Connections that serve more than one request.
@@ -208,6 +242,33 @@ impl Status {
             slots().filter(|slot| slot.is_busy()).count(),
             slots().count(),
         )
+    }
+}
+
+impl Percentiles {
+    /// Those of a distribution, to the microsecond.
+    pub(crate) fn of(distribution: &Distribution) -> Self {
+        let quantile = |rank| {
+            let time = distribution.quantile(rank)?;
+            Some((time.as_secs_f64() * 1e6).round() / 1e3)
+        };
+        Self {
+            p50_ms: quantile(0.5),
+            p99_ms: quantile(0.99),
+        }
+    }
+}
+
+impl Responses {
+    pub(crate) fn of(counts: &Counts) -> Self {
+        let of = |class| counts.responses(class);
+        Self {
+            informational: of(StatusClass::Informational),
+            successful: of(StatusClass::Successful),
+            redirection: of(StatusClass::Redirection),
+            client_error: of(StatusClass::ClientError),
+            server_error: of(StatusClass::ServerError),
+        }
     }
 }
 
@@ -320,6 +381,9 @@ mod tests {
             ready: true,
             started_at: "2026-11-22T09:00:00.1234567Z".parse().unwrap(),
             uptime_ms: 61_000,
+            requests_per_second: 12.5,
+            latency: Percentiles::of(&Distribution::of(&[Duration::from_millis(7); 2])),
+            queue: Percentiles::default(),
             workers_wanted: 1,
             workers_range: Some([1, 4]),
             keep_alive: Some(512),
@@ -342,6 +406,7 @@ mod tests {
                 failed: 1,
                 requests_per_second: 0.5,
                 busy_ratio: 0.25,
+                cpu_ratio: Some(0.125),
                 rss_bytes: Some(1 << 20),
                 timeouts: 1,
                 peers_gone: 2,
@@ -352,6 +417,12 @@ mod tests {
             totals: Totals {
                 requests: 7,
                 failed: 1,
+                responses: Responses {
+                    successful: 4,
+                    redirection: 1,
+                    server_error: 2,
+                    ..Responses::default()
+                },
                 refused: 3,
                 timeouts: 1,
                 peers_gone: 2,
@@ -361,6 +432,55 @@ mod tests {
             },
         };
         let value = serde_json::to_value(&status).unwrap();
+        // Each on its own, because the macro is recursive.
+        let totals = json!({
+            "requests": 7,
+            "failed": 1,
+            "responses": { "1xx": 0, "2xx": 4, "3xx": 1, "4xx": 0, "5xx": 2 },
+            "refused": 3,
+            "timeouts": 1,
+            "peers_gone": 2,
+            "kept_connections": { "idle": 4, "reused": 6, "passed_on": 7, "out_of_step": 8 },
+            "crashed": 4,
+            "replaced": 5,
+        });
+        let workers = json!([{
+            "id": 1,
+            "pid": 43,
+            "generation": 2,
+            "phase": "ready",
+            "age_ms": 60_000,
+            "requests": 5,
+            "failed": 1,
+            "requests_per_second": 0.5,
+            "busy_ratio": 0.25,
+            "cpu_ratio": 0.125,
+            "rss_bytes": 1_048_576,
+            "timeouts": 1,
+            "peers_gone": 2,
+            "refused": 3,
+            "kept_connections": { "idle": 4, "reused": 6, "passed_on": 7, "out_of_step": 8 },
+            "slots": [
+                {
+                    "slot": 0,
+                    "phase": "idle",
+                    "age_ms": null,
+                    "method": null,
+                    "uri": null,
+                    "request_id": null,
+                    "requests": 0,
+                },
+                {
+                    "slot": 1,
+                    "phase": "timed-out",
+                    "age_ms": 1_500,
+                    "method": "GET",
+                    "uri": "/slow",
+                    "request_id": "r1",
+                    "requests": 1,
+                },
+            ],
+        }]);
         assert_eq!(
             value,
             json!({
@@ -372,6 +492,9 @@ mod tests {
                 "ready": true,
                 "started_at": "2026-11-22T09:00:00.123Z",
                 "uptime_ms": 61_000,
+                "requests_per_second": 12.5,
+                "latency": { "p50_ms": 6.25, "p99_ms": 7.475 },
+                "queue": { "p50_ms": null, "p99_ms": null },
                 "workers_wanted": 1,
                 "workers_range": [1, 4],
                 "keep_alive": 512,
@@ -382,52 +505,8 @@ mod tests {
                     "error": "SyntaxError: invalid syntax",
                 },
                 "listeners": [{ "address": "unix:/run/app.sock" }],
-                "workers": [{
-                    "id": 1,
-                    "pid": 43,
-                    "generation": 2,
-                    "phase": "ready",
-                    "age_ms": 60_000,
-                    "requests": 5,
-                    "failed": 1,
-                    "requests_per_second": 0.5,
-                    "busy_ratio": 0.25,
-                    "rss_bytes": 1_048_576,
-                    "timeouts": 1,
-                    "peers_gone": 2,
-                    "refused": 3,
-                    "kept_connections": { "idle": 4, "reused": 6, "passed_on": 7, "out_of_step": 8 },
-                    "slots": [
-                        {
-                            "slot": 0,
-                            "phase": "idle",
-                            "age_ms": null,
-                            "method": null,
-                            "uri": null,
-                            "request_id": null,
-                            "requests": 0,
-                        },
-                        {
-                            "slot": 1,
-                            "phase": "timed-out",
-                            "age_ms": 1_500,
-                            "method": "GET",
-                            "uri": "/slow",
-                            "request_id": "r1",
-                            "requests": 1,
-                        },
-                    ],
-                }],
-                "totals": {
-                    "requests": 7,
-                    "failed": 1,
-                    "refused": 3,
-                    "timeouts": 1,
-                    "peers_gone": 2,
-                    "kept_connections": { "idle": 4, "reused": 6, "passed_on": 7, "out_of_step": 8 },
-                    "crashed": 4,
-                    "replaced": 5,
-                },
+                "workers": workers,
+                "totals": totals,
             })
         );
     }

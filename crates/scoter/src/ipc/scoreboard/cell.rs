@@ -9,6 +9,7 @@ use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 #[cfg(not(all(test, feature = "loom")))]
 use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
+use super::counters::Counters;
 use super::now;
 use super::seqlock::SeqLock;
 use crate::request_head::{Param, RequestHead};
@@ -30,6 +31,8 @@ pub(crate) struct Cell {
     left: AtomicU32,
     lengths: AtomicU64,
     text: [AtomicU64; TEXT_WORDS],
+    /// The requests whose response the slot itself has finished.
+    counters: Counters,
 }
 
 /// The state of a slot.
@@ -137,6 +140,11 @@ impl Cell {
         }
         let started = self.started.load(Relaxed);
         Some(Duration::from_nanos(now().saturating_sub(started)))
+    }
+
+    /// Counts requests whose response this slot finishes. Only the slot itself writes them.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Reads everything. For a running worker it may already be outdated. The label is empty if it

@@ -4,13 +4,19 @@
 //! any time, even after the worker was killed in the middle of a request.
 
 mod cell;
+mod counters;
+mod counts;
+mod histogram;
+mod refusal_reason;
 mod seqlock;
+mod writer;
 
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -20,6 +26,13 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use crate::sys::fork::Own;
 
 pub(crate) use cell::{Cell, Label, Phase, Snapshot};
+pub(crate) use counters::{Finished, MethodClass, StatusClass};
+pub(crate) use counts::Counts;
+pub(crate) use histogram::Distribution;
+pub(crate) use refusal_reason::RefusalReason;
+pub(crate) use writer::Writer;
+
+use counters::Counters;
 
 /// A worker's scoreboard.
 #[derive(Debug)]
@@ -49,6 +62,12 @@ pub(crate) struct Totals {
     pub(crate) passed_on: AtomicU64,
     /// Connections on which something else came than the front end had announced.
     pub(crate) out_of_step: AtomicU64,
+    /// [`LAYOUT`], so that no other release takes the memory for what it is not.
+    layout: AtomicU64,
+    /// Those of `refused`, by [`RefusalReason`].
+    pub(crate) refused_for: [AtomicU64; RefusalReason::COUNT],
+    /// Requests whose response was not finished by a slot that ran them.
+    pub(crate) counters: Counters,
 }
 
 /// The monotonic clock in nanoseconds, the same for all processes of a machine.
@@ -72,16 +91,26 @@ impl Scoreboard {
         ftruncate(&fd, byte_length(slots) as u64)?;
         // Prevents any process with the descriptor from making the file shorter than the mappings.
         fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
-        Self::attach(fd)
+        let board = Self::map(fd.into())?;
+        board.totals().layout.store(LAYOUT, Relaxed);
+        Ok(board)
     }
 
     /// Maps a scoreboard that another process has made.
     ///
     /// # Errors
     ///
-    /// System errors, and `InvalidData` for a file that is not a scoreboard.
+    /// System errors, and `InvalidData` for a file that is not a scoreboard of this release's
+    /// layout.
     pub(crate) fn attach(fd: impl Into<Own>) -> io::Result<Self> {
-        let fd = fd.into();
+        let board = Self::map(fd.into())?;
+        match board.totals().layout.load(Relaxed) {
+            LAYOUT => Ok(board),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn map(fd: Own) -> io::Result<Self> {
         let length = usize::try_from(fstat(&fd)?.st_size).unwrap_or_default();
         let slots = length.saturating_sub(size_of::<Totals>()) / size_of::<Cell>();
         if slots == 0 || length != byte_length(slots) {
@@ -131,6 +160,9 @@ impl Scoreboard {
         cells.filter(|cell| cell.phase != Phase::Idle).collect()
     }
 }
+
+/// Differs in each release that lays the memory out differently.
+const LAYOUT: u64 = u64::from_le_bytes(*b"scoter\x00\x01");
 
 fn byte_length(slots: usize) -> usize {
     size_of::<Totals>() + slots * size_of::<Cell>()
@@ -193,5 +225,54 @@ mod tests {
     fn file_that_is_not_a_scoreboard_is_refused() {
         let fd = memfd_create("other", MemfdFlags::CLOEXEC).unwrap();
         assert!(Scoreboard::attach(fd).is_err());
+        // Another release's may have the same length.
+        let fd = memfd_create("other", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&fd, byte_length(2) as u64).unwrap();
+        assert!(Scoreboard::attach(fd).is_err());
+    }
+
+    #[test]
+    fn counts_are_the_sum_of_what_slots_and_the_reactor_have_finished() {
+        let board = Scoreboard::create(2).unwrap();
+        let finished = Finished {
+            method: MethodClass::Post,
+            status: 503,
+            duration: Duration::from_millis(30),
+            queued: Some(Duration::from_millis(2)),
+            request_bytes: 5,
+            response_bytes: 7,
+        };
+        board.cells()[0].counters().note(&finished, Writer::Only);
+        let get = Finished {
+            method: MethodClass::Get,
+            status: 200,
+            queued: None,
+            ..finished
+        };
+        board.cells()[1].counters().note(&get, Writer::Only);
+        board.totals().counters.note(&finished, Writer::Any);
+        board.totals().refused_for[RefusalReason::MaxBody as usize].store(3, Relaxed);
+        let mut counts = Counts::default();
+        for round in 1..=2 {
+            counts.add(&board);
+            let responses = StatusClass::ALL.map(|class| counts.responses(class));
+            assert_eq!(responses, [0, round, 0, 0, 2 * round]);
+            let posted = counts.responses[StatusClass::ServerError as usize];
+            assert_eq!(posted[MethodClass::Post as usize], 2 * round);
+            let counted = [&counts.durations, &counts.waits].map(Distribution::count);
+            assert_eq!(counted, [3 * round, 2 * round]);
+            let bytes = (counts.request_bytes, counts.response_bytes);
+            assert_eq!(bytes, (15 * round, 21 * round));
+            assert_eq!(counts.refused(RefusalReason::MaxBody), 3 * round);
+            assert_eq!(counts.refused(RefusalReason::Spool), 0);
+        }
+    }
+
+    #[test]
+    fn counts_of_a_release_that_knows_fewer_reasons_are_taken_over() {
+        let mut counts: Counts = serde_json::from_str(r#"{"refused": [4]}"#).unwrap();
+        counts.add(&Scoreboard::create(1).unwrap());
+        assert_eq!(counts.refused(RefusalReason::BadPacket), 4);
+        assert_eq!(counts.refused(RefusalReason::OutOfMemory), 0);
     }
 }

@@ -72,11 +72,6 @@ impl AccessLog {
         })))
     }
 
-    /// Whether the access log is disabled.
-    pub(crate) fn is_off(&self) -> bool {
-        self.0.is_none()
-    }
-
     /// Writes the line of a response, if it has one.
     pub(crate) fn write(&self, entry: &Entry, outcome: &ResponseOutcome) {
         let Some(queue) = &self.0 else {

@@ -30,6 +30,7 @@ use orders::Reply;
 use crate::config::{Change, Options, Settings};
 use crate::control::{self, ControlListener, ReloadStatus, Totals};
 use crate::ipc::connection_queue::ConnectionQueue;
+use crate::ipc::scoreboard::Counts;
 use crate::net::Listener;
 use crate::program::Program;
 use crate::start::Opened;
@@ -42,6 +43,7 @@ use crate::supervisor::launcher::Launcher;
 use crate::supervisor::link::Events;
 use crate::supervisor::measure;
 use crate::supervisor::preflight::Preflight;
+use crate::supervisor::recent::Recent;
 use crate::supervisor::systemd::Systemd;
 use crate::supervisor::touch::Watch;
 use crate::supervisor::upgrade::State;
@@ -78,6 +80,8 @@ pub(super) struct Runtime {
     started_at: Timestamp,
     /// The counts of workers that have ended.
     gone: Totals,
+    gone_counts: Counts,
+    recent: Recent,
     last_reload: Option<ReloadStatus>,
     events: Events,
     incoming: mpsc::Receiver<Event>,
@@ -124,6 +128,8 @@ impl Runtime {
             exit_reasons: ExitReasons::new(),
             started_at: Timestamp::now(),
             gone: Totals::default(),
+            gone_counts: Counts::default(),
+            recent: Recent::default(),
             last_reload: None,
             events,
             incoming,
@@ -318,10 +324,7 @@ impl Runtime {
     fn on_tick(&mut self) {
         self.reap();
         self.systemd.catch_up();
-        let now = Instant::now();
-        for worker in self.workers.values_mut() {
-            worker.measure(now);
-        }
+        self.measure();
         let workers = self.core.processes().map(|(serial, pid)| Measurement {
             serial,
             process: measure::process(pid),
@@ -335,6 +338,21 @@ impl Runtime {
                 .or_else(measure::installed_memory),
         };
         self.handle(Event::Tick(measurements));
+    }
+
+    /// Measures the workers, for rates and what they have taken so far.
+    fn measure(&mut self) {
+        let now = Instant::now();
+        let cpu: HashMap<_, _> = self
+            .core
+            .processes()
+            .map(|(serial, pid)| (serial, measure::cpu(pid)))
+            .collect();
+        for (serial, worker) in &mut self.workers {
+            worker.measure(cpu.get(serial).copied().flatten(), now);
+        }
+        let (requests, counts) = (self.totals().requests, self.counts());
+        self.recent.note(requests, &counts, now);
     }
 
     /// Whether a connection waits in a listener's queue.

@@ -46,6 +46,7 @@ impl Runtime {
             Command::Release(serial) => {
                 if let Some(worker) = self.workers.remove(&serial) {
                     worker.add_to(&mut self.gone);
+                    self.gone_counts.add(&worker.board);
                 }
                 drop(self.launchers.remove(&serial));
             }

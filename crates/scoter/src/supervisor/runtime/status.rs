@@ -8,8 +8,9 @@ use nix::unistd::Pid;
 
 use super::Runtime;
 use crate::control::{
-    KeptConnections, ListenerStatus, SlotStatus, Status, Totals, WorkerStatus, millis,
+    KeptConnections, ListenerStatus, Responses, SlotStatus, Status, Totals, WorkerStatus, millis,
 };
+use crate::ipc::scoreboard::Counts;
 use crate::supervisor::core::WorkerView;
 use crate::supervisor::worker::Worker;
 
@@ -23,15 +24,15 @@ impl Runtime {
         let mut workers: Vec<_> = workers.collect();
         workers.sort_by_key(|worker| (worker.id, worker.generation));
         let uptime = Timestamp::now().duration_since(self.started_at);
+        let counts = self.counts();
+        let (latency, queue) = self.recent.percentiles(&counts);
         let mut totals = Totals {
+            responses: Responses::of(&counts),
             crashed: view.crashed,
             replaced: view.replaced,
-            ..self.gone.clone()
+            ..self.totals()
         };
-        for worker in self.workers.values() {
-            worker.add_to(&mut totals);
-            totals.kept_connections.idle += idle(worker);
-        }
+        totals.kept_connections.idle = self.workers.values().map(idle).sum();
         let serving = self.generations.get(&view.generation);
         let options = serving.map(|serving| &serving.options);
         Status {
@@ -43,6 +44,9 @@ impl Runtime {
             ready: view.is_ready,
             started_at: self.started_at,
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or_default(),
+            requests_per_second: self.recent.requests_per_second(),
+            latency,
+            queue,
             workers_wanted: view.wanted,
             workers_range: view.range.map(|(min, max)| [min, max]),
             keep_alive: options.map(|options| options.keep_alive),
@@ -58,6 +62,25 @@ impl Runtime {
             totals,
             workers,
         }
+    }
+
+    /// What workers have counted, those that have ended included.
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = self.gone.clone();
+        for worker in self.workers.values() {
+            worker.add_to(&mut totals);
+        }
+        totals
+    }
+
+    /// What workers have counted of finished requests and of refusals, those that have ended
+    /// included.
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = self.gone_counts.clone();
+        for worker in self.workers.values() {
+            counts.add(&worker.board);
+        }
+        counts
     }
 }
 
@@ -80,6 +103,7 @@ fn describe(known: &WorkerView, worker: &Worker) -> WorkerStatus {
         failed: totals.failed,
         requests_per_second: worker.meter.rate,
         busy_ratio: worker.meter.busy_ratio,
+        cpu_ratio: worker.meter.cpu_ratio,
         rss_bytes: Some(known.rss).filter(|rss| *rss > 0),
         timeouts: totals.timeouts,
         peers_gone: totals.peers_gone,

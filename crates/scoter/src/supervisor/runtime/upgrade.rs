@@ -13,7 +13,6 @@ use tracing::info;
 use super::Runtime;
 use crate::ipc::channel::Channel;
 use crate::ipc::connection_queue::ConnectionQueue;
-use crate::ipc::scoreboard::Scoreboard;
 use crate::supervisor::configuration::Loaded;
 use crate::supervisor::launcher::Launcher;
 use crate::supervisor::upgrade::{GenerationState, LauncherState, State, WorkerState, exec_with};
@@ -61,6 +60,7 @@ impl Runtime {
             supervisor: self.core.state(Instant::now()),
             started_at: self.started_at,
             gone: self.gone.clone(),
+            counts: self.gone_counts.clone(),
             last_reload: self.last_reload.clone(),
             listeners: self
                 .listeners
@@ -133,6 +133,7 @@ impl Runtime {
     pub(super) fn resume(&mut self, state: State) -> io::Result<()> {
         self.started_at = state.started_at;
         self.gone = state.gone;
+        self.gone_counts = state.counts;
         self.program.keep_search_path(state.path);
         self.last_reload = state.last_reload;
         if let Some([sender, receiver]) = state.queue {
@@ -153,7 +154,7 @@ impl Runtime {
         }
         for worker in state.workers {
             let channel = Channel::from(own(worker.channel)?);
-            let board = Scoreboard::attach(own(worker.board)?)?;
+            let board = own(worker.board)?.into();
             let events = self.events.clone();
             let adopted = Worker::adopt(worker.serial, worker.id, channel, board, events)?;
             self.workers.insert(worker.serial, adopted);
@@ -166,6 +167,7 @@ impl Runtime {
                 .map_or_else(|| plan.clone(), Loaded::plan)
         };
         self.core.resume(state.supervisor, plan_of, Instant::now());
+        self.measure();
         Ok(())
     }
 }

@@ -11,7 +11,9 @@ use wsgi_environ::{
     write_plain_response,
 };
 
+use crate::ipc::scoreboard::{Finished, MethodClass, Writer};
 use crate::log::{Entry, ResponseOutcome};
+use crate::request_head::Param;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
 use crate::worker::connection::async_connection::{AsyncConnection, Waited};
@@ -33,8 +35,10 @@ pub(crate) struct PendingResponse {
     input_busy: bool,
     /// Whether it has ended before it was complete.
     is_cut: bool,
-    /// Logged when the last byte is out, or known never to be.
+    /// Logged and counted when the last byte is out, or known never to be.
     entry: Option<Entry>,
+    /// Bytes of the request's body that were received.
+    received: u64,
 }
 
 /// How a connection ends once its response is out.
@@ -97,6 +101,10 @@ impl PendingResponse {
                 ResponseEnd::Complete | ResponseEnd::TakenBack
             ),
             buffer: completed.tail.into(),
+            received: entry
+                .head
+                .content_length()
+                .map_or(0, |length| length.saturating_sub(completed.input.unread)),
             entry: Some(entry),
         }
     }
@@ -110,6 +118,7 @@ impl PendingResponse {
             input_busy: false,
             is_cut: false,
             entry: None,
+            received: 0,
         }
     }
 
@@ -216,14 +225,14 @@ impl PendingResponse {
             lost = self.lose(error, &shared);
         } else if self.ending == ConnectionEnd::Drain {
             self.connection.shutdown_write();
-            let slow = self.record(&shared);
+            let slow = self.record(&shared, Finder::Task);
             self.buffer.let_go();
             if let Some(incident) = slow {
                 incident.say().await;
             }
             self.drain(&shared, &permit).await;
         }
-        let (sent, slow) = self.end(&shared);
+        let (sent, slow) = self.end(&shared, Finder::Task);
         if let Some(connection) = sent.signalled {
             shared.look_after(connection);
         }
@@ -407,15 +416,28 @@ impl PendingResponse {
         Incident::lost(self.entry.as_ref(), kind, error, self.buffer.left())
     }
 
-    /// Writes the response to the access log, once, as soon as it is known how much of it left.
-    /// Returns what is to be logged beside that.
-    fn record(&mut self, shared: &Shared) -> Option<Box<Incident>> {
+    /// Counts the response and writes it to the access log, once, as soon as it is known how much of
+    /// it left. Returns what is to be logged beside that.
+    fn record(&mut self, shared: &Shared, finder: Finder) -> Option<Box<Incident>> {
         let entry = self.entry.take()?;
-        if shared.access_log.is_off() && shared.slow_request.is_none() {
-            return None;
-        }
         let elapsed = entry.accepted.elapsed();
         let unsent = self.buffer.left();
+        let finished = Finished {
+            method: MethodClass::of(entry.head.param(Param::Method).unwrap_or_default()),
+            status: entry.status,
+            duration: elapsed,
+            queued: entry.queued,
+            request_bytes: self.received,
+            response_bytes: entry.body_bytes.saturating_sub(unsent),
+        };
+        match (finder, entry.slot) {
+            // The slot that has run the request, and nobody else.
+            (Finder::Slot, Some(slot)) => {
+                let cell = &shared.board.cells()[slot];
+                cell.counters().note(&finished, Writer::Only);
+            }
+            _ => shared.board.totals().counters.note(&finished, Writer::Any),
+        }
         // A refusal has been logged as such, or is counted.
         let was_run = entry.slot.is_some();
         let is_slow = was_run && shared.slow_request.is_some_and(|limit| elapsed >= limit);
@@ -430,15 +452,15 @@ impl PendingResponse {
     }
 
     fn end_here(self, shared: &Shared, finder: Finder) -> Sent {
-        let (sent, slow) = self.end(shared);
+        let (sent, slow) = self.end(shared, finder);
         if let Some(incident) = slow {
             finder.say(incident);
         }
         sent
     }
 
-    fn end(mut self, shared: &Shared) -> (Sent, Option<Box<Incident>>) {
-        let slow = self.record(shared);
+    fn end(mut self, shared: &Shared, finder: Finder) -> (Sent, Option<Box<Incident>>) {
+        let slow = self.record(shared, finder);
         match self.ending {
             ConnectionEnd::Abort => self.connection.abort(),
             ConnectionEnd::Shutdown => self.connection.shutdown_write(),

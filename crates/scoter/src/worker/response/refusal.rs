@@ -11,6 +11,7 @@ use tracing::{debug, error, warn};
 use uwsgi_codec::{ContentLengthError, DecodeError};
 use wsgi_environ::{Method, reason_phrase, write_plain_response};
 
+use crate::ipc::scoreboard::RefusalReason;
 use crate::request_head::RequestHead;
 use crate::worker::connection::Connection;
 
@@ -145,6 +146,27 @@ impl Refusal {
         }
     }
 
+    /// What it is counted as, if the peer is told anything.
+    pub(crate) fn reason(&self) -> Option<RefusalReason> {
+        Some(match self {
+            Self::Packet(_) | Self::EmptyBlock | Self::Modifier { .. } => RefusalReason::BadPacket,
+            Self::TooManyVars { .. } => RefusalReason::MaxVars,
+            Self::BodyTooLong { .. } => RefusalReason::MaxBody,
+            Self::ContentLength(_) => RefusalReason::ContentLength,
+            Self::HeaderTimeout { received: 0 }
+            | Self::PeerGone
+            | Self::Connection(_)
+            | Self::Closed(_) => return None,
+            Self::HeaderTimeout { .. } => RefusalReason::HeaderTimeout,
+            Self::BodyTimeout { .. } => RefusalReason::BodyTimeout,
+            Self::QueueTimeout { .. } => RefusalReason::QueueTimeout,
+            Self::Overloaded => RefusalReason::MaxPending,
+            Self::NobodyLeft | Self::Stopping => RefusalReason::Stopping,
+            Self::Spool(_) => RefusalReason::Spool,
+            Self::OutOfMemory(_) => RefusalReason::OutOfMemory,
+        })
+    }
+
     /// Why nothing can be received over a connection.
     pub(crate) fn of(connection: &Connection, error: io::Error) -> Self {
         match connection.is_lost() {
@@ -269,6 +291,57 @@ mod tests {
             response.starts_with("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent"),
             "{response}"
         );
+    }
+
+    #[test]
+    fn every_refusal_that_is_answered_is_counted_with_a_reason() {
+        let error = || io::Error::other("broken");
+        for (refusal, expected) in [
+            (Refusal::from(DecodeError::PlainHttp), Some("bad-packet")),
+            (Refusal::EmptyBlock, Some("bad-packet")),
+            (Refusal::Modifier { modifier1: 5 }, Some("bad-packet")),
+            (
+                Refusal::from(DecodeError::TooManyVars { limit: 1 }),
+                Some("max-vars"),
+            ),
+            (
+                Refusal::BodyTooLong {
+                    length: 2,
+                    limit: 1,
+                },
+                Some("max-body"),
+            ),
+            (Refusal::HeaderTimeout { received: 0 }, None),
+            (
+                Refusal::HeaderTimeout { received: 1 },
+                Some("header-timeout"),
+            ),
+            (
+                Refusal::BodyTimeout {
+                    received: 1,
+                    length: 2,
+                },
+                Some("body-timeout"),
+            ),
+            (
+                Refusal::QueueTimeout {
+                    waited: Duration::ZERO,
+                },
+                Some("queue-timeout"),
+            ),
+            (Refusal::NobodyLeft, Some("stopping")),
+            (Refusal::Stopping, Some("stopping")),
+            (Refusal::PeerGone, None),
+            (Refusal::Overloaded, Some("max-pending")),
+            (Refusal::Connection(error()), None),
+            (Refusal::Closed(7), None),
+            (Refusal::Spool(error()), Some("spool")),
+        ] {
+            let reason = refusal.reason().map(RefusalReason::as_str);
+            assert_eq!(reason, expected, "{refusal}");
+            let is_answered = refusal.answer() != Answer::Silence;
+            assert_eq!(reason.is_some(), is_answered, "{refusal}");
+        }
     }
 
     #[test]

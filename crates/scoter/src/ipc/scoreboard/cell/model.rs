@@ -85,6 +85,7 @@ impl Cell {
             left: AtomicU32::default(),
             lengths: AtomicU64::default(),
             text: std::array::from_fn(|_| AtomicU64::default()),
+            counters: Counters::default(),
         }
     }
 }
