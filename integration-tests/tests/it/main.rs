@@ -41,6 +41,7 @@ mod kept_early;
 mod kept_endings;
 mod kept_queue;
 mod kept_turns;
+mod kernel_queue;
 mod large;
 mod late_bodies;
 mod late_readers;

@@ -20,6 +20,7 @@ use crate::sys::limits::hint_for;
 
 use super::address::Address;
 use super::allow::AllowList;
+use super::backlog::Backlog;
 use super::family::Family;
 use super::inherited::{self, InheritedError};
 use super::socket_file::SocketFile;
@@ -39,6 +40,8 @@ pub(crate) struct Listener {
     closed: AtomicBool,
     /// Whether its file has been removed, or no longer existed.
     cleared: AtomicBool,
+    /// Whether the kernel has not said how many connections wait, and that has been logged.
+    silent: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -192,6 +195,7 @@ impl Listener {
             starved: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             cleared: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
         }
     }
 
@@ -247,6 +251,21 @@ impl Listener {
         let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
             && fds[0].revents().contains(PollFlags::IN)
+    }
+
+    /// How many connections wait, and how many may. `None` if the kernel does not say, which is
+    /// logged once.
+    pub(crate) fn backlog(&self) -> Option<Backlog> {
+        let asked = Backlog::of(&self.fd, self.family());
+        if let Err(error) = &asked {
+            if !self.silent.swap(true, Ordering::Relaxed) {
+                debug!(
+                    %error, address = %self.address,
+                    "the kernel does not say how many connections wait"
+                );
+            }
+        }
+        asked.ok()
     }
 
     /// Accepts the next connection, if one waits. Never blocks; the connection is non-blocking as

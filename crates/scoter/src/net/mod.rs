@@ -2,6 +2,7 @@
 
 mod address;
 mod allow;
+mod backlog;
 mod bind_lock;
 mod creator;
 mod family;
@@ -13,6 +14,7 @@ mod socket_file;
 mod stale_socket;
 mod tcp;
 mod unix;
+mod unix_diag;
 mod unix_error;
 
 pub(crate) use address::{Address, MAX_PATH};

@@ -16,4 +16,5 @@ pub(crate) mod raw_fd;
 pub(crate) mod running_time;
 pub(crate) mod scheduling;
 pub(crate) mod signals;
+pub(crate) mod tcp_info;
 pub(crate) mod working_directory;

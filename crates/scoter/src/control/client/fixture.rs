@@ -121,6 +121,8 @@ pub(super) fn busy_status() -> Status {
         }),
         listeners: vec![ListenerStatus {
             address: "unix:/run/app.sock".to_owned(),
+            waiting: Some(3),
+            capacity: Some(1_025),
         }],
         workers: vec![
             WorkerStatus {

@@ -3,13 +3,20 @@
 use std::time::Duration;
 
 use crate::control::human::{short, size};
-use crate::control::{KeptConnections, ReloadStatus, SlotStatus, Status, WorkerStatus, millis};
+use crate::control::{
+    KeptConnections, ListenerStatus, ReloadStatus, SlotStatus, Status, WorkerStatus, millis,
+};
 
 /// Renders the output of `scoter status`.
 pub(crate) fn render(status: &Status) -> String {
     let mut lines = vec![headline(status)];
     for listener in &status.listeners {
-        lines.push(format!("listening on {}", printable(&listener.address)));
+        let waiting = waiting(listener).map(|waiting| format!(", {waiting}"));
+        lines.push(format!(
+            "listening on {}{}",
+            printable(&listener.address),
+            waiting.unwrap_or_default()
+        ));
     }
     if let Some(reload) = &status.last_reload {
         lines.extend(reload_lines(reload, status));
@@ -57,6 +64,12 @@ pub(super) fn headline(status: &Status) -> String {
         status.phase,
         short(status.uptime_ms)
     )
+}
+
+/// The kernel's queue of a listening socket, if the server knows it.
+pub(super) fn waiting(listener: &ListenerStatus) -> Option<String> {
+    let (waiting, capacity) = listener.waiting.zip(listener.capacity)?;
+    Some(format!("waiting {waiting} of {capacity}"))
 }
 
 /// What has become of kept connections. Without them nothing fails, so the line says why there are
@@ -207,7 +220,7 @@ mod tests {
             render(&busy_status()),
             "\
 scoter 1.0.0, name shop, pid 4242, generation 3: running, ready, up 2h05m
-listening on unix:/run/app.sock
+listening on unix:/run/app.sock, waiting 3 of 1025
 last reload: 5m00s ago, generation 3
 requests: 123456, failed 2, refused 3, timeouts 4, peers disconnected 5
 kept connections: 12 idle, reused 98765, passed on 8, out of step 1

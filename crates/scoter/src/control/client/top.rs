@@ -8,7 +8,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::error::ClientError;
 use super::http::Client;
-use super::render::{TABLE_HEAD, cut, headline, render, request_line, wanted, worker_line};
+use super::render::{
+    TABLE_HEAD, cut, headline, render, request_line, waiting, wanted, worker_line,
+};
 use super::screen::{QuitInput, Screen};
 use crate::control::{SlotStatus, Status};
 
@@ -81,15 +83,22 @@ impl Rates {
     }
 }
 
+/// The kernel's queues, one for each listening socket.
+fn in_queues(status: &Status) -> String {
+    let queues = status.listeners.iter().filter_map(waiting);
+    queues.map(|waiting| format!(", {waiting}")).collect()
+}
+
 /// A screenful of lines: the server, its workers, and the requests that have been running longest.
 fn frame(status: &Status, rates: &Rates, columns: usize, rows: usize) -> Vec<String> {
     let (busy, slots) = status.busy_slots();
     let mut lines = vec![
         headline(status),
         format!(
-            "{:.1} requests/s, {:.1} failed/s, {busy} of {slots} slots busy, workers: {}",
+            "{:.1} requests/s, {:.1} failed/s, {busy} of {slots} slots busy{}, workers: {}",
             rates.requests,
             rates.failed,
+            in_queues(status),
             wanted(status)
         ),
         String::new(),
@@ -142,7 +151,7 @@ mod tests {
             frame(&status, &RATES, 100, 24).join("\n"),
             "\
 scoter 1.0.0, name shop, pid 4242, generation 3: running, ready, up 2h05m
-101.5 requests/s, 0.5 failed/s, 2 of 3 slots busy, workers: 2 wanted (2..8)
+101.5 requests/s, 0.5 failed/s, 2 of 3 slots busy, waiting 3 of 1025, workers: 2 wanted (2..8)
 
 WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS
      1     4243    3 ready      5m00s       30125       2    101.2   50%   64.0M       2/3

@@ -63,6 +63,10 @@ pub(crate) struct Percentiles {
 pub(crate) struct ListenerStatus {
     /// In the syntax of `--bind`.
     pub(crate) address: String,
+    /// Connections that wait in the kernel to be accepted; `None` if it does not say.
+    pub(crate) waiting: Option<u32>,
+    /// How many may wait there. The kernel refuses more.
+    pub(crate) capacity: Option<u32>,
 }
 
 /// A reload that has ended.
@@ -395,6 +399,8 @@ mod tests {
             }),
             listeners: vec![ListenerStatus {
                 address: "unix:/run/app.sock".to_owned(),
+                waiting: Some(3),
+                capacity: Some(1_025),
             }],
             workers: vec![WorkerStatus {
                 id: 1,
@@ -504,7 +510,9 @@ mod tests {
                     "generation": 3,
                     "error": "SyntaxError: invalid syntax",
                 },
-                "listeners": [{ "address": "unix:/run/app.sock" }],
+                "listeners": [
+                    { "address": "unix:/run/app.sock", "waiting": 3, "capacity": 1_025 },
+                ],
                 "workers": workers,
                 "totals": totals,
             })

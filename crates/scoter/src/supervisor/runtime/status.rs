@@ -55,8 +55,13 @@ impl Runtime {
                 .listeners
                 .iter()
                 .filter(|listener| listener.stays_open())
-                .map(|listener| ListenerStatus {
-                    address: listener.address().to_string(),
+                .map(|listener| {
+                    let backlog = listener.backlog();
+                    ListenerStatus {
+                        address: listener.address().to_string(),
+                        waiting: backlog.map(|backlog| backlog.waiting),
+                        capacity: backlog.map(|backlog| backlog.capacity),
+                    }
                 })
                 .collect(),
             totals,
