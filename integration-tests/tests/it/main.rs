@@ -23,6 +23,7 @@ mod django;
 mod endurance;
 mod environ;
 mod error_log;
+mod error_log_file;
 mod failures;
 mod file_limits;
 mod file_wrapper;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::config::Options;
 use crate::failure::Failure;
-use crate::log;
+use crate::log::{self, Colours};
 use crate::python::application::Loaded;
 use crate::python::environment;
 use crate::python::exit_handlers::run_exit_handlers;
@@ -69,7 +69,7 @@ fn everything(py: Python<'_>, start: &Start<'_>) -> Result<(), Failure> {
 
 /// Loads the application within `--start-timeout`, as a start does.
 fn load(py: Python<'_>, options: &Options) -> Result<Loaded, Failure> {
-    log::init(options.log_level, options.log_format);
+    log::init(options.log_level, options.log_format, Colours::Auto);
     let _watch = StartWatch::post(py, options.start_timeout.0, |doing| {
         let failed = too_late(doing);
         let _ = writeln!(io::stderr(), "error: {}", failed.message);

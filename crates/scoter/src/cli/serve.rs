@@ -12,7 +12,7 @@ use super::{banner, mistyped};
 use crate::config::{Options, Settings};
 use crate::failure::Failure;
 use crate::ipc::scoreboard::Scoreboard;
-use crate::log;
+use crate::log::{self, Colours};
 use crate::program::{Program, RESUME, SUPERVISION};
 use crate::python::environment;
 use crate::python::faulthandler::describe_crashes_in;
@@ -36,7 +36,12 @@ pub(crate) fn run(
     let demand = demand(&options);
     // First, because other limits are derived from this one.
     file_limit::raise(&demand);
-    log::init(options.log_level, options.log_format);
+    let colours = match options.error_log {
+        None => Colours::Auto,
+        // It goes to the error log, too.
+        Some(_) => Colours::Never,
+    };
+    log::init(options.log_level, options.log_format, colours);
     for mistake in settings.without_effect(&options) {
         warn!("{mistake}");
     }
@@ -78,7 +83,12 @@ fn supervise(
     let _ = SigSet::all().thread_block();
     let mut resumed = supervisor::resumed()?;
     let opened = match &mut resumed {
-        Some(state) => state.opened(&options)?,
+        Some(state) => {
+            if let Some(path) = &options.error_log {
+                log::reopen_error_log(path);
+            }
+            state.opened(&options)?
+        }
         None => open(py, &program, &settings, &options)?,
     };
     let path = options.pid_file.as_deref();

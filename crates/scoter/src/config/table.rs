@@ -128,6 +128,8 @@ options! {
             "Leave out successes that match, such as path:/health or agent:kube-probe/* (repeatable)";
         access_log_sample: off SampleRate, "PERCENT", reload,
             "Leave out all but this share of successes";
+        error_log: maybe PathBuf, "FILE", restart,
+            "Append messages, and all that is printed to stderr, to this file instead";
         slow_request: off Span, "TIME", reload,
             "Log a warning for requests whose duration, as in the access log, is at least this";
         log_level: one LogLevel = "info", "LEVEL", reload,

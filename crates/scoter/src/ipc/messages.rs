@@ -26,6 +26,8 @@ pub(crate) enum ToLauncher {
         /// `wsgi.multiprocess`: whether there should be other workers as well.
         multiprocess: bool,
     },
+    /// Use the file that comes with it as the error log.
+    ErrorLog,
     /// No more workers will be forked.
     End,
 }
@@ -113,7 +115,9 @@ pub(crate) enum ToWorker {
     /// End immediately, even if requests are running, unless the reason is
     /// [`NotNeeded`](LeaveReason::NotNeeded).
     Leave(LeaveReason),
-    /// Reopen the log files, which have been renamed.
+    /// Use the file that comes with it as the error log.
+    ErrorLog,
+    /// Reopen the access log, because the log files have been renamed.
     ReopenLogs,
 }
 

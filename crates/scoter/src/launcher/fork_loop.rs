@@ -14,6 +14,7 @@ use super::prepared::Prepared;
 use super::wait::wait;
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::messages::{Failed, FromLauncher, ToLauncher};
+use crate::log;
 use crate::python::child_processes::{Deadline, terminate_children};
 use crate::python::exit_handlers::run_exit_handlers;
 use crate::python::limit_hint::hint_for_fork;
@@ -78,6 +79,9 @@ impl Launcher {
                         }
                     }
                     Ok(Received::Message(ToLauncher::Configure, _)) => {}
+                    Ok(Received::Message(ToLauncher::ErrorLog, fds)) => {
+                        fds.iter().for_each(log::take_error_log);
+                    }
                     Ok(Received::Message(ToLauncher::End, _)) => open = false,
                     Ok(Received::End) => {
                         open = false;

@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::messages::{Configuration, FromLauncher, ToLauncher};
-use crate::log;
+use crate::log::{self, Colours};
 use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::{watch_forks, watch_hooks_of_forks};
 use crate::python::search_path;
@@ -104,7 +104,7 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
     if let Some(before) = configuration.file_limit {
         file_limit::inherit(before);
     }
-    log::init(options.log_level, options.log_format);
+    log::init(options.log_level, options.log_format, Colours::Auto);
     let name = options.name.as_ref();
     set_process_name(name.map(|name| name.0.as_str()), "launcher");
     search_path::apply(configuration.path, py).map_err(&python)?;
@@ -155,6 +155,9 @@ fn await_configuration(channel: &Channel) -> io::Result<Option<(Configuration, V
             }
             Ok(Received::Message(ToLauncher::Configure, _)) => {
                 return Err(io::Error::other("the configuration did not arrive"));
+            }
+            Ok(Received::Message(ToLauncher::ErrorLog, fds)) => {
+                fds.iter().for_each(log::take_error_log);
             }
             Ok(Received::Message(ToLauncher::Fork { .. }, _)) => {}
             Ok(Received::Message(ToLauncher::End, _) | Received::End) => return Ok(None),

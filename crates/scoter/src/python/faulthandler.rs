@@ -9,7 +9,9 @@ use pyo3::types::{PyCFunction, PyDict};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec};
 use rustix::stdio::stderr;
 
+use crate::log;
 use crate::sys::descriptors::{Watch, move_up, watch};
+use crate::sys::fork;
 
 /// Makes `faulthandler` write crash reports of this process to `target`, unless the operator or the
 /// application has already enabled it: `PYTHONFAULTHANDLER`, `faulthandler.enable()`.
@@ -52,6 +54,16 @@ pub(crate) fn describe_crashes_in(py: Python<'_>, target: impl AsFd) -> PyResult
     py.import("os")?
         .call_method("register_at_fork", (), Some(&hooks))?;
     Ok(())
+}
+
+/// Has crash reports of a process without a master go to the standard error that it has now.
+pub(crate) fn follow_standard_error() {
+    // A child would find a lock that nobody opens.
+    fork::held_off(|| {
+        if let Some(output) = &mut *lock() {
+            let _ = output.redirect(&log::standard_error());
+        }
+    });
 }
 
 /// The file that the handler writes to.

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::identity::IdentityError;
 use super::reach::OutOfReach;
 use crate::control::ControlError;
+use crate::log::FileError;
 use crate::net::BindError;
 use crate::sys::file_limit::TooLow;
 use crate::sys::limits;
@@ -56,6 +57,9 @@ pub(crate) enum StartError {
     /// `--pid-file`.
     #[error("cannot write --pid-file {}: {error}", path.display())]
     PidFile { path: PathBuf, error: io::Error },
+    /// `--error-log`.
+    #[error(transparent)]
+    ErrorLog(#[from] FileError),
     /// The open file limit.
     #[error("cannot start: {0}")]
     FileLimit(#[from] TooLow),

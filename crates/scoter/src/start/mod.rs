@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::config::{Options, Settings};
 use crate::control::ControlListener;
+use crate::log;
 use crate::net::Listener;
 use crate::program::Program;
 use crate::sys::file_limit::Demand;
@@ -44,7 +45,7 @@ pub(crate) fn demand(options: &Options) -> Demand {
 }
 
 impl Start<'_> {
-    /// Binds the sockets, and then switches to `--user` permanently.
+    /// Binds the sockets, then switches to `--user` permanently, and opens the error log.
     ///
     /// # Errors
     ///
@@ -53,6 +54,9 @@ impl Start<'_> {
         let identity = self.prepare()?;
         let mut opened = sockets::open(self.options, &identity)?;
         opened.variables = identity.assume().inspect_err(|_| opened.close())?;
+        if let Some(path) = &self.options.error_log {
+            log::open_error_log(path).inspect_err(|_| opened.close())?;
+        }
         opened.warn_of_what_stays(&identity.user_name());
         Ok(opened)
     }

@@ -100,6 +100,7 @@ impl Purpose {
             Self::Enter => enter(path),
             Self::Read => access(path, Access::READ_OK),
             Self::Append => match access(path, Access::WRITE_OK) {
+                Ok(()) if path.is_dir() => Err(Errno::ISDIR),
                 Err(Errno::NOENT) => access(folder, Access::WRITE_OK | Access::EXEC_OK),
                 found => found,
             },
@@ -176,6 +177,9 @@ fn needs(start: &Start<'_>) -> Vec<Need> {
     }
     if let AccessLogTo::File(path) = &options.access_log {
         add("--access-log", path, Purpose::Append, FATAL);
+    }
+    if let Some(path) = &options.error_log {
+        add("--error-log", path, Purpose::Append, FATAL);
     }
     if let Some(path) = &options.pid_file {
         add("--pid-file", path, Purpose::Replace, FATAL);

@@ -117,6 +117,11 @@ impl Launcher {
         self.link.send(&order, &fds)
     }
 
+    /// Has it use another file as the error log. A failure is ignored, because it is gone then.
+    pub(super) fn tell_error_log(&self, file: BorrowedFd<'_>) {
+        let _ = self.link.send(&ToLauncher::ErrorLog, &[file]);
+    }
+
     /// The output of `faulthandler` if it crashed.
     pub(super) fn stack(&self) -> Option<String> {
         self.crash.as_ref().and_then(CrashReport::read)

@@ -106,7 +106,16 @@ impl Worker {
 
     /// Sends it a message. A failure is ignored, because the worker cannot be reached.
     pub(super) fn tell(&self, message: ToWorker) {
-        if let Err(error) = self.link.send(&message, &[]) {
+        self.send(message, &[]);
+    }
+
+    /// Has it use another file as the error log.
+    pub(super) fn tell_error_log(&self, file: BorrowedFd<'_>) {
+        self.send(ToWorker::ErrorLog, &[file]);
+    }
+
+    fn send(&self, message: ToWorker, fds: &[BorrowedFd<'_>]) {
+        if let Err(error) = self.link.send(&message, fds) {
             debug!(%error, worker = self.id, ?message, "cannot send to the worker");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{self, Duration};
 
@@ -11,9 +12,11 @@ use tracing::{debug, error, info, warn};
 use crate::ipc::channel::{AsyncChannel, Received};
 use crate::ipc::messages::{FromWorker, LeaveReason, ToWorker};
 use crate::ipc::scoreboard::Snapshot;
-use crate::log::say;
+use crate::log::{self, in_background, say};
 use crate::net::{Listener, SocketFile};
+use crate::python::faulthandler;
 use crate::sys::fatal;
+use crate::sys::fork::Own;
 use crate::sys::process::exit_now;
 use crate::sys::signals::{Arrived, FirstStop, Quiet, Signal, Signals};
 use crate::worker::Ending;
@@ -34,6 +37,7 @@ pub(crate) enum Orders {
     },
     Signals {
         signals: Signals,
+        error_log: Option<PathBuf>,
         /// The one that has begun the stop.
         first_stop: Option<FirstStop>,
     },
@@ -62,7 +66,11 @@ impl Orders {
     /// # Errors
     ///
     /// Those of the system, when it has no descriptors to give.
-    pub(crate) fn of(master: &MasterLink, control: Option<SocketFile>) -> io::Result<Self> {
+    pub(crate) fn of(
+        master: &MasterLink,
+        control: Option<SocketFile>,
+        error_log: Option<PathBuf>,
+    ) -> io::Result<Self> {
         Ok(match master {
             MasterLink::Channel(channel) => Self::Master {
                 channel: MasterChannel {
@@ -74,6 +82,7 @@ impl Orders {
             },
             MasterLink::None => Self::Signals {
                 signals: Signals::install()?,
+                error_log,
                 first_stop: None,
             },
         })
@@ -130,7 +139,7 @@ impl Orders {
         match leave(&shared, reason).await {}
     }
 
-    async fn until_leave(&mut self, shared: &Shared) -> &'static str {
+    async fn until_leave(&mut self, shared: &Arc<Shared>) -> &'static str {
         loop {
             match self.next(shared).await {
                 Order::Leave(reason) => return reason,
@@ -147,7 +156,7 @@ impl Orders {
         }
     }
 
-    async fn next(&mut self, shared: &Shared) -> Order {
+    async fn next(&mut self, shared: &Arc<Shared>) -> Order {
         match self {
             Self::Master {
                 channel,
@@ -167,16 +176,19 @@ impl Orders {
                             }
                             return Order::End(Ending::Drain, "the master is gone");
                         }
-                        Some(ToWorker::Retire) => return Order::End(Ending::Retire, "retired"),
-                        Some(ToWorker::Drain) => return Order::End(Ending::Drain, "stopped"),
+                        Some((ToWorker::Retire, _)) => return Order::End(Ending::Retire, "retired"),
+                        Some((ToWorker::Drain, _)) => return Order::End(Ending::Drain, "stopped"),
                         // It may serve already. Nobody waits for it any more, and the channel's end
                         // does not mean that the master is gone.
-                        Some(ToWorker::Leave(reason @ LeaveReason::NotNeeded)) => {
+                        Some((ToWorker::Leave(reason @ LeaveReason::NotNeeded), _)) => {
                             channel.has_ended = true;
                             return Order::End(Ending::Retire, reason.as_str());
                         }
-                        Some(ToWorker::Leave(reason)) => return Order::Leave(reason.as_str()),
-                        Some(ToWorker::ReopenLogs) => shared.access_log.reopen(),
+                        Some((ToWorker::Leave(reason), _)) => return Order::Leave(reason.as_str()),
+                        Some((ToWorker::ErrorLog, fds)) => {
+                            fds.iter().for_each(log::take_error_log);
+                        }
+                        Some((ToWorker::ReopenLogs, _)) => shared.access_log.reopen(),
                     },
                     // systemd and people signal processes one by one: the master replaces it.
                     signal = quiet.terminated() => shared.master.send(&FromWorker::Replace {
@@ -186,6 +198,7 @@ impl Orders {
             },
             Self::Signals {
                 signals,
+                error_log,
                 first_stop,
             } => loop {
                 let Arrived { signal, is_own } = signals.next().await;
@@ -202,7 +215,10 @@ impl Orders {
                         say(|| debug!("already stopping: the same signal again within a second"))
                             .await;
                     }
-                    Signal::Usr1 => shared.access_log.reopen(),
+                    Signal::Usr1 => {
+                        let (path, shared) = (error_log.clone(), Arc::clone(shared));
+                        in_background(move || reopen_logs(path.as_deref(), &shared));
+                    }
                     _ => {
                         let signal = signal.name();
                         let ignored =
@@ -218,13 +234,13 @@ impl Orders {
 impl MasterChannel {
     /// Waits for a message. `None`, once, says that the master is gone: nobody else is there to
     /// stop the worker, to end it, or to remove the sockets.
-    async fn next_message(&mut self) -> Option<ToWorker> {
+    async fn next_message(&mut self) -> Option<(ToWorker, Vec<Own>)> {
         if self.has_ended {
             return std::future::pending().await;
         }
         loop {
             match self.channel.receive().await {
-                Ok(Received::Message(message, _)) => return Some(message),
+                Ok(Received::Message(message, fds)) => return Some((message, fds)),
                 Ok(Received::End) => {
                     self.has_ended = true;
                     return None;
@@ -236,6 +252,15 @@ impl MasterChannel {
             }
         }
     }
+}
+
+/// Reopens the logs of a process without a master.
+fn reopen_logs(error_log: Option<&Path>, shared: &Shared) {
+    if error_log.and_then(log::reopen_error_log).is_some() {
+        faulthandler::follow_standard_error();
+    }
+    // Afterwards, because it may go to standard error.
+    shared.access_log.reopen();
 }
 
 /// Ends the process now, and says which requests it costs.

@@ -88,7 +88,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     shared.prepare_for_losses();
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
-        let orders = Orders::of(&shared.master, control)?;
+        let orders = Orders::of(&shared.master, control, options.error_log.clone())?;
         signals::unblock();
         tokio::spawn(Dispositions::current().keep());
         if multiprocess {
@@ -253,6 +253,7 @@ impl Worker<'_> {
         if let MasterLink::None = self.shared.master {
             info!(name = loaded.name, import_ms, "application loaded");
             info!(threads = self.options.threads, "ready");
+            log::start_is_over();
         }
         self.shared.master.send(&FromWorker::Ready {
             pid: rustix::process::getpid().as_raw_pid(),

@@ -4,7 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use integration_tests::{Scoter, apps_folder, get};
+use integration_tests::{Scoter, apps_folder, get, until};
+use nix::sys::signal::Signal;
 use nix::unistd::chown;
 
 use super::stage::{Stage, sockets_in};
@@ -18,15 +19,30 @@ fn files_are_opened_as_the_user() {
     let (uid, gid) = (stage.user.uid, stage.user.gid);
     chown(&logs, Some(uid), Some(gid)).expect("root");
     let (log, pid_file) = (logs.join("access.log"), logs.join("scoter.pid"));
+    let error_log = logs.join("error.log");
     let mut scoter = scoter
         .args(["--user", &stage.user.name])
         .args(["--access-log".into(), log.clone()])
         .args(["--pid-file".into(), pid_file.clone()])
+        .args(["--error-log".into(), error_log.clone()])
         .start();
     scoter.connect().packet(&get("/")).reply();
-    for path in [&log, &pid_file] {
+    let is_theirs = |path: &Path| {
         let found = fs::metadata(path).expect("it runs");
         assert_eq!((found.uid(), found.gid()), (uid.as_raw(), gid.as_raw()));
+    };
+    for path in [&log, &pid_file, &error_log] {
+        is_theirs(path);
+    }
+    for path in [&log, &error_log] {
+        fs::rename(path, path.with_extension("old")).expect("it is there");
+    }
+    scoter.signal(Signal::SIGUSR1);
+    until("both are there again", || {
+        (log.exists() && error_log.exists()).then_some(())
+    });
+    for path in [&log, &error_log] {
+        is_theirs(path);
     }
     scoter.stop();
     assert!(!pid_file.exists());
@@ -99,6 +115,7 @@ fn paths_that_the_user_cannot_reach_are_named_before_anything_is_bound() {
         ("--chdir", "deeper", 2),
         ("", "deeper/hello.py", 3),
         ("--access-log", "access.log", 2),
+        ("--error-log", "error.log", 2),
         ("--pid-file", "scoter.pid", 2),
     ] {
         for check in [false, true] {

@@ -1,7 +1,6 @@
 //! The access log as slots and the reactor use it.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -9,10 +8,9 @@ use super::destination::{Destination, NAME};
 use super::entry::Entry;
 use super::filter::{AccessLogFilter, ResponseOutcome, Verdict};
 use super::format::{AccessLogFormat, Process, Record, write_line};
-use super::target::{AccessLogTo, OpenError, append_to, duplicate};
+use super::target::{AccessLogTo, OpenError};
 use super::writer::{BATCH_BYTES, Lines, Queue};
 use crate::log::process_role::{self, ProcessRole};
-use crate::log::streams;
 
 /// Takes lines from any thread; a separate thread writes them in batches.
 ///
@@ -30,8 +28,8 @@ pub(crate) struct OpenLog(Option<Opened>);
 #[derive(Debug)]
 struct Opened {
     destination: Destination,
-    /// The path of a file, for reopening it.
-    path: Option<PathBuf>,
+    /// For reopening it.
+    to: AccessLogTo,
     format: AccessLogFormat,
     filter: AccessLogFilter,
 }
@@ -52,21 +50,12 @@ impl AccessLog {
         format: &AccessLogFormat,
         filter: AccessLogFilter,
     ) -> Result<OpenLog, OpenError> {
-        let (file, path) = match to {
-            AccessLogTo::Off => return Ok(OpenLog(None)),
-            AccessLogTo::Stdout => (duplicate(streams::standard_output())?, None),
-            AccessLogTo::Stderr => (duplicate(streams::standard_error())?, None),
-            AccessLogTo::File(path) => match append_to(path) {
-                Ok(file) => (file, Some(path.clone())),
-                Err(error) => {
-                    let path = path.clone();
-                    return Err(OpenError::File { path, error });
-                }
-            },
+        let Some(file) = to.open().map_err(|error| to.error(error))? else {
+            return Ok(OpenLog(None));
         };
         Ok(OpenLog(Some(Opened {
             destination: Destination::new(file),
-            path,
+            to: to.clone(),
             format: format.clone(),
             filter,
         })))
@@ -107,8 +96,8 @@ impl AccessLog {
         }
     }
 
-    /// Has the writer reopen the file soon, because it has been renamed. If that fails the old file
-    /// stays in use.
+    /// Has the writer reopen the file soon, because it has been renamed, or standard error, which has
+    /// been replaced. If that fails the old file stays in use.
     pub(crate) fn reopen(&self) {
         if let Some(queue) = &self.0 {
             queue.lock().reopening = true;
@@ -147,7 +136,7 @@ impl OpenLog {
     pub(crate) fn start(self) -> io::Result<AccessLog> {
         let Some(Opened {
             destination,
-            path,
+            to,
             format,
             filter,
         }) = self.0
@@ -171,7 +160,7 @@ impl OpenLog {
             .name("scoter-access".to_owned())
             .spawn({
                 let queue = Arc::clone(&queue);
-                move || queue.write_batches(destination, path.as_deref())
+                move || queue.write_batches(destination, &to)
             })?;
         Ok(AccessLog(Some(queue)))
     }

@@ -1,6 +1,5 @@
 //! The thread that writes the access log, in batches.
 
-use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::clock::Clock;
 use super::destination::Destination;
 use super::filter::AccessLogFilter;
 use super::format::{AccessLogFormat, Process};
-use super::target::append_to;
+use super::target::AccessLogTo;
 
 /// Lines on their way to the writer.
 #[derive(Debug)]
@@ -75,16 +74,14 @@ impl Queue {
         Task::Write { lost }
     }
 
-    pub(super) fn write_batches(&self, mut destination: Destination, path: Option<&Path>) {
+    pub(super) fn write_batches(&self, mut destination: Destination, to: &AccessLogTo) {
         let mut batch = Vec::with_capacity(2 * BATCH_BYTES);
         let mut failing = false;
         let _closed = ClosedOnDrop(self);
         loop {
             let lost = match self.next_task(&mut batch) {
                 Task::Reopen => {
-                    if let Some(path) = path {
-                        reopen(&mut destination, path);
-                    }
+                    reopen(&mut destination, to);
                     continue;
                 }
                 Task::Write { lost } => lost,
@@ -119,18 +116,20 @@ impl Drop for ClosedOnDrop<'_> {
     }
 }
 
-fn reopen(destination: &mut Destination, path: &Path) {
-    match append_to(path) {
-        Ok(file) => {
+fn reopen(destination: &mut Destination, to: &AccessLogTo) {
+    let path = match to {
+        AccessLogTo::File(path) => Some(path.display()),
+        AccessLogTo::Off | AccessLogTo::Stdout | AccessLogTo::Stderr => None,
+    };
+    let path = path.map(tracing::field::display);
+    match to.open() {
+        Ok(Some(file)) => {
             *destination = Destination::new(file);
-            debug!(path = %path.display(), "access log reopened");
+            debug!(path, "access log reopened");
         }
+        Ok(None) => {}
         Err(error) => {
-            error!(
-                path = %path.display(),
-                %error,
-                "cannot reopen the access log: the old file stays in use"
-            );
+            error!(path, %error, "cannot reopen the access log: the old file stays in use");
         }
     }
 }

@@ -39,6 +39,13 @@ pub(crate) fn say_soon(log: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// Runs work that may wait for a disk on the thread that logs for tasks, however many messages wait.
+pub(crate) fn in_background(work: impl FnOnce() + Send + 'static) {
+    if let Some(thread) = THREAD.get() {
+        thread.pool.submit(work);
+    }
+}
+
 struct Thread {
     pool: Pool,
     /// Messages that were dropped and have not been reported yet.

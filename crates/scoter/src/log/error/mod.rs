@@ -1,6 +1,8 @@
-//! The error log, on standard error.
+//! The error log, on standard error or to a file in its place.
 
 mod background;
+mod colours;
+mod error_log;
 mod json;
 mod level;
 mod panic;
@@ -9,6 +11,8 @@ mod subscriber;
 mod text;
 mod untrusted_text;
 
-pub(crate) use background::{say, say_soon, start_thread};
+pub(crate) use background::{in_background, say, say_soon, start_thread};
+pub(crate) use colours::Colours;
+pub(crate) use error_log::{open_error_log, reopen_error_log, start_is_over, take_error_log};
 pub(crate) use level::{LogFormat, LogLevel};
 pub(crate) use subscriber::{application_lines, init};

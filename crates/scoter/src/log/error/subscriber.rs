@@ -1,7 +1,7 @@
 //! The error log: `tracing` events on standard error, one write each.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 
+use super::colours::Colours;
 use super::json::{Application, JsonEvent};
 use super::level::{LogFormat, LogLevel};
 use super::panic::log_panics;
@@ -24,8 +25,8 @@ use super::untrusted_text;
 use crate::log::process_role::{self, ProcessRole};
 use crate::log::streams;
 
-/// Starts logging at `level`. A later call changes both.
-pub(crate) fn init(level: LogLevel, format: LogFormat) {
+/// Starts logging. A later call changes level and format.
+pub(crate) fn init(level: LogLevel, format: LogFormat, colours: Colours) {
     let level = LevelFilter::from(level);
     AS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     if let Some(current) = LEVEL.get() {
@@ -39,7 +40,7 @@ pub(crate) fn init(level: LogLevel, format: LogFormat) {
             text: Format::default().with_target(false),
         })
         .fmt_fields(Fields)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(colours.are_on())
         .with_writer(|| StandardError)
         // Without standard error an internal error cannot be reported, and the attempt would panic.
         .log_internal_errors(false);

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     },
     /// Have a launcher fork a worker.
     Fork(NewWorker),
+    /// Open the error log anew, and have all other processes use it.
+    ReopenErrorLog,
     /// Tell a worker something.
     Tell(u64, ToWorker),
     /// Send SIGKILL to a process.

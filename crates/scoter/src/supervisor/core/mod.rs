@@ -208,6 +208,7 @@ impl Supervisor {
             Signal::Hup => self.reload(origin, None, now),
             Signal::Usr1 => {
                 self.log(Notice::LogsReopened(origin));
+                self.command(Command::ReopenErrorLog);
                 self.tell_all(ToWorker::ReopenLogs);
             }
             Signal::Usr2 => self.upgrade(origin, None, now),

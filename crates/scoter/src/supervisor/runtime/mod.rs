@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::future::pending;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,7 @@ pub(super) struct Runtime {
     /// The settings at the start: options that need a restart still have these values.
     at_start: Settings,
     plan: Plan,
+    error_log: Option<PathBuf>,
     listeners: Vec<Listener>,
     control: Option<Arc<ControlListener>>,
     /// Where workers of all generations leave connections to each other.
@@ -113,6 +115,7 @@ impl Runtime {
             arguments,
             at_start: first.settings.clone(),
             plan,
+            error_log: first.options.error_log.clone(),
             listeners: opened.listeners,
             control: opened.control.map(Arc::new),
             queue: None,

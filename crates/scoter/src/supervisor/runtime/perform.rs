@@ -1,11 +1,13 @@
 //! Performing what the supervisor has decided.
 
+use std::os::fd::AsFd;
+
 use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 
 use super::Runtime;
 use crate::control::ReloadStatus;
-use crate::log;
+use crate::log::{self, Colours};
 use crate::net::Listener;
 use crate::supervisor::configuration::{self};
 use crate::supervisor::core::{Action, Command, Event, NewWorker, Notification};
@@ -32,6 +34,7 @@ impl Runtime {
                 return Some(self.start_launcher(serial, generation));
             }
             Command::Fork(worker) => return self.fork(worker),
+            Command::ReopenErrorLog => self.reopen_error_log(),
             Command::Tell(serial, message) => {
                 if let Some(worker) = self.workers.get(&serial) {
                     worker.tell(message);
@@ -94,8 +97,22 @@ impl Runtime {
             if !self.touched.is_of(paths) {
                 self.touched = Watch::begin(paths, &self.events);
             }
-            log::init(loaded.options.log_level, loaded.options.log_format);
+            let (level, format) = (loaded.options.log_level, loaded.options.log_format);
+            log::init(level, format, Colours::Auto);
             name_master(&loaded.options);
+        }
+    }
+
+    /// The other processes use the file that is opened here: one tries, and one says so if it fails.
+    fn reopen_error_log(&self) {
+        let Some(file) = self.error_log.as_deref().and_then(log::reopen_error_log) else {
+            return;
+        };
+        for launcher in self.launchers.values() {
+            launcher.tell_error_log(file.as_fd());
+        }
+        for worker in self.workers.values() {
+            worker.tell_error_log(file.as_fd());
         }
     }
 
@@ -158,7 +175,10 @@ impl Runtime {
 
     fn notify(&mut self, notification: &Notification) {
         match notification {
-            Notification::Ready(status) => self.systemd.ready(status),
+            Notification::Ready(status) => {
+                log::start_is_over();
+                self.systemd.ready(status);
+            }
             Notification::Reloading(status) => self.systemd.reloading(status),
             Notification::Stopping(status) => self.systemd.stopping(status),
             Notification::Status(status) => self.systemd.status(status),

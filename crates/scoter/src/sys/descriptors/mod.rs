@@ -6,7 +6,9 @@
 //! Hence its own descriptors have [high numbers](high), and are [checked](watched) regularly.
 
 mod high;
+mod replaced;
 mod watched;
 
 pub(crate) use high::{above_standard, duplicate, fill_standard_streams, move_aside, move_up};
+pub(crate) use replaced::replace;
 pub(crate) use watched::{Loss, Watch, find_loss, watch, watch_for_ever, watch_opened};

@@ -142,6 +142,7 @@ impl World {
             }
             Command::DropGeneration(_)
             | Command::StopListening
+            | Command::ReopenErrorLog
             | Command::ReportLost(_)
             | Command::Notify(_) => {}
         }
