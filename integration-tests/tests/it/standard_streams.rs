@@ -163,3 +163,37 @@ fn what_an_application_does_with_standard_streams_moves_its_own_output_only() {
         }
     }
 }
+
+#[test]
+fn messages_are_coloured_on_terminals_that_have_colours_for_those_who_want_them() {
+    for (no_color, term, expected) in [
+        ("", "xterm-256color", true),
+        ("1", "xterm-256color", false),
+        ("", "dumb", false),
+    ] {
+        let mut scoter = Scoter::serving("hello")
+            .env("NO_COLOR", no_color)
+            .env("TERM", term)
+            .under(["python3", "-c", READER, "terminal"])
+            .start();
+        server(&scoter).signal(Signal::SIGTERM);
+        let finished = scoter.wait();
+        let is_coloured = finished.stderr.contains("\x1b[");
+        assert_eq!(
+            is_coloured, expected,
+            "{no_color} {term}: {:?}",
+            finished.stderr
+        );
+    }
+    // Neither a file nor a pipe is a terminal.
+    let mut scoter = Scoter::serving("hello")
+        .env("NO_COLOR", "")
+        .env("TERM", "xterm-256color")
+        .args(["--error-log", "error.log"])
+        .start();
+    let log = scoter.folder().join("error.log");
+    let finished = scoter.stop();
+    assert!(!finished.stderr.contains('\x1b'), "{}", finished.stderr);
+    let log = fs::read_to_string(log).expect("it has run");
+    assert!(!log.contains('\x1b'), "{log}");
+}
