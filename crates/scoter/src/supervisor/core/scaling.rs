@@ -6,7 +6,7 @@ use super::Supervisor;
 use super::lifecycle::{Lifecycle, STOPPING};
 use super::notice::Notice;
 use super::origin::Origin;
-use super::worker::Phase;
+use super::worker::{Phase, Worker};
 use super::worker_count::{MAX_WORKERS, WorkerCount};
 use crate::control::Scaled;
 
@@ -14,6 +14,17 @@ impl Supervisor {
     /// Whether the number of workers follows the load.
     pub(crate) fn follows_load(&self) -> bool {
         self.worker_count.range.is_some()
+    }
+
+    /// Whether there are as many workers as the load may ask for, and all their slots are busy.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        let wanted = self.worker_count.wanted;
+        let is_full = |worker: &&Worker| worker.activity.running == worker.activity.slots;
+        let ready = self.workers.iter().filter(|it| it.phase == Phase::Ready);
+        self.worker_count
+            .range
+            .is_some_and(|(_, max)| wanted >= max)
+            && ready.filter(is_full).count() >= wanted as usize
     }
 
     /// The number of workers of a generation, which a reload may change.

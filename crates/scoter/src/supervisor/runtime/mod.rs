@@ -32,7 +32,7 @@ use crate::config::{Change, Options, Settings};
 use crate::control::{self, ControlListener, ReloadStatus, Totals};
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::scoreboard::Counts;
-use crate::net::Listener;
+use crate::net::{Help, LOOK_INTERVAL, Listener, QueueWatch};
 use crate::program::Program;
 use crate::start::Opened;
 use crate::supervisor::configuration::{Loaded, Read};
@@ -64,6 +64,8 @@ pub(super) struct Runtime {
     plan: Plan,
     error_log: Option<PathBuf>,
     listeners: Vec<Listener>,
+    /// One for each listener.
+    queue_watches: Vec<QueueWatch>,
     control: Option<Arc<ControlListener>>,
     /// Where workers of all generations leave connections to each other.
     queue: Option<ConnectionQueue>,
@@ -116,6 +118,11 @@ impl Runtime {
             at_start: first.settings.clone(),
             plan,
             error_log: first.options.error_log.clone(),
+            queue_watches: opened
+                .listeners
+                .iter()
+                .map(|_| QueueWatch::default())
+                .collect(),
             listeners: opened.listeners,
             control: opened.control.map(Arc::new),
             queue: None,
@@ -182,6 +189,8 @@ impl Runtime {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut load = interval(LOAD_TICK);
         load.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let code = loop {
             if let Some(code) = self.exit_code {
                 break code;
@@ -207,6 +216,7 @@ impl Runtime {
                     let is_waiting = self.is_anybody_waiting();
                     self.handle(Event::Load { is_waiting });
                 }
+                _ = look.tick() => self.watch_queues(),
                 () = timeout => {
                     self.observe();
                     self.core.handle_timeout(Instant::now());
@@ -356,6 +366,21 @@ impl Runtime {
         }
         let (requests, counts) = (self.totals().requests, self.counts());
         self.recent.note(requests, &counts, now);
+    }
+
+    /// Has the log say which of the kernel's queues overflow.
+    fn watch_queues(&mut self) {
+        let now = Instant::now();
+        self.observe();
+        let help = match self.core.is_exhausted() {
+            true => Help::Exhausted,
+            false => Help::Possible,
+        };
+        for (listener, watch) in self.listeners.iter().zip(&mut self.queue_watches) {
+            if let Some(notice) = watch.look(listener, help, now) {
+                notice.log(listener);
+            }
+        }
     }
 
     /// Whether a connection waits in a listener's queue.

@@ -1,5 +1,5 @@
 //! The reactor's periodic work: its heartbeat, checks of the worker's descriptors, of request
-//! timeouts and of connections that nobody accepts, and the logging of refusals.
+//! timeouts and of connections that nobody accepts, and the logging of refusals and of overloads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,16 +11,16 @@ use tracing::warn;
 
 use crate::ipc::scoreboard::now;
 use crate::log::{AccessLog, say};
-use crate::net::Listener;
+use crate::net::{Help, Listener, QueueWatch};
 use crate::python::request_timeout::PythonThread;
 use crate::python::stacks::LastResort;
 use crate::python::traceback::traceback;
 use crate::sys::fatal;
 use crate::sys::running_time::RunningTime;
-use crate::worker::Shared;
 use crate::worker::timeouts::in_flight::InFlightSlot;
 use crate::worker::timeouts::stuck;
 use crate::worker::timeouts::timed_out;
+use crate::worker::{MasterLink, Shared};
 
 /// The slots, and how long their requests may run.
 #[derive(Debug)]
@@ -111,6 +111,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(shared.monitor.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reported: Option<Instant> = None;
+    let mut queue_watches = queue_watches(&shared);
     let mut running_time = RunningTime::new(shared.monitor.interval(), Instant::now());
     loop {
         ticks.tick().await;
@@ -134,6 +135,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if let Some(timeouts) = shared.monitor.timeouts {
             check_requests(&shared, timeouts, step);
         }
+        for (index, watch) in queue_watches.iter_mut().enumerate() {
+            let listener = &shared.listeners[index];
+            if let Some(notice) = watch.look(listener, Help::Possible, Instant::now()) {
+                let shared = Arc::clone(&shared);
+                say(move || notice.log(&shared.listeners[index])).await;
+            }
+        }
         for readable in shared.kept.expire(Instant::now()) {
             shared.look_after(readable);
         }
@@ -150,6 +158,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 reported = Some(Instant::now());
                 say(move || out_of_step.log()).await;
             }
+        }
+    }
+}
+
+/// Watches of the kernel's queues, one for each listener: none if there is a master, which has them.
+fn queue_watches(shared: &Shared) -> Vec<QueueWatch> {
+    match shared.master {
+        MasterLink::Channel(_) => Vec::new(),
+        MasterLink::None => {
+            let listeners = shared.listeners.iter();
+            listeners.map(|_| QueueWatch::default()).collect()
         }
     }
 }
