@@ -19,6 +19,7 @@ mod control;
 mod cookie_client;
 mod crashes;
 mod descriptors;
+mod discovery;
 mod django;
 mod endurance;
 mod environ;

@@ -1,10 +1,8 @@
 //! What the arguments ask for.
 
-use std::path::PathBuf;
-
 use super::check::Extent;
 use crate::config::{Action, Arguments, ConfigError, HelpLevel, Settings};
-use crate::control::ClientCommand;
+use crate::control::{ClientCommand, ServerSelector};
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -17,8 +15,8 @@ pub(super) enum Command {
     Serve(Settings),
     /// Report whether a start would succeed.
     Check(Settings, Extent),
-    /// Send a command to a running server's control socket.
-    Client(ClientCommand, PathBuf),
+    /// Send a command to a running server.
+    Client(ClientCommand, ServerSelector),
 }
 
 impl Command {

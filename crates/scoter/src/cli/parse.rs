@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::cli::check::Extent;
     use crate::config::HelpLevel;
-    use crate::control::ClientCommand;
+    use crate::control::{ClientCommand, ServerSelector};
 
     fn parsed(arguments: &[&str]) -> Result<Command, String> {
         let arguments = ["scoter"].iter().chain(arguments).map(OsString::from);
@@ -93,7 +93,7 @@ mod tests {
         ] {
             let arguments = [arguments, &["--control", "/c"]].concat();
             match parsed(&arguments) {
-                Ok(Command::Client(command, path)) => {
+                Ok(Command::Client(command, ServerSelector::Path(path))) => {
                     assert_eq!(command, expected, "{arguments:?}");
                     assert_eq!(path, PathBuf::from("/c"), "{arguments:?}");
                 }
@@ -109,6 +109,28 @@ mod tests {
                 matches!(parsed(arguments), Ok(Command::Serve(_))),
                 "{arguments:?}"
             );
+        }
+    }
+
+    #[test]
+    fn server_is_named_by_an_option_or_after_status() {
+        let shop = ServerSelector::Name("shop".to_owned());
+        for (arguments, expected) in [
+            (&["status", "shop"][..], &shop),
+            (&["status", "--json", "shop"], &shop),
+            (&["status", "--name", "shop"], &shop),
+            (&["status", "4242"], &ServerSelector::Pid(4242)),
+            (&["reload", "--name", "shop"], &shop),
+            (&["scale", "3", "--name", "shop"], &shop),
+        ] {
+            match parsed(arguments) {
+                Ok(Command::Client(_, server)) => assert_eq!(server, *expected, "{arguments:?}"),
+                other => panic!("{arguments:?}: {other:?}"),
+            }
+        }
+        for option in ["--name", "--control", "--bind", "--config"] {
+            let error = parsed(&["status", "shop", option, "x"]).unwrap_err();
+            assert!(error.contains("cannot be used with"), "{error}");
         }
     }
 

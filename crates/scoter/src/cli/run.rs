@@ -40,11 +40,11 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
             };
             check::run(py, &start, extent)
         }
-        Command::Client(command, path) => {
+        Command::Client(command, server) => {
             // Otherwise Python's own handler for INT would run.
             let ours = signal_handlers::take(py);
             ours.unwrap_or_else(|error| error.print(py));
-            Ok(py.detach(|| control::run(command, &path)))
+            Ok(py.detach(|| control::run(command, server)))
         }
     });
     done.unwrap_or_else(|error| {

@@ -24,7 +24,7 @@ mod units;
 mod values;
 
 pub(crate) use error::ConfigError;
-pub(crate) use load::control_path::control_path;
+pub(crate) use load::server_selector::server_selector;
 pub(crate) use opt::Change;
 pub(crate) use settings::Settings;
 pub(crate) use sources::arguments::{Action, Arguments};

@@ -9,6 +9,7 @@ mod client;
 mod human;
 mod location;
 mod protocol;
+mod selector;
 mod server;
 
 pub(crate) use client::{ClientCommand, run};
@@ -17,4 +18,5 @@ pub(crate) use protocol::{
     KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError, ReloadStatus,
     Reloaded, Responses, Scaled, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, millis,
 };
+pub(crate) use selector::ServerSelector;
 pub(crate) use server::{ControlError, ControlListener, serve};

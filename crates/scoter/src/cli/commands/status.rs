@@ -3,20 +3,24 @@
 use clap::ArgMatches;
 
 use super::Entry;
-use super::client::{self, flag};
+use super::client::{self, flag, server};
 use crate::control::ClientCommand;
 
 pub(super) const STATUS: Entry = Entry {
     name: "status",
-    arguments: "",
-    summary: "Show workers and rates; --json for programs, --ready for probes",
+    arguments: "[NAME]",
+    summary: "Show workers and rates, or list the servers; --json for programs, --ready for probes",
     define: |_| define(),
     parse: |command, arguments| client::parse(command, arguments, read),
 };
 
 fn define() -> clap::Command {
     client::define("scoter status")
-        .about("Shows a running server's workers, their requests and their rates.")
+        .about(
+            "Shows a running server's workers, their requests and their rates. If nothing says \
+             which server, and several of yours run, lists them.",
+        )
+        .arg(server())
         .arg(flag("json", "Print JSON"))
         .arg(
             flag(

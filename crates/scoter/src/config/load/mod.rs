@@ -5,6 +5,6 @@ mod layer;
 mod no_effect;
 mod options;
 
-pub(super) mod control_path;
 pub(super) mod json;
 pub(super) mod no_master;
+pub(super) mod server_selector;

@@ -45,6 +45,16 @@ impl Arguments {
         Self::parse_as(server_command(HelpLevel::None), arguments).map(|(this, _)| this)
     }
 
+    /// Sets `--name`.
+    pub(crate) fn set_name(&mut self, name: OsString) {
+        let opt = TABLE.iter().find(|opt| opt.name == "name");
+        self.given.extend(opt.map(|opt| Setting {
+            opt,
+            texts: vec![name],
+            origin: Origin::CommandLine,
+        }));
+    }
+
     /// Parses the arguments of a command made by [`server_command`] or [`client_command`].
     pub(crate) fn parse_as(
         command: Command,

@@ -54,9 +54,14 @@ pub(crate) fn client_command(command: Command) -> Command {
         let help = match opt.name {
             "control" => "The server's control socket [default: from the configuration]",
             "bind" => "The server's Unix socket; its control socket is next to it",
+            NAME => "The server's name or process ID; scoter status lists them",
             _ => return None,
         };
-        Some(arg(opt, HelpLevel::Full).help_heading(None).help(help))
+        let arg = arg(opt, HelpLevel::Full).help_heading(None).help(help);
+        Some(match opt.name {
+            NAME => arg.conflicts_with_all(["bind", "control", CONFIG]),
+            _ => arg,
+        })
     };
     command
         .max_term_width(WIDTH)
@@ -74,6 +79,9 @@ fn config() -> Arg {
 
 /// Wider lines are hard to read.
 const WIDTH: usize = 110;
+
+/// The option by which a running server is found.
+const NAME: &str = "name";
 
 pub(super) const CONFIG: &str = "config";
 pub(super) const PRINT_CONFIG: &str = "print-config";

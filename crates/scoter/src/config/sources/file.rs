@@ -72,6 +72,11 @@ pub(in crate::config) fn is_named_absolutely(arguments: &Arguments, env: &Proces
     named(arguments, env).is_some_and(|path| Path::new(path).is_absolute())
 }
 
+/// Whether the arguments or the environment name a file.
+pub(in crate::config) fn is_named(arguments: &Arguments, env: &ProcessEnv) -> bool {
+    named(arguments, env).is_some()
+}
+
 fn named<'a>(arguments: &'a Arguments, env: &'a ProcessEnv) -> Option<&'a OsString> {
     let given = arguments.config.as_ref();
     given.or_else(|| env.variable(CONFIG))

@@ -2,15 +2,16 @@
 //! and `top`.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hyper::{Method, Uri};
 use tokio::runtime;
 
 use super::error::ClientError;
 use super::http::Client;
-use super::{render, top};
-use crate::control::Scaled;
+use super::server_list::{Choice, WithoutName, choose};
+use super::{discovery, render, top};
+use crate::control::{Scaled, ServerSelector};
 
 /// A command for a running server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +28,17 @@ pub(crate) enum ClientCommand {
     Top,
 }
 
-/// Sends a command to the control socket `path`, and returns the exit code.
+/// Sends a command to a running server, and returns the exit code.
 ///
 /// | code | meaning |
 /// |---|---|
 /// | 0 | done |
 /// | 1 | refused, or tried and not succeeded: standard error says why |
-/// | 2 | no server responds at `path` |
+/// | 2 | no server responds, or it is not clear which is meant |
 /// | 130 | interrupted |
-pub(crate) fn run(command: ClientCommand, path: &Path) -> u8 {
+pub(crate) fn run(command: ClientCommand, server: ServerSelector) -> u8 {
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
-    match perform(command, path) {
+    match find_and_perform(command, server) {
         // A closed pipe is not an error: its reader has seen enough.
         Ok(text) => {
             let _ = stdout.write_all(text.as_bytes());
@@ -48,6 +49,21 @@ pub(crate) fn run(command: ClientCommand, path: &Path) -> u8 {
             let _ = writeln!(stderr, "scoter: {error}");
             error.exit_code()
         }
+    }
+}
+
+fn find_and_perform(command: ClientCommand, server: ServerSelector) -> Result<String, ClientError> {
+    let selector = match server {
+        ServerSelector::Path(path) => return perform(command, &path),
+        selector => selector,
+    };
+    let found = discovery::find().map_err(|error| ClientError::System {
+        path: PathBuf::from("/proc/net/unix"),
+        error,
+    })?;
+    match choose(&selector, command.without_name(), &found)? {
+        Choice::One(path) => perform(command, &path),
+        Choice::List(text) => Ok(text),
     }
 }
 
@@ -74,6 +90,17 @@ fn perform(command: ClientCommand, path: &Path) -> Result<String, ClientError> {
 }
 
 impl ClientCommand {
+    fn without_name(self) -> WithoutName {
+        match self {
+            Self::Status {
+                json: false,
+                ready: false,
+            } => WithoutName::List,
+            _ if self.is_order() => WithoutName::Refuse,
+            _ => WithoutName::Only,
+        }
+    }
+
     /// Whether the server continues it when the client disconnects.
     fn is_order(self) -> bool {
         match self {

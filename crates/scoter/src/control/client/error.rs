@@ -17,6 +17,36 @@ pub(super) enum ClientError {
         path.display()
     )]
     Missing { path: PathBuf },
+    /// No server was found.
+    #[error(
+        "no running server{} was found\nhint: a server is found by its control socket, which is next \
+         to its first Unix socket, or where --control says, and then needs a name that ends in \
+         .control; with --no-master there is none{}",
+        of(wanted.as_deref()), sudo(*of_others)
+    )]
+    NoServer {
+        wanted: Option<String>,
+        of_others: usize,
+    },
+    /// Other servers run.
+    #[error("no server {wanted} is running; these are:\n{}", list.trim_end())]
+    NoSuchServer { wanted: String, list: String },
+    /// Several servers have the same name.
+    #[error(
+        "{count} servers {wanted} are running\nhint: give the process ID of one in place of its \
+         name:\n{}", list.trim_end()
+    )]
+    SameName {
+        count: usize,
+        wanted: String,
+        list: String,
+    },
+    /// The command is not told which server it is for.
+    #[error(
+        "nothing says which server is meant\nhint: --name takes the name or the process ID of one of \
+         these:\n{}", list.trim_end()
+    )]
+    Unnamed { list: String },
     /// There is a socket, but no process listens on it.
     #[error(
         "no server at {}: the server that created this socket has ended\nhint: start scoter; it \
@@ -105,7 +135,11 @@ impl ClientError {
 
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Missing { .. }
+            Self::NoServer { .. }
+            | Self::NoSuchServer { .. }
+            | Self::SameName { .. }
+            | Self::Unnamed { .. }
+            | Self::Missing { .. }
             | Self::Ended { .. }
             | Self::Denied { .. }
             | Self::NotScoter { .. }
@@ -115,6 +149,18 @@ impl ClientError {
             // The exit code that shells report for SIGINT.
             Self::Interrupted { .. } => 130,
         }
+    }
+}
+
+fn of(wanted: Option<&str>) -> String {
+    wanted.map_or_else(String::new, |wanted| format!(" {wanted}"))
+}
+
+fn sudo(of_others: usize) -> String {
+    match of_others {
+        0 => String::new(),
+        1 => "; one control socket belongs to another user: try sudo".to_owned(),
+        _ => format!("; {of_others} control sockets belong to other users: try sudo"),
     }
 }
 

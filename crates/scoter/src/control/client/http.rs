@@ -22,6 +22,8 @@ use crate::control::Status;
 #[derive(Debug)]
 pub(super) struct Client {
     path: PathBuf,
+    /// Bytes that a response may have.
+    max_answer: usize,
 }
 
 /// A complete response.
@@ -35,7 +37,18 @@ impl Client {
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            max_answer: MAX_ANSWER,
         }
+    }
+
+    /// Accepts responses of at most so many bytes.
+    pub(super) fn with_max_answer(self, max_answer: usize) -> Self {
+        Self { max_answer, ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Requests the status.
@@ -113,7 +126,7 @@ impl Client {
         request.headers_mut().insert(HOST, host);
         let response = sender.send_request(request).await.map_err(broken)?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = Limited::new(body, self.max_answer).collect().await;
         let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
             Ok(error) => broken(*error),
             Err(_too_long) => self.not_scoter(""),

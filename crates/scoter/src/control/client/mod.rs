@@ -1,11 +1,13 @@
 //! The commands that talk to a running server.
 
 mod commands;
+mod discovery;
 mod error;
 mod http;
 mod reload;
 mod render;
 mod screen;
+mod server_list;
 mod stop;
 mod top;
 
