@@ -8,6 +8,7 @@ mod access_log;
 mod access_log_filter;
 mod activation;
 mod afterwards;
+mod application_output;
 mod bodies;
 mod browser;
 mod cache;

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log::{self, Colours};
 use crate::program::{Program, RESUME, SUPERVISION};
+use crate::python::application_output;
 use crate::python::environment;
 use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::watch_forks;
@@ -119,6 +120,7 @@ fn serve_alone(
     watch_forks(py).map_err(Failure::python(py))?;
     let opened = open(py, program, settings, &options)?;
     describe_crashes_in(py, io::stderr()).map_err(Failure::python(py))?;
+    application_output::take(py, &options).map_err(Failure::python(py))?;
     banner::announce(py, &options, &opened.listeners);
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(

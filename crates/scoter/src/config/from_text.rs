@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::target::Target;
 use super::units::{Percent, Size, Span};
-use super::values::{BufferBody, MaxRss, Mode, ServerName, UriPath, Workers};
+use super::values::{BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, Workers};
 use crate::control::ControlLocation;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
@@ -38,6 +38,7 @@ macro_rules! from_str {
 from_str!(
     AccessLogFormat,
     BufferBody,
+    LogApplication,
     LogFormat,
     LogLevel,
     MaxRss,

@@ -33,4 +33,4 @@ pub(crate) use suggestion::UWSGI_CONFIGURATION;
 pub(crate) use table::Options;
 pub(crate) use target::{Source, Target};
 pub(crate) use units::Percent;
-pub(crate) use values::{BufferBody, MaxRss, Workers};
+pub(crate) use values::{BufferBody, LogApplication, MaxRss, Workers};

@@ -11,7 +11,7 @@ use super::read::{Reader, within};
 use super::settings::Settings;
 use super::target::Target;
 use super::units::{Percent, Size, Span};
-use super::values::{BufferBody, MaxRss, Mode, ServerName, UriPath, Workers};
+use super::values::{BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, Workers};
 use crate::control::ControlLocation;
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
@@ -136,6 +136,8 @@ options! {
             "Least severe level logged to stderr: trace, debug, info, warn or error";
         log_format: one LogFormat = "text", "FORMAT", reload,
             "Format of messages on stderr: text or json";
+        log_application: off LogApplication, "WHAT", reload,
+            "With --log-format json, wrap what the application logs and prints: stderr, or all with stdout";
     }
 }
 
@@ -283,6 +285,7 @@ mod tests {
             ),
             ("--buffer-body=some", "expected auto or all"),
             ("--log-format=xml", "expected text or json"),
+            ("--log-application=on", "expected stderr or all, or off"),
             (
                 "--access-log-skip=",
                 "expected a condition such as path:/health, status:2xx or agent:kube-probe/*",

@@ -26,6 +26,27 @@ impl FromStr for BufferBody {
     }
 }
 
+/// What the application logs and prints, and scoter wraps as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogApplication {
+    /// `logging` and standard error.
+    Stderr,
+    /// Standard output, too.
+    All,
+}
+
+impl FromStr for LogApplication {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "stderr" => Ok(Self::Stderr),
+            "all" => Ok(Self::All),
+            _ => Err("expected stderr or all"),
+        }
+    }
+}
+
 /// How many workers there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workers {

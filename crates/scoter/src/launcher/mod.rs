@@ -32,6 +32,7 @@ use crate::ipc::channel::{Channel, Received};
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::messages::{Configuration, FromLauncher, ToLauncher};
 use crate::log::{self, Colours};
+use crate::python::application_output;
 use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::{watch_forks, watch_hooks_of_forks};
 use crate::python::search_path;
@@ -108,6 +109,7 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
     let name = options.name.as_ref();
     set_process_name(name.map(|name| name.0.as_str()), "launcher");
     search_path::apply(configuration.path, py).map_err(&python)?;
+    application_output::take(py, &options).map_err(&python)?;
     let mut prepared = Prepared {
         options,
         listeners: configuration

@@ -9,6 +9,7 @@ mod access;
 mod append;
 mod error;
 mod process_role;
+mod request_in_thread;
 mod streams;
 mod write_lock;
 
@@ -18,8 +19,10 @@ pub(crate) use access::{
 };
 pub(crate) use append::FileError;
 pub(crate) use error::{
-    Colours, LogFormat, LogLevel, application_lines, in_background, init, open_error_log,
-    reopen_error_log, say, say_soon, start_is_over, start_thread, take_error_log,
+    Colours, LogFormat, LogLevel, LogRecord, StandardStream, application_lines, application_output,
+    application_record, finish_application_output, flush_application_output, in_background, init,
+    open_error_log, reopen_error_log, say, say_soon, start_is_over, start_thread, take_error_log,
 };
 pub(crate) use process_role::{ProcessRole, set_process_role};
+pub(crate) use request_in_thread::RequestInThread;
 pub(crate) use streams::standard_error;

@@ -7,6 +7,7 @@ use pyo3::types::PyList;
 use tracing::{error, warn};
 
 use super::traceback::traceback;
+use crate::log::finish_application_output;
 
 /// Does what Python does at exit: waits for non-daemon threads, for up to `patience`, runs the exit
 /// handlers, and flushes the standard streams.
@@ -23,6 +24,7 @@ pub(crate) fn run_exit_handlers(py: Python<'_>, patience: Duration) {
             .and_then(|sys| sys.getattr(stream))
             .and_then(|stream| stream.call_method0("flush"));
     }
+    py.detach(finish_application_output);
 }
 
 /// Like `threading._shutdown()`, but with a deadline. Thread pools are waited for as long as their

@@ -1,6 +1,7 @@
 //! The interpreter, and the application that runs in it.
 
 pub(crate) mod application;
+pub(crate) mod application_output;
 pub(crate) mod causes;
 pub(crate) mod child_exit;
 pub(crate) mod child_processes;

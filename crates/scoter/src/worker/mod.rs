@@ -34,7 +34,7 @@ use crate::config::Options;
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::{Cell, Phase, Scoreboard};
-use crate::log::AccessLog;
+use crate::log::{AccessLog, LogFormat};
 use crate::net::Listener;
 use crate::request_head::RequestIds;
 use crate::sys::descriptors::watch_for_ever;
@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     /// How its start has ended, if it has.
     start: Start,
     slow_request: Option<Duration>,
+    /// Whether what the application logs names the request.
+    names_requests: bool,
     missing_vars_known: AtomicBool,
     is_accepting: AtomicBool,
     graceful_timeout: Duration,
@@ -131,6 +133,7 @@ impl Shared {
             master,
             start: Start::default(),
             slow_request: options.slow_request.map(|time| time.0),
+            names_requests: options.log_format == LogFormat::Json,
             missing_vars_known: AtomicBool::new(false),
             is_accepting: AtomicBool::new(true),
             graceful_timeout: options.graceful_timeout.0,

@@ -9,7 +9,7 @@ use crate::config::origin::Origin;
 use crate::config::settings::Settings;
 use crate::config::table::Options;
 use crate::config::values::BufferBody;
-use crate::log::AccessLogTo;
+use crate::log::{AccessLogTo, LogFormat};
 use crate::request_head::MAX_START_AGE;
 
 impl Settings {
@@ -68,6 +68,11 @@ impl Settings {
                 "access-log-format",
                 options.access_log == AccessLogTo::Off,
                 ACCESS_LOG_IS_OFF,
+            ),
+            (
+                "log-application",
+                options.log_format != LogFormat::Json,
+                "--log-format is not json",
             ),
             (
                 "access-log-skip",
@@ -147,6 +152,7 @@ mod tests {
                 &["--access-log=off", "--access-log-format=json"],
                 "--access-log-format json",
             ),
+            (&["--log-application=all"], "--log-application all"),
             (
                 &["--access-log=off", "--access-log-skip=path:/health"],
                 "--access-log-skip path:/health",
@@ -183,6 +189,8 @@ mod tests {
             &["--buffer-body=auto", "--max-body=1M"],
             &["--access-log=off", "--access-log-format=combined"],
             &["--access-log=off", "--access-log-sample=off"],
+            &["--log-application=off"],
+            &["--log-format=json", "--log-application=stderr"],
             &["--access-log-skip=path:/health", "--access-log-sample=10%"],
             // The default, written down.
             &["--access-log=off", "--request-grace=10s"],

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::{Errno, write};
 
-use crate::log::error::standard_error;
+use crate::log::error::{standard_error, standard_output};
 use crate::log::streams;
 use crate::log::write_lock::{PIPE_BUF, WriteLock, is_same, is_stream, wait_writable};
 use crate::sys::descriptors::{Watch, move_up, watch};
@@ -32,6 +32,8 @@ impl Destination {
         let threads = is_stream(&file).then(|| {
             if is_same(&file, streams::standard_error()) {
                 standard_error::threads()
+            } else if is_same(&file, streams::standard_output()) {
+                standard_output::threads()
             } else {
                 Arc::default()
             }

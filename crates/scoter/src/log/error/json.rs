@@ -6,7 +6,9 @@
 //! | `level` | string | `error`, `warn`, `info`, `debug` or `trace` |
 //! | `message` | string | what happened, in constant words |
 //! | `worker`, `pid` | number | which worker it is from; the master's lines have neither |
-//! | `source` | string | `wsgi.errors` for lines of the application, which have no `level` |
+//! | `source` | string | for what the application logs or prints: `wsgi.errors`, `logging`, `stderr`, `stdout` |
+//! | `level`, `logger`, `exception` | string | of a record of `logging`; other lines of the application have no `level` |
+//! | `request_id` | string | of the request that runs in the thread |
 //! | others | | the event's fields |
 
 use std::fmt;
@@ -20,6 +22,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 use crate::log::process_role::{self, ProcessRole};
+use crate::log::request_in_thread;
 
 /// Formats an event as JSON.
 pub(super) struct JsonEvent<'a>(pub(super) &'a Event<'a>);
@@ -45,19 +48,46 @@ impl fmt::Display for JsonEvent<'_> {
     }
 }
 
-/// Formats lines of `wsgi.errors` as JSON.
+/// Formats what the application has logged or printed as JSON.
 pub(super) struct Application<'a> {
-    /// Whole lines.
-    pub(super) lines: &'a str,
+    /// Where it comes from.
+    pub(super) source: &'static str,
+    pub(super) level: Option<&'static str>,
+    pub(super) logger: Option<&'a str>,
+    pub(super) message: &'a str,
+    pub(super) exception: Option<&'a str>,
+}
+
+impl<'a> Application<'a> {
+    /// One or several lines, of which nothing else is known.
+    pub(super) fn text(source: &'static str, lines: &'a str) -> Self {
+        Self {
+            source,
+            level: None,
+            logger: None,
+            message: lines.trim_end_matches('\n'),
+            exception: None,
+        }
+    }
 }
 
 impl fmt::Display for Application<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = self.lines.trim_end_matches('\n');
+        let request_id = request_in_thread::request_id();
+        let fields = [
+            ("level", self.level),
+            ("logger", self.logger),
+            ("message", Some(self.message)),
+            ("exception", self.exception),
+            ("request_id", request_id.as_deref()),
+        ];
+        let fields = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
         show(
             &Object {
-                origin: ("source", "wsgi.errors"),
-                fields: &[("message", message)],
+                origin: ("source", self.source),
+                fields: &fields.collect::<Vec<_>>(),
             },
             f,
         )
@@ -176,7 +206,7 @@ mod tests {
             ("", ""),
             ("\"\u{1b}\u{e9}\u{1f600}\\", "\"\u{1b}\u{e9}\u{1f600}\\"),
         ] {
-            let text = Application { lines }.to_string();
+            let text = Application::text("wsgi.errors", lines).to_string();
             let object: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(object["message"], expected, "{text}");
             assert_eq!(object["source"], "wsgi.errors");
@@ -196,7 +226,7 @@ mod tests {
     #[test]
     fn lack_of_memory_for_lines_is_an_error() {
         let lines = "x".repeat(1_000);
-        let application = Application { lines: &lines };
+        let application = Application::text("stderr", &lines);
         assert!(write!(Full(2_000), "{application}").is_ok());
         assert!(write!(Full(500), "{application}").is_err());
     }

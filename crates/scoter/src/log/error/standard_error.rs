@@ -69,9 +69,10 @@ pub(in crate::log) fn threads() -> Arc<Mutex<()>> {
 
 static WRITER: LazyLock<LossyWriter> = LazyLock::new(LossyWriter::default);
 
+/// A stream that may be a pipe that nobody reads.
 #[derive(Debug, Default)]
-struct LossyWriter {
-    threads: Arc<Mutex<()>>,
+pub(super) struct LossyWriter {
+    pub(super) threads: Arc<Mutex<()>>,
     /// Writes that were given up since the last successful one.
     lost: AtomicU64,
     /// Whether that was for lack of space.
@@ -82,7 +83,7 @@ struct LossyWriter {
 
 impl LossyWriter {
     /// Returns how many writes were lost before this one, or `None` if it failed as well.
-    fn write(&self, fd: BorrowedFd<'_>, lines: &[u8], timeout: Duration) -> Option<u64> {
+    pub(super) fn write(&self, fd: BorrowedFd<'_>, lines: &[u8], timeout: Duration) -> Option<u64> {
         let timeout = match self.lost.load(Ordering::Relaxed) {
             0 => timeout,
             _ => Duration::ZERO,
@@ -150,7 +151,7 @@ fn write_pieces(
 }
 
 /// How long a thread waits to write its lines.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

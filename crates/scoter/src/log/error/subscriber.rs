@@ -1,12 +1,12 @@
 //! The error log: `tracing` events on standard error, one write each.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber, error};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::{Format, Full, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 
 use super::colours::Colours;
-use super::json::{Application, JsonEvent};
+use super::json::JsonEvent;
 use super::level::{LogFormat, LogLevel};
 use super::panic::log_panics;
 use super::standard_error;
@@ -54,33 +54,9 @@ pub(crate) fn init(level: LogLevel, format: LogFormat, colours: Colours) {
     }
 }
 
-/// Logs lines of `wsgi.errors`, each with a mark, or all as one JSON object.
-pub(crate) fn application_lines(lines: &str) {
-    let mut message = Message::default();
-    let written = if AS_JSON.load(Ordering::Relaxed) {
-        writeln!(message, "{}", Application { lines })
-    } else {
-        untrusted_text::write_lines(&mut message, lines)
-    };
-    match written {
-        Ok(()) => standard_error::write_lines(message.0.as_bytes()),
-        Err(fmt::Error) => error!(
-            bytes = lines.len(),
-            "output to wsgi.errors was lost: out of memory"
-        ),
-    }
-}
-
-/// Writes a message that may be as long as a request's body, so memory may not suffice for it.
-#[derive(Default)]
-struct Message(String);
-
-impl fmt::Write for Message {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.try_reserve(text.len()).map_err(|_| fmt::Error)?;
-        self.0.push_str(text);
-        Ok(())
-    }
+/// Whether messages are JSON objects.
+pub(super) fn is_json() -> bool {
+    AS_JSON.load(Ordering::Relaxed)
 }
 
 /// Formats an event as a line.
@@ -99,7 +75,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        if AS_JSON.load(Ordering::Relaxed) {
+        if is_json() {
             writeln!(writer, "{}", JsonEvent(event))
         } else {
             self.text.format_event(context, writer, event)

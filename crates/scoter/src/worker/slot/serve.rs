@@ -14,7 +14,7 @@ use wsgi_environ::{
 
 use crate::ipc::messages::FromWorker;
 use crate::ipc::scoreboard::{Cell, Label};
-use crate::log::Entry;
+use crate::log::{Entry, RequestInThread};
 use crate::python::child_exit;
 use crate::python::traceback::traceback;
 use crate::request_head::{Param, RequestHead};
@@ -65,6 +65,8 @@ impl Slot {
             let reason = "max-requests".to_owned();
             self.shared.master.send(&FromWorker::Replace { reason });
         }
+        let names_requests = self.shared.names_requests;
+        let running = names_requests.then(|| RequestInThread::begin(&head));
         let mut troubles = Vec::new();
         let served = catch_unwind(AssertUnwindSafe(|| {
             let may_be_kept = connection.served() > 0 || head.has(Param::KeepConn);
@@ -82,6 +84,7 @@ impl Slot {
             responded
         }));
         child_exit::returned(py, None);
+        drop(running);
         let status = match &served {
             Ok(Ok(completed)) => completed.status,
             Ok(Err(_)) | Err(_) => 500,
