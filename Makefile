@@ -47,7 +47,7 @@ demo: build nginx applications
 	@.venv/bin/python integration-tests/demo.py $(if $(filter-out 0,$(ONCE)),--once)
 
 .PHONY: test
-test: lint nginx nginx-module chromium applications
+test: lint nginx nginx-module chromium applications prometheus
 	cargo test --package uwsgi-codec --no-default-features
 	cargo test --package uwsgi-codec --all-features
 	cargo test --package uwsgi-http --all-features
@@ -157,6 +157,10 @@ nginx-dev: nginx
 chromium:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
 		tools/apt-install chromium chromium-driver
+
+.PHONY: prometheus
+prometheus:
+	@command -v promtool >/dev/null || tools/apt-install prometheus
 
 .PHONY: peers
 peers: venv libpython

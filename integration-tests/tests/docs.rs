@@ -1,12 +1,12 @@
 //! The documents are true: their code blocks are lines of the files that other tests run, README.md's table of
-//! options is that of `scoter --help`, OPERATING.md has every field of the status, and its probe works.
+//! options is that of `scoter --help`, OPERATING.md has every field of the status and every metric, and its probe works.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use integration_tests::{Scoter, python};
+use integration_tests::{Scoter, python, until};
 use serde_json::Value;
 
 #[test]
@@ -65,6 +65,51 @@ fn status_table_has_every_field() {
     // Described as a whole too, because it may be null.
     assert!(described.remove("last_reload"));
     assert_eq!(sent, described, "the status, then OPERATING.md");
+}
+
+#[test]
+fn metrics_table_is_what_the_server_says() {
+    let scoter = Scoter::serving("hello").start();
+    let reloaded = scoter.command(["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
+    let operating = read("OPERATING.md");
+    let (_, section) = operating.split_once("\n## Metrics\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section
+        .lines()
+        .filter(|line| line.starts_with("| `scoter_"));
+    let described: BTreeMap<_, _> = rows
+        .map(|row| {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            let labels = cells[3]
+                .split(',')
+                .map(|label| label.trim_matches(&[' ', '`'][..]));
+            let labels: BTreeSet<_> = labels.filter(|label| !label.is_empty()).collect();
+            (cells[1].trim_matches('`'), (cells[2], labels))
+        })
+        .collect();
+    // A worker's CPU time is known after a second.
+    until("every metric, as OPERATING.md has it", || {
+        let text = scoter.control().get("/metrics").text();
+        (metrics_of(&text) == described).then_some(())
+    });
+}
+
+/// The type of each metric, and the names of its labels.
+fn metrics_of(text: &str) -> BTreeMap<&str, (&str, BTreeSet<&str>)> {
+    let types = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    types
+        .map(|(name, kind)| {
+            let series = text.lines().filter_map(|line| line.strip_prefix(name));
+            let labels = series.filter_map(|rest| rest.split_once('{')?.1.split_once('}'));
+            let labels = labels.flat_map(|(labels, _)| labels.split(','));
+            let labels = labels.filter_map(|label| label.split_once('='));
+            let names = labels.map(|(name, _)| name).filter(|name| *name != "le");
+            (name, (kind, names.collect()))
+        })
+        .collect()
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod failure;
 mod ipc;
 mod launcher;
 mod log;
+mod metrics;
 mod net;
 mod program;
 mod python;

@@ -1,8 +1,12 @@
 //! What the server counts, and who may read it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use integration_tests::{Scoter, post, request, until};
+use integration_tests::{Scoter, empty, get, post, request, skip, until, with};
 use nix::sys::signal::Signal;
 
 /// Waits until a value is as expected: a request is counted when its response has left.
@@ -11,6 +15,52 @@ fn wait_for<T: PartialEq + Debug>(expected: &T, read: impl Fn() -> T) {
     until(&format!("{expected:?}"), || {
         (read() == *expected).then_some(())
     });
+}
+
+/// The metrics in Prometheus' format.
+fn metrics(scoter: &Scoter) -> String {
+    scoter.control().get("/metrics").text()
+}
+
+/// The value of each series, by its name with the labels.
+fn series(text: &str) -> BTreeMap<&str, f64> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a value");
+            (name, value.parse().expect("a number"))
+        })
+        .collect()
+}
+
+/// The series that may only grow.
+fn counters(text: &str) -> BTreeMap<&str, f64> {
+    let types = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let growing: BTreeSet<_> = types
+        .filter(|(_, kind)| ["counter", "histogram"].contains(kind))
+        .map(|(name, _)| name)
+        .collect();
+    let mut series = series(text);
+    series.retain(|name, _| {
+        let name = name.split('{').next().unwrap_or_default();
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|suffix| name.strip_suffix(suffix))
+            .unwrap_or(name);
+        growing.contains(family) || growing.contains(name)
+    });
+    series
+}
+
+/// Fails if a counter is less than it was, or missing.
+#[track_caller]
+fn assert_none_falls(before: &str, after: &str) {
+    let now = counters(after);
+    for (name, value) in counters(before) {
+        assert!(now.get(name) >= Some(&value), "{name} was {value}: {after}");
+    }
 }
 
 /// The finished requests by status class.
@@ -39,47 +89,154 @@ fn finished_requests_are_counted_and_stay_so_whatever_becomes_of_their_worker() 
     );
     wait_for(&[0, 1, 0, 1, 1], || responses(&scoter));
 
-    // A worker that is killed.
+    let mut before = metrics(&scoter);
+    let mut expect = |expected: [u64; 5]| {
+        assert_eq!(responses(&scoter), expected);
+        let now = metrics(&scoter);
+        assert_none_falls(&before, &now);
+        assert_eq!(ask("/fine"), 200);
+        wait_for(&(expected[1] + 1), || responses(&scoter)[1]);
+        before = metrics(&scoter);
+    };
+
     let worker = scoter.worker();
     worker.signal(Signal::SIGKILL);
     let successors = scoter.wait_for_workers_that("a successor", |workers| {
         workers.len() == 1 && workers[0].pid() != worker.pid()
     });
-    assert_eq!(responses(&scoter), [0, 1, 0, 1, 1]);
-    assert_eq!(ask("/fine"), 200);
-    wait_for(&[0, 2, 0, 1, 1], || responses(&scoter));
+    expect([0, 1, 0, 1, 1]);
 
-    // A reload, and an upgrade.
     assert_eq!(scoter.command(["reload"]).code, Some(0));
     successors[0].wait_until_gone();
-    assert_eq!(responses(&scoter), [0, 2, 0, 1, 1]);
-    assert_eq!(ask("/fine"), 200);
-    wait_for(&[0, 3, 0, 1, 1], || responses(&scoter));
+    expect([0, 2, 0, 1, 1]);
+
     assert_eq!(scoter.command(["reload", "--upgrade"]).code, Some(0));
-    assert_eq!(responses(&scoter), [0, 3, 0, 1, 1]);
-    assert_eq!(ask("/fine"), 200);
-    wait_for(&[0, 4, 0, 1, 1], || responses(&scoter));
+    expect([0, 3, 0, 1, 1]);
+    let series = series(&before);
+    for (name, expected) in [
+        ("scoter_requests_total{method=\"GET\",status=\"2xx\"}", 4.0),
+        ("scoter_requests_total{method=\"POST\",status=\"4xx\"}", 1.0),
+        ("scoter_request_duration_seconds_count", 6.0),
+        ("scoter_refusals_total{reason=\"max-body\"}", 1.0),
+        ("scoter_worker_restarts_total{reason=\"crash\"}", 1.0),
+        ("scoter_reloads_total{outcome=\"succeeded\"}", 2.0),
+        ("scoter_last_reload_successful", 1.0),
+    ] {
+        assert_eq!(series.get(name), Some(&expected), "{name} in {before}");
+    }
 }
 
 #[test]
 fn status_says_how_long_requests_took_and_waited() {
     let scoter = Scoter::serving("streaming").start();
     assert!(scoter.status()["latency"]["p50_ms"].is_null());
-    let gate = scoter.gate("a");
-    let mut peer = scoter.begin("a");
-    gate.open();
-    peer.reply();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let start = now.expect("after 1970").as_secs_f64() - 1.0;
+    let packet = with(
+        get("/quick"),
+        [("HTTP_X_REQUEST_START", format!("t={start:.3}"))],
+    );
+    assert_eq!(scoter.connect().packet(&packet).reply().text(), "quick");
     let status = until("a finished request", || {
         let status = scoter.status();
         status["latency"]["p99_ms"].is_f64().then_some(status)
     });
-    for times in ["latency", "queue"] {
+    for (times, least) in [("latency", 0.0), ("queue", 900.0)] {
         let [p50, p99] = ["p50_ms", "p99_ms"].map(|name| status[times][name].as_f64());
-        assert!(p50 > Some(0.0) && p50 <= p99, "{times} of {status}");
+        assert!(p50 > Some(least) && p50 <= p99, "{times} of {status}");
     }
     assert!(status["requests_per_second"].is_f64(), "{status}");
     until("a measured worker", || {
         let status = scoter.status();
         status["workers"][0]["cpu_ratio"].is_f64().then_some(())
     });
+}
+
+#[test]
+fn promtool_accepts_the_metrics() {
+    let scoter = Scoter::serving("hello").start();
+    assert_eq!(
+        scoter.connect().packet(&request("GET", "/")).reply().status,
+        200
+    );
+    assert_eq!(scoter.command(["reload"]).code, Some(0));
+    let text = until("the CPU time of a worker", || {
+        let text = metrics(&scoter);
+        text.contains("scoter_worker_cpu_seconds_total{")
+            .then_some(text)
+    });
+    let checking = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut checking) = checking else {
+        return skip("no promtool: `make prometheus` installs it");
+    };
+    let mut input = checking.stdin.take().expect("piped");
+    input.write_all(text.as_bytes()).expect("promtool reads");
+    drop(input);
+    let checked = checking.wait_with_output().expect("promtool ends");
+    let said = [checked.stdout, checked.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        checked.status.success() && said.is_empty(),
+        "{said}\n{text}"
+    );
+}
+
+#[test]
+fn open_metrics_are_for_who_prefers_them() {
+    let scoter = Scoter::serving("hello").start();
+    for (accept, kind, ends) in [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", false),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            true,
+        ),
+    ] {
+        let request = hyper::Request::get("/metrics").header("Accept", accept);
+        let reply = scoter
+            .control()
+            .send(request.body(empty()).expect("well-formed"));
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("Content-Type"), Some(kind));
+        assert_eq!(reply.text().ends_with("\n# EOF\n"), ends);
+    }
+}
+
+#[test]
+fn no_label_has_a_value_that_a_client_chooses() {
+    let scoter = Scoter::serving("hello").start();
+    let names = |text: &str| {
+        series(text)
+            .into_keys()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+    };
+    let hostile = "CLIENT\"} 1\nx";
+    // What is known of a worker after a second has been there before.
+    let before = until("the CPU time of a worker", || {
+        let text = metrics(&scoter);
+        text.contains("scoter_worker_cpu_seconds_total{")
+            .then(|| names(&text))
+    });
+    let packet = with(
+        request(hostile, &format!("/{hostile}")),
+        [
+            ("HTTP_HOST", hostile),
+            ("HTTP_USER_AGENT", hostile),
+            ("HTTP_X_REQUEST_ID", hostile),
+            ("REMOTE_USER", hostile),
+        ],
+    );
+    let mut peer = scoter.connect();
+    assert_eq!(peer.packet(&packet).reply().status, 200);
+    let other = "scoter_requests_total{method=\"other\",status=\"2xx\"}";
+    wait_for(&Some(1.0), || series(&metrics(&scoter)).get(other).copied());
+    let text = metrics(&scoter);
+    assert_eq!(names(&text), before);
+    assert!(!text.contains("CLIENT"), "{text}");
 }

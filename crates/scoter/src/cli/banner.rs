@@ -13,7 +13,7 @@ pub(crate) fn announce(py: Python<'_>, options: &Options, listeners: &[Listener]
         .and_then(|sys| sys.call_method0("_is_gil_enabled"))
         .and_then(|enabled| enabled.extract())
         .unwrap_or(true);
-    let python = Python::version_str().split(' ').next().unwrap_or_default();
+    let python = python();
     info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -28,6 +28,11 @@ pub(crate) fn announce(py: Python<'_>, options: &Options, listeners: &[Listener]
     if let Some(more @ 1..) = listeners.len().checked_sub(MAX_ANNOUNCED) {
         info!(more, "listening on more addresses");
     }
+}
+
+/// The version of Python.
+pub(crate) fn python() -> &'static str {
+    Python::version_str().split(' ').next().unwrap_or_default()
 }
 
 /// Addresses named at the start, which keeps the banner within six lines.

@@ -102,8 +102,12 @@ fn supervise(
         banner::announce(py, &options, &opened.listeners);
     }
     let arguments = arguments.to_vec();
-    let ended =
-        py.detach(|| supervisor::run(program, arguments, settings, options, opened, resumed));
+    let python = banner::python().to_owned();
+    let ended = py.detach(|| {
+        supervisor::run(
+            program, arguments, settings, options, opened, resumed, python,
+        )
+    });
     Ok(ended?)
 }
 

@@ -15,8 +15,9 @@ mod server;
 pub(crate) use client::{ClientCommand, run};
 pub(crate) use location::ControlLocation;
 pub(crate) use protocol::{
-    KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError, ReloadStatus,
-    Reloaded, Responses, Scaled, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, millis,
+    Exposition, KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError,
+    ReloadStatus, Reloaded, Responses, Scaled, SlotPhase, SlotStatus, Status, Totals, WorkerPhase,
+    WorkerStatus, millis,
 };
 pub(crate) use selector::ServerSelector;
 pub(crate) use server::{ControlError, ControlListener, serve};

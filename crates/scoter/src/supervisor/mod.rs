@@ -34,7 +34,7 @@ pub(crate) use upgrade::{State, resumed};
 use configuration::Loaded;
 use runtime::Runtime;
 
-/// Runs a master until it is stopped. Returns the exit code.
+/// Runs a master until it is stopped. Returns the exit code. `python` is the version of Python.
 ///
 /// # Errors
 ///
@@ -46,12 +46,13 @@ pub(crate) fn run(
     options: Options,
     opened: Opened,
     resumed: Option<State>,
+    python: String,
 ) -> io::Result<u8> {
     name_master(&options);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let first = Loaded::here(settings, options);
-        let mut master = Runtime::new(program, arguments, first, opened);
+        let mut master = Runtime::new(program, arguments, first, opened, python);
         let ended = master.run(resumed).await;
         master.close();
         let code = ended?;

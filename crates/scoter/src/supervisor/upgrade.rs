@@ -1,5 +1,6 @@
 //! The state that one release passes to the next, which takes over in the same process.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::env;
 use std::ffi::{CString, OsString};
@@ -8,6 +9,7 @@ use std::io::{self, Read, Seek};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::unistd::execve;
@@ -19,6 +21,7 @@ use super::directory::Directory;
 use crate::config::{Options, Settings};
 use crate::control::{ControlListener, ReloadStatus, Totals};
 use crate::ipc::scoreboard::Counts;
+use crate::metrics::Reloads;
 use crate::net::{AllowList, BindError, Description, Listener};
 use crate::program::SearchPath;
 use crate::program::{Program, RESUME};
@@ -36,6 +39,11 @@ pub(crate) struct State {
     /// What workers that have ended have counted.
     #[serde(default)]
     pub(super) counts: Counts,
+    /// Their CPU time, by their number.
+    #[serde(default)]
+    pub(super) cpu: BTreeMap<u32, Duration>,
+    #[serde(default)]
+    pub(super) reloads: Reloads,
     pub(super) last_reload: Option<ReloadStatus>,
     pub(super) listeners: Vec<(RawFd, Description)>,
     pub(super) control: Option<(RawFd, PathBuf)>,

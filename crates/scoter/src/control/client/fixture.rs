@@ -10,11 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::commands::ClientCommand;
 use super::error::ClientError;
 use super::http::Client;
-use crate::control::protocol::SlotPhase;
 use crate::control::{
     ControlListener, KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError,
-    ReloadStatus, Reloaded, Responses, SlotStatus, Status, Totals, WorkerPhase, WorkerStatus,
-    serve,
+    ReloadStatus, Reloaded, Responses, SlotPhase, SlotStatus, Status, Totals, WorkerPhase,
+    WorkerStatus, serve,
 };
 
 pub(super) struct Fixture {

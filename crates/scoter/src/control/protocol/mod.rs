@@ -1,14 +1,14 @@
 //! The protocol of the control socket: paths, orders, and the JSON of the answers.
 
+mod exposition;
 mod orders;
 mod routes;
 mod status;
 
+pub(crate) use exposition::Exposition;
 pub(crate) use orders::{Order, ReloadError, Reloaded, Scaled};
-pub(super) use routes::Route;
-#[cfg(test)]
-pub(super) use status::SlotPhase;
+pub(super) use routes::{ALL_ROUTES, Route};
 pub(crate) use status::{
-    KeptConnections, ListenerStatus, Percentiles, Phase, ReloadStatus, Responses, SlotStatus,
-    Status, Totals, WorkerPhase, WorkerStatus, millis,
+    KeptConnections, ListenerStatus, Percentiles, Phase, ReloadStatus, Responses, SlotPhase,
+    SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, millis,
 };

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::oneshot::Sender;
 
+use super::exposition::Exposition;
 use super::status::Status;
 
 /// A request to the master, with the channel for its result. An order is carried out even if the
@@ -12,6 +13,11 @@ use super::status::Status;
 pub(crate) enum Order {
     /// Report the status. Requested often, and answered immediately.
     Status(Sender<Status>),
+    /// Write the metrics; answered immediately.
+    Metrics {
+        exposition: Exposition,
+        reply: Sender<String>,
+    },
     /// Replace the serving generation with a new one; answered when that is done.
     Reload {
         /// Whether to replace the server itself too, with the release that is installed now.

@@ -5,10 +5,15 @@ use hyper::{Method, StatusCode};
 /// A valid request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::control) enum Route {
+    /// The list of routes.
+    Index,
     Status,
+    Metrics,
     Ready,
     Health,
-    Reload { upgrade: bool },
+    Reload {
+        upgrade: bool,
+    },
     Stop,
     Scale(u32),
 }
@@ -35,7 +40,9 @@ impl Route {
         query: Option<&str>,
     ) -> Result<Self, BadRequest> {
         let (expected, route) = match path {
+            "/" => (Method::GET, Self::Index),
             "/status" => (Method::GET, Self::Status),
+            "/metrics" => (Method::GET, Self::Metrics),
             "/ready" => (Method::GET, Self::Ready),
             "/health" => (Method::GET, Self::Health),
             "/reload" => (Method::POST, Self::Reload { upgrade: false }),
@@ -90,9 +97,11 @@ fn workers(number: &str) -> Result<u32, BadRequest> {
     }
 }
 
-const ALL_ROUTES: &str = "\
+pub(in crate::control) const ALL_ROUTES: &str = "\
 routes:
+  GET  /                   this list
   GET  /status             the server's status, as JSON
+  GET  /metrics            metrics for Prometheus
   GET  /ready              200 while it accepts new requests
   GET  /health             200 while a worker serves
   POST /reload             start a new generation of the code
@@ -108,7 +117,9 @@ mod tests {
     #[test]
     fn routes_are_parsed() {
         for (method, path, query, expected) in [
+            (Method::GET, "/", None, Route::Index),
             (Method::GET, "/status", None, Route::Status),
+            (Method::GET, "/metrics", None, Route::Metrics),
             (Method::HEAD, "/ready", None, Route::Ready),
             (Method::GET, "/health", Some(""), Route::Health),
             (
@@ -133,7 +144,20 @@ mod tests {
     #[test]
     fn bad_requests_are_answered_with_the_known_routes() {
         for (method, path, query, status, text) in [
-            (Method::GET, "/", None, 404, "no such path: /\n"),
+            (
+                Method::GET,
+                "/nothing",
+                None,
+                404,
+                "no such path: /nothing\n",
+            ),
+            (
+                Method::POST,
+                "/metrics",
+                None,
+                405,
+                "/metrics takes GET, not POST\n",
+            ),
             (
                 Method::GET,
                 "/status/",

@@ -319,6 +319,20 @@ impl fmt::Display for Phase {
     }
 }
 
+impl WorkerPhase {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Starting,
+        Self::Ready,
+        Self::Retiring,
+        Self::Stuck,
+        Self::Unresponsive,
+    ];
+}
+
+impl SlotPhase {
+    pub(crate) const ALL: [Self; 3] = [Self::Idle, Self::Running, Self::TimedOut];
+}
+
 impl fmt::Display for WorkerPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

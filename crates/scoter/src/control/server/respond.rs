@@ -5,14 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, SERVER};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, SERVER};
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::control::protocol::Route;
-use crate::control::{Order, Phase, ReloadError, Status};
+use crate::control::protocol::{ALL_ROUTES, Route};
+use crate::control::{Exposition, Order, Phase, ReloadError, Status};
 
 pub(super) async fn respond(
     request: &Request<Incoming>,
@@ -31,6 +31,8 @@ pub(super) async fn respond(
         }
     };
     let answered = match route {
+        Route::Index => Some(text(StatusCode::OK, ALL_ROUTES)),
+        Route::Metrics => metrics(request, orders).await,
         Route::Status => status(orders).await.map(|status| json(&status)),
         Route::Ready => status(orders).await.map(|status| match status.ready {
             true => text(StatusCode::OK, "ready\n"),
@@ -75,6 +77,19 @@ pub(super) async fn respond(
 /// The response to a user who may not give orders.
 pub(super) fn forbidden() -> Response<Full<Bytes>> {
     text(StatusCode::FORBIDDEN, FORBIDDEN)
+}
+
+/// The metrics in the format that the client prefers.
+async fn metrics(
+    request: &Request<Incoming>,
+    orders: &mpsc::Sender<Order>,
+) -> Option<Response<Full<Bytes>>> {
+    let accept = request.headers().get_all(ACCEPT).into_iter();
+    let exposition = Exposition::accepted(accept.filter_map(|value| value.to_str().ok()));
+    let order = |reply| Order::Metrics { exposition, reply };
+    let text = within_timeout(ask(orders, order)).await?;
+    let kind = exposition.content_type();
+    Some(respond_with(StatusCode::OK, kind, text))
 }
 
 async fn status(orders: &mpsc::Sender<Order>) -> Option<Status> {
@@ -183,6 +198,32 @@ mod tests {
             reply.send(status.clone()).unwrap();
             let (code, body) = receive(stream).await;
             assert_eq!((code, &*body), expected, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn metrics_come_from_the_master_in_the_format_asked_for() {
+        let mut fixture = Fixture::new();
+        for (accept, expected, kind) in [
+            ("", Exposition::Prometheus, "text/plain; version=0.0.4"),
+            (
+                "\r\nAccept: application/openmetrics-text",
+                Exposition::OpenMetrics,
+                "application/openmetrics-text; version=1.0.0",
+            ),
+        ] {
+            let line = format!("GET /metrics HTTP/1.1{accept}\r\nX:");
+            let mut stream = fixture.send(&line).await;
+            let Order::Metrics { exposition, reply } = fixture.order().await else {
+                panic!("/metrics asks for the metrics");
+            };
+            assert_eq!(exposition, expected);
+            reply.send("some 1\n".to_owned()).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            let header = format!("\r\ncontent-type: {kind}; charset=utf-8\r\n");
+            assert!(text.contains(&header), "{text}");
+            assert!(text.ends_with("\r\n\r\nsome 1\n"), "{text}");
         }
     }
 

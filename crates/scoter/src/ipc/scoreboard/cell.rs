@@ -142,6 +142,11 @@ impl Cell {
         Some(Duration::from_nanos(now().saturating_sub(started)))
     }
 
+    /// Time spent in the application, finished requests only.
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_nanos(self.busy.load(Relaxed))
+    }
+
     /// Counts requests whose response this slot finishes. Only the slot itself writes them.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
@@ -176,7 +181,7 @@ impl Cell {
             age: self.age().unwrap_or_default(),
             requests: self.requests(),
             failed: self.failed.load(Relaxed),
-            busy: Duration::from_nanos(self.busy.load(Relaxed)),
+            busy: self.busy(),
             queued: Duration::from_nanos(self.queued.load(Relaxed)),
             method: take(method.into()),
             request_id: take(id.into()),

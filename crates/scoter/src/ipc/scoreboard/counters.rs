@@ -99,7 +99,6 @@ impl MethodClass {
         }
     }
 
-    #[allow(dead_code, reason = "the metrics are about to read it")]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -136,7 +135,6 @@ impl StatusClass {
         }
     }
 
-    #[allow(dead_code, reason = "the metrics are about to read it")]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Informational => "1xx",

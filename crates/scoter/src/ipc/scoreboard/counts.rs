@@ -1,6 +1,7 @@
 //! What scoreboards have counted together.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub(crate) struct Counts {
     pub(crate) durations: Distribution,
     /// How long they had waited for a slot.
     pub(crate) waits: Distribution,
+    /// Time that slots spent in the application, finished requests only.
+    pub(crate) busy: Duration,
     /// Bytes of request bodies.
     pub(crate) request_bytes: u64,
     /// Bytes of response bodies.
@@ -33,6 +36,7 @@ impl Counts {
     pub(crate) fn add(&mut self, board: &Scoreboard) {
         let totals = board.totals();
         let cells = board.cells().iter().map(Cell::counters);
+        self.busy += board.cells().iter().map(Cell::busy).sum::<Duration>();
         for counters in cells.chain([&totals.counters]) {
             self.add_finished(counters);
         }
@@ -43,7 +47,6 @@ impl Counts {
         }
     }
 
-    #[allow(dead_code, reason = "the metrics are about to read it")]
     /// How many connections were refused for a reason.
     pub(crate) fn refused(&self, reason: RefusalReason) -> u64 {
         self.refused.get(reason as usize).copied().unwrap_or(0)

@@ -56,7 +56,6 @@ impl Distribution {
         self.counts.iter().sum()
     }
 
-    #[allow(dead_code, reason = "the metrics are about to read it")]
     /// How many values are at most `bound`, which must be one of the bounds.
     pub(crate) fn up_to(&self, bound: Duration) -> u64 {
         let below = BOUNDS.partition_point(|it| *it <= nanos(bound));
@@ -114,7 +113,6 @@ fn bucket(nanos: u64) -> usize {
     index
 }
 
-#[allow(dead_code, reason = "the metrics are about to read it")]
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

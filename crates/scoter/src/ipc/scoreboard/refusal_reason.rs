@@ -38,7 +38,6 @@ impl RefusalReason {
         Self::OutOfMemory,
     ];
 
-    #[allow(dead_code, reason = "the metrics are about to read it")]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::BadPacket => "bad-packet",

@@ -72,7 +72,11 @@ impl Supervisor {
         if self.recycling == Some(worker.serial) {
             self.recycling = None;
             // A stuck worker has already been counted.
-            self.replaced += u64::from(worker.phase != Phase::Stuck);
+            if worker.phase != Phase::Stuck {
+                self.replaced += 1;
+                let reason = worker.replace.as_deref().unwrap_or_default();
+                self.restarts.note_limit(reason);
+            }
         }
         let (id, generation, pid) = (worker.id, worker.generation, worker.child.pid);
         if !worker.counts() || self.lifecycle.is_ending() {
@@ -91,6 +95,7 @@ impl Supervisor {
         self.lose_place(generation, id, worker.service(now), now);
         if worker.phase == Phase::Ready {
             self.crashed += 1;
+            self.restarts.crash += 1;
             self.log(Notice::WorkerDied {
                 worker: id,
                 pid,

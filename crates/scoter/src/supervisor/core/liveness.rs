@@ -60,6 +60,7 @@ impl Supervisor {
         worker.phase = Phase::Stuck;
         self.kill(pid);
         self.replaced += 1;
+        self.restarts.unresponsive += 1;
         self.log(Notice::WorkerUnresponsive {
             worker: id,
             pid,

@@ -180,6 +180,7 @@ impl Supervisor {
                 let graceful = plan.map_or(OVERTIME, |plan| plan.graceful_timeout + OVERTIME);
                 worker.deadline = Some(now + graceful);
                 self.replaced += 1;
+                self.restarts.request_timeout += 1;
                 self.log(Notice::WorkerStuck { worker: id, reason });
             }
         }

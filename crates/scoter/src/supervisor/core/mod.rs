@@ -21,6 +21,7 @@ mod plan;
 mod reconcile;
 mod recycling;
 mod reload;
+mod restarts;
 mod scaling;
 mod silence;
 mod state;
@@ -55,6 +56,7 @@ pub(crate) use event::{
 pub(crate) use notice::Notice;
 pub(crate) use origin::Origin;
 pub(crate) use plan::Plan;
+pub(crate) use restarts::Restarts;
 pub(crate) use state::State;
 pub(crate) use view::WorkerView;
 
@@ -85,6 +87,7 @@ pub(crate) struct Supervisor {
     /// Workers that ended unexpectedly, and those that were replaced.
     crashed: u64,
     replaced: u64,
+    restarts: Restarts,
     next_generation: u32,
     next_serial: u64,
     /// How long workers may make no progress before the watchdog is no longer notified.
@@ -122,6 +125,7 @@ impl Supervisor {
             looked: now,
             crashed: 0,
             replaced: 0,
+            restarts: Restarts::default(),
             next_generation: 1,
             next_serial: 1,
             watchdog,

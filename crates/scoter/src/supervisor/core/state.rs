@@ -15,6 +15,7 @@ use super::notice::Notice;
 use super::origin::Origin;
 use super::places::{PlaceState, Places};
 use super::plan::Plan;
+use super::restarts::Restarts;
 use super::silence::Silence;
 use super::worker::{Phase, Worker};
 use super::worker_count::WorkerCount;
@@ -29,6 +30,8 @@ pub(crate) struct State {
     wanted: u32,
     crashed: u64,
     replaced: u64,
+    #[serde(default)]
+    restarts: Restarts,
     generations: Vec<GenerationState>,
     workers: Vec<WorkerState>,
     /// The worker that is being replaced, by its serial.
@@ -117,6 +120,7 @@ impl Supervisor {
             wanted: self.worker_count.wanted(),
             crashed: self.crashed,
             replaced: self.replaced,
+            restarts: self.restarts,
             generations: self
                 .generations
                 .iter()
@@ -174,6 +178,7 @@ impl Supervisor {
         self.worker_count.set(state.wanted);
         self.crashed = state.crashed;
         self.replaced = state.replaced;
+        self.restarts = state.restarts;
         self.recycling = state.recycling;
         self.places = Places::resume(state.places, now);
         let departing = state.departing.into_iter();

@@ -6,6 +6,7 @@ use nix::unistd::Pid;
 
 use super::Supervisor;
 use super::lifecycle::{Lifecycle, Stage};
+use super::restarts::Restarts;
 use super::silence::Liveness;
 use super::worker::{Phase as Doing, Worker};
 use crate::control::{Phase, WorkerPhase};
@@ -21,6 +22,7 @@ pub(crate) struct View {
     pub(crate) range: Option<(u32, u32)>,
     pub(crate) crashed: u64,
     pub(crate) replaced: u64,
+    pub(crate) restarts: Restarts,
     pub(crate) workers: Vec<WorkerView>,
 }
 
@@ -81,6 +83,7 @@ impl Supervisor {
             range: self.worker_count.range(),
             crashed: self.crashed,
             replaced: self.replaced,
+            restarts: self.restarts,
             workers: self.workers.iter().map(|it| it.view(now)).collect(),
         }
     }

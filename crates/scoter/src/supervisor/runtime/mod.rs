@@ -2,13 +2,14 @@
 //! nothing itself.
 
 mod exits;
+mod metrics;
 mod orders;
 mod perform;
 mod status;
 mod unserved;
 mod upgrade;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::future::pending;
 use std::io;
@@ -32,6 +33,7 @@ use crate::config::{Change, Options, Settings};
 use crate::control::{self, ControlListener, ReloadStatus, Totals};
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::scoreboard::Counts;
+use crate::metrics::Reloads;
 use crate::net::{Help, LOOK_INTERVAL, Listener, QueueWatch};
 use crate::program::Program;
 use crate::start::Opened;
@@ -82,11 +84,16 @@ pub(super) struct Runtime {
     touched: Watch,
     exit_reasons: ExitReasons,
     started_at: Timestamp,
+    /// The version of Python.
+    python: String,
     /// The counts of workers that have ended.
     gone: Totals,
     gone_counts: Counts,
+    /// Their CPU time, by their number.
+    gone_cpu: BTreeMap<u32, Duration>,
     recent: Recent,
     last_reload: Option<ReloadStatus>,
+    reloads: Reloads,
     events: Events,
     incoming: mpsc::Receiver<Event>,
     readers: mpsc::Sender<Read>,
@@ -103,6 +110,7 @@ impl Runtime {
         arguments: Vec<OsString>,
         first: Loaded,
         opened: Opened,
+        python: String,
     ) -> Self {
         let (events, incoming) = mpsc::channel(EVENTS);
         let (readers, found) = mpsc::channel(1);
@@ -137,8 +145,11 @@ impl Runtime {
             systemd,
             exit_reasons: ExitReasons::new(),
             started_at: Timestamp::now(),
+            python,
             gone: Totals::default(),
             gone_counts: Counts::default(),
+            gone_cpu: BTreeMap::new(),
+            reloads: Reloads::default(),
             recent: Recent::default(),
             last_reload: None,
             events,

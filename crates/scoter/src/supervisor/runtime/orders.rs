@@ -18,6 +18,9 @@ impl Runtime {
     pub(super) fn on_order(&mut self, order: Ordered) {
         let (order, reply) = match order {
             Ordered::Status(reply) => return drop(reply.send(self.status())),
+            Ordered::Metrics { exposition, reply } => {
+                return drop(reply.send(self.metrics(exposition)));
+            }
             Ordered::Reload { upgrade, reply } => {
                 let order = if upgrade {
                     Order::Upgrade

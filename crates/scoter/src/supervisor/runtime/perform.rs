@@ -50,6 +50,8 @@ impl Runtime {
                 if let Some(worker) = self.workers.remove(&serial) {
                     worker.add_to(&mut self.gone);
                     self.gone_counts.add(&worker.board);
+                    let cpu = worker.meter.cpu.unwrap_or_default();
+                    *self.gone_cpu.entry(worker.id).or_default() += cpu;
                 }
                 drop(self.launchers.remove(&serial));
             }
@@ -77,6 +79,11 @@ impl Runtime {
             }
             Command::Notify(notification) => self.notify(&notification),
             Command::NoteReload { generation, error } => {
+                let count = match &error {
+                    None => &mut self.reloads.succeeded,
+                    Some(_) => &mut self.reloads.failed,
+                };
+                *count += 1;
                 self.last_reload = Some(ReloadStatus {
                     at: Timestamp::now(),
                     ok: error.is_none(),

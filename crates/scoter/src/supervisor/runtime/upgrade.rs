@@ -61,6 +61,8 @@ impl Runtime {
             started_at: self.started_at,
             gone: self.gone.clone(),
             counts: self.gone_counts.clone(),
+            cpu: self.gone_cpu.clone(),
+            reloads: self.reloads,
             last_reload: self.last_reload.clone(),
             listeners: self
                 .listeners
@@ -134,6 +136,8 @@ impl Runtime {
         self.started_at = state.started_at;
         self.gone = state.gone;
         self.gone_counts = state.counts;
+        self.gone_cpu = state.cpu;
+        self.reloads = state.reloads;
         self.program.keep_search_path(state.path);
         self.last_reload = state.last_reload;
         if let Some([sender, receiver]) = state.queue {

@@ -56,6 +56,11 @@ impl World {
                 view.wanted, view.range
             ));
         }
+        let restarts = view.restarts.by_reason();
+        let restarts: u64 = restarts.iter().map(|(_, count)| count).sum();
+        if restarts != view.crashed + view.replaced {
+            return Err(format!("restarts have other reasons: {view:?}"));
+        }
         if self.exit_code.is_some() && self.alive() > 0 {
             return Err(format!("{} processes are left running", self.alive()));
         }
