@@ -10,7 +10,7 @@ use std::path::Path;
 use tracing::{debug, error, info};
 
 use super::standard_error;
-use crate::log::append::{FileError, append_to};
+use crate::log::append::{FileError, append_without_waiting};
 use crate::log::streams;
 
 /// Replaces standard error by a file, which is created with mode 640 if it does not exist. Until
@@ -20,7 +20,7 @@ use crate::log::streams;
 ///
 /// That of opening the file.
 pub(crate) fn open_error_log(path: &Path) -> Result<(), FileError> {
-    let opened = append_to(path).and_then(|file| {
+    let opened = append_without_waiting(path).and_then(|file| {
         info!(path = %path.display(), "messages go to the error log from now on");
         streams::remember_standard_error();
         streams::replace_standard_error(&file)
@@ -42,8 +42,8 @@ pub(crate) fn start_is_over() {
 /// Opens the file anew, because it has been renamed, and returns it for other processes. If that
 /// fails, the old file stays in use.
 pub(crate) fn reopen_error_log(path: &Path) -> Option<File> {
-    let opened =
-        append_to(path).and_then(|file| streams::replace_standard_error(&file).map(|()| file));
+    let opened = append_without_waiting(path)
+        .and_then(|file| streams::replace_standard_error(&file).map(|()| file));
     let path = path.display();
     match opened {
         Ok(file) => {
