@@ -492,6 +492,25 @@ fn missing_package_is_said_with_the_python_that_misses_it() {
 }
 
 #[test]
+fn module_of_uwsgi_is_said_to_be_of_uwsgi() {
+    for (source, module) in [
+        ("import uwsgi\n", "uwsgi"),
+        ("from uwsgidecorators import postfork\n", "uwsgidecorators"),
+    ] {
+        let scoter = Scoter::serving("broken").with_file("broken.py", source);
+        let finished = scoter.run();
+        assert_eq!(finished.code, Some(3), "{finished:?}");
+        for word in [
+            &*format!("the module {module} exists only inside uWSGI"),
+            "scoter.worker_id() for uwsgi.worker_id()",
+            "@scoter.hooks.post_fork for uwsgidecorators.postfork",
+        ] {
+            assert!(finished.stderr.contains(word), "{word} in {finished:?}");
+        }
+    }
+}
+
+#[test]
 fn environment_that_has_the_missing_package_is_named() {
     for (name, is_active) in [(".venv", false), ("venv", false), ("elsewhere/env", true)] {
         let scoter =

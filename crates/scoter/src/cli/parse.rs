@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
     use crate::cli::check::Extent;
-    use crate::config::HelpLevel;
+    use crate::config::{HelpLevel, notes};
     use crate::control::{ClientCommand, ServerSelector};
 
     fn parsed(arguments: &[&str]) -> Result<Command, String> {
@@ -171,6 +171,20 @@ mod tests {
             error.contains("tip: a similar argument exists: '--threads'"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn advice_for_users_of_other_servers_names_commands_that_exist() {
+        let words = |note: &'static str| note.split("run scoter ").skip(1);
+        let mut named = Vec::new();
+        for rest in notes().flat_map(words) {
+            let is_of_name = |it: char| it.is_ascii_alphanumeric() || it == '-';
+            let word = rest.split(|it| !is_of_name(it)).next().unwrap_or_default();
+            let is_command = COMMANDS.iter().any(|entry| entry.name == word);
+            assert!(is_command || word == "--print-config", "scoter {word}");
+            named.push(word);
+        }
+        assert!(named.contains(&"reload"), "{named:?}");
     }
 
     #[test]

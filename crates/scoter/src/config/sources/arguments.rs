@@ -10,7 +10,7 @@ use crate::config::error::APP;
 use crate::config::opt::Opt;
 use crate::config::origin::Origin;
 use crate::config::settings::Setting;
-use crate::config::suggestion::{Suggestion, suggest};
+use crate::config::suggestion::{Suggestion, suggest, suggest_for_letter};
 use crate::config::table::TABLE;
 
 /// The parsed arguments.
@@ -93,8 +93,10 @@ fn with_suggestion(mut error: clap::Error) -> clap::Error {
     // clap would have it become APP.
     let is_negative =
         unknown.starts_with('-') && unknown[1..].starts_with(|it: char| it.is_ascii_digit());
-    let name = unknown.strip_prefix("--");
-    let meant = name.and_then(suggest);
+    let meant = match unknown.strip_prefix("--") {
+        Some(name) => suggest(name),
+        None => suggest_for_letter(unknown),
+    };
     // clap's own guess is less informed.
     error.remove(ContextKind::SuggestedArg);
     if is_negative {
@@ -160,6 +162,14 @@ mod tests {
             ),
             ("--master", "tip: leave it out: there is a master"),
             ("--ini", "tip: scoter does not read uWSGI's configuration"),
+            ("--interface=wsgi", "tip: leave it out: scoter serves WSGI"),
+            (
+                "-b",
+                "'--bind'\n  tip: its value is unix:/path or host:port",
+            ),
+            ("-w4", "'--workers'\n  tip: uWSGI's -w is APP"),
+            ("-k", "tip: leave it out: workers run threads"),
+            ("-H", "tip: install scoter into that environment"),
         ] {
             let arguments = ["scoter", argument].map(OsString::from);
             let error = Arguments::parse(&arguments).unwrap_err().to_string();

@@ -15,11 +15,12 @@ use super::{pipe, toml_hint};
 use crate::config::error::Problem;
 use crate::config::opt::{Arity, Opt};
 use crate::config::origin::{Origin, Place};
+use crate::config::other_servers::UWSGI_CONFIGURATION;
 use crate::config::settings::Setting;
 use crate::config::sources::arguments::Arguments;
 use crate::config::sources::environment::CONFIG;
 use crate::config::sources::process_env::ProcessEnv;
-use crate::config::suggestion::{UWSGI_CONFIGURATION, suggest};
+use crate::config::suggestion::suggest;
 use crate::config::table::TABLE;
 
 /// The file that is read by default.

@@ -3,6 +3,7 @@
 mod environments;
 mod interface;
 mod source;
+mod uwsgi_module;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{LoadError, environments, prepend_to_path};
+use super::{LoadError, environments, prepend_to_path, uwsgi_module};
 use crate::config::{Source, UWSGI_CONFIGURATION};
 use crate::python::causes::causes;
 use crate::python::child_exit;
@@ -182,7 +182,9 @@ fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> L
         )
     } else {
         let missing = missing_module(py, error);
-        let advice = missing.and_then(|module| environments::advice(py, &module).ok());
+        let advice = missing.and_then(|module| {
+            uwsgi_module::advice(&module).or_else(|| environments::advice(py, &module).ok())
+        });
         advice.unwrap_or_else(|| limit_hint(py, error))
     };
     LoadError::Import {
