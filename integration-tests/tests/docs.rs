@@ -53,15 +53,7 @@ fn status_table_has_every_field() {
     assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
     let mut sent = BTreeSet::new();
     add_fields(&scoter.status(), "", &mut sent);
-    let operating = read("OPERATING.md");
-    let (_, section) = operating.split_once("### The status as JSON").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| `"));
-    let mut described = BTreeSet::new();
-    for row in rows {
-        let names = row.split('|').nth(1).unwrap().split('`').skip(1);
-        described.extend(names.step_by(2).map(str::to_owned));
-    }
+    let mut described = described_in("### The status as JSON");
     // Described as a whole too, because it may be null.
     assert!(described.remove("last_reload"));
     assert_eq!(sent, described, "the status, then OPERATING.md");
@@ -113,6 +105,26 @@ fn metrics_of(text: &str) -> BTreeMap<&str, (&str, BTreeSet<&str>)> {
 }
 
 #[test]
+fn stacks_table_has_every_field() {
+    let scoter = Scoter::serving("streaming").start();
+    let _gate = scoter.gate("a");
+    let _peer = scoter.begin("a");
+    let found = scoter.command(["stacks", "--json"]);
+    let mut found: Value = serde_json::from_str(&found.stdout).unwrap();
+    // Described as a whole: the status has it, too.
+    for thread in found["workers"][0]["threads"].as_array_mut().unwrap() {
+        thread["slot"] = Value::Null;
+    }
+    let mut sent = BTreeSet::new();
+    add_fields(&found, "", &mut sent);
+    assert_eq!(
+        sent,
+        described_in("### Stacks"),
+        "the stacks, then OPERATING.md"
+    );
+}
+
+#[test]
 fn probe_without_a_master_tells_whether_a_thread_is_free() {
     let operating = read("OPERATING.md");
     let (_, script) = operating.split_once("      - |\n").unwrap();
@@ -141,6 +153,17 @@ fn probe_without_a_master_tells_whether_a_thread_is_free() {
     assert_eq!(peer.reply().text(), "waited at a");
     scoter.stop();
     assert_eq!(probe(), Some(1), "after the stop");
+}
+
+/// The fields that the table of a section of OPERATING.md describes.
+fn described_in(heading: &str) -> BTreeSet<String> {
+    let operating = read("OPERATING.md");
+    let (_, section) = operating.split_once(heading).expect("a section");
+    let (section, _) = section.split_once("\n##").expect("it is not the last one");
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = cells.filter_map(|cells| cells.split('|').next());
+    let names = cells.flat_map(|cell| cell.split('`').step_by(2));
+    names.map(str::to_owned).collect()
 }
 
 /// Adds the path of every field that is not an object or a list of objects.

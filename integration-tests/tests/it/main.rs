@@ -76,6 +76,7 @@ mod slow_peers;
 mod slow_readers;
 mod sockets;
 mod spawning;
+mod stacks;
 mod standard_streams;
 mod starting_python;
 mod startup;

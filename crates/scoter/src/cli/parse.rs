@@ -78,10 +78,16 @@ mod tests {
     #[test]
     fn client_commands_are_the_first_argument() {
         let status = |json, ready| ClientCommand::Status { json, ready };
+        let stacks = |worker, json| ClientCommand::Stacks { worker, json };
         for (arguments, expected) in [
             (&["status"][..], status(false, false)),
             (&["status", "--json"], status(true, false)),
             (&["status", "--ready"], status(false, true)),
+            (&["stacks"], stacks(None, false)),
+            (
+                &["stacks", "--worker", "3", "--json"],
+                stacks(Some(3), true),
+            ),
             (&["reload"], ClientCommand::Reload { upgrade: false }),
             (
                 &["reload", "--upgrade"],
@@ -145,6 +151,10 @@ mod tests {
             (&["scale", "2..4"], EXPECTED),
             (&["status", "--jsn"], "--json"),
             (&["status", "--json", "--ready"], "--ready"),
+            (
+                &["stacks", "--worker", "x"],
+                "invalid value 'x' for '--worker <N>'",
+            ),
             (&["stop", "now"], "now"),
             (&["reload", "--threads", "4"], "--threads"),
         ] {

@@ -38,8 +38,9 @@ pub(super) fn meant_by(word: &str) -> Option<Meant> {
 }
 
 /// Names used by service managers and other servers.
-const ELSEWHERE: [(&str, Meant); 20] = [
+const ELSEWHERE: [(&str, Meant); 23] = [
     ("configtest", Meant::Command("check")),
+    ("dump", Meant::Command("stacks")),
     ("exit", Meant::Command("stop")),
     ("graceful", Meant::Command("reload")),
     ("halt", Meant::Command("stop")),
@@ -56,6 +57,8 @@ const ELSEWHERE: [(&str, Meant); 20] = [
     ("start", Meant::Serve),
     ("stats", Meant::Command("status")),
     ("test", Meant::Command("check")),
+    ("threads", Meant::Command("stacks")),
+    ("traceback", Meant::Command("stacks")),
     ("up", Meant::Serve),
     ("upgrade", Meant::Command("reload --upgrade")),
     ("validate", Meant::Command("check")),
@@ -76,6 +79,9 @@ mod tests {
             ("chekc", Some("scoter check")),
             ("stpo", Some("scoter stop")),
             ("scael", Some("scoter scale")),
+            ("stack", Some("scoter stacks")),
+            ("stakcs", Some("scoter stacks")),
+            ("threads", Some("scoter stacks")),
             ("topp", Some("scoter top")),
             ("shutdown", Some("scoter stop")),
             ("start", Some("scoter APP, which starts a server")),

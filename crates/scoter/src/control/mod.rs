@@ -1,7 +1,7 @@
 //! The control socket: how people and tools control the master.
 //!
 //! It speaks HTTP over a Unix socket, so that `curl --unix-socket` and every HTTP library can
-//! do what `scoter status`, `reload`, `stop`, `scale` and `top` do. [`protocol`] is shared by
+//! do what `scoter status`, `stacks`, `reload`, `stop`, `scale` and `top` do. [`protocol`] is shared by
 //! both ends, [`server`] runs in the master, [`client`] has the commands. The master answers
 //! [`Order`]s and knows nothing of HTTP.
 
@@ -15,9 +15,9 @@ mod server;
 pub(crate) use client::{ClientCommand, run};
 pub(crate) use location::ControlLocation;
 pub(crate) use protocol::{
-    Exposition, KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError,
-    ReloadStatus, Reloaded, Responses, Scaled, SlotPhase, SlotStatus, Status, Totals, WorkerPhase,
-    WorkerStatus, millis,
+    Call, Exposition, KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError,
+    ReloadStatus, Reloaded, Responses, Scaled, SlotPhase, SlotStatus, Stacks, Status, ThreadStack,
+    ThreadStacks, Totals, WorkerPhase, WorkerStacks, WorkerStatus, millis,
 };
 pub(crate) use selector::ServerSelector;
 pub(crate) use server::{ControlError, ControlListener, serve};

@@ -119,6 +119,9 @@ pub(crate) enum ToWorker {
     ErrorLog,
     /// Reopen the access log, because the log files have been renamed.
     ReopenLogs,
+    /// Report where all threads are. With it comes a stream for the answer, a
+    /// [`ThreadStacks`](crate::control::ThreadStacks) as JSON.
+    Stacks,
 }
 
 /// Why a worker has to end.

@@ -52,15 +52,25 @@ impl StartWatch {
         timeout: Duration,
         give_up: impl FnOnce(&str) + Send + 'static,
     ) -> Self {
+        let last_resort = LastResort::prepare(py).map(Arc::new);
+        let last_resort = last_resort.inspect_err(|error| debug!(%error, "no stacks from C code"));
+        Self::post_with(py, timeout, last_resort.ok(), give_up)
+    }
+
+    /// The same with a [`LastResort`] that others may use as well.
+    pub(crate) fn post_with(
+        py: Python<'_>,
+        timeout: Duration,
+        last_resort: Option<Arc<LastResort>>,
+        give_up: impl FnOnce(&str) + Send + 'static,
+    ) -> Self {
         let step = Arc::new(AtomicU8::new(Step::Import as u8));
         let (relief, relieved) = channel();
-        let last_resort = LastResort::prepare(py);
-        let last_resort = last_resort.inspect_err(|error| debug!(%error, "no stacks from C code"));
         let watcher = Watcher {
             begun: Instant::now(),
             thread: PythonThread::current(py),
             step: Arc::clone(&step),
-            last_resort: last_resort.ok(),
+            last_resort,
             asked: None,
         };
         let thread = std::thread::Builder::new()
@@ -102,7 +112,7 @@ struct Watcher {
     begun: Instant,
     thread: PythonThread,
     step: Arc<AtomicU8>,
-    last_resort: Option<LastResort>,
+    last_resort: Option<Arc<LastResort>>,
     /// A thread that is waiting for the interpreter.
     asked: Option<(JoinHandle<()>, Receiver<Seen>)>,
 }
@@ -139,7 +149,8 @@ impl Watcher {
         if let Some((thread, _)) = self.asked {
             let _ = thread.join();
         }
-        if let Some(last_resort) = self.last_resort {
+        // Nobody else has it.
+        if let Some(last_resort) = self.last_resort.and_then(Arc::into_inner) {
             let ended = Python::attach(|py| last_resort.end(py));
             ended.unwrap_or_else(|error| debug!(%error, "cannot restore a signal handler"));
         }

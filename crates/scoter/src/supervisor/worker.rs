@@ -2,9 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream as StdStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::net::UnixStream;
 use tracing::{debug, warn};
 
 use super::core::{Activity, Event, NewWorker};
@@ -118,6 +120,20 @@ impl Worker {
         if let Err(error) = self.link.send(&message, fds) {
             debug!(%error, worker = self.id, ?message, "cannot send to the worker");
         }
+    }
+
+    /// Asks it where its threads are. The answer comes through the stream, which then ends.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it does not read its messages; system errors, if no descriptors are
+    /// available.
+    pub(super) fn ask_for_stacks(&self) -> io::Result<UnixStream> {
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let ours = UnixStream::from_std(ours)?;
+        self.link.send(&ToWorker::Stacks, &[theirs.as_fd()])?;
+        Ok(ours)
     }
 
     /// Its state according to the scoreboard.

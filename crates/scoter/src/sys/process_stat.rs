@@ -14,6 +14,8 @@ pub(crate) struct ProcessStat {
     pub(crate) has_ended: bool,
     /// CPU time of all its threads; those that have ended included.
     pub(crate) cpu: Option<Duration>,
+    /// Whether a signal or a debugger has stopped it.
+    pub(crate) is_stopped: bool,
 }
 
 impl ProcessStat {
@@ -36,6 +38,7 @@ impl ProcessStat {
             name: name.to_owned(),
             has_ended: fields.starts_with(['Z', 'X']),
             cpu: cpu(fields),
+            is_stopped: fields.starts_with(['T', 't']),
         })
     }
 }
@@ -56,15 +59,18 @@ mod tests {
     #[test]
     fn name_may_have_parentheses() {
         for (stat, expected) in [
-            ("7 (python) S 1 7", Some(("python", false))),
-            ("7 (a) Z (b)) Z 1 7", Some(("a) Z (b)", true))),
-            ("7 (b) X 1", Some(("b", true))),
+            ("7 (python) S 1 7", Some(("python", false, false))),
+            ("7 (a) Z (b)) Z 1 7", Some(("a) Z (b)", true, false))),
+            ("7 (b) X 1", Some(("b", true, false))),
+            ("7 (c) T 1", Some(("c", false, true))),
+            ("7 (c) t 1", Some(("c", false, true))),
             ("7", None),
         ] {
-            let expected = expected.map(|(name, has_ended)| ProcessStat {
+            let expected = expected.map(|(name, has_ended, is_stopped)| ProcessStat {
                 name: name.to_owned(),
                 has_ended,
                 cpu: None,
+                is_stopped,
             });
             assert_eq!(ProcessStat::parse(stat), expected, "{stat}");
         }

@@ -13,6 +13,7 @@ mod recycling;
 mod request;
 mod response;
 mod slot;
+mod stacks;
 mod start;
 mod stop;
 mod timeouts;
@@ -56,6 +57,7 @@ use response::overload::Overload;
 use response::pending::PendingResponse;
 use response::refusal::Refusal;
 use slot::admission::Admission;
+use stacks::examination::Examination;
 use start::Start;
 use stop::Stop;
 use timeouts::monitor::{Monitor, Timeouts};
@@ -82,6 +84,7 @@ pub(crate) struct Shared {
     overload: Overload,
     recycling: Option<Recycling>,
     monitor: Monitor,
+    examination: Examination,
     header_timeout: Duration,
     connection_timeouts: ConnectionTimeouts,
     late_bodies: LateBodies,
@@ -148,6 +151,7 @@ impl Shared {
             overload: Overload::default(),
             recycling,
             monitor: Monitor::new(slots, timeouts),
+            examination: Examination::default(),
             header_timeout: options.header_timeout.0,
             connection_timeouts: ConnectionTimeouts {
                 body: options.body_timeout.0,

@@ -15,6 +15,7 @@ use crate::ipc::scoreboard::Snapshot;
 use crate::log::{self, in_background, say};
 use crate::net::{Listener, SocketFile};
 use crate::python::faulthandler;
+use crate::sys::descriptors::move_up;
 use crate::sys::fatal;
 use crate::sys::fork::Own;
 use crate::sys::process::exit_now;
@@ -25,6 +26,7 @@ use crate::worker::MasterLink;
 use crate::worker::Shared;
 use crate::worker::is_first_to_miss_master;
 use crate::worker::master_link;
+use crate::worker::stacks::answer::answer;
 
 /// Where a worker's orders come from.
 #[derive(Debug)]
@@ -165,6 +167,11 @@ impl Orders {
             } => loop {
                 tokio::select! {
                     message = channel.next_message() => match message {
+                        Some((ToWorker::Stacks, mut fds)) => {
+                            if let Some(stream) = fds.pop() {
+                                tokio::spawn(answer(Arc::clone(shared), move_up(stream)));
+                            }
+                        }
                         None => {
                             let first = is_first_to_miss_master(&shared.listeners);
                             if let Some(control) = control {
@@ -232,7 +239,7 @@ impl Orders {
 }
 
 impl MasterChannel {
-    /// Waits for a message. `None`, once, says that the master is gone: nobody else is there to
+    /// Waits for a message, with the descriptors that come with it. `None`, once, says that the master is gone: nobody else is there to
     /// stop the worker, to end it, or to remove the sockets.
     async fn next_message(&mut self) -> Option<(ToWorker, Vec<Own>)> {
         if self.has_ended {

@@ -146,6 +146,7 @@ impl Worker<'_> {
         py: Python<'_>,
         preloaded: Option<Loaded>,
     ) -> Result<SignalWakeups, Failure> {
+        self.shared.monitor.prepare(py);
         let watch = self.watch_start(py);
         let dispositions = Dispositions::current();
         let started = Instant::now();
@@ -174,7 +175,6 @@ impl Worker<'_> {
             warmed_up.map_err(Failure::WarmUp)?;
         }
         drop(watch);
-        self.shared.monitor.prepare(py);
         one_thread::expect(self.options.threads);
         let demand = self.options.demand(self.shared.listeners.len());
         file_limit::check_loaded(&demand).map_err(StartError::from)?;
@@ -196,7 +196,9 @@ impl Worker<'_> {
     /// end it.
     fn watch_start(&self, py: Python<'_>) -> StartWatch {
         let shared = Arc::clone(self.shared);
-        StartWatch::post(py, self.options.start_timeout.0, move |doing| {
+        let last_resort = shared.monitor.last_resort().cloned();
+        let timeout = self.options.start_timeout.0;
+        StartWatch::post_with(py, timeout, last_resort, move |doing| {
             if let MasterLink::None = shared.master {
                 return error!("the application is still not ready: {doing}");
             }

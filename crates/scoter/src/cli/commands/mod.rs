@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod reload;
 mod scale;
+mod stacks;
 mod status;
 mod stop;
 mod top;
@@ -53,6 +54,7 @@ impl Entry {
 pub(super) const COMMANDS: &[Entry] = &[
     check::CHECK,
     status::STATUS,
+    stacks::STACKS,
     reload::RELOAD,
     stop::STOP,
     scale::SCALE,

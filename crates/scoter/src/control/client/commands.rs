@@ -1,4 +1,4 @@
-//! The commands that talk to a running server: `scoter status`, `reload`, `stop`, `scale`
+//! The commands that talk to a running server: `scoter status`, `stacks`, `reload`, `stop`, `scale`
 //! and `top`.
 
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use tokio::runtime;
 use super::error::ClientError;
 use super::http::Client;
 use super::server_list::{Choice, WithoutName, choose};
-use super::{discovery, render, top};
+use super::{discovery, render, stacks, top};
 use crate::control::{Scaled, ServerSelector};
 
 /// A command for a running server.
@@ -18,6 +18,8 @@ use crate::control::{Scaled, ServerSelector};
 pub(crate) enum ClientCommand {
     /// Print the status: as text, as JSON, or just whether the server is ready.
     Status { json: bool, ready: bool },
+    /// Print where the threads of all workers are, or of those with this number: as text or as JSON.
+    Stacks { worker: Option<u32>, json: bool },
     /// Start a new generation of the code, with `upgrade` also a new release of the server.
     Reload { upgrade: bool },
     /// Stop the server, and wait until it has ended.
@@ -105,7 +107,7 @@ impl ClientCommand {
     fn is_order(self) -> bool {
         match self {
             Self::Reload { .. } | Self::Stop | Self::Scale(_) => true,
-            Self::Status { .. } | Self::Top => false,
+            Self::Status { .. } | Self::Stacks { .. } | Self::Top => false,
         }
     }
 }
@@ -119,6 +121,7 @@ impl Client {
                 status.success()
             }
             ClientCommand::Status { .. } => Ok(render(&self.status().await?)),
+            ClientCommand::Stacks { worker, json } => self.stacks(worker, json).await,
             ClientCommand::Reload { upgrade: false } => {
                 self.reload(Uri::from_static("/reload")).await
             }
@@ -138,6 +141,16 @@ impl Client {
         said.map(|_| String::new())
     }
 
+    async fn stacks(&self, worker: Option<u32>, json: bool) -> Result<String, ClientError> {
+        let path = worker.map_or_else(|| "/stacks".to_owned(), |id| format!("/stacks/{id}"));
+        let uri = Uri::try_from(path).expect("a path of letters and digits");
+        let answer = self.ask(Method::GET, uri).await?.success()?;
+        match json {
+            true => Ok(answer),
+            false => Ok(stacks::render(&self.read(&answer)?)),
+        }
+    }
+
     async fn scale(&self, workers: u32) -> Result<String, ClientError> {
         let uri = Uri::try_from(format!("/scale/{workers}"));
         let uri = uri.expect("a path of letters and digits");
@@ -154,7 +167,7 @@ impl Client {
 mod tests {
     use super::super::fixture::{Fixture, busy_status};
     use super::*;
-    use crate::control::{Order, Phase, Status};
+    use crate::control::{Order, Phase, Stacks, Status, WorkerStacks};
 
     const STATUS: ClientCommand = ClientCommand::Status {
         json: false,
@@ -183,6 +196,33 @@ mod tests {
         assert_eq!(status, busy_status());
         assert!(json.ends_with("}\n"));
         assert_eq!(fixture.perform(READY).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn stacks_are_printed_as_text_or_as_json() {
+        let fixture = Fixture::new(|order| {
+            if let Order::Stacks { worker, reply } = order {
+                let id = worker.unwrap_or(1);
+                let worker = WorkerStacks {
+                    id,
+                    ..WorkerStacks::default()
+                };
+                let _ = reply.send(match id {
+                    7 => Err("there is no worker 7".to_owned()),
+                    _ => Ok(Stacks {
+                        workers: vec![worker],
+                    }),
+                });
+            }
+        });
+        let command = |worker, json| ClientCommand::Stacks { worker, json };
+        let text = fixture.perform(command(None, false)).await.unwrap();
+        assert!(text.starts_with("worker 1, "), "{text}");
+        let json = fixture.perform(command(Some(3), true)).await.unwrap();
+        let stacks: Stacks = serde_json::from_str(&json).unwrap();
+        assert_eq!(stacks.workers[0].id, 3);
+        let refused = fixture.refusal(command(Some(7), false)).await;
+        assert_eq!(refused, ("there is no worker 7".to_owned(), 1));
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ mod reload;
 mod render;
 mod screen;
 mod server_list;
+mod stacks;
 mod stop;
 mod top;
 

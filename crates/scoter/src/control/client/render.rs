@@ -185,8 +185,13 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
+/// The same on one line.
+pub(super) fn printable_line(text: &str) -> String {
+    printable(text).replace('\n', "?")
+}
+
 /// Text that a client of the application has chosen, in ASCII only, so that columns stay aligned.
-fn ascii(text: &str) -> String {
+pub(super) fn ascii(text: &str) -> String {
     let harmless = |letter: char| match letter {
         ' '..='~' => letter,
         _ => '?',

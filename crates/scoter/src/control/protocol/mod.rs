@@ -3,11 +3,13 @@
 mod exposition;
 mod orders;
 mod routes;
+mod stacks;
 mod status;
 
 pub(crate) use exposition::Exposition;
 pub(crate) use orders::{Order, ReloadError, Reloaded, Scaled};
 pub(super) use routes::{ALL_ROUTES, Route};
+pub(crate) use stacks::{Call, Stacks, ThreadStack, ThreadStacks, WorkerStacks};
 pub(crate) use status::{
     KeptConnections, ListenerStatus, Percentiles, Phase, ReloadStatus, Responses, SlotPhase,
     SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, millis,

@@ -5,6 +5,7 @@ use thiserror::Error;
 use tokio::sync::oneshot::Sender;
 
 use super::exposition::Exposition;
+use super::stacks::Stacks;
 use super::status::Status;
 
 /// A request to the master, with the channel for its result. An order is carried out even if the
@@ -17,6 +18,12 @@ pub(crate) enum Order {
     Metrics {
         exposition: Exposition,
         reply: Sender<String>,
+    },
+    /// Report where the threads of all workers are, or of those with this number. The error is a
+    /// message for the user.
+    Stacks {
+        worker: Option<u32>,
+        reply: Sender<Result<Stacks, String>>,
     },
     /// Replace the serving generation with a new one; answered when that is done.
     Reload {

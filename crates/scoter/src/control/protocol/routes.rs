@@ -11,6 +11,8 @@ pub(in crate::control) enum Route {
     Metrics,
     Ready,
     Health,
+    /// Of all workers, or of those with this number.
+    Stacks(Option<u32>),
     Reload {
         upgrade: bool,
     },
@@ -45,12 +47,18 @@ impl Route {
             "/metrics" => (Method::GET, Self::Metrics),
             "/ready" => (Method::GET, Self::Ready),
             "/health" => (Method::GET, Self::Health),
+            "/stacks" => (Method::GET, Self::Stacks(None)),
             "/reload" => (Method::POST, Self::Reload { upgrade: false }),
             "/stop" => (Method::POST, Self::Stop),
-            _ => match path.strip_prefix("/scale/") {
-                Some(number) => (Method::PUT, Self::Scale(workers(number)?)),
-                None => return Err(BadRequest::path(path)),
-            },
+            _ => {
+                if let Some(number) = path.strip_prefix("/scale/") {
+                    (Method::PUT, Self::Scale(workers(number)?))
+                } else if let Some(number) = path.strip_prefix("/stacks/") {
+                    (Method::GET, Self::Stacks(Some(worker(number)?)))
+                } else {
+                    return Err(BadRequest::path(path));
+                }
+            }
         };
         let is_head_of_get = expected == Method::GET && method == Method::HEAD;
         if *method != expected && !is_head_of_get {
@@ -97,6 +105,14 @@ fn workers(number: &str) -> Result<u32, BadRequest> {
     }
 }
 
+fn worker(number: &str) -> Result<u32, BadRequest> {
+    number.parse().map_err(|_| {
+        BadRequest::bad(format!(
+            "{number:?} is no worker: expected its number, as GET /status has it\n"
+        ))
+    })
+}
+
 pub(in crate::control) const ALL_ROUTES: &str = "\
 routes:
   GET  /                   this list
@@ -104,6 +120,8 @@ routes:
   GET  /metrics            metrics for Prometheus
   GET  /ready              200 while it accepts new requests
   GET  /health             200 while a worker serves
+  GET  /stacks             where the threads of all workers are, as JSON
+  GET  /stacks/N           those of worker N
   POST /reload             start a new generation of the code
   POST /reload?upgrade=1   also replace scoter by the installed release
   POST /stop               stop gracefully
@@ -122,6 +140,8 @@ mod tests {
             (Method::GET, "/metrics", None, Route::Metrics),
             (Method::HEAD, "/ready", None, Route::Ready),
             (Method::GET, "/health", Some(""), Route::Health),
+            (Method::GET, "/stacks", None, Route::Stacks(None)),
+            (Method::GET, "/stacks/3", None, Route::Stacks(Some(3))),
             (
                 Method::POST,
                 "/reload",
@@ -205,6 +225,15 @@ mod tests {
             assert_eq!(error.status.as_u16(), status, "{path}");
             assert_eq!(error.text, format!("{text}{ALL_ROUTES}"), "{path}");
             assert_eq!(error.allow.is_some(), status == 405, "{path}");
+        }
+    }
+
+    #[test]
+    fn stacks_take_the_number_of_a_worker() {
+        for number in ["", "-1", "one", "4294967296", "1/2"] {
+            let error = Route::parse(&Method::GET, &format!("/stacks/{number}"), None).unwrap_err();
+            assert_eq!(error.status, StatusCode::BAD_REQUEST, "{number}");
+            assert!(error.text.contains("is no worker"), "{number}");
         }
     }
 

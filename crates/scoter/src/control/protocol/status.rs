@@ -292,7 +292,7 @@ impl SlotStatus {
         }
     }
 
-    pub(in crate::control) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.phase != SlotPhase::Idle
     }
 }

@@ -49,6 +49,13 @@ pub(super) async fn respond(
                 true => text(StatusCode::OK, "healthy\n"),
                 false => unavailable(format!("{}: no worker serves\n", status.phase)),
             }),
+        Route::Stacks(worker) => {
+            let order = |reply| Order::Stacks { worker, reply };
+            ask(orders, order).await.map(|answer| match answer {
+                Ok(stacks) => json(&stacks),
+                Err(why) => text(StatusCode::NOT_FOUND, lines(why)),
+            })
+        }
         Route::Reload { upgrade } => {
             let order = |reply| Order::Reload { upgrade, reply };
             ask(orders, order).await.map(|answer| match answer {
@@ -155,7 +162,7 @@ mod tests {
 
     use super::super::fixture::{Fixture, receive, some_status};
     use super::*;
-    use crate::control::{Reloaded, Scaled, WorkerPhase, WorkerStatus};
+    use crate::control::{Reloaded, Scaled, Stacks, WorkerPhase, WorkerStacks, WorkerStatus};
 
     #[tokio::test]
     async fn status_ready_and_health_come_from_the_master() {
@@ -224,6 +231,37 @@ mod tests {
             let header = format!("\r\ncontent-type: {kind}; charset=utf-8\r\n");
             assert!(text.contains(&header), "{text}");
             assert!(text.ends_with("\r\n\r\nsome 1\n"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn stacks_are_those_of_the_workers_that_are_asked_for() {
+        let mut fixture = Fixture::new();
+        let stacks = Stacks {
+            workers: vec![WorkerStacks {
+                id: 3,
+                ..WorkerStacks::default()
+            }],
+        };
+        let json = serde_json::to_string(&stacks).unwrap() + "\n";
+        for (path, asked, answer, expected) in [
+            ("/stacks", None, Ok(stacks.clone()), (200, &*json)),
+            ("/stacks/3", Some(3), Ok(stacks), (200, &*json)),
+            (
+                "/stacks/4",
+                Some(4),
+                Err("no worker 4".to_owned()),
+                (404, "no worker 4\n"),
+            ),
+        ] {
+            let stream = fixture.send(&format!("GET {path}")).await;
+            let Order::Stacks { worker, reply } = fixture.order().await else {
+                panic!("{path} asks for stacks");
+            };
+            assert_eq!(worker, asked, "{path}");
+            reply.send(answer).unwrap();
+            let (code, body) = receive(stream).await;
+            assert_eq!((code, &*body), expected, "{path}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 ///
 /// The thread has ended without a result, so it is not waiting for the GIL.
 pub(crate) fn answer_of<T>(thread: &Receiver<T>) -> Result<Option<T>, RecvError> {
-    let mut timeout = GilTimeout::default();
+    let mut timeout = GilTimeout::among(1);
     loop {
         let begun = Instant::now();
         match thread.recv_timeout(STEP) {
@@ -26,16 +26,26 @@ pub(crate) fn answer_of<T>(thread: &Receiver<T>) -> Result<Option<T>, RecvError>
 
 /// Measures the wait for the GIL in running time: while the process is stopped or its container
 /// frozen, no thread could have released the GIL.
-#[derive(Debug, Default)]
-struct GilTimeout {
+#[derive(Debug)]
+pub(crate) struct GilTimeout {
     waited: Duration,
+    timeout: Duration,
 }
 
 impl GilTimeout {
+    /// For when so many threads may execute Python: each may be the next one to get the GIL.
+    pub(crate) fn among(threads: usize) -> Self {
+        let shares = u32::try_from(threads.div_ceil(THREADS)).unwrap_or(u32::MAX);
+        Self {
+            waited: Duration::ZERO,
+            timeout: GIL_TIMEOUT.saturating_mul(shares.max(1)),
+        }
+    }
+
     /// Counts a step. During one that took too long, the process was not running.
-    fn is_over_after(&mut self, step: Duration) -> bool {
+    pub(crate) fn is_over_after(&mut self, step: Duration) -> bool {
         self.waited += step.min(STEP);
-        self.waited >= GIL_TIMEOUT
+        self.waited >= self.timeout
     }
 }
 
@@ -43,8 +53,12 @@ impl GilTimeout {
 /// milliseconds.
 const GIL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// For so many threads at most. If any of them may be next each time, it is still a matter of some
+/// ten million to one that none of 200 times was ours.
+const THREADS: usize = 12;
+
 /// The unit in which the wait is counted.
-const STEP: Duration = Duration::from_millis(50);
+pub(crate) const STEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
@@ -62,12 +76,21 @@ mod tests {
             ([vec![STEP; 10], vec![hour; 9]].concat(), false),
             ([vec![STEP; 10], vec![hour; 10]].concat(), true),
         ] {
-            let mut timeout = GilTimeout::default();
+            let mut timeout = GilTimeout::among(THREADS);
             let (last, first) = steps.split_last().unwrap();
             for step in first {
                 assert!(!timeout.is_over_after(*step), "{steps:?}");
             }
             assert_eq!(timeout.is_over_after(*last), over, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn more_threads_have_more_time() {
+        for (threads, steps) in [(0, 20), (1, 20), (12, 20), (13, 40), (120, 200)] {
+            let mut timeout = GilTimeout::among(threads);
+            let waited = (1..).find(|_| timeout.is_over_after(STEP));
+            assert_eq!(waited, Some(steps), "{threads}");
         }
     }
 

@@ -18,8 +18,8 @@ use crate::sys::fork::{self, Mark};
 ///
 /// `faulthandler` reads the frames in a signal handler, without protection: if a thread executed
 /// Python meanwhile, it would read freed frames. So use this only after waiting for the GIL in vain
-/// for a long time, as [`answer_of`](super::answer_of) does. A thread that executes Python would
-/// have released it, so the thread that holds it is in C code.
+/// for as long as a [`GilTimeout`](super::GilTimeout). A thread that executes Python would have
+/// released it, so the thread that holds it is in C code.
 #[derive(Debug)]
 pub(crate) struct LastResort {
     /// Closed only after the handler has been removed, because a connection may reuse its number.

@@ -1,12 +1,15 @@
 //! The stacks of Python threads.
 
+mod dump;
 mod gil_timeout;
 mod last_resort;
 mod place;
 mod stack;
 mod text;
 
-pub(crate) use gil_timeout::answer_of;
+pub(crate) use dump::read_dump;
+pub(crate) use gil_timeout::{GilTimeout, STEP, answer_of};
 pub(crate) use last_resort::LastResort;
 pub(crate) use place::Place;
-pub(crate) use text::of_all_threads;
+pub(crate) use stack::stacks_of;
+pub(crate) use text::{of_all_threads, of_thread};

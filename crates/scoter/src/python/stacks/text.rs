@@ -1,11 +1,11 @@
-//! The stacks of all threads, as text.
+//! Stacks as text, for the log.
 
 use std::fmt::Write as _;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
-use super::stack::Stack;
+use super::stack::stacks_of;
+use crate::control::ThreadStack;
 use crate::python::request_timeout::PythonThread;
 
 /// The stacks of all threads with their source lines, each with the most recent call last. `marked`
@@ -21,30 +21,57 @@ pub(crate) fn of_all_threads(
     whose: &str,
     idle: &[PythonThread],
 ) -> PyResult<String> {
-    // Read before any Python code runs, because other threads could continue then.
-    let frames = py.import("sys")?.call_method0("_current_frames")?;
-    let mut stacks = frames
-        .cast_into::<PyDict>()?
-        .iter()
-        .map(|(ident, frame)| Stack::read(PythonThread(ident.extract()?), frame))
-        .collect::<PyResult<Vec<_>>>()?;
-    let here = PythonThread::current(py);
-    stacks.retain(|stack| stack.thread != here);
-    stacks.sort_by_key(|stack| (Some(stack.thread) != marked, stack.thread.0));
+    let mut stacks = stacks_of(py, |_| true)?;
+    stacks.sort_by_key(|stack| (Some(stack.thread()) != marked, stack.thread().0));
     let mut text = String::new();
     let (waiting, stacks): (Vec<_>, Vec<_>) = stacks
         .into_iter()
-        .partition(|stack| idle.contains(&stack.thread) && stack.waits_in_scoter());
+        .partition(|stack| idle.contains(&stack.thread()) && stack.waits_in_scoter());
     for stack in &stacks {
-        let whose = (Some(stack.thread) == marked).then_some(whose);
-        stack.write(py, whose, &mut text);
+        let whose = (Some(stack.thread()) == marked).then_some(whose);
+        let mut described = stack.describe(py);
+        stack.add_sources(py, &mut described);
+        text.push('\n');
+        text.push_str(&of_thread(&described, whose));
     }
     if !waiting.is_empty() {
-        let mut names: Vec<_> = waiting.iter().map(|stack| stack.name(py)).collect();
+        let names = waiting.iter().map(|stack| stack.name(py));
+        let mut names: Vec<_> = names
+            .map(|name| name.unwrap_or_else(|| UNKNOWN.to_owned()))
+            .collect();
         names.sort();
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "\nIdle: {}", names.join(", "));
+        let _ = write!(text, "\nIdle: {}", names.join(", "));
     }
     text.truncate(text.trim_end().len());
     Ok(text)
 }
+
+/// One thread's stack. `whose` says whose it is.
+pub(crate) fn of_thread(stack: &ThreadStack, whose: Option<&str>) -> String {
+    let name = match (&stack.name, &stack.slot) {
+        (Some(name), _) => name.clone(),
+        (None, Some(slot)) => format!("of slot {}", slot.slot),
+        (None, None) => UNKNOWN.to_owned(),
+    };
+    let mark = whose.map_or_else(String::new, |whose| format!(", the {whose}'s"));
+    let mut text = format!("Thread {name}{mark} (most recent call last):\n");
+    // Writing to a string cannot fail.
+    if stack.calls_left_out > 0 {
+        let _ = writeln!(text, "  […]");
+    }
+    for call in &stack.calls {
+        let line = call.line.unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  File \"{}\", line {line}, in {}",
+            call.file, call.function
+        );
+        if let Some(source) = &call.source {
+            let _ = writeln!(text, "    {source}");
+        }
+    }
+    text
+}
+
+const UNKNOWN: &str = "unknown to threading";

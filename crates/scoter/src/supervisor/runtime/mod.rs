@@ -5,6 +5,7 @@ mod exits;
 mod metrics;
 mod orders;
 mod perform;
+mod stacks;
 mod status;
 mod unserved;
 mod upgrade;

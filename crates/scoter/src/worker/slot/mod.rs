@@ -131,9 +131,7 @@ impl Slot {
     }
 
     fn serve_all(&mut self, py: Python<'_>) {
-        if let Some(slot) = self.shared.monitor.slot(self.index) {
-            slot.set_thread(PythonThread::current(py));
-        }
+        self.shared.monitor.slots()[self.index].set_thread(PythonThread::current(py));
         let mut response = None;
         loop {
             match py.detach(|| self.send_and_wait(response.take())) {

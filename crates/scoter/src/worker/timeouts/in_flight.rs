@@ -24,7 +24,7 @@ use crate::worker::response::revoked_request::RevokedRequest;
 pub(crate) struct InFlightSlot {
     slot: usize,
     request: Mutex<Option<InFlight>>,
-    /// [`PythonThread`] of the slot.
+    /// [`PythonThread`] of the slot, 0 before it runs.
     thread: AtomicU64,
     /// Whether the slot serves no more.
     ended: AtomicBool,

@@ -27,7 +27,7 @@ use crate::worker::{MasterLink, Shared};
 pub(crate) struct Monitor {
     slots: Box<[InFlightSlot]>,
     timeouts: Option<Timeouts>,
-    last_resort: OnceLock<LastResort>,
+    last_resort: OnceLock<Arc<LastResort>>,
     /// Whether the process ends because of a request that cannot be ended.
     stuck: AtomicBool,
 }
@@ -69,21 +69,18 @@ impl Monitor {
 
     /// Prepares what needs Python, as long as that is at hand.
     pub(crate) fn prepare(&self, py: Python<'_>) {
-        if self.timeouts.is_none() {
-            return;
-        }
         match LastResort::prepare(py) {
             Ok(last_resort) => {
-                let _ = self.last_resort.set(last_resort);
+                let _ = self.last_resort.set(Arc::new(last_resort));
             }
             Err(error) => {
                 let traceback = traceback(py, &error);
-                warn!(%traceback, "no stacks will be logged while C code holds the GIL");
+                warn!(%traceback, "no stacks can be read while C code holds the GIL");
             }
         }
     }
 
-    pub(crate) fn last_resort(&self) -> Option<&LastResort> {
+    pub(crate) fn last_resort(&self) -> Option<&Arc<LastResort>> {
         self.last_resort.get()
     }
 

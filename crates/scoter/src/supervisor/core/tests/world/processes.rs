@@ -360,7 +360,7 @@ impl World {
             return;
         };
         match message {
-            ToWorker::ErrorLog | ToWorker::ReopenLogs => {}
+            ToWorker::ErrorLog | ToWorker::ReopenLogs | ToWorker::Stacks => {}
             _ if worker.is_let_go => {}
             _ if worker.state == State::Ordered => worker.state = State::Gone,
             ToWorker::Retire | ToWorker::Drain | ToWorker::Leave(_) => {
