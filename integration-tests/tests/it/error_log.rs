@@ -194,10 +194,10 @@ fn slow_requests_are_logged_when_they_are_over() {
         slots.find(|slot| slot["age_ms"].as_u64() > Some(50))?;
         Some(())
     });
-    assert!(!scoter.stderr().contains("slow request"));
+    assert!(!scoter.stderr().contains("slow request method"));
     gate.open();
     peer.reply();
-    let line = scoter.wait_for_log("slow request");
+    let line = scoter.wait_for_log("slow request method");
     for part in [
         " WARN worker=",
         " slow request ",

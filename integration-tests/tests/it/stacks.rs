@@ -1,4 +1,4 @@
-//! Where the threads are: `scoter stacks`.
+//! Where the threads are: `scoter stacks`, and the log when a request becomes slow.
 
 use std::fs;
 use std::path::Path;
@@ -428,4 +428,137 @@ fn server_that_stops_shows_what_it_waits_for() {
     gate.open();
     assert_eq!(peer.reply().text(), "reported");
     assert_eq!(scoter.wait().code, Some(0));
+}
+
+const SLOW: [&str; 2] = ["--slow-request", "50ms"];
+
+/// What the log has from the beginning of a message to the beginning of the next.
+#[track_caller]
+fn message(scoter: &Scoter, text: &str) -> String {
+    let log = scoter.stderr();
+    let at = log.find(text).expect("it is there");
+    let lines = log[at..].lines().enumerate();
+    let own = lines.take_while(|(index, line)| *index == 0 || line.starts_with("| "));
+    own.map(|(_, line)| line.to_owned() + "\n").collect()
+}
+
+#[test]
+fn stack_of_a_slow_request_is_logged_once_while_it_runs() {
+    for master in [&[][..], &["--no-master"]] {
+        let mut scoter = serving("1", "2").args(SLOW).args(master).start();
+        let gate = scoter.gate("a");
+        let mut peer = begin(&scoter, "/reports", "a");
+        scoter.wait_for_log("slow request is still running");
+        until("its whole stack", || {
+            scoter.stderr().contains("in wait_at").then_some(())
+        });
+        let message = message(&scoter, "slow request is still running");
+        for part in [
+            " method=\"GET\"",
+            " uri=\"/reports?a\"",
+            " request_id=\"id-a\"",
+            " slot=",
+            " duration_ms=",
+            "| Thread ",
+            &place("# november waits", "november"),
+            "wait_at(name)  # november waits",
+        ] {
+            assert!(message.contains(part), "{part:?} in {message}");
+        }
+        assert!(!message.contains("flush_metrics"), "{message}");
+        // It has not become slow a second time when this one does.
+        let other = scoter.gate("b");
+        let mut second = begin(&scoter, "/reports", "b");
+        scoter.wait_for_log("uri=\"/reports?b\"");
+        gate.open();
+        other.open();
+        peer.reply();
+        second.reply();
+        let log = scoter.stop().stderr;
+        assert_eq!(
+            log.matches("slow request is still running").count(),
+            2,
+            "{log}"
+        );
+        assert_eq!(log.matches(" slow request method").count(), 2, "{log}");
+    }
+}
+
+#[test]
+fn stack_of_a_slow_request_is_a_field_of_the_json_log() {
+    let scoter = serving("1", "2")
+        .args(SLOW)
+        .args(["--log-format", "json"])
+        .start();
+    let _gate = scoter.gate("a");
+    let _peer = begin(&scoter, "/reports", "a");
+    let line = scoter.wait_for_log("slow request is still running");
+    let event: Value = serde_json::from_str(&line).expect("an object");
+    assert_eq!(event["level"], "warn");
+    assert_eq!(event["uri"], "/reports?a");
+    assert!(event["duration_ms"].as_u64() >= Some(50), "{event}");
+    let stack = event["stack"].as_str().expect("a text");
+    assert!(
+        stack.contains(&place("# november waits", "november")),
+        "{stack}"
+    );
+}
+
+#[test]
+fn slow_request_that_holds_the_gil_is_logged_while_it_does() {
+    let scoter = serving("1", "2").args(SLOW).start();
+    let gate = scoter.gate("a");
+    let mut peer = begin(&scoter, "/holds", "a");
+    let line = scoter.wait_for_log("slow request is still running");
+    assert!(line.contains("problem=\"C code holds the GIL"), "{line}");
+    until("its stack", || {
+        scoter.stderr().contains("in hold_the_gil").then_some(())
+    });
+    gate.open();
+    assert_eq!(peer.reply().text(), "held");
+}
+
+#[test]
+fn overload_does_not_fill_the_log_with_stacks() {
+    let mut scoter = serving("1", "40").args(SLOW).start();
+    let gate = scoter.gate("a");
+    let mut peers: Vec<_> = (0..40)
+        .map(|_| {
+            let mut peer = scoter.connect();
+            peer.packet(&with(get("/reports"), [("QUERY_STRING", "a")]));
+            peer
+        })
+        .collect();
+    let counted = || -> usize {
+        let lines = scoter.log_lines("more requests have become slow");
+        let counts = lines
+            .iter()
+            .filter_map(|line| line.split_once("count=")?.1.parse::<usize>().ok());
+        counts.sum()
+    };
+    // Each of them has its stack in the log, or is counted.
+    until("all have been found to be slow", || {
+        let stacks = scoter.log_lines("slow request is still running").len();
+        (stacks + counted() == 40).then_some(())
+    });
+    assert!(counted() > 0, "{}", scoter.stderr());
+    gate.open_for(40);
+    for peer in &mut peers {
+        assert_eq!(peer.reply().text(), "reported");
+    }
+    let log = scoter.stop().stderr;
+    assert_eq!(log.matches(" slow request method").count(), 40, "{log}");
+}
+
+#[test]
+fn request_that_is_slow_first_and_too_late_then_is_logged_twice() {
+    let scoter = serving("1", "1")
+        .args(SLOW)
+        .args(["--request-timeout", "300ms"]);
+    let scoter = scoter.args(["--request-grace", "60s"]).start();
+    let _gate = scoter.gate("a");
+    let mut peer = begin(&scoter, "/reports", "a");
+    assert_eq!(peer.reply().status, 504);
+    scoter.wait_for_log("request timed out");
+    assert_eq!(scoter.log_lines("slow request is still running").len(), 1);
 }

@@ -150,7 +150,7 @@ impl Shared {
             admission: Admission::new(options.queue_timeout.map(|longest| longest.0)),
             overload: Overload::default(),
             recycling,
-            monitor: Monitor::new(slots, timeouts),
+            monitor: Monitor::new(slots, timeouts, options.slow_request.map(|time| time.0)),
             examination: Examination::default(),
             header_timeout: options.header_timeout.0,
             connection_timeouts: ConnectionTimeouts {

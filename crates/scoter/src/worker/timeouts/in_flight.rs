@@ -14,6 +14,7 @@ use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
 use crate::worker::response::report;
 use crate::worker::response::revoked_request::RevokedRequest;
+use crate::worker::stacks::slow::SlowRequest;
 
 /// A slot as the reactor sees it.
 ///
@@ -37,6 +38,8 @@ struct InFlight {
     head: Arc<RequestHead>,
     /// When it began to wait for a slot, if that is known.
     queued_since: Option<Instant>,
+    /// Whether it has been found to be slow.
+    is_slow: bool,
     timed_out: Option<TimedOut>,
 }
 
@@ -96,6 +99,7 @@ impl InFlightSlot {
             connection: Arc::clone(&request.connection),
             head: Arc::clone(&request.head),
             queued_since: request.queued_since,
+            is_slow: false,
             timed_out: None,
         });
     }
@@ -113,6 +117,31 @@ impl InFlightSlot {
             self.clear_exception(py);
         }
         cell.end(504)
+    }
+
+    /// The request, once, if it has taken as long as `limit` and still runs.
+    pub(crate) fn become_slow(
+        &self,
+        cell: &Cell,
+        limit: Duration,
+        now: Instant,
+    ) -> Option<SlowRequest> {
+        if cell.phase() != Phase::Running {
+            return None;
+        }
+        let mut in_flight = self.lock();
+        let in_flight = in_flight.as_mut()?;
+        let accepted = in_flight.connection.accepted();
+        if in_flight.is_slow || now.saturating_duration_since(accepted) < limit {
+            return None;
+        }
+        in_flight.is_slow = true;
+        Some(SlowRequest {
+            slot: self.slot,
+            number: cell.requests(),
+            head: Arc::clone(&in_flight.head),
+            accepted,
+        })
     }
 
     /// Revokes the response of a request that has run for as long as `timeout`.

@@ -17,6 +17,7 @@ use crate::python::stacks::LastResort;
 use crate::python::traceback::traceback;
 use crate::sys::fatal;
 use crate::sys::running_time::RunningTime;
+use crate::worker::stacks::slow::SlowRequests;
 use crate::worker::timeouts::in_flight::InFlightSlot;
 use crate::worker::timeouts::stuck;
 use crate::worker::timeouts::timed_out;
@@ -27,6 +28,8 @@ use crate::worker::{MasterLink, Shared};
 pub(crate) struct Monitor {
     slots: Box<[InFlightSlot]>,
     timeouts: Option<Timeouts>,
+    /// `--slow-request`.
+    slow_request: Option<Duration>,
     last_resort: OnceLock<Arc<LastResort>>,
     /// Whether the process ends because of a request that cannot be ended.
     stuck: AtomicBool,
@@ -42,18 +45,24 @@ pub(crate) struct Timeouts {
 }
 
 impl Monitor {
-    pub(crate) fn new(slots: usize, timeouts: Option<Timeouts>) -> Self {
+    pub(crate) fn new(
+        slots: usize,
+        timeouts: Option<Timeouts>,
+        slow_request: Option<Duration>,
+    ) -> Self {
         Self {
             slots: (0..slots).map(InFlightSlot::new).collect(),
             timeouts,
+            slow_request,
             last_resort: OnceLock::new(),
             stuck: AtomicBool::new(false),
         }
     }
 
-    /// A slot, if requests have a timeout at all.
+    /// A slot, if its requests are watched at all.
     pub(crate) fn slot(&self, index: usize) -> Option<&InFlightSlot> {
-        self.timeouts.and_then(|_| self.slots.get(index))
+        let is_watched = self.timeouts.is_some() || self.slow_request.is_some();
+        self.slots.get(index).filter(|_| is_watched)
     }
 
     /// All slots.
@@ -94,10 +103,11 @@ impl Monitor {
         self.stuck.load(Ordering::Acquire)
     }
 
-    /// How often the requests are checked: a tenth of the timeout, within limits.
+    /// How often the requests are checked: a tenth of the shorter time, within limits.
     fn interval(&self) -> Duration {
-        match self.timeouts {
-            Some(Timeouts { request, .. }) => (request / 10).clamp(MIN_INTERVAL, MAX_INTERVAL),
+        let timeout = self.timeouts.map(|timeouts| timeouts.request);
+        match timeout.into_iter().chain(self.slow_request).min() {
+            Some(time) => (time / 10).clamp(MIN_INTERVAL, MAX_INTERVAL),
             None => HEARTBEAT_INTERVAL,
         }
     }
@@ -110,6 +120,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut reported: Option<Instant> = None;
     let mut queue_watches = queue_watches(&shared);
     let mut running_time = RunningTime::new(shared.monitor.interval(), Instant::now());
+    let mut slow_requests = SlowRequests::new(Instant::now());
     loop {
         ticks.tick().await;
         let step = running_time.step(Instant::now());
@@ -129,6 +140,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             // process that has been killed or stopped, nobody comes for it.
             shared.ready.nudge();
         }
+        slow_requests.check(&shared, Instant::now()).await;
         if let Some(timeouts) = shared.monitor.timeouts {
             check_requests(&shared, timeouts, step);
         }
