@@ -14,6 +14,8 @@ use crate::{InputEnd, Persistence};
 pub struct Completed {
     /// The status code, as sent or as in the tail.
     pub status: u16,
+    /// Whose response it is.
+    pub author: ResponseAuthor,
     /// Whether the head has already been sent.
     pub head: HeadState,
     /// What remains to be sent.
@@ -33,6 +35,16 @@ pub struct Completed {
     pub failures: Vec<ApplicationFailure>,
     /// What was corrected silently. Worth a log line, once.
     pub corrections: Vec<Correction>,
+}
+
+/// Whose response it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseAuthor {
+    /// The application's, even if it has failed since.
+    Application,
+    /// The plain text that stands in for the response of an application that failed before any of
+    /// it had been sent: 500, or 400 or 408 if its client caused that.
+    Server,
 }
 
 /// Where the head of the response is.

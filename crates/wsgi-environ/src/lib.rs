@@ -116,7 +116,7 @@ mod vectored_send;
 pub use crate::build_error::BuildError;
 pub use crate::completed::{
     ApplicationFailure, ApplicationStage, Completed, Correction, FailureCause, FailureOrigin,
-    HeadState, RemainingBody, ResponseEnd, ResponseTail, Violation,
+    HeadState, RemainingBody, ResponseAuthor, ResponseEnd, ResponseTail, Violation,
 };
 pub use crate::environ::{
     EnvironBuilder, ForwardedProto, Repeated, RequestId, ScriptName, ServerInfo, url_scheme,

@@ -3,7 +3,7 @@ use crate::response::Response;
 use crate::vectored_send::PeerError;
 use crate::{
     ApplicationFailure, Completed, FailureCause, FailureOrigin, HeadState, InputEnd, InputFailure,
-    Method, Persistence, RemainingBody, ResponseEnd, ResponseTail, Violation,
+    Method, Persistence, RemainingBody, ResponseAuthor, ResponseEnd, ResponseTail, Violation,
 };
 
 /// Makes the response from the outcome of the request.
@@ -77,6 +77,7 @@ pub(crate) fn complete(
     let (out, corrections) = response.into_parts();
     Completed {
         status,
+        author: ResponseAuthor::Application,
         head,
         tail: ResponseTail { out, body: rest },
         body_bytes: sent,
@@ -98,6 +99,7 @@ pub(crate) fn without_response(
     let causes = [outcome.err(), closing].into_iter().flatten();
     Completed {
         status: 500,
+        author: ResponseAuthor::Application,
         head: HeadState::Sent,
         tail: ResponseTail {
             out: Vec::new(),
@@ -129,6 +131,7 @@ fn error_response(
     let (out, head) = response.replace(status, &text);
     Completed {
         status,
+        author: ResponseAuthor::Server,
         head,
         tail: ResponseTail {
             out,

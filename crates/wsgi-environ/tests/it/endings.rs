@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use wsgi_environ::ResponseEnd;
+use wsgi_environ::{ResponseAuthor, ResponseEnd};
 
 use crate::harness::{Give, INTERNAL_SERVER_ERROR, Peer, Request, Take};
 
@@ -22,6 +22,7 @@ def application(environ, start_response):
     );
     assert_eq!(answer.completed.end, ResponseEnd::CutShort);
     assert_eq!(answer.completed.status, 200);
+    assert_eq!(answer.completed.author, ResponseAuthor::Application);
     assert_eq!(answer.completed.body_bytes, 4);
     assert_eq!(answer.failures, ["Iterate application KeyError('late')"]);
 }

@@ -13,8 +13,8 @@ use pyo3::types::{PyDict, PyModule};
 use uwsgi_codec::{Packet, PacketBuilder};
 use wsgi_environ::{
     Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, FailureOrigin, ForwardedProto,
-    HeadState, Method, ObjectCache, Persistence, RemainingBody, RequestId, ResponseEnd,
-    ResponseHead, ScriptName, ServerInfo, Transport, respond,
+    HeadState, Method, ObjectCache, Persistence, RemainingBody, RequestId, ResponseAuthor,
+    ResponseEnd, ResponseHead, ScriptName, ServerInfo, Transport, respond,
 };
 
 /// A client that takes and gives what its script says.
@@ -424,6 +424,7 @@ impl Answer {
     pub(crate) fn assert_500(&self, failure: &str) {
         assert_eq!(self.wire, INTERNAL_SERVER_ERROR);
         assert_eq!(self.completed.status, 500);
+        assert_eq!(self.completed.author, ResponseAuthor::Server);
         assert_eq!(self.completed.end, ResponseEnd::Complete);
         assert_eq!(self.failures.len(), 1, "{:?}", self.failures);
         assert!(self.failures[0].starts_with(failure), "{:?}", self.failures);
