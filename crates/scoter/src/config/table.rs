@@ -123,7 +123,7 @@ options! {
         access_log: one AccessLogTo = "on", "WHERE", reload,
             "One line per request: on (stdout), off, stdout, stderr, or a file to append to";
         access_log_format: one AccessLogFormat = "combined", "FORMAT", reload,
-            "combined (with the time taken), json, json-otel, or a template";
+            "combined (with the time taken), json, json-otel, terminal (short), or a template";
         access_log_skip: many SkipRule, "RULE", reload,
             "Leave out successes that match, such as path:/health or agent:kube-probe/* (repeatable)";
         access_log_sample: off SampleRate, "PERCENT", reload,

@@ -53,10 +53,11 @@ impl AccessLog {
         let Some(file) = to.open().map_err(|error| to.error(error))? else {
             return Ok(OpenLog(None));
         };
+        let format = format.on(&file);
         Ok(OpenLog(Some(Opened {
             destination: Destination::new(file),
             to: to.clone(),
-            format: format.clone(),
+            format,
             filter,
         })))
     }

@@ -6,16 +6,20 @@ mod json;
 mod json_otel;
 mod request;
 mod template;
+mod terminal;
 mod trace;
 
+use std::io::IsTerminal;
 use std::str::FromStr;
 use std::time::Duration;
 
 use template::{Template, TemplateError};
+use terminal::Style;
 
 use super::clock::Moment;
 use super::entry::Entry;
 use super::filter::SampleRate;
+use crate::log::colours;
 
 /// The format of an access log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(crate) enum AccessLogFormat {
     Json,
     /// A JSON object with OpenTelemetry's names.
     JsonOtel,
+    /// A short line for whoever watches a terminal.
+    Terminal(Style),
     /// A template with variables.
     Template(Template),
 }
@@ -38,8 +44,19 @@ impl FromStr for AccessLogFormat {
             "combined" => Self::Combined,
             "json" => Self::Json,
             "json-otel" => Self::JsonOtel,
+            "terminal" => Self::Terminal(Style::Plain),
             template => Self::Template(Template::parse(template)?),
         })
+    }
+}
+
+impl AccessLogFormat {
+    /// The same, with the colours that `stream` shows.
+    pub(super) fn on(&self, stream: &impl IsTerminal) -> Self {
+        match self {
+            Self::Terminal(_) if colours::are_wanted_on(stream) => Self::Terminal(Style::Coloured),
+            format => format.clone(),
+        }
     }
 }
 
@@ -74,6 +91,7 @@ pub(super) fn write_line(line: &mut Vec<u8>, format: &AccessLogFormat, record: &
         AccessLogFormat::Combined => combined::write(line, record),
         AccessLogFormat::Json => json::write(line, record),
         AccessLogFormat::JsonOtel => json_otel::write(line, record),
+        AccessLogFormat::Terminal(style) => terminal::write(line, record, *style),
         AccessLogFormat::Template(template) => template.write(line, record),
     }
     line.push(b'\n');
