@@ -13,6 +13,7 @@ use crate::python::hooks::HookError;
 use crate::python::limit_hint::limit_hint;
 use crate::python::traceback::traceback;
 use crate::start::StartError;
+use crate::supervisor::DevError;
 use crate::sys::limits;
 
 /// Why a start failed. The exit code says what has to be fixed.
@@ -27,6 +28,9 @@ pub(crate) enum Failure {
     /// Preparing the start, such as binding sockets.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// What `scoter dev` has beside the server.
+    #[error(transparent)]
+    Dev(#[from] DevError),
     /// `--access-log`.
     #[error(transparent)]
     AccessLog(#[from] OpenError),
@@ -57,10 +61,15 @@ impl Failure {
         match self {
             Self::System(_) | Self::Python(_) => 1,
             Self::Start(error) => error.exit_code(),
-            Self::AccessLog(_) => 2,
+            Self::AccessLog(_) | Self::Dev(_) => 2,
             Self::Application(error) => error.exit_code(),
             Self::WarmUp(_) | Self::Hook(_) => 3,
         }
+    }
+
+    /// Whether the application's code has to be mended.
+    pub(crate) fn is_of_the_application(&self) -> bool {
+        self.exit_code() == 3
     }
 
     /// The failure in the form that is sent to the master.

@@ -1,7 +1,7 @@
 //! What the arguments ask for.
 
 use super::check::Extent;
-use crate::config::{Action, Arguments, ConfigError, HelpLevel, Settings};
+use crate::config::{Action, Arguments, ConfigError, DevArguments, HelpLevel, Settings};
 use crate::control::{ClientCommand, ServerSelector};
 
 /// What the arguments ask for.
@@ -13,6 +13,8 @@ pub(super) enum Command {
     PrintConfig(Settings),
     /// Serve.
     Serve(Settings),
+    /// Serve a developer.
+    Dev(Settings, DevArguments),
     /// Report whether a start would succeed.
     Check(Settings, Extent),
     /// Send a command to a running server.

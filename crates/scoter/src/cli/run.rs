@@ -29,7 +29,12 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
         Command::PrintConfig(settings) => Ok(said(write!(io::stdout(), "{}", settings.print()))),
         Command::Serve(settings) => {
             let options = settings.options()?;
-            Ok(serve::run(py, program, arguments, settings, options))
+            Ok(serve::run(py, program, arguments, settings, options, None))
+        }
+        Command::Dev(settings, dev) => {
+            let options = settings.options()?;
+            let dev = Some(dev);
+            Ok(serve::run(py, program, arguments, settings, options, dev))
         }
         Command::Check(settings, extent) => {
             let options = settings.options()?;

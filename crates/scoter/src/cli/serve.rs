@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use tracing::{error, warn};
 
 use super::{banner, mistyped};
-use crate::config::{Options, Settings};
+use crate::config::{DevArguments, Options, Settings};
 use crate::failure::Failure;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log::{self, Colours};
@@ -19,8 +19,8 @@ use crate::python::environment;
 use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::watch_forks;
 use crate::python::signal_handlers;
-use crate::start::{Opened, PidFile, Start, StartError, demand};
-use crate::supervisor;
+use crate::start::{Opened, PidFile, Start, StartError, demand, warn_of_root};
+use crate::supervisor::{self, Beginning, Dev};
 use crate::sys::file_limit::{self, Demand};
 use crate::sys::process_name::set_server_name;
 use crate::sys::signals;
@@ -33,6 +33,7 @@ pub(crate) fn run(
     arguments: &[OsString],
     settings: Settings,
     options: Options,
+    dev: Option<DevArguments>,
 ) -> u8 {
     let demand = demand(&options);
     // First, because other limits are derived from this one.
@@ -52,7 +53,7 @@ pub(crate) fn run(
             if options.no_master {
                 serve_alone(py, &program, &settings, options).map(|never| match never {})
             } else {
-                supervise(py, program, arguments, settings, options)
+                supervise(py, program, arguments, settings, options, dev)
             }
         });
     served.unwrap_or_else(|failure| {
@@ -77,8 +78,12 @@ fn supervise(
     arguments: &[OsString],
     settings: Settings,
     options: Options,
+    dev: Option<DevArguments>,
 ) -> Result<u8, Failure> {
     signal_handlers::take(py).map_err(Failure::python(py))?;
+    let dev = dev
+        .map(|arguments| open_dev(py, arguments, &options))
+        .transpose()?;
     // Signals stay blocked until their handlers are installed: the default action would end the
     // process and leave its sockets behind.
     let _ = SigSet::all().thread_block();
@@ -98,17 +103,29 @@ fn supervise(
     } else {
         PidFile::write(path).inspect_err(|_| opened.close())?
     };
-    if resumed.is_none() {
+    if resumed.is_none() && dev.is_none() {
+        warn_of_root(&options);
         banner::announce(py, &options, &opened.listeners);
     }
     let arguments = arguments.to_vec();
-    let python = banner::python().to_owned();
-    let ended = py.detach(|| {
-        supervisor::run(
-            program, arguments, settings, options, opened, resumed, python,
-        )
-    });
+    let beginning = Beginning {
+        opened,
+        resumed,
+        python: banner::python().to_owned(),
+        dev,
+    };
+    let ended = py.detach(|| supervisor::run(program, arguments, settings, options, beginning));
     Ok(ended?)
+}
+
+/// Prepares `scoter dev`, and says where it is.
+fn open_dev(py: Python<'_>, arguments: DevArguments, options: &Options) -> Result<Dev, Failure> {
+    // Flask does not let exceptions through to the server otherwise, and keeps old templates.
+    let debug = std::env::var_os(FLASK_DEBUG).unwrap_or_else(|| "1".into());
+    environment::set(py, &[(FLASK_DEBUG, debug)]).map_err(Failure::python(py))?;
+    let dev = Dev::open(arguments)?;
+    dev.announce(options);
+    Ok(dev)
 }
 
 fn serve_alone(
@@ -125,6 +142,7 @@ fn serve_alone(
     let opened = open(py, program, settings, &options)?;
     describe_crashes_in(py, io::stderr()).map_err(Failure::python(py))?;
     application_output::take(py, &options).map_err(Failure::python(py))?;
+    warn_of_root(&options);
     banner::announce(py, &options, &opened.listeners);
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(
@@ -141,6 +159,7 @@ fn serve_alone(
         multiprocess: false,
         control: None,
         preloaded: None,
+        development: None,
         options,
     };
     serve(py, context)
@@ -165,3 +184,6 @@ fn open(
         .inspect_err(|_| opened.close())?;
     Ok(opened)
 }
+
+/// <https://flask.palletsprojects.com/en/stable/config/#DEBUG>.
+const FLASK_DEBUG: &str = "FLASK_DEBUG";

@@ -137,6 +137,15 @@ pub(crate) enum Problem {
          scoter.toml"
     )]
     NoApplication,
+    /// No application was named to `scoter dev`.
+    #[error(
+        "no APP to serve, and no manage.py, wsgi.py or app.py in {}\nhint: run scoter dev \
+         module:callable or scoter dev path/to/file.py", folder.display()
+    )]
+    NoApplicationHere {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
     /// An option that has no effect without a master process.
     #[error("{written}: needs the master process, which --no-master disables")]
     NeedsMaster {

@@ -7,6 +7,7 @@
 //! written.
 
 mod demand;
+mod dev;
 mod error;
 mod from_text;
 mod load;
@@ -24,6 +25,7 @@ mod target;
 mod units;
 mod values;
 
+pub(crate) use dev::{DevArguments, HttpAddress, SOCKET, private_folder};
 pub(crate) use error::ConfigError;
 pub(crate) use load::server_selector::server_selector;
 pub(crate) use opt::Change;
@@ -32,7 +34,7 @@ pub(crate) use other_servers::UWSGI_CONFIGURATION;
 pub(crate) use other_servers::notes;
 pub(crate) use settings::Settings;
 pub(crate) use sources::arguments::{Action, Arguments};
-pub(crate) use sources::command::{HelpLevel, client_command, server_command};
+pub(crate) use sources::command::{HelpLevel, client_command, dev_command, server_command};
 pub(crate) use table::Options;
 pub(crate) use target::{Source, Target};
 pub(crate) use units::Percent;

@@ -50,6 +50,17 @@ pub(crate) struct Configuration {
     /// lead elsewhere by now.
     #[serde(default)]
     pub(crate) has_changed_directory: bool,
+    /// What workers of `scoter dev` do besides.
+    #[serde(default)]
+    pub(crate) development: Option<Development>,
+}
+
+/// What workers of `scoter dev` have to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Development {
+    /// Whether a worker whose application does not load serves the reason: there is no other code
+    /// that works.
+    pub(crate) serves_failure: bool,
 }
 
 impl Configuration {
@@ -106,7 +117,7 @@ pub(crate) enum FromLauncher {
 }
 
 /// Messages from the master to a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
     /// Accept no more connections, finish the accepted ones, and end.
     Retire,
@@ -122,6 +133,11 @@ pub(crate) enum ToWorker {
     /// Report where all threads are. With it comes a stream for the answer, a
     /// [`ThreadStacks`](crate::control::ThreadStacks) as JSON.
     Stacks,
+    /// To workers of `scoter dev`: the code that was to replace theirs does not work.
+    NewCodeFailed {
+        /// Human-readable lines, possibly a traceback.
+        problem: String,
+    },
 }
 
 /// Why a worker has to end.
@@ -161,6 +177,15 @@ pub(crate) enum FromWorker {
     MissingVars { missing: MissingVars },
     /// It is ending, and accepts no more connections.
     NotAccepting,
+    /// From a worker of `scoter dev`: it has imported these files since its last message, which are
+    /// not installed packages' or Python's.
+    Imported { files: Vec<String> },
+    /// From a worker of `scoter dev`, before [`Ready`](Self::Ready): its application does not load,
+    /// and it serves the reason.
+    Broken {
+        /// Human-readable lines, possibly a traceback.
+        problem: String,
+    },
     /// It has to be replaced, and serves until it is retired.
     Replace { reason: String },
     /// It no longer serves because of a request that cannot be ended.
@@ -220,6 +245,7 @@ mod tests {
             path: SearchPath::default(),
             file_limit: None,
             has_changed_directory: false,
+            development: None,
         };
         let memory = sent.to_memory().unwrap();
         master

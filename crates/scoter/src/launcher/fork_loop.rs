@@ -144,6 +144,11 @@ impl Launcher {
             }
             Ok(Some(pid)) => {
                 self.workers.insert(pid);
+                // The first has loaded the code, or the generation has been given up: it is what
+                // there is.
+                if let Some(development) = &mut self.given.development {
+                    development.serves_failure = true;
+                }
                 FromLauncher::Forked {
                     serial,
                     pid: pid.as_raw_pid(),

@@ -120,6 +120,7 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
         control: configuration.control,
         queue: queue.map(|ends| ConnectionQueue::of(ends.map(move_up))),
         preloaded: None,
+        development: configuration.development,
     };
     // Every worker's slots need it: imported once, its pages are shared.
     py.import("threading").map_err(&python)?;

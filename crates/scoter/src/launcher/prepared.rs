@@ -5,6 +5,7 @@ use crate::config::Options;
 use crate::failure::Failure;
 use crate::ipc::channel::Channel;
 use crate::ipc::connection_queue::ConnectionQueue;
+use crate::ipc::messages::Development;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::net::{AllowList, BindError, Description, Listener, SocketFile};
 use crate::python::application::Loaded;
@@ -19,6 +20,8 @@ pub(super) struct Prepared {
     /// Where workers leave connections to each other; nothing of a master that has none.
     pub(super) queue: Option<ConnectionQueue>,
     pub(super) preloaded: Option<Loaded>,
+    /// What workers of `scoter dev` do besides.
+    pub(super) development: Option<Development>,
 }
 
 impl Prepared {
@@ -53,6 +56,7 @@ impl Prepared {
             multiprocess,
             control: self.control,
             preloaded: self.preloaded,
+            development: self.development,
             options: self.options,
         })
     }

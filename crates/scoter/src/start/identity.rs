@@ -180,16 +180,22 @@ impl Identity {
             setresgid(gid, gid, gid).map_err(refused)?;
         }
         let Some(user) = &self.user else {
-            warn!(
-                "running as root: whoever breaks into the application is root too (--user NAME \
-                 drops privileges once the sockets are bound)"
-            );
             return Ok(Variables::new());
         };
         let uid = user.uid;
         setresuid(uid, uid, uid).map_err(refused)?;
         verify(uid, self.group)?;
         Ok(user.environment())
+    }
+}
+
+/// Warns about a server for production that keeps the rights of root.
+pub(crate) fn warn_of_root(options: &Options) {
+    if Uid::effective().is_root() && options.user.is_none() {
+        warn!(
+            "running as root: whoever breaks into the application is root too (--user NAME drops \
+             privileges once the sockets are bound)"
+        );
     }
 }
 

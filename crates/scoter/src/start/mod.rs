@@ -20,6 +20,8 @@ use crate::sys::file_limit::Demand;
 pub(crate) use error::StartError;
 pub(crate) use pid_file::PidFile;
 
+pub(crate) use identity::warn_of_root;
+
 use identity::{Identity, Variables};
 
 /// The resources that are opened before the first worker.

@@ -14,7 +14,7 @@ use super::link::{Events, Link};
 use crate::ipc::channel::Channel;
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::crash_report::CrashReport;
-use crate::ipc::messages::{Configuration, ToLauncher};
+use crate::ipc::messages::{Configuration, Development, ToLauncher};
 use crate::net::{Listener, SocketFile};
 use crate::program::Program;
 use crate::sys::file_limit;
@@ -47,6 +47,7 @@ impl Launcher {
         generation: &Loaded,
         program: &Program,
         sockets: &Sockets<'_>,
+        development: Option<Development>,
         events: Events,
     ) -> io::Result<(Self, i32)> {
         let (ours, theirs) = Channel::pair()?;
@@ -77,6 +78,7 @@ impl Launcher {
             path: program.search_path().clone(),
             file_limit: Some(file_limit::before()),
             has_changed_directory: generation.directory.is_some(),
+            development,
         };
         // From here on the launcher is dismissed if anything fails.
         let mut launcher = Self::adopt(serial, ours, events)?;

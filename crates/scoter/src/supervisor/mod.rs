@@ -4,6 +4,7 @@
 mod cgroup;
 mod configuration;
 mod core;
+mod dev;
 mod directory;
 mod exit_reason;
 mod launcher;
@@ -29,12 +30,25 @@ use crate::program::Program;
 use crate::start::Opened;
 use crate::sys::process_name::set_process_name;
 
+pub(crate) use dev::{Dev, DevError};
 pub(crate) use upgrade::{State, resumed};
 
 use configuration::Loaded;
 use runtime::Runtime;
 
-/// Runs a master until it is stopped. Returns the exit code. `python` is the version of Python.
+/// What a master begins with.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(crate) opened: Opened,
+    /// What an earlier release has left.
+    pub(crate) resumed: Option<State>,
+    /// The version of Python.
+    pub(crate) python: String,
+    /// What a developer has beside the server.
+    pub(crate) dev: Option<Dev>,
+}
+
+/// Runs a master until it is stopped. Returns the exit code.
 ///
 /// # Errors
 ///
@@ -44,19 +58,24 @@ pub(crate) fn run(
     arguments: Vec<OsString>,
     settings: Settings,
     options: Options,
-    opened: Opened,
-    resumed: Option<State>,
-    python: String,
+    beginning: Beginning,
 ) -> io::Result<u8> {
     name_master(&options);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let first = Loaded::here(settings, options);
-        let mut master = Runtime::new(program, arguments, first, opened, python);
+        let Beginning {
+            opened,
+            resumed,
+            python,
+            dev,
+        } = beginning;
+        let is_quiet = dev.is_some();
+        let mut master = Runtime::new(program, arguments, first, opened, python, dev)?;
         let ended = master.run(resumed).await;
         master.close();
         let code = ended?;
-        if code == 0 {
+        if code == 0 && !is_quiet {
             info!("stopped");
         }
         Ok(code)

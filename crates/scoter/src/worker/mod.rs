@@ -2,6 +2,7 @@
 
 mod connection;
 mod counters;
+mod dev;
 mod dispositions;
 mod kept;
 mod master_link;
@@ -45,6 +46,7 @@ use crate::sys::pool::Pool;
 use crate::sys::process::DAMAGED;
 use crate::sys::random;
 use connection::{Connection, ConnectionTimeouts};
+use dev::Dev;
 use kept::KeptConnections;
 use reactor::{Handoffs, Reactor};
 use recycling::Recycling;
@@ -71,6 +73,8 @@ pub(crate) struct Shared {
     /// What every slot is doing.
     pub(crate) board: Arc<Scoreboard>,
     pub(crate) master: MasterLink,
+    /// What it does besides for `scoter dev`.
+    dev: Option<Dev>,
     /// How its start has ended, if it has.
     start: Start,
     slow_request: Option<Duration>,
@@ -111,6 +115,7 @@ impl Shared {
         board: Arc<Scoreboard>,
         master: MasterLink,
         queue: Option<ConnectionQueue>,
+        dev: Option<Dev>,
     ) -> io::Result<(Arc<Self>, Handoffs)> {
         let master = master.secured();
         let slots = usize::from(options.threads);
@@ -134,6 +139,7 @@ impl Shared {
             stop: Stop::new()?,
             board,
             master,
+            dev,
             start: Start::default(),
             slow_request: options.slow_request.map(|time| time.0),
             names_requests: options.log_format == LogFormat::Json,
@@ -306,6 +312,7 @@ impl Shared {
             Arc::new(board),
             MasterLink::None,
             Some(ConnectionQueue::new().unwrap()),
+            None,
         )
         .unwrap()
     }

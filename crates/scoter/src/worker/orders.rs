@@ -196,6 +196,11 @@ impl Orders {
                             fds.iter().for_each(log::take_error_log);
                         }
                         Some((ToWorker::ReopenLogs, _)) => shared.access_log.reopen(),
+                        Some((ToWorker::NewCodeFailed { problem }, _)) => {
+                            if let Some(dev) = &shared.dev {
+                                dev.note_new_code(problem);
+                            }
+                        }
                     },
                     // systemd and people signal processes one by one: the master replaces it.
                     signal = quiet.terminated() => shared.master.send(&FromWorker::Replace {

@@ -17,7 +17,7 @@ use super::dispositions::Dispositions;
 use crate::config::Options;
 use crate::failure::Failure;
 use crate::ipc::connection_queue::ConnectionQueue;
-use crate::ipc::messages::FromWorker;
+use crate::ipc::messages::{Development, FromWorker};
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log::{self, AccessLog, AccessLogFilter};
 use crate::net::{Address, Listener, SocketFile};
@@ -35,6 +35,7 @@ use crate::sys::process::{exit_now, wait_for_the_end};
 use crate::sys::signals;
 use crate::worker::MasterLink;
 use crate::worker::Shared;
+use crate::worker::dev::Dev;
 use crate::worker::kept::balance::{self, Overflow};
 use crate::worker::one_thread;
 use crate::worker::orders::Orders;
@@ -57,6 +58,8 @@ pub(crate) struct WorkerContext {
     pub(crate) control: Option<SocketFile>,
     /// The application, where it was loaded before the fork.
     pub(crate) preloaded: Option<Loaded>,
+    /// What it does besides for `scoter dev`.
+    pub(crate) development: Option<Development>,
 }
 
 /// Serves until the worker is told to end, and ends the process then.
@@ -74,6 +77,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
         multiprocess,
         control,
         preloaded,
+        development,
     } = context;
     signals::block();
     signal_handlers::share(py).map_err(Failure::python(py))?;
@@ -84,7 +88,9 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     let (to, format) = (&options.access_log, &options.access_log_format);
     let access_log = AccessLog::open(to, format, filter)?.start()?;
     let board = Arc::new(board);
-    let (shared, handoffs) = Shared::new(listeners, access_log, &options, board, master, queue)?;
+    let dev = development.map(Dev::new);
+    let (shared, handoffs) =
+        Shared::new(listeners, access_log, &options, board, master, queue, dev)?;
     shared.prepare_for_losses();
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
@@ -152,7 +158,7 @@ impl Worker<'_> {
         let started = Instant::now();
         let loaded = match preloaded {
             Some(loaded) => loaded,
-            None => Loaded::load(py, self.options)?,
+            None => self.load(py)?,
         };
         let import_time = started.elapsed();
         watch.enter(Step::Hooks);
@@ -190,6 +196,14 @@ impl Worker<'_> {
         run_slots(py, slots, threads).map_err(Failure::python(py))?;
         py.detach(|| self.shared.wait_for_responses());
         Ok(wakeups)
+    }
+
+    fn load(&self, py: Python<'_>) -> Result<Loaded, Failure> {
+        let loaded = Loaded::load(py, self.options);
+        match &self.shared.dev {
+            Some(dev) => dev.loaded(py, loaded, &self.shared.master),
+            None => Ok(loaded?),
+        }
     }
 
     /// Has somebody say so if the start takes long. Without a master it is for the platform to

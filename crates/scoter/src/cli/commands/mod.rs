@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod dev;
 mod reload;
 mod scale;
 mod stacks;
@@ -53,6 +54,7 @@ impl Entry {
 /// All commands, in the order of the help.
 pub(super) const COMMANDS: &[Entry] = &[
     check::CHECK,
+    dev::DEV,
     status::STATUS,
     stacks::STACKS,
     reload::RELOAD,

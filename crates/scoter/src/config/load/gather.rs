@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::config::dev;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::settings::Settings;
 use crate::config::sources::arguments::Arguments;
@@ -78,8 +79,12 @@ impl Settings {
         if !problems.is_empty() {
             return Err(ConfigError::Problems(problems));
         }
-        let layers = [in_file, in_environment, arguments.given.clone()];
-        Ok(Self::layered(layers, &env.directory))
+        let given = arguments.given.clone();
+        let here = &env.directory;
+        Ok(match &arguments.dev {
+            None => Self::layered([in_file, in_environment, given], here),
+            Some(_) => Self::layered(dev::layers(in_file, in_environment, given, here)?, here),
+        })
     }
 }
 

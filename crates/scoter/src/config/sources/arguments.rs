@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
 
-use super::command::{CONFIG, HELP, HelpLevel, PRINT_CONFIG, SHORT_HELP, server_command};
+use super::command::{
+    CONFIG, HELP, HelpLevel, PRINT_CONFIG, SHORT_HELP, dev_command, server_command,
+};
+use crate::config::dev::{DEV, DevArguments, with_tip};
 use crate::config::error::APP;
 use crate::config::opt::Opt;
 use crate::config::origin::Origin;
@@ -20,6 +23,8 @@ pub(crate) struct Arguments {
     pub(in crate::config) given: Vec<Setting>,
     /// `--config`.
     pub(in crate::config) config: Option<OsString>,
+    /// What is asked of `scoter dev`, if that was called.
+    pub(crate) dev: Option<DevArguments>,
     /// What to do instead of serving.
     pub(crate) action: Option<Action>,
 }
@@ -36,12 +41,15 @@ pub(crate) enum Action {
 }
 
 impl Arguments {
-    /// Parses the arguments, which begin with the program's name.
+    /// Parses the arguments of a server, which begin with the program's name, and of `scoter dev`.
     ///
     /// # Errors
     ///
     /// clap's error, which also carries the version.
     pub(crate) fn parse(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        if arguments.get(1).is_some_and(|first| first == DEV) {
+            return Self::parse_dev(dev_command(HelpLevel::None), &arguments[1..]);
+        }
         Self::parse_as(server_command(HelpLevel::None), arguments).map(|(this, _)| this)
     }
 
@@ -53,6 +61,17 @@ impl Arguments {
             texts: vec![name],
             origin: Origin::CommandLine,
         }));
+    }
+
+    /// Parses the arguments of a command made by [`dev_command`].
+    ///
+    /// # Errors
+    ///
+    /// clap's error.
+    pub(crate) fn parse_dev(command: Command, arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let (mut this, mut matches) = Self::parse_as(command, arguments).map_err(with_tip)?;
+        this.dev = Some(DevArguments::take(&mut matches));
+        Ok(this)
     }
 
     /// Parses the arguments of a command made by [`server_command`] or [`client_command`].
@@ -77,6 +96,7 @@ impl Arguments {
                 .filter_map(|opt| given(&mut matches, opt))
                 .collect(),
             config: matches.remove_one(CONFIG),
+            dev: None,
             action,
         };
         Ok((this, matches))

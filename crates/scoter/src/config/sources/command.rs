@@ -3,6 +3,7 @@
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command};
 
+use crate::config::dev;
 use crate::config::error::APP;
 use crate::config::opt::{Arity, OFF, Opt};
 use crate::config::table::TABLE;
@@ -33,19 +34,36 @@ pub(crate) fn server_command(level: HelpLevel) -> Command {
         .override_usage("scoter [OPTIONS] APP\n       scoter COMMAND --help")
         .disable_help_flag(true)
         .arg(config())
-        .arg(
-            Arg::new(PRINT_CONFIG)
-                .long(PRINT_CONFIG)
-                .action(ArgAction::SetTrue)
-                .hide(level == HelpLevel::Short)
-                .help("Print every value and its source, as a file for --config"),
-        )
+        .arg(print_config(level))
         .args(help_flags)
         .args(
             TABLE
                 .iter()
                 .map(|opt| arg(opt, level).hide(!is_common(opt.name))),
         )
+}
+
+/// The command that serves a developer.
+pub(crate) fn dev_command(level: HelpLevel) -> Command {
+    let is_common = |name| level != HelpLevel::Short || COMMON.contains(&name);
+    let help_flags = match level {
+        HelpLevel::Short | HelpLevel::Full => help_flags(),
+        HelpLevel::None => parsed_help_flags(),
+    };
+    let offered = TABLE.iter().filter(|opt| dev::is_offered(opt));
+    Command::new("scoter dev")
+        .bin_name("scoter dev")
+        .max_term_width(WIDTH)
+        .disable_help_flag(true)
+        .args(dev::arguments())
+        .arg(config())
+        .arg(print_config(level))
+        .args(help_flags)
+        .args(offered.map(|opt| {
+            let arg = arg(opt, level).hide(!is_common(opt.name));
+            // One is found where none is named.
+            arg.required(false)
+        }))
 }
 
 /// A command for a server that was started with the same configuration.
@@ -75,6 +93,14 @@ fn config() -> Arg {
         .value_name("FILE")
         .value_parser(OsStringValueParser::new())
         .help("Read options from this file [default: scoter.toml, if it exists]")
+}
+
+fn print_config(level: HelpLevel) -> Arg {
+    Arg::new(PRINT_CONFIG)
+        .long(PRINT_CONFIG)
+        .action(ArgAction::SetTrue)
+        .hide(level == HelpLevel::Short)
+        .help("Print every value and its source, as a file for --config")
 }
 
 /// Wider lines are hard to read.
@@ -169,6 +195,7 @@ mod tests {
     fn definition_is_consistent() {
         for level in [HelpLevel::None, HelpLevel::Full, HelpLevel::Short] {
             server_command(level).debug_assert();
+            dev_command(level).debug_assert();
         }
         for name in COMMON {
             assert!(TABLE.iter().any(|opt| opt.name == name), "{name}");

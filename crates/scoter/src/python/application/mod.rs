@@ -3,6 +3,7 @@
 mod environments;
 mod interface;
 mod source;
+pub(crate) mod static_files;
 mod uwsgi_module;
 
 use std::io;

@@ -175,6 +175,8 @@ impl Supervisor {
                 worker.replace.get_or_insert(reason);
             }
             FromWorker::NotAccepting => worker.is_accepting = false,
+            // The runtime acts on them.
+            FromWorker::Imported { .. } | FromWorker::Broken { .. } => {}
             FromWorker::Stuck { reason } => {
                 worker.phase = Phase::Stuck;
                 let graceful = plan.map_or(OVERTIME, |plan| plan.graceful_timeout + OVERTIME);

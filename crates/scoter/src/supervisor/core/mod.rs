@@ -369,7 +369,7 @@ impl Supervisor {
     fn tell_all(&mut self, message: ToWorker) {
         let serials: Vec<_> = self.workers.iter().map(|worker| worker.serial).collect();
         for serial in serials {
-            self.tell(serial, message);
+            self.tell(serial, message.clone());
         }
     }
 }

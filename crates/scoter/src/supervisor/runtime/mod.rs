@@ -42,6 +42,7 @@ use crate::supervisor::configuration::{Loaded, Read};
 use crate::supervisor::core::{
     Configuration, Event, Measurement, Measurements, OrderId, Plan, Supervisor, TICK,
 };
+use crate::supervisor::dev::{Dev, Session};
 use crate::supervisor::exit_reason::ExitReasons;
 use crate::supervisor::launcher::Launcher;
 use crate::supervisor::link::Events;
@@ -103,6 +104,8 @@ pub(super) struct Runtime {
     is_flushing: bool,
     exit_code: Option<u8>,
     unread_signals: Option<UnreadSignals>,
+    /// What a developer has beside the server.
+    dev: Option<Session>,
 }
 
 impl Runtime {
@@ -112,7 +115,8 @@ impl Runtime {
         first: Loaded,
         opened: Opened,
         python: String,
-    ) -> Self {
+        dev: Option<Dev>,
+    ) -> io::Result<Self> {
         let (events, incoming) = mpsc::channel(EVENTS);
         let (readers, found) = mpsc::channel(1);
         let systemd = Systemd::new();
@@ -120,7 +124,8 @@ impl Runtime {
         let source = Settings::source(&arguments);
         let now = Instant::now();
         let watchdog = systemd.watchdog();
-        Self {
+        let dev = dev.map(|dev| Session::begin(dev, &first.options, source.clone(), &events));
+        Ok(Self {
             core: Supervisor::new(plan.clone(), watchdog, random::fraction, source, now),
             program,
             arguments,
@@ -160,7 +165,8 @@ impl Runtime {
             is_flushing: false,
             exit_code: None,
             unread_signals: None,
-        }
+            dev: dev.transpose()?,
+        })
     }
 
     /// Supervises until everything has ended. Returns the exit code.
@@ -239,6 +245,9 @@ impl Runtime {
         if let Some(queue) = &self.queue {
             unserved::refuse_unserved(queue).await;
         }
+        if let Some(dev) = &mut self.dev {
+            dev.end().await;
+        }
         // Clients that still wait for a result learn that there will be none.
         drop(orders);
         self.orders.clear();
@@ -292,6 +301,9 @@ impl Runtime {
 
     fn tell(&mut self, event: Event) {
         self.observe();
+        if let Some(dev) = &mut self.dev {
+            dev.see(&event);
+        }
         self.core.handle(event, Instant::now());
     }
 

@@ -10,7 +10,8 @@ use crate::control::ReloadStatus;
 use crate::log::{self, Colours};
 use crate::net::Listener;
 use crate::supervisor::configuration::{self};
-use crate::supervisor::core::{Action, Command, Event, NewWorker, Notification};
+use crate::supervisor::core::{Action, Command, Event, NewWorker, Notice, Notification};
+use crate::supervisor::dev::Session;
 use crate::supervisor::launcher::{Launcher, Sockets};
 use crate::supervisor::name_master;
 use crate::supervisor::notices;
@@ -59,6 +60,11 @@ impl Runtime {
                 self.listeners.iter().for_each(Listener::close_to_newcomers);
             }
             Command::ReadConfiguration(action) => return self.read(action),
+            Command::StartPreflight if self.dev.is_some() => {
+                let problem = "scoter dev does not replace itself: end it with Ctrl-C and start it \
+                               again";
+                return Some(Event::Preflight(Err(problem.to_owned())));
+            }
             Command::StartPreflight => match Preflight::start(&self.program) {
                 Ok(preflight) => self.preflight = Some(preflight),
                 Err(error) => {
@@ -79,6 +85,7 @@ impl Runtime {
             }
             Command::Notify(notification) => self.notify(&notification),
             Command::NoteReload { generation, error } => {
+                let error = error.or_else(|| self.dev.as_ref()?.problem());
                 let count = match &error {
                     None => &mut self.reloads.succeeded,
                     Some(_) => &mut self.reloads.failed,
@@ -92,10 +99,25 @@ impl Runtime {
                 });
             }
             Command::Answer(order, answer) => self.answer(order, answer),
-            Command::Log(notice) => notices::write(notice),
+            Command::Log(notice) => self.say(notice),
             Command::Exit(code) => self.exit_code = Some(code),
         }
         None
+    }
+
+    fn say(&mut self, notice: Notice) {
+        let Some(dev) = &mut self.dev else {
+            return notices::write(notice);
+        };
+        let (unsaid, message) = dev.say(notice);
+        if let Some(notice) = unsaid {
+            notices::write(notice);
+        }
+        if let Some(message) = message {
+            for worker in self.workers.values() {
+                worker.tell(message.clone());
+            }
+        }
     }
 
     fn put_in_force(&mut self, generation: u32) {
@@ -133,7 +155,9 @@ impl Runtime {
             control: control.and_then(|control| control.file()),
             queue: self.queue.as_ref(),
         };
-        match Launcher::start(serial, loaded, &self.program, &sockets, self.events.clone()) {
+        let development = self.dev.as_ref().map(Session::development);
+        let events = self.events.clone();
+        match Launcher::start(serial, loaded, &self.program, &sockets, development, events) {
             Ok((launcher, pid)) => {
                 self.launchers.insert(serial, launcher);
                 Event::LauncherStarted(serial, pid)

@@ -75,6 +75,9 @@ impl Slot {
                 false => Persistence::Close,
             };
             let mut responded = self.respond(py, &head, &connection, body, persistence);
+            if let (Some(dev), Ok(completed)) = (&self.shared.dev, &mut responded) {
+                dev.after_request(py, &head, completed, &self.shared.master);
+            }
             if let Ok(Completed { failures, .. }) = &mut responded {
                 if !failures.is_empty() {
                     let timing = Timing::from(connection.owner().revoked());
@@ -154,8 +157,10 @@ impl Slot {
         let (environ, input) = self
             .arguments(py, head, body)
             .map_err(|error| traceback(py, &error))?;
+        let dev = self.shared.dev.as_ref();
+        let stand_in = dev.and_then(|dev| dev.in_place_of_application(py, head));
         Ok(respond(
-            self.application.bind(py),
+            stand_in.as_ref().unwrap_or(&self.application).bind(py),
             Exchange {
                 environ,
                 input,

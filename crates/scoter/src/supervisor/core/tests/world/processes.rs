@@ -360,7 +360,10 @@ impl World {
             return;
         };
         match message {
-            ToWorker::ErrorLog | ToWorker::ReopenLogs | ToWorker::Stacks => {}
+            ToWorker::ErrorLog
+            | ToWorker::ReopenLogs
+            | ToWorker::Stacks
+            | ToWorker::NewCodeFailed { .. } => {}
             _ if worker.is_let_go => {}
             _ if worker.state == State::Ordered => worker.state = State::Gone,
             ToWorker::Retire | ToWorker::Drain | ToWorker::Leave(_) => {

@@ -1,0 +1,83 @@
+//! Finds changes by looking at the files, where the system reports none. notify's own way to do that
+//! compares whole seconds, and an editor that formats what it has saved writes twice in one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::watch_list::{Depth, WatchList};
+
+/// What the files were like at the last look.
+#[derive(Debug, Default)]
+pub(super) struct Poll(BTreeMap<PathBuf, (Option<SystemTime>, u64)>);
+
+impl Poll {
+    /// Looks at all files that matter. Returns one that has changed, appeared or gone since the last
+    /// look.
+    pub(super) fn look(&mut self, list: &WatchList) -> Option<PathBuf> {
+        let mut now = Self::default();
+        for (place, depth) in list.places() {
+            now.collect(&place, depth, list);
+        }
+        let differs = |(path, state): &(&PathBuf, _)| self.0.get(*path) != Some(*state);
+        let changed = now.0.iter().find(differs).map(|(path, _)| path.clone());
+        let gone = || {
+            self.0
+                .keys()
+                .find(|path| !now.0.contains_key(*path) && list.has(path))
+        };
+        let found = changed.or_else(|| gone().cloned());
+        *self = now;
+        found
+    }
+
+    fn collect(&mut self, place: &Path, depth: Depth, list: &WatchList) {
+        let Ok(entries) = fs::read_dir(place) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && depth == Depth::All {
+                self.collect(&path, depth, list);
+            } else if list.has(&path) {
+                if let Ok(metadata) = fs::metadata(&path) {
+                    self.0
+                        .insert(path, (metadata.modified().ok(), metadata.len()));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_between_two_looks_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("templates/deep")).unwrap();
+        fs::write(at("app.py"), "1").unwrap();
+        let mut list = WatchList::new(folder.path(), Some(&at("app.py")), at("scoter.toml"));
+        list.add_asked_for(&at("templates"));
+        let mut poll = Poll::default();
+        poll.look(&list);
+        assert_eq!(poll.look(&list), None);
+        for (name, text) in [
+            ("app.py", "longer"),
+            ("templates/deep/a.html", ""),
+            ("scoter.toml", ""),
+        ] {
+            fs::write(at(name), text).unwrap();
+            assert_eq!(poll.look(&list), Some(at(name)));
+        }
+        fs::write(at("other.py"), "").unwrap();
+        assert_eq!(poll.look(&list), None);
+        fs::remove_file(at("app.py")).unwrap();
+        assert_eq!(poll.look(&list), Some(at("app.py")));
+        assert_eq!(poll.look(&list), None);
+    }
+}

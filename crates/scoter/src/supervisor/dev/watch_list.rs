@@ -1,0 +1,278 @@
+//! Which files matter, and which directories are watched for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+
+/// The files whose changes are followed by a reload.
+#[derive(Debug, Default)]
+pub(super) struct WatchList {
+    /// Files that are imported, or configure the server.
+    files: BTreeSet<PathBuf>,
+    /// Directories in which any Python file matters while the code does not load: the one that it
+    /// needs may be missing, or cannot be imported yet.
+    folders: BTreeSet<PathBuf>,
+    /// `--watch`.
+    asked_for: Vec<AskedFor>,
+    is_broken: bool,
+}
+
+/// A path of `--watch`.
+#[derive(Debug)]
+enum AskedFor {
+    File(PathBuf),
+    /// Everything in it.
+    Folder(PathBuf),
+    /// Files of a pattern, and the directory in front of its first wildcard.
+    Pattern(Pattern, PathBuf, Depth),
+}
+
+/// Whether directories within a watched one are watched, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Depth {
+    One,
+    All,
+}
+
+impl WatchList {
+    /// Begins with the directory of the application, its file if it was named by one, and the
+    /// configuration.
+    pub(super) fn new(here: &Path, application: Option<&Path>, configuration: PathBuf) -> Self {
+        let mut list = Self::default();
+        list.files.insert(configuration);
+        list.folders.insert(here.to_owned());
+        if let Some(file) = application {
+            list.add(file);
+        }
+        list
+    }
+
+    /// Adds an imported file. Returns whether it is new.
+    pub(super) fn add(&mut self, file: &Path) -> bool {
+        if let Some(folder) = file.parent() {
+            self.folders.insert(folder.to_owned());
+        }
+        self.files.insert(file.to_owned())
+    }
+
+    /// Adds a path of `--watch`, which must be absolute: a file, a directory or a pattern.
+    pub(super) fn add_asked_for(&mut self, path: &Path) {
+        self.asked_for.push(AskedFor::of(path));
+    }
+
+    /// The code does not load, or does again.
+    pub(super) fn set_broken(&mut self, is_broken: bool) {
+        self.is_broken = is_broken;
+    }
+
+    /// The directories to be watched.
+    pub(super) fn places(&self) -> BTreeMap<PathBuf, Depth> {
+        let mut places = BTreeMap::new();
+        let mut add = |path: &Path, depth: Depth| {
+            let place = places.entry(path.to_owned()).or_insert(depth);
+            *place = depth.max(*place);
+        };
+        for folder in &self.folders {
+            add(folder, Depth::One);
+        }
+        for file in &self.files {
+            add(file.parent().unwrap_or(file), Depth::One);
+        }
+        for asked_for in &self.asked_for {
+            match asked_for {
+                AskedFor::File(file) => add(file.parent().unwrap_or(file), Depth::One),
+                AskedFor::Folder(folder) => add(folder, Depth::All),
+                AskedFor::Pattern(_, base, depth) => add(base, *depth),
+            }
+        }
+        let whole: Vec<PathBuf> = places
+            .iter()
+            .filter(|(_, depth)| **depth == Depth::All)
+            .map(|(path, _)| path.clone())
+            .collect();
+        places.retain(|path, _| {
+            let is_within = |whole: &PathBuf| path != whole && path.starts_with(whole);
+            !whole.iter().any(is_within)
+        });
+        places
+    }
+
+    /// Whether a change of this file matters.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        let is_python = || path.extension() == Some(OsStr::new("py"));
+        let is_in_folder = || path.parent().is_some_and(|it| self.folders.contains(it));
+        self.files.contains(path)
+            || self.is_broken && is_python() && is_in_folder()
+            || self.asked_for.iter().any(|it| it.has(path))
+    }
+}
+
+impl AskedFor {
+    fn of(path: &Path) -> Self {
+        if path.is_dir() {
+            return Self::Folder(tidy(path));
+        }
+        let text = path.to_str().unwrap_or_default();
+        let wildcard = text.find(['*', '?', '[']);
+        match (wildcard, Pattern::new(text)) {
+            (Some(start), Ok(pattern)) => {
+                let base = Path::new(&text[..start]);
+                let base = match text[..start].ends_with('/') {
+                    true => base,
+                    false => base.parent().unwrap_or(base),
+                };
+                let depth = match text[start..].contains('/') || text.contains("**") {
+                    true => Depth::All,
+                    false => Depth::One,
+                };
+                Self::Pattern(pattern, tidy(base), depth)
+            }
+            _ => Self::File(tidy(path)),
+        }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        match self {
+            Self::File(file) => path == file,
+            Self::Folder(folder) => path
+                .strip_prefix(folder)
+                .is_ok_and(|within| !is_by_the_way(within)),
+            Self::Pattern(pattern, ..) => pattern.matches_path_with(path, OPTIONS),
+        }
+    }
+}
+
+/// Whether a file in a directory is not one that somebody edits: it is hidden, written by Python, or
+/// an editor's own copy.
+fn is_by_the_way(within: &Path) -> bool {
+    let is_own = |name: &str| {
+        name.starts_with('.')
+            || name.ends_with('~')
+            || name.starts_with('#')
+            || name.ends_with(".pyc")
+            // PyCharm's copies, and the file with which vim tries whether it may write.
+            || name.contains("___jb_")
+            || name == "4913"
+            || FOLDERS.contains(&name)
+    };
+    within.components().any(|part| match part {
+        Component::Normal(name) => name.to_str().is_some_and(is_own),
+        _ => false,
+    })
+}
+
+/// The path without `.` and doubled slashes, as events name it.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+/// Directories that hold no templates, but thousands of files.
+const FOLDERS: [&str; 2] = ["__pycache__", "node_modules"];
+
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn list() -> WatchList {
+        WatchList::new(Path::new("/srv"), None, "/srv/scoter.toml".into())
+    }
+
+    #[test]
+    fn imported_files_matter_and_no_others_do() {
+        let mut list = list();
+        assert!(list.add(Path::new("/srv/shop/views.py")));
+        assert!(!list.add(Path::new("/srv/shop/views.py")));
+        for (path, expected) in [
+            ("/srv/shop/views.py", true),
+            ("/srv/scoter.toml", true),
+            ("/srv/shop/tests.py", false),
+            ("/srv/shop/db.sqlite3", false),
+            ("/srv/shop/__pycache__/views.cpython-311.pyc", false),
+            ("/srv/shop/.views.py.swp", false),
+            ("/srv/other.py", false),
+        ] {
+            assert_eq!(list.has(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn any_python_file_near_by_matters_while_the_code_does_not_load() {
+        let mut list = list();
+        list.add(Path::new("/srv/shop/views.py"));
+        list.set_broken(true);
+        for (path, expected) in [
+            ("/srv/app.py", true),
+            ("/srv/shop/missing.py", true),
+            ("/srv/shop/notes.txt", false),
+            ("/srv/elsewhere/a.py", false),
+        ] {
+            assert_eq!(list.has(Path::new(path)), expected, "{path}");
+        }
+        list.set_broken(false);
+        assert!(!list.has(Path::new("/srv/shop/missing.py")));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_a_file_a_directory_or_a_pattern() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        fs::create_dir(at("templates")).unwrap();
+        let mut list = list();
+        for path in [
+            "templates/.",
+            "messages.yaml",
+            "static/**/*.css",
+            "data/a?.json",
+        ] {
+            list.add_asked_for(&at(path));
+        }
+        for (path, expected) in [
+            ("templates/index.html", true),
+            ("templates/deep/in/it.txt", true),
+            ("templates/.git/index", false),
+            ("templates/index.html~", false),
+            ("templates/index.html___jb_tmp___", false),
+            ("templates/node_modules/a/b.js", false),
+            ("messages.yaml", true),
+            ("other.yaml", false),
+            ("static/a.css", true),
+            ("static/a/b/c.css", true),
+            ("static/a.js", false),
+            ("data/ab.json", true),
+            ("data/abc.json", false),
+            ("data/x/ab.json", false),
+        ] {
+            assert_eq!(list.has(&at(path)), expected, "{path}");
+        }
+        let places = list.places();
+        for (path, depth) in [
+            ("templates", Some(Depth::All)),
+            ("", Some(Depth::One)),
+            ("static", Some(Depth::All)),
+            ("data", Some(Depth::One)),
+            ("templates/deep", None),
+        ] {
+            assert_eq!(places.get(&tidy(&at(path))).copied(), depth, "{path}");
+        }
+    }
+
+    #[test]
+    fn directories_within_one_that_is_watched_whole_are_not_watched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut list = WatchList::new(folder.path(), None, folder.path().join("scoter.toml"));
+        list.add(&folder.path().join("shop/views.py"));
+        list.add_asked_for(folder.path());
+        let places: Vec<_> = list.places().into_iter().collect();
+        assert_eq!(places, [(folder.path().to_owned(), Depth::All)]);
+    }
+}
