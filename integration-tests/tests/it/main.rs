@@ -80,6 +80,7 @@ mod stacks;
 mod standard_streams;
 mod starting_python;
 mod startup;
+mod status_page;
 mod stop;
 mod streaming;
 mod supervision;

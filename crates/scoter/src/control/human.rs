@@ -14,6 +14,16 @@ pub(in crate::control) fn short(millis: u64) -> String {
     }
 }
 
+/// A short time in human-readable form: two digits below 10 ms, where [`short`] would have one or none.
+pub(in crate::control) fn precise(millis: f64) -> String {
+    match millis {
+        ..0.995 => format!("{millis:.2}ms"),
+        ..9.95 => format!("{millis:.1}ms"),
+        ..999.5 => format!("{millis:.0}ms"),
+        _ => short(millis as u64),
+    }
+}
+
 /// A size in human-readable form, in powers of 1024 as in the options.
 pub(in crate::control) fn size(bytes: u64) -> String {
     let mut unit = 'K';
@@ -52,6 +62,23 @@ mod tests {
             (u64::MAX, "213503982334d14h"),
         ] {
             assert_eq!(short(millis), expected, "{millis}");
+        }
+    }
+
+    #[test]
+    fn short_times_have_two_digits() {
+        for (millis, expected) in [
+            (0.0, "0.00ms"),
+            (0.054, "0.05ms"),
+            (0.996, "1.0ms"),
+            (3.54, "3.5ms"),
+            (9.96, "10ms"),
+            (999.4, "999ms"),
+            (999.9, "999ms"),
+            (1_234.5, "1.2s"),
+            (f64::INFINITY, "213503982334d14h"),
+        ] {
+            assert_eq!(precise(millis), expected, "{millis}");
         }
     }
 

@@ -8,6 +8,7 @@
 mod client;
 mod human;
 mod location;
+mod page;
 mod protocol;
 mod selector;
 mod server;

@@ -5,8 +5,8 @@ use hyper::{Method, StatusCode};
 /// A valid request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::control) enum Route {
-    /// The list of routes.
-    Index,
+    /// The status for people.
+    Page,
     Status,
     Metrics,
     Ready,
@@ -42,7 +42,7 @@ impl Route {
         query: Option<&str>,
     ) -> Result<Self, BadRequest> {
         let (expected, route) = match path {
-            "/" => (Method::GET, Self::Index),
+            "/" => (Method::GET, Self::Page),
             "/status" => (Method::GET, Self::Status),
             "/metrics" => (Method::GET, Self::Metrics),
             "/ready" => (Method::GET, Self::Ready),
@@ -113,10 +113,10 @@ fn worker(number: &str) -> Result<u32, BadRequest> {
     })
 }
 
-pub(in crate::control) const ALL_ROUTES: &str = "\
+const ALL_ROUTES: &str = "\
 routes:
-  GET  /                   this list
-  GET  /status             the server's status, as JSON
+  GET  /                   the server's status, as a page for a browser
+  GET  /status             the same as JSON
   GET  /metrics            metrics for Prometheus
   GET  /ready              200 while it accepts new requests
   GET  /health             200 while a worker serves
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn routes_are_parsed() {
         for (method, path, query, expected) in [
-            (Method::GET, "/", None, Route::Index),
+            (Method::GET, "/", None, Route::Page),
             (Method::GET, "/status", None, Route::Status),
             (Method::GET, "/metrics", None, Route::Metrics),
             (Method::HEAD, "/ready", None, Route::Ready),

@@ -5,13 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, SERVER};
+use hyper::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    REFERRER_POLICY, SERVER, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::control::protocol::{ALL_ROUTES, Route};
+use crate::control::page::{self, Page};
+use crate::control::protocol::Route;
 use crate::control::{Exposition, Order, Phase, ReloadError, Status};
 
 pub(super) async fn respond(
@@ -31,7 +35,7 @@ pub(super) async fn respond(
         }
     };
     let answered = match route {
-        Route::Index => Some(text(StatusCode::OK, ALL_ROUTES)),
+        Route::Page => status(orders).await.map(|status| page(&status)),
         Route::Metrics => metrics(request, orders).await,
         Route::Status => status(orders).await.map(|status| json(&status)),
         Route::Ready => status(orders).await.map(|status| match status.ready {
@@ -122,6 +126,22 @@ fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
         Ok(json) => respond_with(StatusCode::OK, "application/json", json + "\n"),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
+}
+
+/// The status page, which no browser keeps, takes for something else or tells others of.
+fn page(status: &Status) -> Response<Full<Bytes>> {
+    let html = Page(status).to_string();
+    let mut response = respond_with(StatusCode::OK, "text/html; charset=utf-8", html);
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, page::CONTENT_SECURITY_POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn unavailable(body: String) -> Response<Full<Bytes>> {
