@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use integration_tests::{
-    Browser, ColorScheme, Peer, Scoter, ScoterBuilder, elapse, get, passed_on, until, with,
+    Browser, ColorScheme, Peer, Scoter, ScoterBuilder, elapse, empty, get, passed_on, until, with,
 };
 use serde_json::json;
 
@@ -483,4 +483,22 @@ fn assert_contrast(browser: &Browser) {
         }
         return bad;";
     assert_eq!(browser.evaluate(script), json!([]));
+}
+
+#[test]
+fn pages_of_other_sites_give_no_orders() {
+    let scoter = serving("1").start();
+    for (method, path) in [("POST", "/stop"), ("POST", "/reload"), ("PUT", "/scale/3")] {
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Origin", "https://evil.example");
+        let reply = scoter
+            .control()
+            .send(request.body(empty()).expect("well-formed"));
+        assert_eq!(reply.status, 403, "{path}");
+        assert!(reply.text().contains("web page"), "{}", reply.text());
+    }
+    assert_eq!(scoter.status()["generation"], 1);
+    assert_eq!(scoter.status()["workers_wanted"], 1);
 }

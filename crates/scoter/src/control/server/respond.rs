@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, ORIGIN,
     REFERRER_POLICY, SERVER, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Request, Response, StatusCode};
@@ -34,6 +34,12 @@ pub(super) async fn respond(
             return response;
         }
     };
+    // Browsers send it with every request that changes something (Fetch, "Append a request `Origin`
+    // header"). The status page gives no orders; the port by which somebody reads it is open to all
+    // pages in that browser.
+    if !method.is_safe() && request.headers().contains_key(ORIGIN) {
+        return text(StatusCode::FORBIDDEN, "a web page may not give orders\n");
+    }
     let answered = match route {
         Route::Page => status(orders).await.map(|status| page(&status)),
         Route::Metrics => metrics(request, orders).await,
