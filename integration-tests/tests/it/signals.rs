@@ -1,5 +1,7 @@
 //! Signals: those that scoter acts on, whatever the application has installed for them.
 
+use std::fs;
+
 use integration_tests::{Scoter, ScoterBuilder, get, with};
 use nix::sys::signal::{Signal, kill};
 
@@ -215,6 +217,107 @@ fn c_code_that_takes_a_signal_in_a_request_does_not_keep_the_server_from_its_sto
     let line = scoter.wait_for_log("restored");
     assert!(line.contains("SIGTERM"), "{line}");
     scoter.stop();
+}
+
+/// Lets processes dump core, as far as the machine allows that.
+const WITH_CORES: [&str; 3] = [
+    "sh",
+    "-c",
+    "ulimit -c \"$(ulimit -Hc)\"; exec \"$0\" \"$@\"",
+];
+
+/// What is there to be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Serving,
+    /// New code is being imported.
+    Reloading,
+    /// `--drain-delay` has begun.
+    Draining,
+}
+
+#[test]
+fn signal_to_all_processes_is_a_graceful_stop_without_a_core_dump() {
+    // As `systemctl kill`, a container with another STOPSIGNAL, and Ctrl-\ in a terminal may do.
+    for (args, moment) in [
+        (&[][..], Moment::Serving),
+        (&["--no-master"], Moment::Serving),
+        (&["--preload"], Moment::Serving),
+        (&[], Moment::Reloading),
+        (&["--preload"], Moment::Reloading),
+        (&["--drain-delay", "1h"], Moment::Draining),
+    ] {
+        for signal in STOPS {
+            let what = format!("{signal} {args:?} {moment:?}");
+            let scoter = Scoter::serving("changing")
+                .with_file("changing.py", "from streaming import application\n")
+                .args(["--threads", "2"])
+                .args(args)
+                .under(WITH_CORES);
+            let mut scoter = scoter.start();
+            let gates = [scoter.gate("a"), scoter.gate("load")];
+            let mut running = scoter.begin("a");
+            match moment {
+                Moment::Serving => {}
+                Moment::Reloading => {
+                    let waits = "import probe\nprobe.event('loading')\nprobe.wait_at('load')\n";
+                    scoter.put("changing.py", waits);
+                    scoter.signal(Signal::SIGHUP);
+                    scoter.wait_for_event("loading");
+                }
+                Moment::Draining => {
+                    scoter.signal(signal);
+                    scoter.wait_for_log("draining");
+                }
+            }
+            if moment == Moment::Draining {
+                // The second one means now.
+                scoter.signal(Signal::SIGQUIT);
+            } else {
+                for process in scoter.processes() {
+                    // A worker without a request may be gone already.
+                    let _ = kill(process.pid(), signal);
+                }
+                scoter.wait_for_log("finishing running requests");
+                assert!(scoter.exit_status().is_none(), "{what}");
+                gates[0].open();
+                assert_eq!(running.reply().text(), "waited at a", "{what}");
+            }
+            let finished = scoter.wait();
+            assert_eq!(finished.code, Some(0), "{what}: {}", finished.stderr);
+            scoter.wait_until_all_are_gone();
+            for word in ["died", "dumped", "ERROR"] {
+                assert!(
+                    !finished.stderr.contains(word),
+                    "{what}: {}",
+                    finished.stderr
+                );
+            }
+            let files = fs::read_dir(scoter.folder()).expect("it is there");
+            let names = files.map(|file| file.expect("it is there").file_name());
+            let cores = names.filter(|name| name.to_string_lossy().starts_with("core"));
+            assert_eq!(cores.count(), 0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn signals_to_a_launcher_do_nothing() {
+    let mut scoter = Scoter::serving("streaming").under(WITH_CORES).start();
+    let launcher = scoter.launcher();
+    let gate = scoter.gate("a");
+    let mut running = scoter.begin("a");
+    for signal in STOPS {
+        launcher.signal(signal);
+    }
+    gate.open();
+    assert_eq!(running.reply().text(), "waited at a");
+    // It still forks.
+    assert_eq!(scoter.command(["scale", "2"]).code, Some(0));
+    scoter.wait_for_workers(2);
+    assert_eq!(scoter.launcher(), launcher);
+    let log = scoter.stop().stderr;
+    assert!(!log.contains("launcher died"), "{log}");
 }
 
 #[test]

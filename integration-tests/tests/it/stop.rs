@@ -129,6 +129,8 @@ fn second_signal_stops_at_once_and_names_what_it_cuts() {
         (Signal::SIGTERM, Signal::SIGQUIT),
         (Signal::SIGINT, Signal::SIGINT),
         (Signal::SIGINT, Signal::SIGTERM),
+        (Signal::SIGQUIT, Signal::SIGQUIT),
+        (Signal::SIGQUIT, Signal::SIGTERM),
     ] {
         let mut scoter = Scoter::serving("streaming").workers("2").start();
         let uris = ["/a?1", "/b?2", "/c?3"];
