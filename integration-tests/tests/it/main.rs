@@ -48,6 +48,7 @@ mod kernel_queue;
 mod large;
 mod late_bodies;
 mod late_readers;
+mod late_requests;
 mod limits;
 mod loading;
 mod logs;

@@ -156,6 +156,7 @@ fn serve_alone(
         listeners: opened.listeners,
         master: MasterLink::None,
         queue: None,
+        held: Vec::new(),
         multiprocess: false,
         control: None,
         preloaded: None,

@@ -12,6 +12,7 @@ impl Options {
             max_pending: self.max_pending,
             keep_alive: self.keep_alive,
             sockets,
+            queues: self.queue_timeout.map_or(0, |_| sockets),
             workers: (!self.no_master).then(|| self.workers.most()),
         }
     }

@@ -1,6 +1,6 @@
-//! The queue through which workers pass connections to each other.
+//! The queues through which workers pass connections to each other.
 //!
-//! It is one SEQPACKET socket pair, shared by all workers of all generations. Each worker has both
+//! Each is one SEQPACKET socket pair, shared by all workers of all generations. Each worker has both
 //! ends: a free slot of any worker takes the oldest connection, as from a listener.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg, socketpair,
 };
 use tracing::warn;
 
+use crate::ipc::scoreboard::now;
 use crate::net::Family;
 use crate::sys::descriptors::{move_up, watch_for_ever};
 use crate::sys::fatal;
@@ -41,6 +41,16 @@ pub(crate) struct PassedConnection {
     pub(crate) family: Family,
     /// How many requests have been served on it.
     pub(crate) served: u32,
+    pub(crate) wait: Wait,
+}
+
+/// Since when a connection and its request wait, by the clock of [`now`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// When the connection was accepted, or left here for its next request.
+    pub(crate) accepted: u64,
+    /// When its request began to wait, as far as anybody knows.
+    pub(crate) since: u64,
 }
 
 impl ConnectionQueue {
@@ -91,12 +101,27 @@ impl ConnectionQueue {
         family: Family,
         served: u32,
     ) -> Result<(), Errno> {
-        let mut message = [0; MESSAGE];
-        message[0] = match family {
-            Family::Unix => UNIX,
-            Family::Tcp => TCP,
+        let now = now();
+        let wait = Wait {
+            accepted: now,
+            since: now,
         };
-        message[1..].copy_from_slice(&served.to_ne_bytes());
+        self.send_waiting(fd, family, served, wait)
+    }
+
+    /// The same for a connection whose request has waited since before.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub(crate) fn send_waiting(
+        &self,
+        fd: BorrowedFd<'_>,
+        family: Family,
+        served: u32,
+        wait: Wait,
+    ) -> Result<(), Errno> {
+        let message = written(family, served, wait);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let fds = [fd];
         loop {
@@ -111,10 +136,18 @@ impl ConnectionQueue {
         }
     }
 
-    /// Whether a connection waits.
-    pub(crate) fn has_waiting(&self) -> bool {
-        let mut fds = [PollFd::new(&self.receiver, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    /// Since when the oldest connection waits, which stays where it is.
+    pub(crate) fn peek(&self) -> Option<Wait> {
+        let mut message = [0; MESSAGE];
+        // Its descriptor is left out, without room for it (MSG_CTRUNC in recvmsg(2)).
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let (received, _) = recv(&self.receiver, &mut message, flags).ok()?;
+        (received == MESSAGE).then(|| read(&message).2)
+    }
+
+    /// Another descriptor of the oldest connection, which stays where it is.
+    pub(crate) fn peek_connection(&self) -> Option<PassedConnection> {
+        self.receive_with(RecvFlags::PEEK).unwrap_or(None)
     }
 
     /// Takes the oldest connection, if there is one.
@@ -122,6 +155,19 @@ impl ConnectionQueue {
     /// If the process has no descriptors left, taking pauses briefly, as with
     /// [`Listener::accept`](crate::net::Listener::accept): the connection stays in the queue.
     pub(crate) fn receive(&self) -> Option<PassedConnection> {
+        self.receive_with(RecvFlags::empty())
+            .unwrap_or_else(|Starved| {
+                std::thread::sleep(STARVED_PAUSE);
+                None
+            })
+    }
+
+    /// The same without a pause.
+    pub(crate) fn receive_at_once(&self) -> Option<PassedConnection> {
+        self.receive_with(RecvFlags::empty()).unwrap_or(None)
+    }
+
+    fn receive_with(&self, flags: RecvFlags) -> Result<Option<PassedConnection>, Starved> {
         let mut message = [0; MESSAGE];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -137,7 +183,7 @@ impl ConnectionQueue {
                     &self.receiver,
                     parts,
                     &mut ancillary,
-                    RecvFlags::CMSG_CLOEXEC,
+                    RecvFlags::CMSG_CLOEXEC | flags,
                 ) {
                     Err(Errno::INTR) => {}
                     received => break received,
@@ -160,31 +206,59 @@ impl ConnectionQueue {
                     "a connection from another worker was lost, and its request with it: no file \
                      descriptor was free (raise the open file limit of the service)"
                 );
-                return None;
+                return Ok(None);
             }
-            Ok((received, fd)) => (received, fd?),
-            Err(Failure::Receive(Errno::AGAIN)) => return None,
+            Ok((_, None)) | Err(Failure::Receive(Errno::AGAIN)) => return Ok(None),
+            Ok((received, Some(fd))) => (received, fd),
             Err(Failure::Starved(errno)) => {
                 fatal::examine(NAME, errno);
-                std::thread::sleep(STARVED_PAUSE);
-                return None;
+                return Err(Starved);
             }
             Err(Failure::Receive(errno)) => {
                 fatal::examine(NAME, errno);
-                return None;
+                return Ok(None);
             }
         };
-        let family = match message[0] {
-            UNIX => Family::Unix,
-            _ => Family::Tcp,
-        };
-        let served = message[1..].try_into().map(u32::from_ne_bytes);
-        (received.bytes == MESSAGE).then_some(PassedConnection {
+        let (family, served, wait) = read(&message);
+        let passed = PassedConnection {
             fd,
             family,
-            served: served.unwrap_or(u32::MAX),
-        })
+            served,
+            wait,
+        };
+        Ok((received.bytes == MESSAGE).then_some(passed))
     }
+}
+
+fn written(family: Family, served: u32, wait: Wait) -> [u8; MESSAGE] {
+    let mut message = [0; MESSAGE];
+    let (numbers, rest) = message.split_at_mut(SERVED);
+    rest[0] = match family {
+        Family::Unix => UNIX,
+        Family::Tcp => TCP,
+    };
+    rest[1..].copy_from_slice(&served.to_ne_bytes());
+    let (accepted, since) = numbers.split_at_mut(SERVED / 2);
+    accepted.copy_from_slice(&wait.accepted.to_ne_bytes());
+    since.copy_from_slice(&wait.since.to_ne_bytes());
+    message
+}
+
+fn read(message: &[u8; MESSAGE]) -> (Family, u32, Wait) {
+    let number = |at: usize| {
+        let bytes = message[at..at + SERVED / 2].try_into();
+        bytes.map_or(0, u64::from_ne_bytes)
+    };
+    let family = match message[SERVED] {
+        UNIX => Family::Unix,
+        _ => Family::Tcp,
+    };
+    let served = message[SERVED + 1..].try_into().map(u32::from_ne_bytes);
+    let wait = Wait {
+        accepted: number(0),
+        since: number(SERVED / 2),
+    };
+    (family, served.unwrap_or(u32::MAX), wait)
 }
 
 impl AsFd for ConnectionQueue {
@@ -193,6 +267,9 @@ impl AsFd for ConnectionQueue {
         self.receiver.as_fd()
     }
 }
+
+/// No descriptor is free for a connection.
+struct Starved;
 
 /// Why no connection has been taken.
 enum Failure {
@@ -204,8 +281,11 @@ enum Failure {
 const UNIX: u8 = 0;
 const TCP: u8 = 1;
 
-/// The size of a message: the family and the number of requests.
-const MESSAGE: usize = 1 + size_of::<u32>();
+/// The size of a message: two times, the family and the number of requests.
+const MESSAGE: usize = SERVED + 1 + size_of::<u32>();
+
+/// Where the family is, and behind it the number of requests.
+const SERVED: usize = 2 * size_of::<u64>();
 
 /// The name of an end in messages about a lost descriptor.
 const NAME: &str = "queue of connections";
@@ -245,6 +325,35 @@ mod tests {
             assert_eq!(received, "x");
         }
         assert!(queue.receive().is_none());
+    }
+
+    #[test]
+    fn look_at_the_oldest_connection_leaves_it_there() {
+        let queue = ConnectionQueue::new().unwrap();
+        assert!(queue.peek().is_none() && queue.peek_connection().is_none());
+        let (ours, mut client) = UnixStream::pair().unwrap();
+        client.write_all(b"request").unwrap();
+        let wait = Wait {
+            accepted: u64::MAX,
+            since: 1 << 40,
+        };
+        let sent = queue.send_waiting(ours.as_fd(), Family::Tcp, 7, wait);
+        sent.unwrap();
+        drop(ours);
+        for _ in 0..3 {
+            assert_eq!(queue.peek(), Some(wait));
+            let seen = queue.peek_connection().unwrap();
+            assert_eq!((seen.family, seen.served), (Family::Tcp, 7));
+            let (peeked, _) = recv(&seen.fd, &mut [0; 16], RecvFlags::PEEK).unwrap();
+            assert_eq!(peeked, 7);
+        }
+        let taken = queue.receive().unwrap();
+        assert_eq!(taken.wait, wait);
+        let mut received = [0; 7];
+        let mut ours = UnixStream::from(OwnedFd::from(taken.fd));
+        ours.read_exact(&mut received).unwrap();
+        assert_eq!(&received, b"request");
+        assert!(queue.peek().is_none());
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::request_head::MissingVars;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToLauncher {
     /// The first message. With it come a [`Configuration`] in memory, because it may be larger than
-    /// a message, the listening sockets in its order, both ends of the queue of connections, and
-    /// the memory for a crash report.
+    /// a message, the listening sockets in its order, both ends of the queue of connections and of
+    /// those that hold one, and the memory for a crash report.
     Configure,
     /// Fork a worker. With it come the worker's channel to the master, its scoreboard and the
     /// memory for a crash report.

@@ -93,8 +93,9 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
     if let Some(crash) = fds.pop() {
         describe_crashes_in(py, crash).map_err(&python)?;
     }
-    let queue = fds.split_off(configuration.listeners.len().min(fds.len()));
-    let queue = <[Own; 2]>::try_from(queue).ok();
+    let ends = fds.split_off(configuration.listeners.len().min(fds.len()));
+    let mut queues = queues_of(ends).into_iter();
+    let (queue, held) = (queues.next(), queues.collect());
     let mut options = Settings::from_json(&configuration.settings)
         .map_err(|error| error.to_string())
         .and_then(|settings| settings.options().map_err(|error| error.to_string()))
@@ -118,7 +119,8 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
             .zip(fds.into_iter().map(move_up))
             .collect(),
         control: configuration.control,
-        queue: queue.map(|ends| ConnectionQueue::of(ends.map(move_up))),
+        queue,
+        held,
         preloaded: None,
         development: configuration.development,
     };
@@ -146,6 +148,15 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
     }
     watch_hooks_of_forks(py).map_err(&python)?;
     Ok(Some(prepared))
+}
+
+/// Pairs the ends of queues.
+fn queues_of(ends: Vec<Own>) -> Vec<ConnectionQueue> {
+    let (mut queues, mut ends) = (Vec::new(), ends.into_iter().map(move_up::<Own>));
+    while let Some((sender, receiver)) = ends.next().zip(ends.next()) {
+        queues.push(ConnectionQueue::of([sender, receiver]));
+    }
+    queues
 }
 
 fn await_configuration(channel: &Channel) -> io::Result<Option<(Configuration, Vec<Own>)>> {

@@ -19,6 +19,8 @@ pub(super) struct Prepared {
     pub(super) control: Option<SocketFile>,
     /// Where workers leave connections to each other; nothing of a master that has none.
     pub(super) queue: Option<ConnectionQueue>,
+    /// Where they hold a connection of each listener.
+    pub(super) held: Vec<ConnectionQueue>,
     pub(super) preloaded: Option<Loaded>,
     /// What workers of `scoter dev` do besides.
     pub(super) development: Option<Development>,
@@ -53,6 +55,7 @@ impl Prepared {
             board: Scoreboard::attach(board)?,
             master: MasterLink::Channel(Channel::from(channel)),
             queue: self.queue,
+            held: self.held,
             multiprocess,
             control: self.control,
             preloaded: self.preloaded,

@@ -274,21 +274,33 @@ impl Listener {
     /// If the process has no descriptors left, accepting pauses briefly instead of failing: the
     /// connection stays in the kernel's queue until another one is closed.
     pub(crate) fn accept(&self) -> Option<Own> {
+        self.try_accept().unwrap_or_else(|Starved| {
+            std::thread::sleep(STARVED_PAUSE);
+            None
+        })
+    }
+
+    /// The same without a pause.
+    pub(crate) fn accept_at_once(&self) -> Option<Own> {
+        self.try_accept().unwrap_or(None)
+    }
+
+    fn try_accept(&self) -> Result<Option<Own>, Starved> {
         loop {
             match self.accept_once() {
                 Ok(fd) => {
                     if self.starved.load(Ordering::Relaxed) {
                         self.starved.store(false, Ordering::Relaxed);
                     }
-                    return Some(fd);
+                    return Ok(Some(fd));
                 }
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(Errno::AGAIN) => return None,
+                Err(Errno::AGAIN) => return Ok(None),
                 Err(error) => {
                     fatal::examine(&self.part(), error);
                     // Whoever has emptied the queue at a stop has shut the socket down for all.
                     if error == Errno::INVAL && self.is_closed() {
-                        return None;
+                        return Ok(None);
                     }
                     if !self.starved.swap(true, Ordering::Relaxed) {
                         let hint = hint_for(&error.into());
@@ -297,8 +309,7 @@ impl Listener {
                             "cannot accept connections for now: {error}{hint}"
                         );
                     }
-                    std::thread::sleep(STARVED_PAUSE);
-                    return None;
+                    return Err(Starved);
                 }
             }
         }
@@ -404,6 +415,9 @@ impl fmt::Display for Listener {
         }
     }
 }
+
+/// There are no descriptors or no memory to accept a connection with.
+struct Starved;
 
 /// listen(2): "If the backlog argument is greater than the value in
 /// /proc/sys/net/core/somaxconn, then it is silently capped". Warns if that happens.

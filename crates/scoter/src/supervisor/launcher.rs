@@ -34,6 +34,8 @@ pub(super) struct Sockets<'a> {
     pub(super) listeners: &'a [Listener],
     pub(super) control: Option<&'a SocketFile>,
     pub(super) queue: Option<&'a ConnectionQueue>,
+    /// Where a connection of each listener may be held.
+    pub(super) held: &'a [ConnectionQueue],
 }
 
 impl Launcher {
@@ -86,8 +88,9 @@ impl Launcher {
         let crash = CrashReport::create()?;
         let listeners = sockets.listeners.iter().map(AsFd::as_fd);
         let fds = std::iter::once(memory.as_fd()).chain(listeners);
-        let queue = sockets.queue.into_iter().flat_map(ConnectionQueue::ends);
-        let fds: Vec<_> = fds.chain(queue).chain([crash.as_fd()]).collect();
+        let queues = sockets.queue.into_iter().chain(sockets.held);
+        let queues = queues.flat_map(ConnectionQueue::ends);
+        let fds: Vec<_> = fds.chain(queues).chain([crash.as_fd()]).collect();
         launcher.link.send(&ToLauncher::Configure, &fds)?;
         launcher.crash = Some(crash);
         Ok((launcher, pid))

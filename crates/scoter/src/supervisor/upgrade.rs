@@ -50,6 +50,9 @@ pub(crate) struct State {
     /// Both ends of the queue of connections.
     #[serde(default)]
     pub(super) queue: Option<[RawFd; 2]>,
+    /// The same of the queues that hold a connection of each listener.
+    #[serde(default)]
+    pub(super) held_connections: Vec<[RawFd; 2]>,
     #[serde(default)]
     pub(super) path: SearchPath,
     /// The soft limit on open files that the server was started with.

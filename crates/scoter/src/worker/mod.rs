@@ -4,6 +4,7 @@ mod connection;
 mod counters;
 mod dev;
 mod dispositions;
+mod held;
 mod kept;
 mod master_link;
 mod one_thread;
@@ -47,6 +48,7 @@ use crate::sys::process::DAMAGED;
 use crate::sys::random;
 use connection::{Connection, ConnectionTimeouts};
 use dev::Dev;
+use held::HeldConnections;
 use kept::KeptConnections;
 use reactor::{Handoffs, Reactor};
 use recycling::Recycling;
@@ -59,6 +61,7 @@ use response::overload::Overload;
 use response::pending::PendingResponse;
 use response::refusal::Refusal;
 use slot::admission::Admission;
+use slot::progress::Progress;
 use stacks::examination::Examination;
 use start::Start;
 use stop::Stop;
@@ -96,10 +99,20 @@ pub(crate) struct Shared {
     ready: ReadyQueue,
     reactor: Reactor,
     kept: Arc<KeptConnections>,
+    held: HeldConnections,
+    progress: Progress,
     /// Threads that may wait for a disk.
     files: Pool,
     /// Threads that may wait for Python.
     examiners: Pool,
+}
+
+/// What workers leave to each other.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    /// Kept connections; nothing if there are no other workers.
+    pub(crate) passed: Option<ConnectionQueue>,
+    pub(crate) held: HeldConnections,
 }
 
 impl Shared {
@@ -114,7 +127,7 @@ impl Shared {
         options: &Options,
         board: Arc<Scoreboard>,
         master: MasterLink,
-        queue: Option<ConnectionQueue>,
+        queues: Queues,
         dev: Option<Dev>,
     ) -> io::Result<(Arc<Self>, Handoffs)> {
         let master = master.secured();
@@ -122,7 +135,7 @@ impl Shared {
         let places = file_limit::places(&options.demand(listeners.len()));
         let (reactor, handoffs) = Reactor::new(options.max_pending as usize, places.waiting, slots);
         let limits = kept::Limits::of(options, places.kept);
-        let kept = KeptConnections::new(limits, queue, Arc::clone(&board));
+        let kept = KeptConnections::new(limits, queues.passed, Arc::clone(&board));
         let timeouts = options.request_timeout.map(|request| Timeouts {
             request: request.0,
             grace: options.request_grace.0,
@@ -168,6 +181,8 @@ impl Shared {
             ready: ReadyQueue::new()?,
             reactor,
             kept: Arc::new(kept),
+            held: queues.held,
+            progress: Progress::new(slots),
             files: Pool::start("scoter-file", MAX_FILE_THREADS)?,
             examiners: Pool::start("scoter-timeout", MAX_TIMEOUT_THREADS)?,
         };
@@ -311,7 +326,10 @@ impl Shared {
             &options,
             Arc::new(board),
             MasterLink::None,
-            Some(ConnectionQueue::new().unwrap()),
+            Queues {
+                passed: Some(ConnectionQueue::new().unwrap()),
+                held: HeldConnections::new(Vec::new(), 1).unwrap(),
+            },
             None,
         )
         .unwrap()

@@ -33,15 +33,15 @@ use crate::sys::fatal;
 use crate::sys::file_limit;
 use crate::sys::process::{exit_now, wait_for_the_end};
 use crate::sys::signals;
-use crate::worker::MasterLink;
-use crate::worker::Shared;
 use crate::worker::dev::Dev;
+use crate::worker::held::HeldConnections;
 use crate::worker::kept::balance::{self, Overflow};
 use crate::worker::one_thread;
 use crate::worker::orders::Orders;
 use crate::worker::reactor::start as start_reactor;
 use crate::worker::slot::{Service, Slot};
 use crate::worker::warm_up::warm_up;
+use crate::worker::{MasterLink, Queues, Shared};
 
 /// What a worker is given.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub(crate) struct WorkerContext {
     pub(crate) master: MasterLink,
     /// Where workers leave connections to each other, if there may be others.
     pub(crate) queue: Option<ConnectionQueue>,
+    /// Where they hold a connection of each listener; nothing of a master that has none.
+    pub(crate) held: Vec<ConnectionQueue>,
     /// `wsgi.multiprocess`: whether other workers are wanted beside this one.
     pub(crate) multiprocess: bool,
     /// The master's own socket, to be removed if the master no longer can.
@@ -74,6 +76,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
         board,
         master,
         queue,
+        held,
         multiprocess,
         control,
         preloaded,
@@ -81,23 +84,35 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     } = context;
     signals::block();
     signal_handlers::share(py).map_err(Failure::python(py))?;
-    let listeners = listeners.into_iter().map(Listener::secured).collect();
+    let listeners: Vec<_> = listeners.into_iter().map(Listener::secured).collect();
+    let queue = match queue {
+        // To find late requests on kept connections, as the other workers' reactors do.
+        None if options.queue_timeout.is_some() => Some(ConnectionQueue::new()?),
+        queue => queue,
+    };
     let queue = queue.map(ConnectionQueue::secured);
+    let needed = options.queue_timeout.map_or(0, |_| listeners.len());
+    let held = HeldConnections::new(held, needed)?;
     log::start_thread()?;
     let filter = AccessLogFilter::new(options.access_log_skip.clone(), options.access_log_sample);
     let (to, format) = (&options.access_log, &options.access_log_format);
     let access_log = AccessLog::open(to, format, filter)?.start()?;
     let board = Arc::new(board);
     let dev = development.map(Dev::new);
+    let queues = Queues {
+        passed: queue,
+        held,
+    };
     let (shared, handoffs) =
-        Shared::new(listeners, access_log, &options, board, master, queue, dev)?;
+        Shared::new(listeners, access_log, &options, board, master, queues, dev)?;
     shared.prepare_for_losses();
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
         let orders = Orders::of(&shared.master, control, options.error_log.clone())?;
         signals::unblock();
         tokio::spawn(Dispositions::current().keep());
-        if multiprocess {
+        // A request on a kept connection that no slot sees is not seen to be late.
+        if multiprocess || options.queue_timeout.is_some() {
             let overflow = Overflow::new(&shared.kept)?;
             fatal::never_ending("balance", balance::run(Arc::clone(&shared), overflow));
         }

@@ -73,6 +73,8 @@ pub(super) struct Runtime {
     control: Option<Arc<ControlListener>>,
     /// Where workers of all generations leave connections to each other.
     queue: Option<ConnectionQueue>,
+    /// Where they hold a connection of each listener, once a generation has had a `--queue-timeout`.
+    held: Vec<ConnectionQueue>,
     /// The configuration read last, until a generation is started with it.
     read: Option<Loaded>,
     generations: HashMap<u32, Loaded>,
@@ -140,6 +142,7 @@ impl Runtime {
             listeners: opened.listeners,
             control: opened.control.map(Arc::new),
             queue: None,
+            held: Vec::new(),
             touched: Watch::begin(&first.options.reload_on_touch, &events),
             read: Some(first),
             generations: HashMap::new(),
@@ -242,7 +245,7 @@ impl Runtime {
                 }
             }
         };
-        if let Some(queue) = &self.queue {
+        for queue in self.queue.iter().chain(&self.held) {
             unserved::refuse_unserved(queue).await;
         }
         if let Some(dev) = &mut self.dev {

@@ -1,5 +1,6 @@
 //! Performing what the supervisor has decided.
 
+use std::io;
 use std::os::fd::AsFd;
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 
 use super::Runtime;
 use crate::control::ReloadStatus;
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::log::{self, Colours};
 use crate::net::Listener;
 use crate::supervisor::configuration::{self};
@@ -149,11 +151,21 @@ impl Runtime {
         let Some(loaded) = self.generations.get(&generation) else {
             return Event::LauncherNotStarted(serial, "its generation is gone".to_owned());
         };
+        // From then on every generation has them: one without a timeout takes what others hold.
+        if loaded.options.queue_timeout.is_some() && self.held.is_empty() {
+            let listeners = self.listeners.iter();
+            let held: io::Result<_> = listeners.map(|_| ConnectionQueue::new()).collect();
+            match held {
+                Ok(held) => self.held = held,
+                Err(error) => return Event::LauncherNotStarted(serial, error.to_string()),
+            }
+        }
         let control = self.control.as_ref();
         let sockets = Sockets {
             listeners: &self.listeners,
             control: control.and_then(|control| control.file()),
             queue: self.queue.as_ref(),
+            held: &self.held,
         };
         let development = self.dev.as_ref().map(Session::development);
         let events = self.events.clone();

@@ -128,7 +128,7 @@ mod tests {
             .build()
             .unwrap();
         runtime.block_on(refuse_unserved(&queue));
-        assert!(!queue.has_waiting());
+        assert!(queue.peek().is_none());
     }
 
     fn answer_of(mut peer: impl Read) -> String {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
@@ -74,6 +74,7 @@ impl Runtime {
                 .as_ref()
                 .map(|control| (raw(control.as_fd()), control.path().to_owned())),
             queue: self.queue.as_ref().map(|queue| queue.ends().map(raw)),
+            held_connections: self.held.iter().map(|held| held.ends().map(raw)).collect(),
             path: self.program.search_path().clone(),
             file_limit: Some(file_limit::before()),
             generations: self
@@ -113,14 +114,14 @@ impl Runtime {
         let control = self.control.iter().map(AsFd::as_fd);
         let generations = self.generations.values();
         let directories = generations.filter_map(|loaded| loaded.directory.as_ref());
-        let queue = self.queue.iter().flat_map(ConnectionQueue::ends);
+        let queues = self.queue.iter().chain(&self.held);
         let launchers = self.launchers.values().map(AsFd::as_fd);
         let workers = self.workers.values();
         let boards = workers.clone().map(|worker| worker.board.as_fd());
         listeners
             .chain(control)
             .chain(directories.map(AsFd::as_fd))
-            .chain(queue)
+            .chain(queues.flat_map(ConnectionQueue::ends))
             .chain(launchers)
             .chain(workers.map(AsFd::as_fd))
             .chain(boards)
@@ -140,10 +141,15 @@ impl Runtime {
         self.reloads = state.reloads;
         self.program.keep_search_path(state.path);
         self.last_reload = state.last_reload;
-        if let Some([sender, receiver]) = state.queue {
+        let adopt = |[sender, receiver]: [RawFd; 2]| {
             let ends = [own(sender)?.into(), own(receiver)?.into()];
-            self.queue = Some(ConnectionQueue::of(ends));
+            io::Result::Ok(ConnectionQueue::of(ends))
+        };
+        if let Some(ends) = state.queue {
+            self.queue = Some(adopt(ends)?);
         }
+        let held: io::Result<_> = state.held_connections.into_iter().map(adopt).collect();
+        self.held = held?;
         let ours = self.read.take();
         for generation in state.generations {
             let number = generation.number;

@@ -16,6 +16,8 @@ pub(crate) struct Demand {
     pub(crate) keep_alive: u32,
     /// Sockets that accept connections.
     pub(crate) sockets: usize,
+    /// Queues that hold a connection of one of them.
+    pub(crate) queues: usize,
     /// The most workers that are wanted; `None` without a master.
     pub(crate) workers: Option<u32>,
 }
@@ -163,7 +165,12 @@ impl Demand {
 
     /// What a worker opens: also with `--no-master`, and more than its launcher.
     fn worker(&self) -> u64 {
-        WORKER + self.sockets as u64 + self.requests() + self.least()
+        WORKER + self.shared() + self.requests() + self.least()
+    }
+
+    /// What master and workers share: the sockets, and both ends of each queue.
+    fn shared(&self) -> u64 {
+        (self.sockets + 2 * self.queues) as u64
     }
 
     /// What requests take: an epoll instance and a connection for each thread, and some for the
@@ -177,7 +184,7 @@ impl Demand {
     fn master(&self) -> Option<u64> {
         let workers = u64::from(self.workers?);
         let most = workers + workers.div_ceil(2) + 1;
-        Some(MASTER + self.sockets as u64 + PER_WORKER * most)
+        Some(MASTER + self.shared() + PER_WORKER * most)
     }
 }
 

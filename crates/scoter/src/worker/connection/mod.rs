@@ -86,6 +86,18 @@ impl Connection {
         }
     }
 
+    /// A connection that another worker has accepted, and on which nothing has been served.
+    pub(crate) fn accepted_before(
+        fd: impl Into<Own>,
+        family: Family,
+        timeouts: ConnectionTimeouts,
+        accepted: Instant,
+    ) -> Self {
+        let mut connection = Self::new(fd, family, timeouts);
+        connection.accepted = accepted;
+        connection
+    }
+
     /// The descriptor, as long as it is this connection's.
     ///
     /// # Errors
@@ -215,8 +227,17 @@ impl Connection {
 
     /// Appends what has arrived to `buffer`, up to its capacity. Returns 0 at the end.
     pub(crate) fn recv_into(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        self.recv_with(buffer, RecvFlags::empty())
+    }
+
+    /// The same without taking it: it can be received again.
+    pub(crate) fn peek_into(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        self.recv_with(buffer, RecvFlags::PEEK | RecvFlags::DONTWAIT)
+    }
+
+    fn recv_with(&self, buffer: &mut BytesMut, flags: RecvFlags) -> io::Result<usize> {
         loop {
-            let received = match recv(self.fd()?, buffer.spare_capacity_mut(), RecvFlags::empty()) {
+            let received = match recv(self.fd()?, buffer.spare_capacity_mut(), flags) {
                 Ok(((arrived, _), _)) => arrived.len(),
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(errno.into()),

@@ -14,16 +14,12 @@ impl KeptConnections {
         self.queue.as_ref()
     }
 
-    /// Whether a connection waits for a worker to take it.
-    pub(crate) fn has_passed(&self) -> bool {
-        self.queue
-            .as_ref()
-            .is_some_and(ConnectionQueue::has_waiting)
-    }
-
     /// Takes a connection that another worker has passed on.
     pub(crate) fn receive_passed(&self, timeouts: ConnectionTimeouts) -> Option<Arc<Connection>> {
-        let PassedConnection { fd, family, served } = self.queue.as_ref()?.receive()?;
+        let passed = self.queue.as_ref()?.receive()?;
+        let PassedConnection {
+            fd, family, served, ..
+        } = passed;
         Some(Arc::new(Connection::passed(fd, family, timeouts, served)))
     }
 

@@ -5,6 +5,7 @@
 
 pub(super) mod idle;
 
+mod late;
 mod unplaced;
 
 use std::io;
@@ -212,6 +213,10 @@ where
                 runtime.block_on(async move {
                     fatal::never_ending("orders", companion);
                     fatal::never_ending("monitor", monitor::run(Arc::clone(&shared)));
+                    if let Some(queue_timeout) = shared.admission.queue_timeout() {
+                        let late = late::run(Arc::clone(&shared), queue_timeout);
+                        fatal::never_ending("late requests", late);
+                    }
                     run(shared, handoffs, slots).await;
                 });
             }));

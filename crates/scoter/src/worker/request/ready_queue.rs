@@ -115,8 +115,24 @@ impl<R, S: Semaphore> ReadyQueue<R, S> {
 
     fn take(&self, queue: &mut Queue<R>) -> Option<Box<R>> {
         let request = queue.requests.pop_front()?;
+        self.note_taken(queue);
+        Some(Box::new(request))
+    }
+
+    fn note_taken(&self, queue: &Queue<R>) {
         self.length.store(queue.requests.len(), Ordering::Release);
         self.wakeups.take();
+    }
+
+    /// Takes the first request for which this holds, out of its turn.
+    pub(crate) fn take_if(&self, holds: impl Fn(&R) -> bool) -> Option<Box<R>> {
+        if self.length.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut queue = self.lock();
+        let at = queue.requests.iter().position(holds)?;
+        let request = queue.requests.remove(at)?;
+        self.note_taken(&queue);
         Some(Box::new(request))
     }
 
@@ -192,6 +208,21 @@ mod tests {
         assert!(queue.try_pop().is_none());
         assert!(wakes(&queue));
         assert!(matches!(queue.pop(), Popped::Nudged));
+    }
+
+    #[test]
+    fn request_taken_out_of_its_turn_takes_its_wakeup_along() {
+        let queue = ReadyQueue::with(EventFd::new().unwrap());
+        for request in [1, 2, 3] {
+            queue.push(request).unwrap();
+        }
+        assert_eq!(queue.take_if(|request| *request == 2).as_deref(), Some(&2));
+        assert_eq!(queue.take_if(|request| *request == 2), None);
+        for expected in [1, 3] {
+            assert!(wakes(&queue));
+            assert_eq!(queue.try_pop().as_deref(), Some(&expected));
+        }
+        assert!(!wakes(&queue));
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl Unasked {
         self.was_long |= time >= MAX_UNASKED;
     }
 
+    /// There may be one that no slot was woken for.
+    pub(super) fn expect(&mut self) {
+        self.was_long = true;
+    }
+
     pub(super) fn is_due(&self) -> bool {
         self.was_long || (self.due.is_some() && self.begun >= self.due)
     }

@@ -56,12 +56,34 @@ impl Admission {
             return Decision::PeerGone;
         }
         if self.queue_timeout.is_some_and(|longest| waited > longest) {
-            self.late.fetch_add(1, Relaxed);
-            let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-            self.longest_ms.fetch_max(waited_ms, Relaxed);
+            self.note_late(waited);
             return Decision::Late(waited);
         }
         Decision::Run(known)
+    }
+
+    /// `--queue-timeout`.
+    pub(crate) fn queue_timeout(&self) -> Option<Duration> {
+        self.queue_timeout
+    }
+
+    /// Whether a request has waited for too long.
+    pub(crate) fn is_late(&self, request: &Request, now: Instant) -> bool {
+        self.queue_timeout
+            .is_some_and(|longest| self.waited(request, now) > longest)
+    }
+
+    /// How long a request has waited, at least.
+    pub(crate) fn waited(&self, request: &Request, now: Instant) -> Duration {
+        let known = request.waited(now);
+        known.unwrap_or_else(|| request.waited_here(now))
+    }
+
+    /// Counts a request that has waited for this long, and is refused.
+    pub(crate) fn note_late(&self, waited: Duration) {
+        self.late.fetch_add(1, Relaxed);
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        self.longest_ms.fetch_max(waited_ms, Relaxed);
     }
 
     /// Returns what has been refused since the last call, if anything.

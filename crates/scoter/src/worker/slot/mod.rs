@@ -2,6 +2,7 @@
 
 pub(super) mod admission;
 pub(super) mod poller;
+pub(super) mod progress;
 pub(super) mod wake_policy;
 
 mod acceptor;

@@ -32,6 +32,7 @@ impl Slot {
             if let Some(next) = self.look(&shared, wake) {
                 return next;
             }
+            shared.progress.sleeps(self.index);
             let woken = self.wake_policy.sleep(|| self.poller.wait());
             wake = Some(woken.unwrap_or_else(|errno| self.lose_poller(errno)));
         }
@@ -54,6 +55,7 @@ impl Slot {
 
     /// Asks all sources in turn, first the one that the slot was woken for.
     fn find(&mut self, shared: &Shared, wake: Option<Wake>) -> Option<Found> {
+        shared.progress.looks(self.index);
         // First, even if the slot is to leave: the kernel wakes one sleeping slot for a connection
         // (EPOLLEXCLUSIVE), and it was this one. No other slot comes for it until it has finished a
         // request or another connection arrives. A request in the ready queue has woken another
@@ -85,9 +87,14 @@ impl Slot {
         }
         if self.passed_unasked.is_due() {
             self.passed_unasked.reset();
-            // A system call less than the attempt, if nobody has passed one on.
-            if shared.kept.has_passed() {
+            // A system call less than the attempts, if nobody has passed one on.
+            let (held, passed) = shared.held.are_waiting(shared.kept.queue());
+            if passed {
                 self.turns.expect(Source::Passed, true);
+            }
+            // It is older than all that wait at its listener.
+            if let Some(connection) = held.then(|| self.take_held(shared)).flatten() {
+                return Some(Found::Connection(connection));
             }
         }
         if let Some(found) = self.ask_in_turn(shared) {
@@ -100,6 +107,9 @@ impl Slot {
             return Some(Found::Next(Next::FreeMemory));
         }
         if ending == Some(Ending::Drain) {
+            if let Some(connection) = self.take_held(shared) {
+                return Some(Found::Connection(connection));
+            }
             self.expect_overlooked();
             if let Some(found) = self.ask_in_turn(shared) {
                 return Some(found);
@@ -139,8 +149,16 @@ impl Slot {
 
     /// Has the listeners and the queue asked even if the poller does not name them.
     fn expect_overlooked(&mut self) {
+        self.passed_unasked.expect();
         self.turns.expect(Source::Passed, true);
         self.turns.expect(Source::New, true);
+    }
+
+    /// Takes a connection that a reactor holds for the first free slot.
+    fn take_held(&mut self, shared: &Shared) -> Option<Arc<Connection>> {
+        let held = shared.held.take(shared.connection_timeouts)?;
+        self.turns.note(Source::New, true);
+        Some(held)
     }
 
     /// Finds what the slot was woken for, unless another slot has already taken it.
@@ -148,6 +166,7 @@ impl Slot {
         match wake {
             Wake::Listener => self.take_from(shared, Source::New),
             Wake::Passed => self.take_from(shared, Source::Passed),
+            Wake::Held => self.take_held(shared).map(Found::Connection),
             Wake::Kept(ticket) => {
                 let connection = shared.kept.claim(ticket)?;
                 self.turns.note(Source::Kept, true);

@@ -33,6 +33,8 @@ pub(crate) enum Wake {
     Kept(Ticket),
     /// Another worker has passed on a connection.
     Passed,
+    /// A reactor holds a connection.
+    Held,
     /// The worker is to stop.
     Stop,
     /// There is memory that a thread with the GIL must free.
@@ -56,6 +58,9 @@ impl Poller {
         epoll::add(&*epoll, &shared.ready, EventData::new_u64(READY), exclusive)?;
         if let Some(queue) = shared.kept.queue() {
             epoll::add(&*epoll, queue, EventData::new_u64(PASSED), exclusive)?;
+        }
+        for place in shared.held.places() {
+            epoll::add(&*epoll, place, EventData::new_u64(HELD), exclusive)?;
         }
         let unneeded = EventData::new_u64(UNNEEDED);
         epoll::add(&*epoll, &*shared.response_memory, unneeded, exclusive)?;
@@ -119,6 +124,7 @@ impl Poller {
                 Wake::Signal
             }
             PASSED => Wake::Passed,
+            HELD => Wake::Held,
             LISTENER => Wake::Listener,
             ticket => Wake::Kept(Ticket::from_u64(ticket)),
         }))
@@ -152,7 +158,7 @@ impl Poller {
         for listener in &shared.listeners {
             let _ = epoll::delete(&*self.epoll, listener);
         }
-        if let Some(queue) = shared.kept.queue() {
+        for queue in shared.kept.queue().into_iter().chain(shared.held.places()) {
             let _ = epoll::delete(&*self.epoll, queue);
         }
         let _ = epoll::delete(&*self.epoll, &shared.stop);
@@ -165,3 +171,4 @@ const SIGNAL: u64 = 2;
 const LISTENER: u64 = 3;
 const UNNEEDED: u64 = 4;
 const PASSED: u64 = 5;
+const HELD: u64 = 6;

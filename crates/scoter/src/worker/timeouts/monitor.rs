@@ -135,7 +135,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             // A request that began at the same moment may have missed the stop, and the stop
             // the request: a fence against that would slow down all requests.
             shared.report_not_accepting();
-        } else if shared.kept.has_passed() || shared.listeners.iter().any(Listener::has_waiting) {
+        } else if shared.held.are_waiting(shared.kept.queue()) != (false, false)
+            || shared.listeners.iter().any(Listener::has_waiting)
+        {
             // The kernel wakes one sleeper for a connection (EPOLLEXCLUSIVE). If that was a
             // process that has been killed or stopped, nobody comes for it.
             shared.ready.nudge();

@@ -8,6 +8,7 @@ fn demand(threads: u16, workers: Option<u32>) -> Demand {
         max_pending: 1_024,
         keep_alive: 512,
         sockets: 1,
+        queues: 0,
         workers,
     }
 }
@@ -135,6 +136,7 @@ fn any_demand() -> impl Strategy<Value = Demand> {
         max_pending,
         keep_alive,
         sockets: 1,
+        queues: 0,
         workers,
     };
     let workers = proptest::option::of(1_u32..100);

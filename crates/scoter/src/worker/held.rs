@@ -1,0 +1,146 @@
+//! Connections that the reactor has accepted because every slot was busy, and that the first free
+//! slot takes: for each listener at most one, the oldest.
+//!
+//! Only a request's packet says how long it has waited for, and only an accepted connection can be
+//! looked at. So the reactor of one worker accepts, looks, and leaves the connection in a queue
+//! that slots of all workers ask before the listener. It stays the first in its turn, whichever
+//! worker has a free slot next, and it outlives the worker that has accepted it.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
+
+use crate::ipc::connection_queue::{ConnectionQueue, PassedConnection, Wait};
+use crate::ipc::scoreboard::now;
+use crate::worker::connection::{Connection, ConnectionTimeouts};
+
+/// A place for one connection of each listener, shared by all workers of all generations.
+#[derive(Debug)]
+pub(crate) struct HeldConnections {
+    places: Vec<ConnectionQueue>,
+    /// Whether this worker is the one that puts connections there.
+    is_holder: AtomicBool,
+}
+
+impl HeldConnections {
+    /// Takes over the places. Makes those that are missing of as many as are `needed`.
+    ///
+    /// # Errors
+    ///
+    /// Those of socketpair(2).
+    pub(crate) fn new(mut places: Vec<ConnectionQueue>, needed: usize) -> io::Result<Self> {
+        while places.len() < needed {
+            places.push(ConnectionQueue::new()?);
+        }
+        Ok(Self {
+            places: places.into_iter().map(ConnectionQueue::secured).collect(),
+            is_holder: AtomicBool::new(false),
+        })
+    }
+
+    /// The places, one for each listener.
+    pub(crate) fn places(&self) -> &[ConnectionQueue] {
+        &self.places
+    }
+
+    /// Whether a connection waits in a place or in `queue`, in this order.
+    pub(crate) fn are_waiting(&self, queue: Option<&ConnectionQueue>) -> (bool, bool) {
+        let queues = queue.into_iter().chain(&self.places);
+        let mut fds: Vec<_> = queues
+            .map(|queue| PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN))
+            .collect();
+        if !poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+            return (false, false);
+        }
+        let has_one = |fd: &PollFd<'_>| fd.revents().contains(PollFlags::IN);
+        let (queue, places) = fds.split_at(usize::from(queue.is_some()));
+        (places.iter().any(has_one), queue.iter().any(has_one))
+    }
+
+    /// Takes a connection for a slot.
+    pub(crate) fn take(&self, timeouts: ConnectionTimeouts) -> Option<Arc<Connection>> {
+        let taken = self.places.iter().find_map(ConnectionQueue::receive)?;
+        Some(Arc::new(connection(taken, timeouts)))
+    }
+
+    /// Takes the connection in one place, without waiting for descriptors.
+    pub(crate) fn take_from(
+        &self,
+        place: usize,
+        timeouts: ConnectionTimeouts,
+    ) -> Option<Arc<Connection>> {
+        let taken = self.places[place].receive_at_once()?;
+        Some(Arc::new(connection(taken, timeouts)))
+    }
+
+    /// Since when the request in a place waits, if there is one.
+    pub(crate) fn waiting_since(&self, place: usize) -> Option<Instant> {
+        self.places[place].peek().map(|wait| instant(wait.since))
+    }
+
+    /// Puts a connection into a place.
+    ///
+    /// # Errors
+    ///
+    /// Those of sending it. The caller still has it.
+    pub(crate) fn put(
+        &self,
+        place: usize,
+        connection: &Connection,
+        since: Instant,
+    ) -> Result<(), Errno> {
+        let wait = Wait {
+            accepted: nanoseconds(connection.accepted()),
+            since: nanoseconds(since),
+        };
+        let (fd, family) = (connection.fd()?, connection.family());
+        self.places[place].send_waiting(fd, family, connection.served(), wait)
+    }
+
+    /// Makes this worker the one that puts connections into the places, unless another one is: so
+    /// there is never more than one connection in a place. The end of the process gives that up.
+    pub(crate) fn become_holder(&self) -> bool {
+        let Some(first) = self.places.first() else {
+            return false;
+        };
+        if !self.is_holder.load(Relaxed) {
+            // fcntl(2) locks belong to processes, and also work on sockets.
+            let locked = fcntl_lock(first, FlockOperation::NonBlockingLockExclusive);
+            self.is_holder.store(locked.is_ok(), Relaxed);
+        }
+        self.is_holder.load(Relaxed)
+    }
+
+    /// Lets another worker do so.
+    pub(crate) fn give_up(&self) {
+        if let Some(first) = self.places.first().filter(|_| self.is_holder.load(Relaxed)) {
+            let _ = fcntl_lock(first, FlockOperation::Unlock);
+            self.is_holder.store(false, Relaxed);
+        }
+    }
+}
+
+fn connection(held: PassedConnection, timeouts: ConnectionTimeouts) -> Connection {
+    let PassedConnection {
+        fd, family, wait, ..
+    } = held;
+    Connection::accepted_before(fd, family, timeouts, instant(wait.accepted))
+}
+
+/// The point in time that [`now`] has said. Both clocks are the monotonic one.
+fn instant(nanoseconds: u64) -> Instant {
+    let ago = Duration::from_nanos(now().saturating_sub(nanoseconds));
+    let here = Instant::now();
+    here.checked_sub(ago).unwrap_or(here)
+}
+
+fn nanoseconds(instant: Instant) -> u64 {
+    let ago = u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    now().saturating_sub(ago)
+}
