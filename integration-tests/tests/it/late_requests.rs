@@ -255,3 +255,29 @@ fn answer_comes_within_a_tenth_of_a_second_on_an_idle_machine() {
     gate.open();
     assert_eq!(busy.reply().status, 200);
 }
+
+#[test]
+fn lack_of_a_clock_is_logged_once_with_the_line_for_nginx() {
+    const WARNING: &str = "uwsgi_param HTTP_X_REQUEST_START";
+    let alone = serving(&["--no-master", "--queue-timeout", "5s"]);
+    let two_workers = serving(&["--queue-timeout", "5s"]).workers("2");
+    for scoter in [alone, two_workers] {
+        let mut scoter = scoter.start();
+        for _ in 0..60 {
+            assert_eq!(send(&scoter, &get("/")).reply().status, 200);
+        }
+        let line = scoter.wait_for_log(WARNING);
+        assert!(
+            line.contains(" WARN ") && line.contains("t=${msec}"),
+            "{line}"
+        );
+        let log = scoter.stop().stderr;
+        assert_eq!(log.matches(WARNING).count(), 1, "{log}");
+    }
+    let mut scoter = serving(&["--queue-timeout", "5s"]).start();
+    for _ in 0..30 {
+        assert_eq!(send(&scoter, &request("told")).reply().status, 200);
+    }
+    let log = scoter.stop().stderr;
+    assert!(!log.contains(WARNING), "{log}");
+}

@@ -175,6 +175,8 @@ pub(crate) enum FromWorker {
     Failed(Failed),
     /// A request lacked variables that every front end sends.
     MissingVars { missing: MissingVars },
+    /// None of its first requests said when the front end passed it on, which `--queue-timeout` needs.
+    MissingClock,
     /// It is ending, and accepts no more connections.
     NotAccepting,
     /// From a worker of `scoter dev`: it has imported these files since its last message, which are

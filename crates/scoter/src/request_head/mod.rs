@@ -1,6 +1,7 @@
 //! The head of a request: its packet, and the variables that the server itself reads.
 
 mod index;
+mod missing_clock;
 mod missing_vars;
 mod request_id;
 mod request_start;
@@ -15,6 +16,7 @@ use wsgi_environ::Method;
 use self::index::Index;
 use self::request_start::time_since_epoch;
 
+pub(crate) use self::missing_clock::warn_of_missing_clock;
 pub(crate) use self::missing_vars::MissingVars;
 pub(crate) use self::request_id::{RequestId, RequestIds};
 

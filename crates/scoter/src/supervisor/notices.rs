@@ -5,6 +5,7 @@ use tracing::field::display;
 use tracing::{debug, error, info, warn};
 
 use super::core::Notice;
+use crate::request_head::warn_of_missing_clock;
 
 /// Writes a message to the error log.
 #[expect(clippy::too_many_lines, reason = "a table of messages")]
@@ -30,6 +31,7 @@ pub(super) fn write(notice: Notice) {
         Notice::Ready { workers, threads } => info!(workers, threads, "ready"),
         Notice::StartFailed(message) => error!("{message}"),
         Notice::VarsMissing(missing) => missing.warn(),
+        Notice::ClockMissing => warn_of_missing_clock(),
         Notice::LogsReopened(origin) => info!(origin = origin.as_str(), "reopening logs"),
 
         Notice::WorkerNotStarted {

@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::master_link::MasterLink;
 use super::response::refusal::Refusal;
 use crate::ipc::messages::FromWorker;
-use crate::request_head::{MissingVars, RequestHead};
+use crate::request_head::{MissingVars, RequestHead, warn_of_missing_clock};
 
 impl Shared {
     /// Counts a peer that went away. That is no error.
@@ -43,6 +43,14 @@ impl Shared {
         match &self.master {
             MasterLink::Channel(_) => self.master.send(&FromWorker::MissingVars { missing }),
             MasterLink::None => missing.warn(),
+        }
+    }
+
+    /// Has it reported that no front end says when it passes requests on.
+    pub(super) fn report_missing_clock(&self) {
+        match &self.master {
+            MasterLink::Channel(_) => self.master.send(&FromWorker::MissingClock),
+            MasterLink::None => warn_of_missing_clock(),
         }
     }
 }

@@ -171,6 +171,11 @@ impl Supervisor {
                     self.log(Notice::VarsMissing(missing));
                 }
             }
+            FromWorker::MissingClock => {
+                if self.clock_missed_by.replace(generation) != Some(generation) {
+                    self.log(Notice::ClockMissing);
+                }
+            }
             FromWorker::Replace { reason } => {
                 worker.replace.get_or_insert(reason);
             }

@@ -82,6 +82,8 @@ pub(crate) struct Supervisor {
     resumed: Option<Instant>,
     /// Whether missing variables in requests have been logged.
     missing_vars_known: bool,
+    /// The last generation whose requests come without the front end's clock.
+    clock_missed_by: Option<u32>,
     /// When heartbeats were last checked.
     looked: Instant,
     /// Workers that ended unexpectedly, and those that were replaced.
@@ -122,6 +124,7 @@ impl Supervisor {
             failure: None,
             resumed: None,
             missing_vars_known: false,
+            clock_missed_by: None,
             looked: now,
             crashed: 0,
             replaced: 0,

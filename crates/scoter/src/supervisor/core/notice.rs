@@ -29,6 +29,7 @@ pub(crate) enum Notice {
     },
     StartFailed(String),
     VarsMissing(MissingVars),
+    ClockMissing,
     LogsReopened(Origin),
 
     WorkerNotStarted {

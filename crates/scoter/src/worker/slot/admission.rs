@@ -1,7 +1,7 @@
 //! Whether the next request should still run.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
 use tracing::debug;
@@ -18,6 +18,10 @@ pub(crate) struct Admission {
     late: AtomicU64,
     /// Their longest wait, in milliseconds.
     longest_ms: AtomicU64,
+    /// Requests without the front end's clock, until one has had it.
+    clockless: AtomicU32,
+    /// Whether the first requests have shown if there is such a clock.
+    clock_is_known: AtomicBool,
 }
 
 /// What becomes of a request.
@@ -60,6 +64,18 @@ impl Admission {
             return Decision::Late(waited);
         }
         Decision::Run(known)
+    }
+
+    /// Notes whether a request has the front end's clock. Returns whether the lack of it is to be
+    /// reported, which is so once.
+    fn note_clock(&self, has_clock: bool) -> bool {
+        if self.queue_timeout.is_none() || self.clock_is_known.load(Relaxed) {
+            return false;
+        }
+        if !has_clock && self.clockless.fetch_add(1, Relaxed) + 1 < FIRST_REQUESTS {
+            return false;
+        }
+        !self.clock_is_known.swap(true, Relaxed) && !has_clock
     }
 
     /// `--queue-timeout`.
@@ -107,6 +123,9 @@ impl Slot {
         self.passed_unasked.begin(now);
         match shared.admission.decide(&request, now, self.longest_run) {
             Decision::Run(waited) => {
+                if shared.admission.note_clock(waited.is_some()) {
+                    shared.report_missing_clock();
+                }
                 request.queued_since = waited.and_then(|waited| now.checked_sub(waited));
             }
             Decision::PeerGone => {
@@ -149,5 +168,30 @@ impl LateRequests {
     }
 }
 
+/// Requests that may come from somewhere else than from nginx, such as a probe.
+const FIRST_REQUESTS: u32 = 10;
+
 /// The wait after which the peer is checked.
 const MIN_WAIT_TO_CHECK_PEER: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lack_of_a_clock_is_reported_once_and_only_if_the_first_requests_have_none() {
+        let limit = Some(Duration::from_secs(1));
+        let most = FIRST_REQUESTS as usize;
+        for (name, queue_timeout, with_clock, expected) in [
+            ("none", limit, None, 1),
+            ("the first", limit, Some(0), 0),
+            ("the last of the first", limit, Some(most - 1), 0),
+            ("a later one", limit, Some(most), 1),
+            ("nobody needs it", None, None, 0),
+        ] {
+            let admission = Admission::new(queue_timeout);
+            let reported = (0..5 * most).filter(|at| admission.note_clock(Some(*at) == with_clock));
+            assert_eq!(reported.count(), expected, "{name}");
+        }
+    }
+}
