@@ -70,7 +70,7 @@ pub use crate::package::Package;
 pub use crate::process::{Finished, Process};
 pub use crate::reply::Reply;
 pub use crate::running::Running;
-pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, python, says_ready};
+pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, executable, python, says_ready};
 pub use crate::site::Site;
 pub use crate::skip::skip;
 pub use crate::tools::tool;

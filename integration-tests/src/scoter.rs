@@ -481,7 +481,7 @@ pub fn says_ready(log: &str) -> bool {
 }
 
 /// Returns the server under test.
-pub(crate) fn executable() -> PathBuf {
+pub fn executable() -> PathBuf {
     match std::env::var_os("SCOTER") {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/scoter"),

@@ -88,6 +88,7 @@ mod supervision;
 mod systemd;
 mod threads;
 mod timeouts;
+mod top;
 mod tower_service;
 mod unit;
 mod unread_bodies;

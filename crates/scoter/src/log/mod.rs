@@ -7,7 +7,6 @@
 
 mod access;
 mod append;
-pub(crate) mod colours;
 mod error;
 mod process_role;
 mod request_in_thread;

@@ -17,4 +17,5 @@ pub(crate) mod running_time;
 pub(crate) mod scheduling;
 pub(crate) mod signals;
 pub(crate) mod tcp_info;
+pub(crate) mod terminal;
 pub(crate) mod working_directory;

@@ -13,6 +13,8 @@ pub(super) const TOP: Entry = Entry {
 };
 
 fn define() -> clap::Command {
-    client::define("scoter top")
-        .about("Shows workers and running requests, live, until interrupted.")
+    client::define("scoter top").about(
+        "Shows rates, latency, workers and running requests, live, until q is pressed. Without a \
+             terminal it prints them once.",
+    )
 }

@@ -6,7 +6,6 @@ mod error;
 mod http;
 mod reload;
 mod render;
-mod screen;
 mod server_list;
 mod stacks;
 mod stop;

@@ -49,7 +49,7 @@ pub(crate) fn render(status: &Status) -> String {
 }
 
 /// The server and its state.
-pub(super) fn headline(status: &Status) -> String {
+fn headline(status: &Status) -> String {
     let readiness = if status.ready { "ready" } else { "not ready" };
     let name = status
         .name
@@ -101,11 +101,11 @@ pub(super) fn wanted(status: &Status) -> String {
     }
 }
 
-pub(super) const TABLE_HEAD: &str =
+const TABLE_HEAD: &str =
     "WORKER      PID  GEN PHASE        AGE    REQUESTS  FAILED    REQ/S  BUSY  MEMORY     SLOTS";
 
 /// A worker's row under [`TABLE_HEAD`].
-pub(super) fn worker_line(worker: &WorkerStatus) -> String {
+fn worker_line(worker: &WorkerStatus) -> String {
     let busy = worker.slots.iter().filter(|slot| slot.is_busy()).count();
     format!(
         "{:>6} {:>8} {:>4} {:<8} {:>7} {:>11} {:>7} {:>8.1} {:>4.0}% {:>7} {:>9}",

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::log::colours::are_wanted_on;
+use crate::sys::terminal::has_colours;
 
 /// Whether messages may be coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,6 @@ pub(crate) enum Colours {
 
 impl Colours {
     pub(super) fn are_on(self) -> bool {
-        self == Self::Auto && are_wanted_on(&io::stderr())
+        self == Self::Auto && has_colours(&io::stderr())
     }
 }

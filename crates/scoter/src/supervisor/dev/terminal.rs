@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::log::colours;
+use crate::sys::terminal::has_colours;
 
 /// Standard error.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Terminal {
 impl Terminal {
     pub(super) fn new() -> Self {
         Self {
-            has_colours: colours::are_wanted_on(&io::stderr()),
+            has_colours: has_colours(&io::stderr()),
         }
     }
 

@@ -19,7 +19,7 @@ use terminal::Style;
 use super::clock::Moment;
 use super::entry::Entry;
 use super::filter::SampleRate;
-use crate::log::colours;
+use crate::sys::terminal::has_colours;
 
 /// The format of an access log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl AccessLogFormat {
     /// The same, with the colours that `stream` shows.
     pub(super) fn on(&self, stream: &impl IsTerminal) -> Self {
         match self {
-            Self::Terminal(_) if colours::are_wanted_on(stream) => Self::Terminal(Style::Coloured),
+            Self::Terminal(_) if has_colours(stream) => Self::Terminal(Style::Coloured),
             format => format.clone(),
         }
     }

@@ -1,23 +1,29 @@
-//! Whether output may have colours.
+//! What a terminal can show, and what its user wants to see.
 
 use std::env;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 
-/// Whether a stream is a terminal that shows colours, and its user wants them.
-pub(crate) fn are_wanted_on(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal()
-        && are_wanted(
-            env::var_os("NO_COLOR").as_deref(),
-            env::var_os("TERM").as_deref(),
-        )
+/// Whether colours may be written to a stream.
+pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
+    let [no_color, term] = ["NO_COLOR", "TERM"].map(env::var_os);
+    stream.is_terminal() && are_wanted(no_color.as_deref(), term.as_deref())
+}
+
+/// Whether a stream is a terminal in which the cursor can be moved.
+pub(crate) fn has_cursor(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && !is_dumb(env::var_os("TERM").as_deref())
 }
 
 /// Whether the user of a terminal wants colours, and it shows them (no-color.org: "when present and
-/// not an empty string"; term(7): `dumb` has no control sequences).
+/// not an empty string").
 fn are_wanted(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
-    let is_set = |value: Option<&OsStr>| value.is_some_and(|value| !value.is_empty());
-    !is_set(no_color) && is_set(term) && term != Some(OsStr::new("dumb"))
+    no_color.is_none_or(OsStr::is_empty) && !is_dumb(term)
+}
+
+/// term(7): `dumb` has no control sequences.
+fn is_dumb(term: Option<&OsStr>) -> bool {
+    term.is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 #[cfg(test)]
