@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 use uwsgi_codec::http::ConnectionInfo;
 
 use super::activity::Activity;
@@ -206,7 +206,7 @@ impl Accepting {
 
     /// Waits for the requests that are under way.
     async fn finish(&mut self) {
-        info!(connections = self.tasks.len(), "stopping");
+        debug!(connections = self.tasks.len(), "stopping");
         let limit = self.gateway.stop_timeout;
         let all_ended = async {
             while let Some(ended) = self.tasks.join_next().await {

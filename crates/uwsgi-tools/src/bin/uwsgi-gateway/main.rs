@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{error, info};
 
 use crate::command::Command;
 
@@ -61,6 +61,7 @@ async fn serve(command: &Command) -> io::Result<ExitCode> {
     });
     let second_signal = async {
         signals.next().await;
+        info!("stopping");
         // Only the gateway itself may have ended.
         let _ = shutdown.send(());
         signals.next().await;
