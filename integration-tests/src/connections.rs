@@ -14,6 +14,8 @@ pub enum Connections {
     Kept,
     /// There is no nginx: the gateway of uwsgi-http is in its place, and keeps its connections where both agree.
     Gateway,
+    /// There is no nginx: `scoter dev` speaks HTTP itself.
+    Dev,
 }
 
 impl Connections {
@@ -28,14 +30,14 @@ impl Connections {
             Self::Kept if !self.module().is_some_and(Path::exists) => {
                 skip("the module of nginx-conf/keepalive is not built: make nginx-module");
             }
-            Self::Closed | Self::Kept | Self::Gateway => test(self),
+            Self::Closed | Self::Kept | Self::Gateway | Self::Dev => test(self),
         }
     }
 
     /// Returns the module that nginx has to load.
     pub(crate) fn module(self) -> Option<&'static Path> {
         match self {
-            Self::Closed | Self::Gateway => None,
+            Self::Closed | Self::Gateway | Self::Dev => None,
             Self::Kept => Some(Path::new(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/../target/nginx-module/ngx_http_uwsgi_keep_conn_module.so"

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -160,13 +160,10 @@ impl Client {
     /// When the connection isn't closed in time.
     #[track_caller]
     pub fn raw(&self, bytes: &[u8]) -> String {
-        let mut stream = self.connect();
-        stream.write_all(bytes).expect("nginx reads");
-        let mut answer = Vec::new();
-        stream
-            .read_to_end(&mut answer)
-            .expect("nginx answers and closes");
-        String::from_utf8_lossy(&answer).into_owned()
+        match &self.server {
+            Server::Unix(_) => raw(self.connect(), bytes),
+            Server::Tcp(address) => raw(connect_tcp(*address), bytes),
+        }
     }
 
     /// Connects, for a test that writes HTTP by hand.
@@ -188,6 +185,22 @@ impl fmt::Display for Server {
             Self::Tcp(address) => write!(f, "{address}"),
         }
     }
+}
+
+fn raw(mut stream: impl Read + Write, bytes: &[u8]) -> String {
+    stream.write_all(bytes).expect("the front end reads");
+    let mut answer = Vec::new();
+    stream
+        .read_to_end(&mut answer)
+        .expect("the front end answers and closes");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn connect_tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
+    stream
 }
 
 /// A response whose body is still under way. Dropping it closes the connection.

@@ -118,6 +118,20 @@ impl Scoter {
             .unwrap_or_else(|| panic!("no TCP address in {log}"))
     }
 
+    /// Returns where `scoter dev` listens, as its first line says.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    #[track_caller]
+    pub fn http_address(&self) -> SocketAddr {
+        let log = self.stderr();
+        let first = log.lines().next().unwrap_or_default();
+        let url = first.split(' ').next().unwrap_or_default();
+        let address = url.strip_prefix("http://").and_then(|it| it.parse().ok());
+        address.unwrap_or_else(|| panic!("no URL in the first line of {log}"))
+    }
+
     /// Connects to the socket as a front end.
     #[track_caller]
     pub fn connect(&self) -> Peer {
@@ -401,6 +415,21 @@ impl ScoterBuilder {
         self
     }
 
+    /// Serves HTTP, as `scoter dev` does, on a port that is free.
+    #[must_use]
+    pub fn in_development(mut self) -> Self {
+        let mut control = self.socket().into_os_string();
+        control.push(".control");
+        self.command = Some("dev".into());
+        self.bind = false;
+        self.args([
+            "--http".into(),
+            "127.0.0.1:0".into(),
+            "--control".into(),
+            control,
+        ])
+    }
+
     /// Starts it and waits until it says that it is ready.
     ///
     /// # Panics
@@ -476,8 +505,11 @@ impl ScoterBuilder {
 
 /// Tells whether a log has the last line of the banner.
 pub fn says_ready(log: &str) -> bool {
-    log.lines()
-        .any(|line| line.contains(" ready") || line.contains("\"message\":\"ready\""))
+    log.lines().any(|line| {
+        line == "ready"
+            // `scoter dev` serves the reason.
+            || line.starts_with("the application does not work") || line.contains(" ready") || line.contains("\"message\":\"ready\"")
+    })
 }
 
 /// Returns the server under test.

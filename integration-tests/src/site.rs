@@ -22,7 +22,12 @@ pub struct Site {
 #[derive(Debug)]
 enum FrontEnd {
     Nginx(Nginx),
-    Gateway { site: Gateway, extra: Gateway },
+    Gateway {
+        site: Gateway,
+        extra: Gateway,
+    },
+    /// It is the server itself.
+    Dev,
 }
 
 impl Site {
@@ -57,7 +62,10 @@ impl Site {
         connections: Connections,
         configure: impl FnOnce(NginxBuilder) -> NginxBuilder,
     ) -> Self {
-        let scoter = scoter.start();
+        let scoter = match connections {
+            Connections::Dev => scoter.in_development().start(),
+            Connections::Closed | Connections::Kept | Connections::Gateway => scoter.start(),
+        };
         let front_end = match connections {
             Connections::Closed | Connections::Kept => {
                 FrontEnd::Nginx(configure(Nginx::in_front_of(&scoter, connections)).start())
@@ -66,10 +74,12 @@ impl Site {
                 site: Gateway::in_front_of(&scoter),
                 extra: Gateway::unbuffered(&scoter),
             },
+            Connections::Dev => FrontEnd::Dev,
         };
         let client = match &front_end {
             FrontEnd::Nginx(nginx) => nginx.site(),
             FrontEnd::Gateway { site, .. } => site.client(),
+            FrontEnd::Dev => Client::tcp(scoter.http_address()),
         };
         Self {
             client,
@@ -106,6 +116,7 @@ impl Site {
         match &self.front_end {
             FrontEnd::Nginx(nginx) => nginx.extra(),
             FrontEnd::Gateway { extra, .. } => extra.client(),
+            FrontEnd::Dev => self.client.clone(),
         }
     }
 
@@ -121,6 +132,7 @@ impl Site {
                 }
             }
             FrontEnd::Gateway { site, extra } => site.warnings() + &extra.warnings(),
+            FrontEnd::Dev => self.scoter.log_lines("WARN").join("\n"),
         }
     }
 
@@ -128,12 +140,14 @@ impl Site {
     ///
     /// # Panics
     ///
-    /// When it is the gateway.
+    /// When there is no nginx.
     #[track_caller]
     pub fn nginx(&self) -> &Nginx {
         match &self.front_end {
             FrontEnd::Nginx(nginx) => nginx,
-            FrontEnd::Gateway { .. } => panic!("this test needs nginx: #[through_nginx]"),
+            FrontEnd::Gateway { .. } | FrontEnd::Dev => {
+                panic!("this test needs nginx: #[through_nginx]")
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use proc_macro::TokenStream;
 ///
 /// `#[through_nginx(kept)]` makes only the second, of what has no meaning without the module. `#[through_nginx(gateway)]`
 /// makes a third, `NAME::gateway`, with the gateway of uwsgi-http in nginx's place, of what needs no more of nginx than
-/// HTTP.
+/// HTTP. `#[through_nginx(gateway, dev)]` makes a fourth, `NAME::dev`, in which `scoter dev` is both.
 ///
 /// # Panics
 ///
@@ -20,7 +20,8 @@ pub fn through_nginx(ways: TokenStream, function: TokenStream) -> TokenStream {
         .skip_while(|token| token.to_string() != "fn")
         .nth(1)
         .expect("#[through_nginx] stands before a function");
-    let ways: &[_] = match ways.to_string().as_str() {
+    let ways = ways.to_string().replace(' ', "");
+    let ways: &[_] = match ways.as_str() {
         "" => &[("closed", "Closed"), ("kept", "Kept")],
         "kept" => &[("kept", "Kept")],
         "gateway" => &[
@@ -28,7 +29,13 @@ pub fn through_nginx(ways: TokenStream, function: TokenStream) -> TokenStream {
             ("kept", "Kept"),
             ("gateway", "Gateway"),
         ],
-        other => panic!("neither `kept` nor `gateway`: {other}"),
+        "gateway,dev" => &[
+            ("closed", "Closed"),
+            ("kept", "Kept"),
+            ("gateway", "Gateway"),
+            ("dev", "Dev"),
+        ],
+        other => panic!("not `kept`, `gateway` or `gateway, dev`: {other}"),
     };
     let tests: String = ways
         .iter()

@@ -40,7 +40,7 @@ fn upload(body: Body) -> Request<Body> {
     Request::put("/digest").body(body).expect("well-formed")
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn uploads_of_every_length_arrive_unchanged(connections: Connections) {
     let site = Site::with(Scoter::serving("bodies"), connections, |nginx| {
         nginx.extra(UNBUFFERED)
@@ -61,14 +61,16 @@ fn uploads_of_every_length_arrive_unchanged(connections: Connections) {
     }
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn chunked_upload_looks_like_one_with_a_length(connections: Connections) {
     let site = Site::with(Scoter::serving("echo"), connections, |nginx| {
         nginx.extra(UNBUFFERED)
     });
     let clients = match connections {
         Connections::Gateway => vec![site.client().clone()],
-        Connections::Closed | Connections::Kept => vec![site.client().clone(), site.extra()],
+        Connections::Closed | Connections::Kept | Connections::Dev => {
+            vec![site.client().clone(), site.extra()]
+        }
     };
     for client in clients {
         let request = Request::post("/").body(Pattern::chunked(5).boxed());
@@ -270,7 +272,7 @@ fn bytes_behind_the_body_are_never_read() {
     assert!(scoter.events().is_empty());
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn response_may_begin_before_the_body_is_read(connections: Connections) {
     let site = Site::with(Scoter::serving("bodies"), connections, |nginx| {
         nginx.extra(UNBUFFERED)
@@ -373,7 +375,7 @@ fn body_too_large_for_memory_costs_one_request() {
     }
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn complete_body_can_be_read_again(connections: Connections) {
     for (args, len, expected) in [
         (&[][..], 0, "0 twice"),

@@ -17,7 +17,7 @@ fn prepare() -> integration_tests::ScoterBuilder {
     scoter
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn files_are_sent_from_their_position(connections: Connections) {
     let site = Site::of(prepare(), connections);
     let content = content();
@@ -49,7 +49,7 @@ fn whatever_can_be_read_can_be_sent() {
     }
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn files_of_the_kernel_are_sent_as_they_read(connections: Connections) {
     let site = Site::of(prepare(), connections);
     for path in ["/proc/version", "/sys/devices/system/cpu/possible"] {

@@ -4,7 +4,7 @@ use std::fs;
 
 use integration_tests::{Connections, Scoter, Site, apps_folder, get, through_nginx};
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn every_form_of_callable_is_served(connections: Connections) {
     for form in [
         "function",

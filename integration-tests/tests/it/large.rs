@@ -69,17 +69,17 @@ fn upload(args: &[&str], chunked: bool, connections: Connections) {
     assert_memory_bounded(site.scoter());
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn upload_is_unchanged_and_memory_bounded(connections: Connections) {
     upload(&[], false, connections);
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn chunked_upload_is_unchanged_and_memory_bounded(connections: Connections) {
     upload(&[], true, connections);
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn upload_spooled_first_is_unchanged_and_memory_bounded(connections: Connections) {
     upload(&["--buffer-body", "all"], false, connections);
 }
@@ -101,7 +101,7 @@ fn upload_that_is_read_at_once_is_in_memory_once() {
     assert!((body..body + MEMORY_KIB).contains(&peak), "{peak} KiB");
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn download_is_unchanged_and_memory_bounded(connections: Connections) {
     let _guard = ONE_AT_A_TIME
         .lock()

@@ -20,6 +20,7 @@ mod control;
 mod cookie_client;
 mod crashes;
 mod descriptors;
+mod dev;
 mod discovery;
 mod django;
 mod endurance;

@@ -3,7 +3,7 @@
 use hyper::Request;
 use integration_tests::{Connections, Scoter, Site, empty, get, through_nginx, with};
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn every_method_reaches_the_application(connections: Connections) {
     let site = Site::serving("forms:function", connections);
     for method in [
@@ -54,7 +54,7 @@ fn head_keeps_the_content_length_of_the_application() {
     assert_eq!(reply.text(), "");
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn head_through_nginx_is_complete(connections: Connections) {
     let site = Site::serving("streaming", connections);
     let request = Request::head("/quick").body(empty());

@@ -2,7 +2,7 @@
 
 use integration_tests::{Connections, Scoter, Site, get, through_nginx, with};
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn path_and_query_arrive_as_nginx_decoded_them(connections: Connections) {
     let site = Site::serving("echo", connections);
     for (target, path, query) in [

@@ -2,7 +2,7 @@
 
 use integration_tests::{Connections, Scoter, Site, get, post, through_nginx, until, with};
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn repeated_headers_and_cookies_are_joined(connections: Connections) {
     // nginx before 1.23 sends a pair for each, later ones join them: the application sees the same.
     let site = Site::serving("echo", connections);
@@ -136,7 +136,7 @@ fn last_of_repeated_other_vars_wins() {
     }
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn header_cannot_become_another_variable(connections: Connections) {
     let site = Site::serving("echo", connections);
     let reply = site.raw(
@@ -155,7 +155,7 @@ fn header_cannot_become_another_variable(connections: Connections) {
     assert!(reply.contains(r#""PATH_INFO": "/""#), "{reply}");
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn body_headers_appear_only_under_their_cgi_names(connections: Connections) {
     // nginx sends both; PEP 3333 knows CONTENT_TYPE and CONTENT_LENGTH only.
     let site = Site::serving("echo", connections);
@@ -237,7 +237,7 @@ fn last_variable_of_the_largest_packet_is_known_to_all() {
     }
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn sixty_kilobytes_of_headers_pass_through_nginx(connections: Connections) {
     let site = Site::serving("echo", connections);
     let mut request = String::from("GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n");

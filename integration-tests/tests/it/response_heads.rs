@@ -40,7 +40,7 @@ fn order_case_and_repetitions_of_headers_are_kept() {
     assert_eq!(reply.text(), "body");
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn cookies_reach_the_client_one_by_one(connections: Connections) {
     let site = Site::serving("heads", connections);
     let headers = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2, 3")];
@@ -49,7 +49,7 @@ fn cookies_reach_the_client_one_by_one(connections: Connections) {
     assert_eq!(reply.all("Set-Cookie"), ["a=1", "b=2, 3"]);
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn large_heads_pass_through_nginx(connections: Connections) {
     let site = Site::serving("heads", connections);
     let headers: Vec<_> = (0..7)
@@ -186,7 +186,7 @@ fn hop_by_hop_headers_are_dropped() {
     }
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn status_header_does_not_replace_the_status(connections: Connections) {
     // nginx takes "Status: 404" for the status line of a CGI program.
     let site = Site::serving("heads", connections);

@@ -9,7 +9,7 @@ fn open(site: &Site, path: &str) -> Open {
     site.open(Request::get(path).body(empty()).expect("well-formed"))
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn client_sees_each_piece_before_the_next_is_made(connections: Connections) {
     let site = Site::serving("streaming", connections);
     let gate = site.scoter().gate("chunk");
@@ -41,7 +41,7 @@ fn head_waits_for_the_first_piece_and_leaves_with_it() {
     assert_eq!(peer.ending().bytes(), b"second\nthird\n");
 }
 
-#[through_nginx(gateway)]
+#[through_nginx(gateway, dev)]
 fn response_of_a_client_that_left_is_closed(connections: Connections) {
     let site = Site::serving("streaming", connections);
     for (number, path) in ["/endless", "/endless_writes"].into_iter().enumerate() {

@@ -417,7 +417,7 @@ fn connections_are_kept_if_nginx_asks(connections: Connections) {
     let accepted = site.accepted.load(Ordering::Relaxed);
     let expected = match connections {
         Connections::Closed => 100,
-        Connections::Kept | Connections::Gateway => 1,
+        Connections::Kept | Connections::Gateway | Connections::Dev => 1,
     };
     assert_eq!(accepted, expected);
 }
