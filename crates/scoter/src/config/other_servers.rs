@@ -343,7 +343,7 @@ pub(crate) fn notes() -> impl Iterator<Item = &'static str> {
 const ADDRESS: &str = "its value is unix:/path or host:port";
 const ANYWAY: &str = "leave it out: scoter does that anyway";
 const AUTORELOAD: &str =
-    "a server does not watch its code: touch such a file, or run scoter reload";
+    "for development, scoter dev APP reloads on save; a server reloads when such a file is touched";
 const BYTES: &str = "without a unit its value is in bytes: \"512M\"";
 const CHEAPER: &str = "its value MIN..MAX follows the load, and needs no further options";
 const DAEMON: &str = "leave it out: scoter stays in the foreground, for a service manager";
@@ -352,7 +352,8 @@ const ENV: &str =
 const GUNICORN_FORMAT: &str = "nginx's variables, such as $status, take the place of %(s)s";
 const HEADERS: &str = "limit that in nginx: large_client_header_buffers";
 const HOST_PORT: &str = "its value is host:port";
-const HTTP: &str = "scoter does not speak HTTP: bind a socket for nginx's uwsgi_pass";
+const HTTP: &str =
+    "bind a socket for nginx's uwsgi_pass; for development, scoter dev APP speaks HTTP itself";
 const JITTER: &str = "its value is a percentage";
 const MASTER: &str = "leave it out: there is a master unless no-master is set";
 const MODULE: &str = "its value is module:callable";
