@@ -131,7 +131,8 @@ options! {
         error_log: maybe PathBuf, "FILE", restart,
             "Append messages, and all that is printed to stderr, to this file instead";
         slow_request: off Span, "TIME", reload,
-            "Log a warning for requests whose duration, as in the access log, is at least this";
+            "Log a warning for requests whose duration, as in the access log, is at least this, with \
+             their stack while they run";
         log_level: one LogLevel = "info", "LEVEL", reload,
             "Least severe level logged to stderr: trace, debug, info, warn or error";
         log_format: one LogFormat = "text", "FORMAT", reload,
