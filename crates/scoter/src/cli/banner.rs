@@ -4,10 +4,10 @@ use pyo3::prelude::*;
 use tracing::info;
 
 use crate::config::Options;
-use crate::net::Listener;
+use crate::start::Opened;
 
 /// Introduces the server: version, name, Python, addresses.
-pub(crate) fn announce(py: Python<'_>, options: &Options, listeners: &[Listener]) {
+pub(crate) fn announce(py: Python<'_>, options: &Options, opened: &Opened) {
     let gil = py
         .import("sys")
         .and_then(|sys| sys.call_method0("_is_gil_enabled"))
@@ -22,11 +22,15 @@ pub(crate) fn announce(py: Python<'_>, options: &Options, listeners: &[Listener]
         gil,
         "scoter starts"
     );
+    let listeners = &opened.listeners;
     for listener in listeners.iter().take(MAX_ANNOUNCED) {
         info!(address = %listener, "listening");
     }
     if let Some(more @ 1..) = listeners.len().checked_sub(MAX_ANNOUNCED) {
         info!(more, "listening on more addresses");
+    }
+    if let Some(metrics) = &opened.metrics {
+        info!(address = %metrics.address(), "serving metrics");
     }
 }
 

@@ -105,7 +105,7 @@ fn supervise(
     };
     if resumed.is_none() && dev.is_none() {
         warn_of_root(&options);
-        banner::announce(py, &options, &opened.listeners);
+        banner::announce(py, &options, &opened);
     }
     let arguments = arguments.to_vec();
     let beginning = Beginning {
@@ -143,7 +143,7 @@ fn serve_alone(
     describe_crashes_in(py, io::stderr()).map_err(Failure::python(py))?;
     application_output::take(py, &options).map_err(Failure::python(py))?;
     warn_of_root(&options);
-    banner::announce(py, &options, &opened.listeners);
+    banner::announce(py, &options, &opened);
     if std::env::var_os("NOTIFY_SOCKET").is_some() {
         warn!(
             "--no-master does not notify systemd: use Type=exec, without WatchdogSec= or \
@@ -158,7 +158,7 @@ fn serve_alone(
         queue: None,
         held: Vec::new(),
         multiprocess: false,
-        control: None,
+        master_files: Vec::new(),
         preloaded: None,
         development: None,
         options,

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::target::Target;
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, Workers};
-use crate::control::ControlLocation;
+use crate::control::{ControlLocation, MetricsAddress};
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
 
@@ -171,6 +171,16 @@ impl FromText for Address {
                 address
             }
         }
+    }
+}
+
+impl FromText for MetricsAddress {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        utf8(text)?.parse()
+    }
+
+    fn relocated(text: &OsStr, folder: &Path) -> OsString {
+        Address::relocated(text, folder)
     }
 }
 

@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::target::Target;
 use super::units::{Percent, Size, Span};
 use super::values::{BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, Workers};
-use crate::control::ControlLocation;
+use crate::control::{ControlLocation, MetricsAddress};
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
 
@@ -64,6 +64,10 @@ options! {
             "Reload when this file's modification time changes (repeatable)";
         control: one ControlLocation = "auto", "PATH", restart,
             "Socket for scoter status, reload, …; auto: the first Unix socket's path + .control; or off";
+        metrics: off MetricsAddress, "ADDRESS", restart,
+            "Serve metrics and status for reading, over HTTP, on host:port or unix:/path";
+        metrics_allow: many IpNet, "CIDR", restart,
+            "Network allowed to read --metrics over TCP, besides this machine (repeatable)";
         name: maybe ServerName, "NAME", reload,
             "Name in scoter status and ps, by which commands find the server";
     }

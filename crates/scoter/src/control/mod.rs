@@ -8,6 +8,7 @@
 mod client;
 mod human;
 mod location;
+mod metrics_address;
 mod page;
 mod protocol;
 mod selector;
@@ -15,10 +16,13 @@ mod server;
 
 pub(crate) use client::{ClientCommand, run};
 pub(crate) use location::ControlLocation;
+pub(crate) use metrics_address::MetricsAddress;
 pub(crate) use protocol::{
     Call, Exposition, KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError,
     ReloadStatus, Reloaded, Responses, Scaled, SlotPhase, SlotStatus, Stacks, Status, ThreadStack,
     ThreadStacks, Totals, WorkerPhase, WorkerStacks, WorkerStatus, millis,
 };
 pub(crate) use selector::ServerSelector;
-pub(crate) use server::{ControlError, ControlListener, serve};
+pub(crate) use server::{
+    ControlError, ControlListener, MetricsError, MetricsListener, serve, serve_readers,
+};

@@ -41,6 +41,9 @@ pub(crate) struct Configuration {
     pub(crate) listeners: Vec<Description>,
     /// The file of the control socket, for processes that outlive the master.
     pub(crate) control: Option<SocketFile>,
+    /// That of the socket of `--metrics`.
+    #[serde(default)]
+    pub(crate) metrics: Option<SocketFile>,
     /// `sys.path` of the Python that started the server.
     pub(crate) path: SearchPath,
     /// The soft limit on open files that the server was started with.
@@ -244,6 +247,7 @@ mod tests {
             settings: "x".repeat(6 * 1_024 * 1_024),
             listeners: Vec::new(),
             control: None,
+            metrics: None,
             path: SearchPath::default(),
             file_limit: None,
             has_changed_directory: false,

@@ -118,7 +118,11 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
             .into_iter()
             .zip(fds.into_iter().map(move_up))
             .collect(),
-        control: configuration.control,
+        files: configuration
+            .control
+            .into_iter()
+            .chain(configuration.metrics)
+            .collect(),
         queue,
         held,
         preloaded: None,

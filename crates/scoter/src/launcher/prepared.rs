@@ -16,7 +16,7 @@ use crate::worker::{MasterLink, WorkerContext};
 pub(super) struct Prepared {
     pub(super) options: Options,
     pub(super) listeners: Vec<(Description, Own)>,
-    pub(super) control: Option<SocketFile>,
+    pub(super) files: Vec<SocketFile>,
     /// Where workers leave connections to each other; nothing of a master that has none.
     pub(super) queue: Option<ConnectionQueue>,
     /// Where they hold a connection of each listener.
@@ -37,7 +37,7 @@ impl Prepared {
         }
         Ok(SocketCleanup {
             listeners,
-            control: self.control.clone(),
+            files: self.files.clone(),
         })
     }
 
@@ -57,7 +57,7 @@ impl Prepared {
             queue: self.queue,
             held: self.held,
             multiprocess,
-            control: self.control,
+            master_files: self.files,
             preloaded: self.preloaded,
             development: self.development,
             options: self.options,

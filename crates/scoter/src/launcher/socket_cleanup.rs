@@ -9,7 +9,8 @@ use crate::worker::{MASTER_GONE, is_first_to_miss_master};
 #[derive(Debug)]
 pub(super) struct SocketCleanup {
     pub(super) listeners: Vec<Listener>,
-    pub(super) control: Option<SocketFile>,
+    /// The files of the master's own.
+    pub(super) files: Vec<SocketFile>,
 }
 
 impl SocketCleanup {
@@ -17,8 +18,8 @@ impl SocketCleanup {
     pub(super) fn clear(&self) {
         let first = is_first_to_miss_master(&self.listeners);
         self.listeners.iter().for_each(Listener::close_to_newcomers);
-        if let Some(control) = &self.control {
-            let _ = control.unlink();
+        for file in &self.files {
+            let _ = file.unlink();
         }
         if first {
             error!("{MASTER_GONE}");

@@ -18,7 +18,7 @@ mod unix;
 mod unix_diag;
 mod unix_error;
 
-pub(crate) use address::{Address, MAX_PATH};
+pub(crate) use address::{Address, AddressError, MAX_PATH};
 pub(crate) use allow::AllowList;
 pub(crate) use family::Family;
 pub(crate) use listener::{BindError, Description, Listener, Settings};

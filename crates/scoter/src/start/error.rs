@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::identity::IdentityError;
 use super::reach::OutOfReach;
-use crate::control::ControlError;
+use crate::control::{ControlError, MetricsError};
 use crate::log::FileError;
 use crate::net::BindError;
 use crate::sys::file_limit::TooLow;
@@ -48,6 +48,9 @@ pub(crate) enum StartError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The socket of `--metrics`.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// `--user` and `--group`.
     #[error(transparent)]
     Identity(#[from] IdentityError),

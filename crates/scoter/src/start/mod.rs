@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use tracing::warn;
 
 use crate::config::{Options, Settings};
-use crate::control::ControlListener;
+use crate::control::{ControlListener, MetricsListener};
 use crate::log;
 use crate::net::Listener;
 use crate::program::Program;
@@ -29,6 +29,7 @@ use identity::{Identity, Variables};
 pub(crate) struct Opened {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) control: Option<ControlListener>,
+    pub(crate) metrics: Option<MetricsListener>,
     /// The environment variables of `--user`.
     pub(crate) variables: Variables,
 }
@@ -109,7 +110,9 @@ impl Opened {
     fn warn_of_what_stays(&self, user: &str) {
         let listeners = self.listeners.iter().filter_map(Listener::file);
         let control = self.control.as_ref().and_then(ControlListener::file);
-        let stay = listeners.chain(control).filter(|file| !file.is_removable());
+        let metrics = self.metrics.as_ref().and_then(MetricsListener::file);
+        let files = listeners.chain(control).chain(metrics);
+        let stay = files.filter(|file| !file.is_removable());
         let folders: BTreeSet<_> = stay.filter_map(|file| file.path().parent()).collect();
         for folder in folders {
             warn!(
@@ -127,6 +130,9 @@ impl Opened {
         self.listeners.iter().for_each(Listener::close_to_newcomers);
         if let Some(control) = &self.control {
             control.close();
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.close();
         }
     }
 }

@@ -33,6 +33,7 @@ pub(super) struct Launcher {
 pub(super) struct Sockets<'a> {
     pub(super) listeners: &'a [Listener],
     pub(super) control: Option<&'a SocketFile>,
+    pub(super) metrics: Option<&'a SocketFile>,
     pub(super) queue: Option<&'a ConnectionQueue>,
     /// Where a connection of each listener may be held.
     pub(super) held: &'a [ConnectionQueue],
@@ -77,6 +78,7 @@ impl Launcher {
             settings: generation.settings.to_json(),
             listeners: sockets.listeners.iter().map(Listener::describe).collect(),
             control: sockets.control.cloned(),
+            metrics: sockets.metrics.cloned(),
             path: program.search_path().clone(),
             file_limit: Some(file_limit::before()),
             has_changed_directory: generation.directory.is_some(),

@@ -19,7 +19,7 @@ use super::configuration::Loaded;
 use super::core;
 use super::directory::Directory;
 use crate::config::{Options, Settings};
-use crate::control::{ControlListener, ReloadStatus, Totals};
+use crate::control::{ControlListener, MetricsListener, ReloadStatus, Totals};
 use crate::ipc::scoreboard::Counts;
 use crate::metrics::Reloads;
 use crate::net::{AllowList, BindError, Description, Listener};
@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(super) last_reload: Option<ReloadStatus>,
     pub(super) listeners: Vec<(RawFd, Description)>,
     pub(super) control: Option<(RawFd, PathBuf)>,
+    #[serde(default)]
+    pub(super) metrics: Option<(RawFd, Description)>,
     /// Both ends of the queue of connections.
     #[serde(default)]
     pub(super) queue: Option<[RawFd; 2]>,
@@ -128,9 +130,17 @@ impl State {
             Some((number, path)) => Some(ControlListener::from_fd(own(number)?, &path)?),
             None => None,
         };
+        let metrics = match self.metrics.take() {
+            Some((number, description)) => {
+                let allow = AllowList::new(options.metrics_allow.clone());
+                Some(MetricsListener::adopt(own(number)?, description, allow)?)
+            }
+            None => None,
+        };
         Ok(Opened {
             listeners,
             control,
+            metrics,
             variables: Vec::new(),
         })
     }

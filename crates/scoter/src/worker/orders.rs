@@ -33,8 +33,8 @@ use crate::worker::stacks::answer::answer;
 pub(crate) enum Orders {
     Master {
         channel: MasterChannel,
-        /// The master's own socket.
-        control: Option<SocketFile>,
+        /// The files of the master's own sockets.
+        files: Vec<SocketFile>,
         quiet: Quiet,
     },
     Signals {
@@ -70,7 +70,7 @@ impl Orders {
     /// Those of the system, when it has no descriptors to give.
     pub(crate) fn of(
         master: &MasterLink,
-        control: Option<SocketFile>,
+        files: Vec<SocketFile>,
         error_log: Option<PathBuf>,
     ) -> io::Result<Self> {
         Ok(match master {
@@ -79,7 +79,7 @@ impl Orders {
                     channel: channel.try_clone()?.watch()?,
                     has_ended: false,
                 },
-                control,
+                files,
                 quiet: Quiet::install()?,
             },
             MasterLink::None => Self::Signals {
@@ -162,7 +162,7 @@ impl Orders {
         match self {
             Self::Master {
                 channel,
-                control,
+                files,
                 quiet,
             } => loop {
                 tokio::select! {
@@ -174,8 +174,8 @@ impl Orders {
                         }
                         None => {
                             let first = is_first_to_miss_master(&shared.listeners);
-                            if let Some(control) = control {
-                                let _ = control.unlink();
+                            for file in files {
+                                let _ = file.unlink();
                             }
                             shared.close_to_newcomers();
                             if first {

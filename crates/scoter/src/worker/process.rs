@@ -56,8 +56,8 @@ pub(crate) struct WorkerContext {
     pub(crate) held: Vec<ConnectionQueue>,
     /// `wsgi.multiprocess`: whether other workers are wanted beside this one.
     pub(crate) multiprocess: bool,
-    /// The master's own socket, to be removed if the master no longer can.
-    pub(crate) control: Option<SocketFile>,
+    /// The files of the master's own sockets, to be removed if the master no longer can.
+    pub(crate) master_files: Vec<SocketFile>,
     /// The application, where it was loaded before the fork.
     pub(crate) preloaded: Option<Loaded>,
     /// What it does besides for `scoter dev`.
@@ -78,7 +78,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
         queue,
         held,
         multiprocess,
-        control,
+        master_files,
         preloaded,
         development,
     } = context;
@@ -108,7 +108,7 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
     shared.prepare_for_losses();
     let timeout = options.graceful_timeout.0;
     start_reactor(Arc::clone(&shared), handoffs, slots(&options), || {
-        let orders = Orders::of(&shared.master, control, options.error_log.clone())?;
+        let orders = Orders::of(&shared.master, master_files, options.error_log.clone())?;
         signals::unblock();
         tokio::spawn(Dispositions::current().keep());
         // A request on a kept connection that no slot sees is not seen to be late.

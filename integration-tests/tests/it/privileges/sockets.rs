@@ -12,10 +12,10 @@ use super::stage::{Stage, control_of, sockets_in};
 #[test]
 fn sockets_are_bound_where_only_root_can() {
     let Some(stage) = Stage::set() else { return };
-    let mut scoter = stage
-        .serving("hello")
-        .args(["--user", &stage.user.name])
-        .start();
+    let scoter = stage.serving("hello").args(["--user", &stage.user.name]);
+    let metrics = scoter.folder().join("metrics.sock");
+    let address = format!("unix:{}", metrics.display());
+    let mut scoter = scoter.args(["--metrics", &address]).start();
     let folder = fs::metadata(scoter.folder()).expect("the test's own folder");
     assert_eq!((folder.uid(), folder.mode() & 0o777), (0, 0o755));
     let owner = |path: &Path| {
@@ -24,6 +24,7 @@ fn sockets_are_bound_where_only_root_can() {
     };
     let (uid, gid) = (stage.user.uid.as_raw(), stage.user.gid.as_raw());
     assert_eq!(owner(scoter.socket()), (uid, gid, 0o660));
+    assert_eq!(owner(&metrics), (uid, gid, 0o660));
     let control = owner(&control_of(&scoter));
     assert_eq!((control.0, control.2), (uid, 0o600));
     scoter.stop();

@@ -9,7 +9,9 @@ use crate::config::origin::Origin;
 use crate::config::settings::Settings;
 use crate::config::table::Options;
 use crate::config::values::BufferBody;
+use crate::control::MetricsAddress;
 use crate::log::{AccessLogTo, LogFormat};
+use crate::net::Address;
 use crate::request_head::MAX_START_AGE;
 
 impl Settings {
@@ -63,6 +65,11 @@ impl Settings {
                 "buffer-body",
                 options.buffer_body == BufferBody::All && never_larger,
                 "no body is larger than --body-buffer, because --max-body is not",
+            ),
+            (
+                "metrics-allow",
+                !matches!(&options.metrics, Some(MetricsAddress(Address::Tcp(_)))),
+                "--metrics names no TCP address",
             ),
             (
                 "access-log-format",
@@ -145,6 +152,11 @@ mod tests {
             (
                 &["--keep-alive=9", "--keep-alive-requests=1"],
                 "--keep-alive 9",
+            ),
+            (&["--metrics-allow=::1"], "--metrics-allow ::1"),
+            (
+                &["--metrics=unix:/m", "--metrics-allow=::1"],
+                "--metrics-allow ::1",
             ),
             (&["--recycle-jitter=20%"], "--recycle-jitter 20%"),
             (&["--buffer-body=all", "--max-body=1M"], "--buffer-body all"),

@@ -6,12 +6,14 @@ use crate::config::origin::Origin;
 use crate::config::settings::Settings;
 
 /// Options that need the master process.
-const NEED_IT: [&str; 11] = [
+const NEED_IT: [&str; 13] = [
     "preload",
     "workers",
     "pid-file",
     "reload-on-touch",
     "control",
+    "metrics",
+    "metrics-allow",
     "start-timeout",
     "drain-delay",
     "max-requests",
@@ -65,6 +67,8 @@ mod tests {
             ("--recycle-jitter=20%", false),
             ("--reload-on-touch=/a", false),
             ("--control=/a", false),
+            ("--metrics=off", true),
+            ("--metrics=127.0.0.1:0", false),
         ] {
             let arguments = ["app", "--no-master", argument];
             let settings = Settings::of(&arguments, &[], Path::new("/")).unwrap();

@@ -8,7 +8,7 @@ mod status;
 
 pub(crate) use exposition::Exposition;
 pub(crate) use orders::{Order, ReloadError, Reloaded, Scaled};
-pub(super) use routes::Route;
+pub(super) use routes::{Route, Scope};
 pub(crate) use stacks::{Call, Stacks, ThreadStack, ThreadStacks, WorkerStacks};
 pub(crate) use status::{
     KeptConnections, ListenerStatus, Percentiles, Phase, ReloadStatus, Responses, SlotPhase,

@@ -1,4 +1,4 @@
-//! The loop that accepts connections, for as long as the master runs.
+//! The loops that accept connections, for as long as the master runs.
 
 use std::io;
 use std::sync::Arc;
@@ -12,10 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::ControlListener;
+use super::access::Access;
 use super::connections::Connections;
 use super::http::serve_connection;
-use super::rejected_uids::RejectedUids;
+use super::metrics_listener::{Accepted, MetricsListener};
+use super::rejected::Rejected;
 use crate::control::Order;
+use crate::control::protocol::Scope;
 
 /// Serves the control socket until `token` is cancelled. Requests received by then are still
 /// answered, for up to [`SHUTDOWN_TIMEOUT`]. The socket's file is left alone.
@@ -30,7 +33,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let socket = listener.register()?;
     let mut connections = Connections::default();
-    let mut rejected = RejectedUids::default();
+    let mut rejected = Rejected::default();
     loop {
         tokio::select! {
             () = token.cancelled() => break,
@@ -47,20 +50,76 @@ pub(crate) async fn serve(
                     let uid = peer.map(Uid::as_raw);
                     warn!(uid, "control: refused a user without permission");
                 }
-                let orders = is_admitted.then(|| orders.clone());
+                let access = match is_admitted {
+                    true => Access::Granted(Scope::All, orders.clone()),
+                    false => Access::Denied,
+                };
                 let user = peer.filter(|_| is_admitted);
-                if !connections.add(user, |seen| serve_connection(stream, orders, seen)) {
+                if !connections.add(user, |seen| serve_connection(stream, access, seen)) {
                     // A client that reconnects continually must not keep the master busy.
                     sleep(REJECTION_DELAY).await;
                 }
             }
         }
     }
+    finish(connections).await;
+    Ok(())
+}
+
+/// Serves the socket of `--metrics` in the same way to those who may read. They share one limit, because
+/// who they are is not known.
+///
+/// # Errors
+///
+/// When the socket cannot be registered with the runtime.
+pub(crate) async fn serve_readers(
+    listener: Arc<MetricsListener>,
+    orders: mpsc::Sender<Order>,
+    token: CancellationToken,
+) -> io::Result<()> {
+    let socket = listener.register()?;
+    let mut connections = Connections::default();
+    let mut rejected = Rejected::default();
+    loop {
+        let accepted = tokio::select! {
+            () = token.cancelled() => break,
+            Some(()) = connections.ended() => continue,
+            accepted = socket.accept() => accepted,
+        };
+        let access = Access::Granted(Scope::Read, orders.clone());
+        let is_below_limit = match accepted {
+            Ok(Accepted::Unix(stream)) => {
+                connections.add(None, |seen| serve_connection(stream, access, seen))
+            }
+            Ok(Accepted::Tcp(stream, peer)) if listener.admits(peer) => {
+                connections.add(None, |seen| serve_connection(stream, access, seen))
+            }
+            Ok(Accepted::Tcp(_, peer)) => {
+                if rejected.is_new(peer.ip()) {
+                    let peer = peer.ip();
+                    warn!(%peer, "metrics: refused a peer that no --metrics-allow network contains");
+                }
+                false
+            }
+            Err(_) => {
+                sleep(ACCEPT_RETRY_DELAY).await;
+                continue;
+            }
+        };
+        if !is_below_limit {
+            sleep(REJECTION_DELAY).await;
+        }
+    }
+    finish(connections).await;
+    Ok(())
+}
+
+/// Waits for the last responses.
+async fn finish(mut connections: Connections) {
     let _ = timeout(SHUTDOWN_TIMEOUT, async {
         while connections.ended().await.is_some() {}
     })
     .await;
-    Ok(())
 }
 
 fn peer_uid(stream: &UnixStream) -> Option<Uid> {

@@ -1,4 +1,4 @@
-//! HTTP on one connection of the control socket: one request, one response.
+//! HTTP on one connection: one request, one response.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,27 +8,27 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::UnixStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::debug;
 
+use super::access::Access;
 use super::connections::RequestSeen;
 use super::respond::{forbidden, respond};
-use crate::control::Order;
 
-/// Serves one request, which is refused without `orders`.
+/// Serves one request.
 pub(super) async fn serve_connection(
-    stream: UnixStream,
-    orders: Option<mpsc::Sender<Order>>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    access: Access,
     seen: RequestSeen,
 ) {
-    let (orders, seen, answered) = (&orders, &seen, &Notify::new());
+    let (access, seen, answered) = (&access, &seen, &Notify::new());
     let service = service_fn(move |request: Request<Incoming>| async move {
         seen.set();
-        let response = match orders {
-            Some(orders) => respond(&request, orders).await,
-            None => forbidden(),
+        let response = match access {
+            Access::Granted(scope, orders) => respond(&request, *scope, orders).await,
+            Access::Denied => forbidden(),
         };
         answered.notify_one();
         Ok::<_, Infallible>(response)
@@ -69,11 +69,14 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+    use tokio::sync::mpsc;
 
     use super::super::fixture::{Fixture, receive, some_status};
     use super::super::respond::FORBIDDEN;
     use super::*;
-    use crate::control::{Status, WorkerStatus};
+    use crate::control::protocol::Scope;
+    use crate::control::{Order, Status, WorkerStatus};
 
     #[tokio::test]
     async fn user_who_may_not_give_orders_is_refused() {
@@ -83,7 +86,7 @@ mod tests {
             .write_all(b"POST /stop HTTP/1.0\r\n\r\n")
             .await
             .unwrap();
-        serve_connection(ours, None, RequestSeen::default()).await;
+        serve_connection(ours, Access::Denied, RequestSeen::default()).await;
         assert_eq!(receive(client).await, (403, FORBIDDEN.to_owned()));
     }
 
@@ -149,7 +152,11 @@ mod tests {
         };
         let started = tokio::time::Instant::now();
         tokio::join!(
-            serve_connection(ours, Some(sender), RequestSeen::default()),
+            serve_connection(
+                ours,
+                Access::Granted(Scope::All, sender),
+                RequestSeen::default()
+            ),
             master
         );
         assert!(started.elapsed() >= SEND_TIMEOUT);

@@ -15,15 +15,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::control::page::{self, Page};
-use crate::control::protocol::Route;
+use crate::control::protocol::{Route, Scope};
 use crate::control::{Exposition, Order, Phase, ReloadError, Status};
 
 pub(super) async fn respond(
     request: &Request<Incoming>,
+    scope: Scope,
     orders: &mpsc::Sender<Order>,
 ) -> Response<Full<Bytes>> {
     let (method, uri) = (request.method(), request.uri());
-    let route = match Route::parse(method, uri.path(), uri.query()) {
+    let route = match Route::parse(method, uri.path(), uri.query(), scope) {
         Ok(route) => route,
         Err(error) => {
             let mut response = text(error.status, error.text);

@@ -31,7 +31,7 @@ use tracing::warn;
 use orders::Reply;
 
 use crate::config::{Change, Options, Settings};
-use crate::control::{self, ControlListener, ReloadStatus, Totals};
+use crate::control::{self, ControlListener, MetricsListener, ReloadStatus, Totals};
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::scoreboard::Counts;
 use crate::metrics::Reloads;
@@ -71,6 +71,7 @@ pub(super) struct Runtime {
     /// One for each listener.
     queue_watches: Vec<QueueWatch>,
     control: Option<Arc<ControlListener>>,
+    metrics_listener: Option<Arc<MetricsListener>>,
     /// Where workers of all generations leave connections to each other.
     queue: Option<ConnectionQueue>,
     /// Where they hold a connection of each listener, once a generation has had a `--queue-timeout`.
@@ -141,6 +142,7 @@ impl Runtime {
                 .collect(),
             listeners: opened.listeners,
             control: opened.control.map(Arc::new),
+            metrics_listener: opened.metrics.map(Arc::new),
             queue: None,
             held: Vec::new(),
             touched: Watch::begin(&first.options.reload_on_touch, &events),
@@ -187,6 +189,13 @@ impl Runtime {
         let closing = CancellationToken::new();
         let server = self.control.as_ref().map(|listener| {
             tokio::spawn(control::serve(
+                Arc::clone(listener),
+                sender.clone(),
+                closing.clone(),
+            ))
+        });
+        let readers = self.metrics_listener.as_ref().map(|listener| {
+            tokio::spawn(control::serve_readers(
                 Arc::clone(listener),
                 sender.clone(),
                 closing.clone(),
@@ -255,7 +264,7 @@ impl Runtime {
         drop(orders);
         self.orders.clear();
         closing.cancel();
-        if let Some(server) = server {
+        for server in [server, readers].into_iter().flatten() {
             let _ = tokio::time::timeout(LAST_ANSWERS, server).await;
         }
         Ok(code)
@@ -265,6 +274,9 @@ impl Runtime {
     pub(super) fn close(&self) {
         if let Some(control) = &self.control {
             control.close();
+        }
+        if let Some(metrics) = &self.metrics_listener {
+            metrics.close();
         }
         self.listeners.iter().for_each(Listener::close_to_newcomers);
     }

@@ -161,9 +161,11 @@ impl Runtime {
             }
         }
         let control = self.control.as_ref();
+        let metrics = self.metrics_listener.as_ref();
         let sockets = Sockets {
             listeners: &self.listeners,
             control: control.and_then(|control| control.file()),
+            metrics: metrics.and_then(|metrics| metrics.file()),
             queue: self.queue.as_ref(),
             held: &self.held,
         };

@@ -73,6 +73,10 @@ impl Runtime {
                 .control
                 .as_ref()
                 .map(|control| (raw(control.as_fd()), control.path().to_owned())),
+            metrics: self
+                .metrics_listener
+                .as_ref()
+                .map(|metrics| (raw(metrics.as_fd()), metrics.describe())),
             queue: self.queue.as_ref().map(|queue| queue.ends().map(raw)),
             held_connections: self.held.iter().map(|held| held.ends().map(raw)).collect(),
             path: self.program.search_path().clone(),
@@ -112,6 +116,7 @@ impl Runtime {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let listeners = self.listeners.iter().map(AsFd::as_fd);
         let control = self.control.iter().map(AsFd::as_fd);
+        let metrics = self.metrics_listener.iter().map(AsFd::as_fd);
         let generations = self.generations.values();
         let directories = generations.filter_map(|loaded| loaded.directory.as_ref());
         let queues = self.queue.iter().chain(&self.held);
@@ -120,6 +125,7 @@ impl Runtime {
         let boards = workers.clone().map(|worker| worker.board.as_fd());
         listeners
             .chain(control)
+            .chain(metrics)
             .chain(directories.map(AsFd::as_fd))
             .chain(queues.flat_map(ConnectionQueue::ends))
             .chain(launchers)

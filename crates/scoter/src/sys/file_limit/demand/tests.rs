@@ -149,7 +149,7 @@ fn limit_is_enough_for_what_is_in_use_and_for_what_is_needed() {
         (1, None, 55),
         (4, None, 61),
         (4, Some(1), 61),
-        (4, Some(8), 82),
+        (4, Some(8), 84),
         (100, Some(8), 253),
     ] {
         let demand = demand(threads, workers);
@@ -177,7 +177,7 @@ fn message_names_the_process_that_needs_most_and_what_it_needs_them_for() {
         (
             4,
             Some(8),
-            "the master needs 82 more for 8 workers and 1 socket",
+            "the master needs 84 more for 8 workers and 1 socket",
         ),
         (4, Some(8), "or lower --workers"),
     ] {
