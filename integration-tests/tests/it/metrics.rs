@@ -6,11 +6,15 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use integration_tests::{Client, Reply, Scoter, empty, get, post, request, skip, until, with};
+use integration_tests::{
+    Client, Process, Reply, Scoter, empty, get, post, request, skip, until, with,
+};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 /// Waits until a value is as expected: a request is counted when its response has left.
 #[track_caller]
@@ -416,4 +420,181 @@ fn silent_readers_keep_nobody_out() {
         .collect();
     assert_eq!(ask(address, "GET", "/ready").status, 200);
     drop(silent);
+}
+
+/// The files for Prometheus and Grafana.
+fn monitoring(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../monitoring");
+    fs::read_to_string(folder.join(file)).expect("it is in the repository")
+}
+
+/// The queries of the dashboard, as Grafana would send them.
+fn dashboard_queries() -> Vec<String> {
+    let dashboard: Value =
+        serde_json::from_str(&monitoring("grafana-dashboard.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("a list");
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().expect("a list"));
+    let queries = targets.map(|target| target["expr"].as_str().expect("a query"));
+    let queries = queries.map(|query| query.replace("$__rate_interval", "1m"));
+    queries
+        .map(|query| query.replace("$instance", ".*"))
+        .collect()
+}
+
+#[test]
+fn rules_and_dashboard_name_only_what_there_is() {
+    let scoter = Scoter::serving("hello").start();
+    assert_eq!(scoter.command(["reload"]).code, Some(0));
+    let named = format!(
+        "{}{}",
+        monitoring("alerts.yml"),
+        dashboard_queries().join("\n")
+    );
+    let named: BTreeSet<_> = named
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("scoter_"))
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    // What a worker uses is known after a second.
+    until(&format!("{named:?}"), || {
+        let text = metrics(&scoter);
+        let series = series(&text);
+        let existing: BTreeSet<_> = series
+            .keys()
+            .map(|name| name.split('{').next().unwrap_or_default())
+            .collect();
+        named.is_subset(&existing).then_some(())
+    });
+}
+
+/// A Prometheus that scrapes one scoter.
+struct Prometheus {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Prometheus {
+    /// Starts it in `folder` with the files of the repository, but for the address.
+    fn of(target: SocketAddr, folder: &Path) -> Self {
+        let configuration = monitoring("prometheus.yml");
+        assert!(configuration.contains("127.0.0.1:9180"));
+        let configuration = configuration.replace("127.0.0.1:9180", &target.to_string());
+        let global = "global: { scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }\n";
+        fs::write(
+            folder.join("prometheus.yml"),
+            format!("{global}{configuration}"),
+        )
+        .expect("ours");
+        fs::write(folder.join("alerts.yml"), monitoring("alerts.yml")).expect("ours");
+        // It does not say which port it has if it is to choose one.
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("it is bound");
+        drop(free);
+        let mut command = Command::new("prometheus");
+        command
+            .arg(format!(
+                "--config.file={}",
+                folder.join("prometheus.yml").display()
+            ))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.join("data").display()
+            ))
+            .arg(format!("--web.listen-address={address}"));
+        let process = Process::spawn("prometheus", &mut command, folder, "`make prometheus`");
+        Self { process, address }
+    }
+
+    /// Asks its API, and returns the data of the answer if there is any.
+    fn ask(&self, path: &str) -> Option<Value> {
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        let head = format!("GET /api/v1/{path} HTTP/1.0\r\n\r\n");
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).ok()?;
+        let (_, body) = reply.split_once("\r\n\r\n")?;
+        let answer: Value = serde_json::from_str(body).ok()?;
+        assert_eq!(answer["status"], "success", "{path}: {answer}");
+        Some(answer["data"].clone())
+    }
+
+    /// The samples that a query finds.
+    fn query(&self, query: &str) -> Vec<Value> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let found = self.ask(&format!("query?query={encoded}"));
+        let samples = found.and_then(|data| data["result"].as_array().cloned());
+        samples.unwrap_or_default()
+    }
+
+    /// Waits until a query has exactly one sample, of this value.
+    #[track_caller]
+    fn wait_for(&self, query: &str, value: &str) {
+        until(&format!("{query} to be {value}"), || {
+            let samples = self.query(query);
+            (samples.len() == 1 && samples[0]["value"][1] == value).then_some(())
+        });
+    }
+}
+
+#[test]
+fn prometheus_scrapes_a_server_and_evaluates_rules_and_dashboard() {
+    if Command::new("prometheus")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return skip("no prometheus: `make prometheus` installs it");
+    }
+    let scoter = Scoter::serving("failures")
+        .args(["--metrics", "127.0.0.1:0"])
+        .start();
+    let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+    let mut prometheus = Prometheus::of(scoter.tcp_address(), folder.path());
+    prometheus.wait_for("up{job=\"scoter\"}", "1");
+    for (path, status) in [("/fine", 200), ("/fine", 200), ("/before_start", 500)] {
+        assert_eq!(scoter.connect().packet(&get(path)).reply().status, status);
+    }
+    prometheus.wait_for(
+        "sum(scoter_requests_total{status=\"2xx\",method=\"GET\"})",
+        "2",
+    );
+    prometheus.wait_for("sum(scoter_requests_total{status=\"5xx\"})", "1");
+    prometheus.wait_for("scoter_request_duration_seconds_count", "3");
+    assert_eq!(scoter.command(["reload"]).code, Some(0));
+    prometheus.wait_for("scoter_reloads_total{outcome=\"succeeded\"}", "1");
+    for query in dashboard_queries() {
+        // What increases is known after two scrapes.
+        until(&query, || {
+            let is_rare = query.ends_with("> 0");
+            (is_rare || !prometheus.query(&query).is_empty()).then_some(())
+        });
+    }
+    let rules = until("all rules to be evaluated", || {
+        let rules = prometheus.ask("rules")?["groups"][0]["rules"].clone();
+        let rules = rules.as_array()?.clone();
+        let is_known = |rule: &Value| rule["health"] != "unknown";
+        rules.iter().all(is_known).then_some(rules)
+    });
+    assert!(rules.len() > 10, "{rules:?}");
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+    }
+    prometheus.process.kill_family();
+}
+
+#[test]
+fn promtool_accepts_rules_and_configuration() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../monitoring");
+    for (kind, file) in [("rules", "alerts.yml"), ("config", "prometheus.yml")] {
+        let checked = Command::new("promtool")
+            .args(["check", kind])
+            .arg(folder.join(file))
+            .output();
+        let Ok(checked) = checked else {
+            return skip("no promtool: `make prometheus` installs it");
+        };
+        assert!(checked.status.success(), "{checked:?}");
+    }
 }
