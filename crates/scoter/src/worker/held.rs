@@ -144,3 +144,54 @@ fn nanoseconds(instant: Instant) -> u64 {
     let ago = u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
     now().saturating_sub(ago)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::net::Family;
+
+    const TIMEOUTS: ConnectionTimeouts = ConnectionTimeouts {
+        body: Duration::ZERO,
+        write: Duration::ZERO,
+    };
+
+    #[test]
+    fn connection_comes_out_as_it_was_accepted() {
+        let held = HeldConnections::new(Vec::new(), 2).unwrap();
+        assert_eq!(held.are_waiting(None), (false, false));
+        let (ours, mut client) = UnixStream::pair().unwrap();
+        client.write_all(b"request").unwrap();
+        let accepted = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
+        let since = Instant::now().checked_sub(Duration::from_secs(9)).unwrap();
+        let ours = OwnedFd::from(ours);
+        let connection = Connection::accepted_before(ours, Family::Unix, TIMEOUTS, accepted);
+        held.put(1, &connection, since).unwrap();
+        drop(connection);
+
+        assert_eq!(held.are_waiting(None), (true, false));
+        assert!(held.waiting_since(0).is_none() && held.take_from(0, TIMEOUTS).is_none());
+        let seen = held.waiting_since(1).unwrap();
+        assert!((9..11).contains(&seen.elapsed().as_secs()), "{seen:?}");
+        let taken = held.take(TIMEOUTS).unwrap();
+        let age = taken.accepted().elapsed().as_secs();
+        assert!((5..7).contains(&age) && taken.has_input(), "{taken:?}");
+        assert!(held.take(TIMEOUTS).is_none() && held.waiting_since(1).is_none());
+    }
+
+    #[test]
+    fn queue_and_places_are_told_apart() {
+        let held = HeldConnections::new(Vec::new(), 1).unwrap();
+        let queue = ConnectionQueue::new().unwrap();
+        let (ours, _client) = UnixStream::pair().unwrap();
+        queue.send(ours.as_fd(), Family::Unix, 1).unwrap();
+        assert_eq!(held.are_waiting(Some(&queue)), (false, true));
+        assert_eq!(held.are_waiting(None), (false, false));
+        let connection = Connection::new(OwnedFd::from(ours), Family::Unix, TIMEOUTS);
+        held.put(0, &connection, Instant::now()).unwrap();
+        assert_eq!(held.are_waiting(Some(&queue)), (true, true));
+    }
+}

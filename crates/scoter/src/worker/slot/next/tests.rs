@@ -75,6 +75,18 @@ impl Bench {
         client
     }
 
+    /// Holds a connection of the listener, as a reactor does.
+    fn hold(&self, path: &str) -> UnixStream {
+        let shared = &self.slot.shared;
+        let (ours, client) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (ours, timeouts) = (OwnedFd::from(ours), shared.connection_timeouts);
+        let connection = Connection::new(ours, Family::Unix, timeouts);
+        send(&client, path);
+        shared.held.put(0, &connection, Instant::now()).unwrap();
+        client
+    }
+
     /// Keeps a connection, as after its first response.
     fn keep(&self) -> UnixStream {
         let shared = &self.slot.shared;
@@ -183,6 +195,35 @@ fn nudged_slot_finds_all_that_nobody_was_woken_for() {
         for expected in ["/first", "/fourth", "/second"] {
             assert_eq!(bench.look(None).as_deref(), Some(expected));
         }
+        assert_eq!(bench.look(None), None);
+    });
+}
+
+#[test]
+fn held_connection_wakes_a_slot_and_comes_before_those_of_its_listener() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let _held = bench.hold("/held");
+        let wake = bench.slot.poller.wait().unwrap();
+        assert_eq!(wake, Wake::Held);
+        assert_eq!(bench.look(Some(wake)).as_deref(), Some("/held"));
+        // The reactor would have accepted before these came; the slot has not looked since then.
+        let _new = ["/1", "/2"].map(|path| bench.connect(path));
+        let _held = bench.hold("/held");
+        let found = bench.serve_each_for(Duration::from_millis(200));
+        assert_eq!(found, ["/1", "/held", "/2"]);
+    });
+}
+
+#[test]
+fn slot_that_drains_the_queues_leaves_no_held_connection() {
+    Python::initialize();
+    Python::attach(|py| {
+        let mut bench = Bench::new(py);
+        let _held = bench.hold("/held");
+        bench.slot.shared.stop.begin(Ending::Drain);
+        assert_eq!(bench.look(None).as_deref(), Some("/held"));
         assert_eq!(bench.look(None), None);
     });
 }
