@@ -182,6 +182,8 @@ impl Supervisor {
             FromWorker::NotAccepting => worker.is_accepting = false,
             // The runtime acts on them.
             FromWorker::Imported { .. } | FromWorker::Broken { .. } => {}
+            // Another of its requests cannot be ended: it is being replaced already.
+            FromWorker::Stuck { .. } if worker.phase == Phase::Stuck => {}
             FromWorker::Stuck { reason } => {
                 worker.phase = Phase::Stuck;
                 let graceful = plan.map_or(OVERTIME, |plan| plan.graceful_timeout + OVERTIME);

@@ -73,3 +73,16 @@ pub(crate) fn worker_that_retires_may_get_stuck() {
     assert_eq!(stuck, 1);
     world.settle().expect("one worker is left");
 }
+
+#[test]
+fn worker_that_several_requests_have_stuck_is_replaced_once() {
+    let mut world = World::serving(plan(2));
+    let stuck = |path| FromWorker::Stuck {
+        reason: format!("request-timeout: GET {path} has run for 2 s"),
+    };
+    world.say_all(1, [stuck("/one"), stuck("/other")]);
+    while world.deliver(0) {}
+    let stuck = count(&world, |it| matches!(it, Notice::WorkerStuck { .. }));
+    assert_eq!(stuck, 1);
+    assert_eq!(world.supervisor.view(world.now).replaced, 1);
+}

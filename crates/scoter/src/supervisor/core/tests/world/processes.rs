@@ -268,18 +268,26 @@ impl World {
 
     /// Makes a serving worker send a message.
     pub(crate) fn say(&mut self, index: usize, message: FromWorker) {
+        self.say_all(index, [message]);
+    }
+
+    /// Makes a serving worker send several.
+    pub(crate) fn say_all(&mut self, index: usize, messages: impl IntoIterator<Item = FromWorker>) {
         let serving = self.workers.iter();
         let serving = serving.filter(|(_, it)| it.state == State::Serving && !it.is_frozen);
         let serving: Vec<_> = serving.map(|(key, _)| *key).collect();
         let Some(serial) = serving.get(index % serving.len().max(1)).copied() else {
             return;
         };
-        if let (FromWorker::Stuck { .. }, Some(worker)) = (&message, self.workers.get_mut(&serial))
-        {
-            worker.leave(self.now + GRACEFUL_TIMEOUT);
-            worker.is_blameless = false;
+        for message in messages {
+            if let (FromWorker::Stuck { .. }, Some(worker)) =
+                (&message, self.workers.get_mut(&serial))
+            {
+                worker.leave(self.now + GRACEFUL_TIMEOUT);
+                worker.is_blameless = false;
+            }
+            self.send(serial, Event::Worker(serial, message));
         }
-        self.send(serial, Event::Worker(serial, message));
     }
 
     pub(super) fn new_pid(&mut self) -> i32 {
