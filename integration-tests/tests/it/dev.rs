@@ -94,6 +94,13 @@ fn application_that_never_worked_is_explained_and_mended() {
         let page = navigate(&scoter, "/", &[]);
         assert!(page.text().contains(reason), "{name}: {}", page.text());
         assert!(!page.text().contains("<b>no"), "{name}: {}", page.text());
+        if name == "syntax" {
+            scoter.put("app.py", "raise KeyError('another')\n");
+            until("the page says what is wrong now", || {
+                let page = navigate(&scoter, "/", &[]).text();
+                page.contains("KeyError").then_some(())
+            });
+        }
         match name {
             "missing module" => scoter.put("missing_part.py", HELLO),
             _ => scoter.put("app.py", HELLO),

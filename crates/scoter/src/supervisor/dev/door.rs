@@ -138,7 +138,7 @@ fn next_port(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(8_000))
 }
 
-/// How much of a request's body is held until it is complete: like nginx's `proxy_request_buffering`,
+/// How much of a request's body is held until it is complete: like nginx's `uwsgi_request_buffering`,
 /// this tells the length of chunked bodies. Longer ones of known length are passed on as they come.
 const MAX_BUFFERED: usize = 128 << 20;
 
