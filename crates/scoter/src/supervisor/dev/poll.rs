@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::watch_list::{Depth, WatchList};
+use super::watch_list::{Depth, WatchList, folders_in};
 
 /// What the files were like at the last look.
 #[derive(Debug, Default)]
@@ -18,7 +18,13 @@ impl Poll {
     pub(super) fn look(&mut self, list: &WatchList) -> Option<PathBuf> {
         let mut now = Self::default();
         for (place, depth) in list.places() {
-            now.collect(&place, depth, list);
+            let folders = match depth {
+                Depth::One => vec![place],
+                Depth::All => folders_in(&place),
+            };
+            for folder in folders {
+                now.collect(&folder, list);
+            }
         }
         let differs = |(path, state): &(&PathBuf, _)| self.0.get(*path) != Some(*state);
         let changed = now.0.iter().find(differs).map(|(path, _)| path.clone());
@@ -32,20 +38,18 @@ impl Poll {
         found
     }
 
-    fn collect(&mut self, place: &Path, depth: Depth, list: &WatchList) {
-        let Ok(entries) = fs::read_dir(place) else {
+    fn collect(&mut self, folder: &Path, list: &WatchList) {
+        let Ok(entries) = fs::read_dir(folder) else {
             return;
         };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_folder && depth == Depth::All {
-                self.collect(&path, depth, list);
-            } else if list.has(&path) {
-                if let Ok(metadata) = fs::metadata(&path) {
-                    self.0
-                        .insert(path, (metadata.modified().ok(), metadata.len()));
+        let files = entries.flatten().map(|entry| entry.path());
+        for path in files.filter(|path| list.has(path)) {
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_file() => {
+                    let state = (metadata.modified().ok(), metadata.len());
+                    self.0.insert(path, state);
                 }
+                _ => {}
             }
         }
     }

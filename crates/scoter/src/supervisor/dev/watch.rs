@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::debounce::Burst;
 use super::poll::Poll;
-use super::watch_list::{Depth, WatchList};
+use super::watch_list::{Depth, WatchList, folders_in};
 use crate::supervisor::core::Event;
 use crate::supervisor::link::Events;
 use crate::sys::signals::kept_from;
@@ -157,21 +157,23 @@ impl Watched {
             {
                 continue;
             }
-            let mode = match depth {
-                Depth::One => RecursiveMode::NonRecursive,
-                Depth::All => RecursiveMode::Recursive,
+            let folders = match depth {
+                Depth::One => vec![path],
+                Depth::All => folders_in(&path),
             };
-            match watcher.watch(&path, mode) {
-                Ok(()) => {
-                    if self.places.insert(path.clone(), depth).is_none() {
-                        appeared.get_or_insert(path);
+            for folder in folders {
+                match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                    Ok(()) => {
+                        if self.places.insert(folder.clone(), depth).is_none() {
+                            appeared.get_or_insert(folder);
+                        }
                     }
+                    Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
+                        return self.failed(&error);
+                    }
+                    // It has gone since: it is tried again.
+                    Err(error) => debug!(%error, path = %folder.display(), "cannot be watched"),
                 }
-                Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
-                    return self.failed(&error);
-                }
-                // It has gone since: it is tried again.
-                Err(error) => debug!(%error, path = %path.display(), "cannot be watched"),
             }
         }
         appeared
@@ -214,7 +216,36 @@ impl Watched {
                 found.get_or_insert_with(|| path.clone());
             }
         }
+        self.enter_new(&event.paths);
         found.or_else(|| self.reappeared(&event.paths))
+    }
+
+    /// Watches directories that have been made in one that is watched whole.
+    fn enter_new(&mut self, paths: &[PathBuf]) {
+        let is_new = |path: &&PathBuf| {
+            let is_whole = |place: &Path| self.places.get(place) == Some(&Depth::All);
+            path.parent().is_some_and(is_whole) && !self.places.contains_key(*path) && path.is_dir()
+        };
+        let new: Vec<_> = paths.iter().filter(is_new).cloned().collect();
+        for place in new {
+            // Looking at its parent says whether it is one to be entered.
+            let parent = place.parent().map(folders_in).unwrap_or_default();
+            let within = parent
+                .into_iter()
+                .filter(|folder| folder.starts_with(&place));
+            self.enter(within.collect());
+        }
+    }
+
+    fn enter(&mut self, folders: Vec<PathBuf>) {
+        for folder in folders {
+            if let Source::System(watcher) = &mut self.source {
+                match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                    Ok(()) => drop(self.places.insert(folder, Depth::All)),
+                    Err(error) => drop(self.failed(&error)),
+                }
+            }
+        }
     }
 
     /// A directory to be watched that is there again.
@@ -340,6 +371,27 @@ mod tests {
             fs::write(at("scoter.toml"), "").unwrap();
             assert_eq!(next(&mut events), at("scoter.toml"), "polls: {polls}");
             assert!(events.try_recv().is_err());
+        }
+    }
+
+    #[test]
+    fn directories_made_later_are_watched_at_any_depth() {
+        let folder = tempfile::tempdir().unwrap();
+        let templates = folder.path().join("templates");
+        fs::create_dir(&templates).unwrap();
+        let mut list = WatchList::new(folder.path(), None, folder.path().join("scoter.toml"));
+        list.add_asked_for(&templates);
+        let (sender, mut events) = mpsc::channel(8);
+        let watch = Watch::begin(list, false, sender).unwrap();
+        let begun = folder.path().join("begun.py");
+        fs::write(&begun, "").unwrap();
+        watch.add(&[begun.to_str().unwrap().to_owned()]);
+        assert_eq!(next(&mut events), begun);
+        for path in [templates.join("shop"), templates.join("shop/mails")] {
+            fs::create_dir(&path).unwrap();
+            assert_eq!(next(&mut events), path);
+            fs::write(path.join("a.html"), "").unwrap();
+            assert_eq!(next(&mut events), path.join("a.html"));
         }
     }
 

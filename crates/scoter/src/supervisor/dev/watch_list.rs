@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -163,6 +164,28 @@ fn is_by_the_way(within: &Path) -> bool {
     })
 }
 
+/// A directory and those in it, at any depth, that somebody may edit files in: a virtual environment
+/// alone would take thousands of watches.
+pub(super) fn folders_in(place: &Path) -> Vec<PathBuf> {
+    let mut folders = vec![place.to_owned()];
+    let mut next = 0;
+    while let Some(folder) = folders.get(next) {
+        next += 1;
+        let Ok(entries) = fs::read_dir(folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let is_by_the_way = is_by_the_way(Path::new(&entry.file_name()));
+            // venv in Python's documentation: the file that makes a virtual environment.
+            if is_folder && !is_by_the_way && !entry.path().join("pyvenv.cfg").exists() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    folders
+}
+
 /// The path without `.` and doubled slashes, as events name it.
 fn tidy(path: &Path) -> PathBuf {
     path.components().collect()
@@ -179,8 +202,6 @@ const OPTIONS: MatchOptions = MatchOptions {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn list() -> WatchList {
@@ -264,6 +285,28 @@ mod tests {
         ] {
             assert_eq!(places.get(&tidy(&at(path))).copied(), depth, "{path}");
         }
+    }
+
+    #[test]
+    fn directories_that_nobody_edits_are_not_entered() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for path in [
+            "shop/templates",
+            ".git/objects",
+            "env/lib",
+            "node_modules/a",
+            "__pycache__",
+        ] {
+            fs::create_dir_all(at(path)).unwrap();
+        }
+        fs::write(at("env/pyvenv.cfg"), "").unwrap();
+        let mut found = folders_in(folder.path());
+        found.sort();
+        assert_eq!(
+            found,
+            [folder.path().to_owned(), at("shop"), at("shop/templates")]
+        );
     }
 
     #[test]
