@@ -204,6 +204,22 @@ fn uri_of_an_attacker_is_text() {
 }
 
 #[test]
+fn address_of_metrics_has_the_page_too() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let scoter = serving("1").args(["--metrics", "127.0.0.1:0"]).start();
+    let gate = scoter.gate("a");
+    browser.open(&format!("http://{}/", scoter.tcp_address()));
+    let mut peer = scoter.begin("a");
+    browser.wait_for("td.request", "GET /waits");
+    browser.click("footer a");
+    browser.wait_for("body", "\"uri\":\"/waits\"");
+    gate.open();
+    peer.reply();
+}
+
+#[test]
 fn page_forbids_what_it_does_not_need() {
     let scoter = serving("1").start();
     let reply = scoter.control().get("/");
