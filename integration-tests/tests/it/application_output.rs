@@ -284,3 +284,22 @@ def application(environ, start_response):
     });
     objects(&scoter.stop().stderr);
 }
+
+const UNENDED: &str = "\
+import sys, threading
+from probe import plain
+def application(environ, start_response):
+    talker = threading.Thread(target=print, args=('without an end',), kwargs={'end': '', 'file': sys.stderr})
+    talker.start()
+    talker.join()
+    return plain(start_response, 'x')
+";
+
+#[test]
+fn line_without_an_end_is_logged_when_its_thread_ends() {
+    let scoter = serving(UNENDED)
+        .args(["--log-application", "stderr"])
+        .start();
+    ask(&scoter, "/");
+    scoter.wait_for_log("without an end");
+}

@@ -61,6 +61,8 @@ pub(crate) fn application_output(stream: StandardStream, text: &[u8]) {
         if let Some(mut pending) = self::pending() {
             pending.lines.insert(key, lines);
         }
+        // At the end of a thread there is none.
+        let _ = THREAD_END.try_with(|_| ());
     }
     for record in records {
         write_text(stream, &record);
@@ -116,7 +118,36 @@ pub(crate) fn application_record(record: &LogRecord<'_>) {
     finish(record.stream, &message, written);
 }
 
+/// Logs what a thread has not completed when it ends.
+struct ThreadEnd(ThreadId);
+
+impl Drop for ThreadEnd {
+    fn drop(&mut self) {
+        for stream in [StandardStream::Output, StandardStream::Error] {
+            let lines = pending().and_then(|mut it| it.lines.remove(&(stream, self.0)));
+            if let Some(record) = lines.and_then(|mut lines| lines.finish()) {
+                let (message, Ok(())) = object_of(stream, &record) else {
+                    continue;
+                };
+                match stream {
+                    StandardStream::Output => standard_output::write_last_lines(&message.0),
+                    StandardStream::Error => standard_error::write_last_lines(&message.0),
+                }
+            }
+        }
+    }
+}
+
+thread_local! {
+    static THREAD_END: ThreadEnd = ThreadEnd(thread::current().id());
+}
+
 fn write_text(stream: StandardStream, text: &[u8]) {
+    let (message, written) = object_of(stream, text);
+    finish(stream, &message, written);
+}
+
+fn object_of(stream: StandardStream, text: &[u8]) -> (Message, fmt::Result) {
     let source = match stream {
         StandardStream::Output => "stdout",
         StandardStream::Error => "stderr",
@@ -124,7 +155,7 @@ fn write_text(stream: StandardStream, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
     let mut message = Message::default();
     let written = writeln!(message, "{}", Application::text(source, &text));
-    finish(stream, &message, written);
+    (message, written)
 }
 
 fn finish(stream: StandardStream, message: &Message, written: fmt::Result) {

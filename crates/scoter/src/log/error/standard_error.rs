@@ -36,6 +36,12 @@ pub(super) fn write_lines(lines: &[u8]) {
     }
 }
 
+/// Writes lines at the end of a thread, where no message can be logged: its thread-locals, which
+/// `tracing` needs, may be gone. A loss is reported later.
+pub(super) fn write_last_lines(lines: &str) {
+    WRITER.write_silently(streams::standard_error(), lines);
+}
+
 /// From now on lines also go to the standard error that was replaced.
 pub(super) fn begin_start() {
     IS_STARTING.store(true, Ordering::Relaxed);
@@ -104,6 +110,13 @@ impl LossyWriter {
                 }
                 None
             }
+        }
+    }
+
+    /// As [`LossyWriter::write`], but leaves the report of what was lost to the next write.
+    pub(super) fn write_silently(&self, fd: BorrowedFd<'_>, lines: &str) {
+        if let Some(lost) = self.write(fd, lines.as_bytes(), WRITE_TIMEOUT) {
+            self.lost.fetch_add(lost, Ordering::Relaxed);
         }
     }
 

@@ -24,6 +24,15 @@ pub(super) fn write_lines(lines: &[u8]) {
     }
 }
 
+/// Writes lines at the end of a thread, as to standard error.
+pub(super) fn write_last_lines(lines: &str) {
+    let output = streams::standard_output();
+    if is_same(output, streams::standard_error()) {
+        return standard_error::write_last_lines(lines);
+    }
+    WRITER.write_silently(output, lines);
+}
+
 /// The lock that all threads that write to standard output share.
 pub(in crate::log) fn threads() -> Arc<Mutex<()>> {
     Arc::clone(&WRITER.threads)
