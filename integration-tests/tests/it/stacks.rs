@@ -562,3 +562,111 @@ fn request_that_is_slow_first_and_too_late_then_is_logged_twice() {
     scoter.wait_for_log("request timed out");
     assert_eq!(scoter.log_lines("slow request is still running").len(), 1);
 }
+
+/// Executes code whose source text does not arrive: it is in a named pipe that nobody writes to, or
+/// its loader waits.
+const SOURCELESS: &str = "\
+import os, time
+from probe import by_path, event, plain, wait_at
+
+
+class Loader:
+    def get_source(self, name):
+        event('source wanted')
+        wait_at('source')
+        return '\\n' * 9
+
+
+def lasts():
+    try:
+        while not done:
+            wait()
+    except BaseException as error:
+        event('ended by ' + type(error).__name__)
+        raise
+
+
+def compiled(file):
+    text = 'def last():\\n    lasts()\\n'
+    space = {'__name__': 'sourceless', '__loader__': Loader(), 'lasts': lasts}
+    exec(compile(text, file, 'exec'), space)
+    return space['last']
+
+
+def wait():
+    time.sleep(0.001)
+
+
+def piped(environ, start_response):
+    path = os.path.join(os.path.dirname(__file__), 'piped.py')
+    os.mkfifo(path)
+    event('begun')
+    compiled(path)()
+    return plain(start_response, 'done')
+
+
+def loaded(environ, start_response):
+    event('begun')
+    compiled('/nowhere/loaded.py')()
+    return plain(start_response, 'done')
+
+
+def finish(environ, start_response):
+    done.append(True)
+    return plain(start_response, 'finished')
+
+
+done = []
+application = by_path(piped, loaded, finish)
+";
+
+fn serving_sourceless(args: &[&str]) -> Scoter {
+    Scoter::serving("sourceless")
+        .with_file("sourceless.py", SOURCELESS)
+        .args(["--threads", "2"])
+        .args(args)
+        .start()
+}
+
+#[test]
+fn source_text_that_does_not_arrive_hides_no_stacks() {
+    for (path, file) in [("/piped", "piped.py"), ("/loaded", "/nowhere/loaded.py")] {
+        let scoter = serving_sourceless(&[]);
+        let gate = scoter.gate("source");
+        let mut peer = scoter.connect();
+        peer.packet(&get(path));
+        scoter.wait_for_event("begun");
+        // The second time it is still awaited on behalf of the first.
+        for _ in 0..2 {
+            let json = json(&scoter, &[]);
+            let worker = &json["workers"][0];
+            assert!(worker["problem"].is_null(), "{json}");
+            let calls = worker["threads"][0]["calls"].as_array().expect("calls");
+            let call = calls.iter().find(|call| call["function"] == "last");
+            let call = call.unwrap_or_else(|| panic!("{json}"));
+            assert!(
+                call["file"].as_str().is_some_and(|it| it.ends_with(file)),
+                "{call}"
+            );
+            assert!(call["source"].is_null(), "{call}");
+        }
+        gate.open();
+        assert_eq!(scoter.connect().packet(&get("/finish")).reply().status, 200);
+        assert_eq!(&peer.reply().body[..], b"done");
+    }
+}
+
+#[test]
+fn request_is_ended_before_source_text_is_read() {
+    for path in ["/piped", "/loaded"] {
+        let scoter = serving_sourceless(&["--request-timeout", "200ms", "--request-grace", "60s"]);
+        let gate = scoter.gate("source");
+        let mut peer = scoter.connect();
+        peer.packet(&get(path));
+        assert_eq!(peer.reply().status, 504);
+        scoter.wait_for_event("ended by RequestTimeout");
+        gate.open();
+        scoter.wait_for_log("request timed out");
+        scoter.wait_for_log(", in last");
+    }
+}

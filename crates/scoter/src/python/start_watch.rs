@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 
 use crate::ipc::messages::Failed;
 use crate::python::request_timeout::PythonThread;
-use crate::python::stacks::{LastResort, Place, answer_of, of_all_threads};
+use crate::python::stacks::{AllThreads, LastResort, Place, answer_of};
 use crate::python::traceback::traceback;
 
 /// What a start is doing.
@@ -229,7 +229,8 @@ fn ask(thread: PythonThread) -> std::io::Result<(JoinHandle<()>, Receiver<Seen>)
         .spawn(move || {
             let seen = Python::attach(|py| Seen {
                 place: Place::of(py, thread).ok().flatten(),
-                stacks: of_all_threads(py, Some(thread), "start", &[])
+                stacks: AllThreads::read(py, Some(thread), &[])
+                    .map(|stacks| stacks.text(py, "start"))
                     .unwrap_or_else(|error| traceback(py, &error)),
             });
             let _ = sender.send(seen);

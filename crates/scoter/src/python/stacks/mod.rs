@@ -11,5 +11,5 @@ pub(crate) use dump::read_dump;
 pub(crate) use gil_timeout::{GilTimeout, STEP, answer_of};
 pub(crate) use last_resort::LastResort;
 pub(crate) use place::Place;
-pub(crate) use stack::stacks_of;
-pub(crate) use text::{of_all_threads, of_thread};
+pub(crate) use stack::{Stack, stacks_of};
+pub(crate) use text::{AllThreads, of_thread};

@@ -1,5 +1,8 @@
 //! The calls of one thread.
 
+use std::fs;
+use std::path::PathBuf;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -128,6 +131,13 @@ impl Call<'_> {
 
     /// The source line, if its file is available.
     fn source(&self, py: Python<'_>) -> Option<String> {
+        // Whoever opens a named pipe or a terminal waits for others. Code without a file may have a
+        // loader that knows its source.
+        let path: PathBuf = self.file.extract().ok()?;
+        let is_special = || fs::metadata(path).is_ok_and(|it| !it.is_file());
+        if py.detach(is_special) {
+            return None;
+        }
         let arguments = (&self.file, &self.line, &self.globals);
         let linecache = py.import("linecache").ok()?;
         let line = linecache.call_method1("getline", arguments).ok()?;

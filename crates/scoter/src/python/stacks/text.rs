@@ -4,47 +4,70 @@ use std::fmt::Write as _;
 
 use pyo3::prelude::*;
 
-use super::stack::stacks_of;
+use super::stack::{Stack, stacks_of};
 use crate::control::ThreadStack;
 use crate::python::request_timeout::PythonThread;
 
-/// The stacks of all threads with their source lines, each with the most recent call last. `marked`
-/// comes first, labelled `whose`. Of the threads in `idle`, those that wait in scoter are only
-/// named: their stacks are all the same.
-///
-/// # Errors
-///
-/// Those of Python, such as having no memory.
-pub(crate) fn of_all_threads(
-    py: Python<'_>,
+/// The stacks of all threads at one moment.
+pub(crate) struct AllThreads<'py> {
+    /// The marked thread first.
+    stacks: Vec<(Stack<'py>, ThreadStack)>,
     marked: Option<PythonThread>,
-    whose: &str,
-    idle: &[PythonThread],
-) -> PyResult<String> {
-    let mut stacks = stacks_of(py, |_| true)?;
-    stacks.sort_by_key(|stack| (Some(stack.thread()) != marked, stack.thread().0));
-    let mut text = String::new();
-    let (waiting, stacks): (Vec<_>, Vec<_>) = stacks
-        .into_iter()
-        .partition(|stack| idle.contains(&stack.thread()) && stack.waits_in_scoter());
-    for stack in &stacks {
-        let whose = (Some(stack.thread()) == marked).then_some(whose);
-        let mut described = stack.describe(py);
-        stack.add_sources(py, &mut described);
-        text.push('\n');
-        text.push_str(&of_thread(&described, whose));
-    }
-    if !waiting.is_empty() {
+    /// The names of the threads that wait in scoter.
+    idle: Vec<String>,
+}
+
+impl<'py> AllThreads<'py> {
+    /// Reads the stacks. `marked` comes first. Of the threads in `idle`, those that wait in scoter
+    /// are only named: their stacks are all the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of Python, such as having no memory.
+    pub(crate) fn read(
+        py: Python<'py>,
+        marked: Option<PythonThread>,
+        idle: &[PythonThread],
+    ) -> PyResult<Self> {
+        let mut stacks = stacks_of(py, |_| true)?;
+        stacks.sort_by_key(|stack| (Some(stack.thread()) != marked, stack.thread().0));
+        let (waiting, stacks): (Vec<_>, Vec<_>) = stacks
+            .into_iter()
+            .partition(|stack| idle.contains(&stack.thread()) && stack.waits_in_scoter());
         let names = waiting.iter().map(|stack| stack.name(py));
-        let mut names: Vec<_> = names
+        let mut idle: Vec<_> = names
             .map(|name| name.unwrap_or_else(|| UNKNOWN.to_owned()))
             .collect();
-        names.sort();
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\nIdle: {}", names.join(", "));
+        idle.sort();
+        let stacks = stacks.into_iter().map(|stack| {
+            let described = stack.describe(py);
+            (stack, described)
+        });
+        Ok(Self {
+            stacks: stacks.collect(),
+            marked,
+            idle,
+        })
     }
-    text.truncate(text.trim_end().len());
-    Ok(text)
+
+    /// The stacks with their source lines, each with the most recent call last. The marked one is
+    /// labelled `whose`. The sources may be on a disk that does not answer, so do before what must
+    /// not wait for it.
+    pub(crate) fn text(self, py: Python<'_>, whose: &str) -> String {
+        let mut text = String::new();
+        for (stack, mut described) in self.stacks {
+            let whose = (Some(stack.thread()) == self.marked).then_some(whose);
+            stack.add_sources(py, &mut described);
+            text.push('\n');
+            text.push_str(&of_thread(&described, whose));
+        }
+        if !self.idle.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\nIdle: {}", self.idle.join(", "));
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
 }
 
 /// One thread's stack. `whose` says whose it is.

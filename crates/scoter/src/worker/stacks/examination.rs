@@ -1,7 +1,7 @@
 //! Reading stacks: with the interpreter or, if C code does not release the GIL, without.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::control::{Call, SlotStatus, ThreadStack, ThreadStacks};
 use crate::python::request_timeout::PythonThread;
-use crate::python::stacks::{GilTimeout, STEP, read_dump, stacks_of};
+use crate::python::stacks::{GilTimeout, STEP, Stack, read_dump, stacks_of};
 use crate::worker::Shared;
 
 /// Whoever reads stacks takes turns, so that at most one thread waits for the GIL.
@@ -18,6 +18,8 @@ use crate::worker::Shared;
 pub(crate) struct Examination {
     turn: Mutex<()>,
     job: StdMutex<Job>,
+    /// Locked while source lines are read, which may take longer than a turn.
+    sources: StdMutex<()>,
 }
 
 /// Whose stacks to read.
@@ -69,7 +71,7 @@ pub(crate) async fn examine(shared: &Arc<Shared>, wanted: Wanted) -> ThreadStack
 
 impl Examination {
     /// What the thread of the last examination is still doing. If that is not to wait for the GIL,
-    /// it is about to end, unless source files do not answer.
+    /// it is about to end.
     async fn earlier_job(&self) -> Job {
         let begun = Instant::now();
         loop {
@@ -109,11 +111,18 @@ async fn ask_the_interpreter(
     shared.examination.set_job(Job::Queued);
     let end = JobEnd(Arc::clone(shared));
     shared.examiners.submit(move || {
-        let shared = &end.0;
+        let shared = Arc::clone(&end.0);
         shared.examination.set_job(Job::WaitsForGil);
         Python::attach(|py| {
             shared.examination.set_job(Job::Reads);
-            read_with_interpreter(py, shared, &wanted, calls, sources);
+            let read = read_with_interpreter(py, &shared, &wanted);
+            let _ = calls.send(read.report.clone());
+            // Others need not wait for the sources.
+            drop(end);
+            let reading = shared.examination.sources.try_lock();
+            if !matches!(reading, Err(TryLockError::WouldBlock)) {
+                let _ = sources.send(read.with_sources(py));
+            }
         });
     });
     let mut gil_timeout = GilTimeout::among(shared.running());
@@ -146,14 +155,13 @@ async fn ask_the_interpreter(
     })
 }
 
-/// Sends the stacks twice: without their source lines, and with them.
-fn read_with_interpreter(
-    py: Python<'_>,
-    shared: &Shared,
-    wanted: &Wanted,
-    calls: oneshot::Sender<ThreadStacks>,
-    sources: oneshot::Sender<ThreadStacks>,
-) {
+/// The stacks without their source lines, and what these are found by.
+struct Read<'py> {
+    report: ThreadStacks,
+    stacks: Vec<Stack<'py>>,
+}
+
+fn read_with_interpreter<'py>(py: Python<'py>, shared: &Shared, wanted: &Wanted) -> Read<'py> {
     let threads = threads(shared, wanted);
     let is_wanted = |thread| match wanted {
         Wanted::All => true,
@@ -163,8 +171,10 @@ fn read_with_interpreter(
         Ok(stacks) => stacks,
         Err(error) => {
             let busy = busy_slots(&slots(shared, wanted));
-            let _ = calls.send(ThreadStacks::missing(error.to_string(), busy));
-            return;
+            return Read {
+                report: ThreadStacks::missing(error.to_string(), busy),
+                stacks: Vec::new(),
+            };
         }
     };
     // Before any Python code runs, so that these are the requests that the stacks are of.
@@ -179,16 +189,23 @@ fn read_with_interpreter(
         described
     });
     let described = described.collect();
-    let mut report = with_silent_slots(described, &threads, &slots).bounded();
-    let _ = calls.send(report.clone());
-    for described in &mut report.threads {
-        let ident = described.ident;
-        let stack = stacks.iter().find(|it| Some(it.thread().0) == ident);
-        if let Some(stack) = stack {
-            stack.add_sources(py, described);
-        }
+    Read {
+        report: with_silent_slots(described, &threads, &slots).bounded(),
+        stacks,
     }
-    let _ = sources.send(report);
+}
+
+impl Read<'_> {
+    fn with_sources(mut self, py: Python<'_>) -> ThreadStacks {
+        for described in &mut self.report.threads {
+            let ident = described.ident;
+            let stack = self.stacks.iter().find(|it| Some(it.thread().0) == ident);
+            if let Some(stack) = stack {
+                stack.add_sources(py, described);
+            }
+        }
+        self.report
+    }
 }
 
 /// What `faulthandler` finds, while the GIL cannot be had.

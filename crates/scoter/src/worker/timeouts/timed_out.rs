@@ -7,8 +7,7 @@ use std::sync::atomic::Ordering;
 use pyo3::prelude::*;
 use tracing::error;
 
-use crate::python::request_timeout::PythonThread;
-use crate::python::stacks;
+use crate::python::stacks::AllThreads;
 use crate::python::traceback::traceback;
 use crate::worker::Shared;
 use crate::worker::connection::owner::Revoked;
@@ -57,10 +56,12 @@ pub(crate) fn answer(shared: &Shared, revoked: &RevokedRequest, status: u16) {
 fn examine(shared: &Shared, slot: &InFlightSlot, revoked: &RevokedRequest) {
     let stacks = Python::attach(|py| {
         let thread = slot.is_serving(revoked).then(|| slot.thread());
-        let stacks = stacks_now(py, thread, &shared.monitor.idle_threads());
+        let stacks = AllThreads::read(py, thread, &shared.monitor.idle_threads());
         // In the same breath: the log shows where the exception hits.
         raise(shared, slot, py, revoked);
         stacks
+            .map(|stacks| stacks.text(py, "request"))
+            .unwrap_or_else(|error| traceback(py, &error))
     });
     let head = &revoked.head;
     error!(
@@ -82,9 +83,4 @@ fn examine(shared: &Shared, slot: &InFlightSlot, revoked: &RevokedRequest) {
 fn raise(shared: &Shared, slot: &InFlightSlot, py: Python<'_>, revoked: &RevokedRequest) {
     let last_resort = shared.monitor.last_resort();
     slot.raise_timeout(py, revoked, || last_resort?.stacks().ok());
-}
-
-fn stacks_now(py: Python<'_>, thread: Option<PythonThread>, idle: &[PythonThread]) -> String {
-    let stacks = stacks::of_all_threads(py, thread, "request", idle);
-    stacks.unwrap_or_else(|error| traceback(py, &error))
 }
