@@ -149,6 +149,54 @@ fn whoever_is_free_first_takes_the_oldest() {
 }
 
 #[test]
+fn request_that_comes_after_its_connection_was_accepted_is_served_by_whoever_is_free() {
+    let packet = request("newcomer").to_vec().expect("fits");
+    for (free, before) in [(0, 0), (1, 0), (0, 10), (1, 10)] {
+        let scoter = serving(&["--queue-timeout", "1h"]).workers("2").start();
+        let mut busy = ["a", "b"].map(|name| Some(occupy(&scoter, name)));
+        let mut newcomer = scoter.connect();
+        newcomer.send(&packet[..before]);
+        until("one of the busy workers has accepted it", || {
+            (scoter.status()["listeners"][0]["waiting"] == 0).then_some(())
+        });
+        let (gate, mut peer) = busy[free].take().expect("the first time");
+        gate.open();
+        assert_eq!(peer.reply().status, 200);
+        newcomer.send(&packet[before..]);
+        assert_eq!(newcomer.reply().text(), "got newcomer");
+        let (gate, mut peer) = busy[1 - free].take().expect("the first time");
+        gate.open();
+        assert_eq!(peer.reply().status, 200);
+    }
+}
+
+#[test]
+fn client_that_leaves_within_its_packet_keeps_nobody_waiting() {
+    let packet = request("part").to_vec().expect("fits");
+    let scoter = serving(&["--queue-timeout", "300ms"]).workers("1").start();
+    let (gate, mut busy) = occupy(&scoter, "busy");
+    for (count, closes) in [(1, true), (2, false)] {
+        let mut part = scoter.connect();
+        part.send(&packet[..10]);
+        until("it is accepted", || {
+            (scoter.status()["listeners"][0]["waiting"] == 0).then_some(())
+        });
+        match closes {
+            true => drop(part),
+            // It still reads.
+            false => drop(part.finish().ending()),
+        }
+        until("it is counted", || {
+            (scoter.status()["totals"]["peers_gone"] == count).then_some(())
+        });
+        let mut late = send(&scoter, &request("late"));
+        assert_late(&scoter, &mut late, "late");
+    }
+    gate.open();
+    assert_eq!(busy.reply().status, 200);
+}
+
+#[test]
 fn held_request_survives_a_reload_and_the_death_of_its_worker() {
     let scoter = serving(&["--queue-timeout", "1h"]).start();
     let (gate, mut busy) = occupy(&scoter, "busy");
@@ -193,6 +241,13 @@ fn late_request_needs_no_body_and_no_clock_to_be_answered() {
     // The server sees by itself how long it has held a request.
     let mut clockless = send(&scoter, &with(get("/"), [("QUERY_STRING", "clockless")]));
     assert_late(&scoter, &mut clockless, "clockless");
+    // Also if it came after its connection was accepted.
+    let mut connected = scoter.connect();
+    until("it is accepted", || {
+        (scoter.status()["listeners"][0]["waiting"] == 0).then_some(())
+    });
+    connected.packet(&with(get("/"), [("QUERY_STRING", "clockless")]));
+    assert_late(&scoter, &mut connected, "clockless");
     gate.open();
     assert_eq!(busy.reply().status, 200);
 }

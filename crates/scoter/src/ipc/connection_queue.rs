@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{
@@ -48,9 +48,39 @@ pub(crate) struct PassedConnection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wait {
     /// When the connection was accepted, or left here for its next request.
-    pub(crate) accepted: u64,
+    accepted: u64,
     /// When its request began to wait, as far as anybody knows.
-    pub(crate) since: u64,
+    since: u64,
+}
+
+impl Wait {
+    /// Of a connection that was accepted, and a request that has waited, since these times.
+    pub(crate) fn new(accepted: Instant, since: Instant) -> Self {
+        Self {
+            accepted: nanoseconds(accepted),
+            since: nanoseconds(since),
+        }
+    }
+
+    pub(crate) fn accepted(self) -> Instant {
+        instant(self.accepted)
+    }
+
+    pub(crate) fn since(self) -> Instant {
+        instant(self.since)
+    }
+}
+
+/// The point in time that [`now`] has said. Both clocks are the monotonic one.
+fn instant(nanoseconds: u64) -> Instant {
+    let ago = Duration::from_nanos(now().saturating_sub(nanoseconds));
+    let here = Instant::now();
+    here.checked_sub(ago).unwrap_or(here)
+}
+
+fn nanoseconds(instant: Instant) -> u64 {
+    let ago = u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    now().saturating_sub(ago)
 }
 
 impl ConnectionQueue {

@@ -10,14 +10,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
-use crate::ipc::connection_queue::{ConnectionQueue, PassedConnection, Wait};
-use crate::ipc::scoreboard::now;
+use crate::ipc::connection_queue::{ConnectionQueue, Wait};
 use crate::worker::connection::{Connection, ConnectionTimeouts};
 
 /// A place for one connection of each listener, shared by all workers of all generations.
@@ -66,7 +65,7 @@ impl HeldConnections {
     /// Takes a connection for a slot.
     pub(crate) fn take(&self, timeouts: ConnectionTimeouts) -> Option<Arc<Connection>> {
         let taken = self.places.iter().find_map(ConnectionQueue::receive)?;
-        Some(Arc::new(connection(taken, timeouts)))
+        Some(Arc::new(Connection::taken(taken, timeouts)))
     }
 
     /// Takes the connection in one place, without waiting for descriptors.
@@ -76,12 +75,12 @@ impl HeldConnections {
         timeouts: ConnectionTimeouts,
     ) -> Option<Arc<Connection>> {
         let taken = self.places[place].receive_at_once()?;
-        Some(Arc::new(connection(taken, timeouts)))
+        Some(Arc::new(Connection::taken(taken, timeouts)))
     }
 
     /// Since when the request in a place waits, if there is one.
     pub(crate) fn waiting_since(&self, place: usize) -> Option<Instant> {
-        self.places[place].peek().map(|wait| instant(wait.since))
+        self.places[place].peek().map(Wait::since)
     }
 
     /// Puts a connection into a place.
@@ -95,10 +94,7 @@ impl HeldConnections {
         connection: &Connection,
         since: Instant,
     ) -> Result<(), Errno> {
-        let wait = Wait {
-            accepted: nanoseconds(connection.accepted()),
-            since: nanoseconds(since),
-        };
+        let wait = Wait::new(connection.accepted(), since);
         let (fd, family) = (connection.fd()?, connection.family());
         self.places[place].send_waiting(fd, family, connection.served(), wait)
     }
@@ -126,32 +122,15 @@ impl HeldConnections {
     }
 }
 
-fn connection(held: PassedConnection, timeouts: ConnectionTimeouts) -> Connection {
-    let PassedConnection {
-        fd, family, wait, ..
-    } = held;
-    Connection::accepted_before(fd, family, timeouts, instant(wait.accepted))
-}
-
-/// The point in time that [`now`] has said. Both clocks are the monotonic one.
-fn instant(nanoseconds: u64) -> Instant {
-    let ago = Duration::from_nanos(now().saturating_sub(nanoseconds));
-    let here = Instant::now();
-    here.checked_sub(ago).unwrap_or(here)
-}
-
-fn nanoseconds(instant: Instant) -> u64 {
-    let ago = u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    now().saturating_sub(ago)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::time::Duration;
 
     use super::*;
+    use crate::ipc::connection_queue::PassedConnection;
     use crate::net::Family;
 
     const TIMEOUTS: ConnectionTimeouts = ConnectionTimeouts {
@@ -167,8 +146,13 @@ mod tests {
         client.write_all(b"request").unwrap();
         let accepted = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
         let since = Instant::now().checked_sub(Duration::from_secs(9)).unwrap();
-        let ours = OwnedFd::from(ours);
-        let connection = Connection::accepted_before(ours, Family::Unix, TIMEOUTS, accepted);
+        let passed = PassedConnection {
+            fd: OwnedFd::from(ours).into(),
+            family: Family::Unix,
+            served: 0,
+            wait: Wait::new(accepted, accepted),
+        };
+        let connection = Connection::taken(passed, TIMEOUTS);
         held.put(1, &connection, since).unwrap();
         drop(connection);
 

@@ -20,6 +20,7 @@ use rustix::net::{
 };
 use wsgi_environ::Transport;
 
+use crate::ipc::connection_queue::PassedConnection;
 use crate::net::Family;
 use crate::sys::descriptors::{above_standard, move_aside};
 use crate::sys::fork::{self, Own};
@@ -86,15 +87,19 @@ impl Connection {
         }
     }
 
-    /// A connection that another worker has accepted, and on which nothing has been served.
-    pub(crate) fn accepted_before(
-        fd: impl Into<Own>,
-        family: Family,
-        timeouts: ConnectionTimeouts,
-        accepted: Instant,
-    ) -> Self {
-        let mut connection = Self::new(fd, family, timeouts);
-        connection.accepted = accepted;
+    /// A connection that another worker has left. If nothing has been served on it, it is as old as
+    /// it was there.
+    pub(crate) fn taken(passed: PassedConnection, timeouts: ConnectionTimeouts) -> Self {
+        let PassedConnection {
+            fd,
+            family,
+            served,
+            wait,
+        } = passed;
+        let mut connection = Self::passed(fd, family, timeouts, served);
+        if served == 0 {
+            connection.accepted = wait.accepted();
+        }
         connection
     }
 
@@ -294,6 +299,14 @@ impl Connection {
         let Ok(fd) = self.fd() else { return true };
         let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
         poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().intersects(gone)
+    }
+
+    /// Whether nothing will arrive but what has: the peer has said all it had to say, or is gone.
+    pub(crate) fn peer_has_finished(&self) -> bool {
+        let finished = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let Ok(fd) = self.fd() else { return true };
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().intersects(finished)
     }
 
     /// Sends what the kernel takes at once, whoever writes the response.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::debug;
 
-use crate::ipc::connection_queue::{ConnectionQueue, PassedConnection};
+use crate::ipc::connection_queue::ConnectionQueue;
 use crate::worker::connection::{Connection, ConnectionTimeouts};
 use crate::worker::kept::KeptConnections;
 
@@ -17,10 +17,7 @@ impl KeptConnections {
     /// Takes a connection that another worker has passed on.
     pub(crate) fn receive_passed(&self, timeouts: ConnectionTimeouts) -> Option<Arc<Connection>> {
         let passed = self.queue.as_ref()?.receive()?;
-        let PassedConnection {
-            fd, family, served, ..
-        } = passed;
-        Some(Arc::new(Connection::passed(fd, family, timeouts, served)))
+        Some(Arc::new(Connection::taken(passed, timeouts)))
     }
 
     /// Passes on a connection that is the caller's. No slot sees its events any more, whether that

@@ -139,7 +139,14 @@ pub(crate) async fn await_request(
 ) -> Option<(PendingResponse, OwnedSemaphorePermit)> {
     let received = tokio::select! {
         biased;
-        received = receive(&connection, shared) => received,
+        received = receive(&connection, shared) => match received {
+            Ok(Begun::Here(buffer)) => Ok(buffer),
+            Ok(Begun::Elsewhere) => {
+                shared.reactor.idle().leave(&place);
+                return None;
+            }
+            Err(refusal) => Err(refusal),
+        },
         // It may have sent something in this very moment.
         () = place.taken() => look(&connection)?,
     };
@@ -184,22 +191,38 @@ pub(crate) async fn await_request(
     partial.complete(shared, permit_for_rest).await
 }
 
-async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<BytesMut, Refusal> {
+/// Where a request is received.
+enum Begun {
+    Here(BytesMut),
+    /// By whoever takes it out of the queue between the workers.
+    Elsewhere,
+}
+
+async fn receive(connection: &Arc<Connection>, shared: &Shared) -> Result<Begun, Refusal> {
     let peer = AsyncConnection::new(Arc::clone(connection), Interest::READABLE, &shared.stop)
         .map_err(|error| Refusal::of(connection, error))?;
     let deadline = (connection.accepted() + shared.header_timeout).into();
     let mut buffer = BytesMut::new();
     let receive = |peer: &Connection| {
+        if shared.leave_newcomer(peer)? {
+            return Ok(None);
+        }
         // Only now, for who sends nothing is to take no memory.
         make_room(&mut buffer, MAX_PACKET).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        peer.recv_into(&mut buffer)
+        peer.recv_into(&mut buffer).map(Some)
     };
     match peer.wait(deadline, receive).await {
-        Waited::Done(Ok(0)) => Err(Refusal::PeerGone),
+        Waited::Done(Ok(None)) => Ok(Begun::Elsewhere),
+        Waited::Done(Ok(Some(0))) => Err(Refusal::PeerGone),
         // What has come may wait for a long time.
-        Waited::Done(Ok(_)) => Ok(BytesMut::from(&buffer[..])),
+        Waited::Done(Ok(Some(_))) => Ok(Begun::Here(BytesMut::from(&buffer[..]))),
         Waited::Done(Err(error)) => Err(Refusal::of(connection, error)),
-        Waited::TimedOut => Err(Refusal::HeaderTimeout { received: 0 }),
+        Waited::TimedOut => {
+            // A part that nobody has received.
+            let part = look(connection).and_then(Result::ok);
+            let received = part.map_or(0, |part| part.len());
+            Err(Refusal::HeaderTimeout { received })
+        }
         Waited::Stopping => Err(Refusal::Stopping),
     }
 }

@@ -6,12 +6,13 @@
 //! looked at, and answered once its time is over. It keeps its place until then: a slot that
 //! becomes free, of whatever worker, takes it as if nobody had looked.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use crate::ipc::connection_queue::ConnectionQueue;
+use crate::ipc::connection_queue::{ConnectionQueue, Wait};
 use crate::log::say_soon;
 use crate::request_head::RequestHead;
 use crate::worker::Shared;
@@ -65,11 +66,11 @@ struct LateRequests<'a> {
 enum Arrived {
     /// A request for the application, whose body may be incomplete.
     Request(Arc<RequestHead>),
-    /// Nothing so far.
-    Nothing,
+    /// Nothing so far, or a part of a packet.
+    Part,
     /// The end, or an error.
     End,
-    /// A part of a packet, or what no slot has to be free for: a ping, a packet to be refused.
+    /// What no slot has to be free for: a ping, a packet to be refused.
     Other,
 }
 
@@ -118,15 +119,12 @@ impl LateRequests<'_> {
             let Some(passed) = queue.receive_at_once() else {
                 return;
             };
-            let timeouts = self.shared.connection_timeouts;
-            let connection = Connection::passed(passed.fd, passed.family, timeouts, passed.served);
+            let wait = passed.wait;
+            let connection = Connection::taken(passed, self.shared.connection_timeouts);
             let connection = Arc::new(connection);
-            match self.shared.arrived(&connection) {
-                Arrived::Request(head) => match age(&head, self.queue_timeout) {
-                    Some(waited) => self.answer(connection, head, waited),
-                    None => self.shared.put_back_passed(queue, connection),
-                },
-                _ => self.shared.put_back_passed(queue, connection),
+            match self.shared.late_request(&connection, self.queue_timeout) {
+                Some((head, waited)) => self.answer(connection, head, waited),
+                None => self.shared.put_back_passed(queue, connection, wait),
             }
             tokio::task::yield_now().await;
         }
@@ -139,7 +137,8 @@ impl LateRequests<'_> {
             Arrived::Request(head) => head,
             // As a slot does: a probe of whether the server is there.
             Arrived::End => return,
-            Arrived::Nothing => {
+            // It is left to whoever is free once it is a request.
+            Arrived::Part => {
                 if let Err(connection) = shared.reactor.await_first_bytes(connection) {
                     shared.refuse_in_task(connection, Refusal::Overloaded);
                 }
@@ -182,31 +181,66 @@ impl LateRequests<'_> {
     }
 }
 
-/// How old a request is by the front end's clock, if that is too old.
-fn age(head: &RequestHead, queue_timeout: Duration) -> Option<Duration> {
-    head.front_end_age().filter(|age| *age > queue_timeout)
-}
-
 impl Shared {
+    /// Leaves the request on a connection that had sent nothing before to whoever is free first, if
+    /// no slot of this worker is. Says whether it has.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` until the request can be told from a part of one: a request of which this worker
+    /// has received something can only be served here.
+    pub(super) fn leave_newcomer(&self, connection: &Connection) -> io::Result<bool> {
+        let is_wanted = self.admission.queue_timeout().is_some() && self.kept.can_pass_on();
+        let Some(queue) = self.kept.queue().filter(|_| is_wanted) else {
+            return Ok(false);
+        };
+        if self.idle_slots() > 0 || self.stop.ending().is_some() {
+            return Ok(false);
+        }
+        match self.arrived(connection) {
+            Arrived::Request(_) => {
+                let accepted = connection.accepted();
+                let wait = Wait::new(accepted, accepted);
+                let sent = queue.send_waiting(connection.fd()?, connection.family(), 0, wait);
+                Ok(sent.is_ok())
+            }
+            // What never becomes one is received here. To tokio such a connection is ready for ever.
+            Arrived::Part if connection.peer_has_finished() => Ok(false),
+            Arrived::Part => Err(io::ErrorKind::WouldBlock.into()),
+            Arrived::End | Arrived::Other => Ok(false),
+        }
+    }
+
+    /// The request on a connection of the queue between the workers, and how long it has waited, if
+    /// that is too long. What a new one has waited here is known without the front end's clock.
+    fn late_request(
+        &self,
+        connection: &Connection,
+        queue_timeout: Duration,
+    ) -> Option<(Arc<RequestHead>, Duration)> {
+        let Arrived::Request(head) = self.arrived(connection) else {
+            return None;
+        };
+        let here = (connection.served() == 0).then(|| connection.accepted().elapsed());
+        let waited = head.front_end_age().max(here)?;
+        (waited > queue_timeout).then_some((head, waited))
+    }
+
     /// Whether the oldest request in the queue between the workers is late.
     fn is_oldest_late(&self, queue: &ConnectionQueue, queue_timeout: Duration) -> bool {
         let Some(oldest) = queue.peek_connection() else {
             return false;
         };
-        let timeouts = self.connection_timeouts;
-        let copy = Connection::passed(oldest.fd, oldest.family, timeouts, oldest.served);
-        match self.arrived(&copy) {
-            Arrived::Request(head) => age(&head, queue_timeout).is_some(),
-            _ => false,
-        }
+        let copy = Connection::taken(oldest, self.connection_timeouts);
+        self.late_request(&copy, queue_timeout).is_some()
     }
 
     /// Leaves a connection to whichever worker is free first, as it was.
-    fn put_back_passed(&self, queue: &ConnectionQueue, connection: Arc<Connection>) {
+    fn put_back_passed(&self, queue: &ConnectionQueue, connection: Arc<Connection>, wait: Wait) {
         let (family, served) = (connection.family(), connection.served());
         let sent = connection
             .fd()
-            .and_then(|fd| queue.send(fd, family, served));
+            .and_then(|fd| queue.send_waiting(fd, family, served, wait));
         if sent.is_err() {
             self.receive_in_reactor(connection);
         }
@@ -221,14 +255,15 @@ impl Shared {
         match connection.peek_into(&mut buffer) {
             Ok(0) => return Arrived::End,
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                return Arrived::Nothing;
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Arrived::Part;
             }
             Err(_) => return Arrived::End,
         }
         match self.intake.examine(&mut buffer) {
             Ok(Stage::Body(head) | Stage::Whole(head, _)) => Arrived::Request(head),
-            Ok(Stage::Packet | Stage::Ping(_)) | Err(_) => Arrived::Other,
+            Ok(Stage::Packet) => Arrived::Part,
+            Ok(Stage::Ping(_)) | Err(_) => Arrived::Other,
         }
     }
 }
