@@ -13,6 +13,7 @@ mod bodies;
 mod browser;
 mod cache;
 mod commands;
+mod completion;
 mod concurrency;
 mod configuration;
 mod content_length;

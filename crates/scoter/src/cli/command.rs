@@ -1,5 +1,7 @@
 //! What the arguments ask for.
 
+use clap_complete::Shell;
+
 use super::check::Extent;
 use crate::config::{Action, Arguments, ConfigError, DevArguments, HelpLevel, Settings};
 use crate::control::{ClientCommand, ServerSelector};
@@ -17,6 +19,10 @@ pub(super) enum Command {
     Dev(Settings, DevArguments),
     /// Report whether a start would succeed.
     Check(Settings, Extent),
+    /// Print the completion of a shell.
+    Completion(Shell),
+    /// Print the man page of `scoter`, or of a command.
+    Man(Option<String>),
     /// Send a command to a running server.
     Client(ClientCommand, ServerSelector),
 }

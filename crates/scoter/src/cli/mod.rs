@@ -4,6 +4,7 @@ mod banner;
 mod check;
 mod command;
 mod commands;
+mod generated;
 mod help;
 mod mistyped;
 mod parse;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::command::Command;
 use super::parse::parse;
-use super::{check, serve};
+use super::{check, generated, serve};
 use crate::control;
 use crate::program::Program;
 use crate::python::signal_handlers;
@@ -27,6 +27,11 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
     let done = parse(arguments).and_then(|command| match command {
         Command::Help(mut command) => Ok(said(command.print_help())),
         Command::PrintConfig(settings) => Ok(said(write!(io::stdout(), "{}", settings.print()))),
+        Command::Completion(shell) => Ok(print(&generated::completion(shell))),
+        Command::Man(command) => Ok(match generated::man_page(command.as_deref()) {
+            Ok(page) => print(&page),
+            Err(_) => 1,
+        }),
         Command::Serve(settings) => {
             let options = settings.options()?;
             Ok(serve::run(py, program, arguments, settings, options, None))
@@ -56,6 +61,10 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
         error.print();
         error.exit_code()
     })
+}
+
+fn print(bytes: &[u8]) -> u8 {
+    said(io::stdout().write_all(bytes))
 }
 
 /// The exit code of a command that writes to standard output.

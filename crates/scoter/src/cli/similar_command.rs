@@ -28,6 +28,9 @@ pub(super) fn meant_by(word: &str) -> Option<Meant> {
     if let Some((_, meant)) = of_another {
         return Some(*meant);
     }
+    if USUAL_MODULES.contains(&word) {
+        return None;
+    }
     COMMANDS
         .iter()
         .map(|entry| entry.name)
@@ -36,6 +39,9 @@ pub(super) fn meant_by(word: &str) -> Option<Meant> {
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, command)| Meant::Command(command))
 }
+
+/// Names of modules that are an application more probably than a command (`man`).
+const USUAL_MODULES: [&str; 3] = ["app", "main", "wsgi"];
 
 /// Names used by service managers and other servers.
 const ELSEWHERE: [(&str, Meant); 23] = [

@@ -1,11 +1,14 @@
 //! The commands, which are the first argument.
 //!
 //! A command is one entry of [`COMMANDS`], with a file of its own. What needs to know the commands
-//! takes them from there: the parser, the help, and the tips for mistyped words.
+//! takes them from there: the parser, the help, the tips for
+//! mistyped words, completion and man pages.
 
 mod check;
 mod client;
+mod completion;
 mod dev;
+mod man;
 mod reload;
 mod scale;
 mod stacks;
@@ -61,4 +64,6 @@ pub(super) const COMMANDS: &[Entry] = &[
     stop::STOP,
     scale::SCALE,
     top::TOP,
+    completion::COMPLETION,
+    man::MAN,
 ];

@@ -1,7 +1,7 @@
 //! clap's command, made from the table.
 
 use clap::builder::OsStringValueParser;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 
 use crate::config::dev;
 use crate::config::error::APP;
@@ -91,6 +91,7 @@ fn config() -> Arg {
     Arg::new(CONFIG)
         .long(CONFIG)
         .value_name("FILE")
+        .value_hint(ValueHint::FilePath)
         .value_parser(OsStringValueParser::new())
         .help("Read options from this file [default: scoter.toml, if it exists]")
 }
@@ -154,6 +155,10 @@ fn arg(opt: &'static Opt, level: HelpLevel) -> Arg {
     let arg = Arg::new(opt.name)
         .help(help(opt))
         .value_parser(OsStringValueParser::new());
+    let arg = match opt.arity {
+        Arity::Flag => arg,
+        _ => arg.value_hint(value_hint(opt)),
+    };
     if opt.name == APP {
         return arg
             .value_name(opt.value_name)
@@ -175,6 +180,16 @@ fn arg(opt: &'static Opt, level: HelpLevel) -> Arg {
             .action(ArgAction::Set)
             .allow_negative_numbers(true)
             .value_name(opt.value_name),
+    }
+}
+
+/// What a shell completes the value with.
+fn value_hint(opt: &Opt) -> ValueHint {
+    match (opt.name, opt.value_name) {
+        (APP | "control", _) | (_, "FILE") => ValueHint::FilePath,
+        (_, "DIR") => ValueHint::DirPath,
+        (_, "USER") => ValueHint::Username,
+        _ => ValueHint::Other,
     }
 }
 
