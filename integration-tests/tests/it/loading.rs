@@ -393,6 +393,50 @@ fn import_that_hangs_is_said_with_its_place_and_at_last_its_stack() {
     }
 }
 
+/// The loader of this code says its source only when the gate opens.
+const SOURCELESS: &str = "\
+from probe import event, wait_at
+class Loader:
+    def get_source(self, name):
+        event('source wanted')
+        wait_at('source')
+def hang():
+    space = {'__name__': 'late', '__loader__': Loader(), 'wait_at': wait_at}
+    exec(compile('def late():\\n    wait_at(\"import\")\\n', '/nowhere/late.py', 'exec'), space)
+    space['late']()
+";
+
+#[test]
+fn start_does_not_wait_for_the_source_of_what_it_hangs_in() {
+    let scoter = hanging(Scoter::serving("hanging"), SOURCELESS);
+    let _gates = ["import", "source"].map(|name| Gate::at(scoter.folder(), name));
+    let finished = scoter.run();
+    let last = finished.stderr.split("not ready within").nth(1);
+    let last = last.unwrap_or_else(|| panic!("{finished:?}"));
+    // Without the interpreter it would be the other way round, and C code would hold the GIL.
+    assert!(
+        last.contains("the start's (most recent call last)"),
+        "{last}"
+    );
+    assert!(last.contains("late.py\", line 2, in late"), "{last}");
+
+    let start = format!("import helper\nhelper.hang()\n{}", answering("at last"));
+    let scoter = Scoter::serving("hanging")
+        .with_file("hanging.py", &start)
+        .with_file("helper.py", SOURCELESS)
+        .args(["--start-timeout", "16s"]);
+    let gate = Gate::at(scoter.folder(), "import");
+    let _source = Gate::at(scoter.folder(), "source");
+    let process = scoter.spawn();
+    until("the hanging import is said", || {
+        process.stderr().contains("still importing").then_some(())
+    });
+    gate.open();
+    until("the server is ready", || {
+        process.stderr().contains(" ready workers=1").then_some(())
+    });
+}
+
 #[test]
 fn import_that_hangs_without_a_master_is_said_after_ten_seconds() {
     let scoter = Scoter::serving("hanging")

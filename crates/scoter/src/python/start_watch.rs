@@ -118,9 +118,18 @@ struct Watcher {
 }
 
 /// Where a start is.
+#[derive(Clone)]
 struct Seen {
     place: Option<Place>,
     stacks: String,
+}
+
+/// What to find out about a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Calls,
+    /// The source lines, too, for when the start is given up: nothing else waits for them then.
+    Sources,
 }
 
 impl Watcher {
@@ -134,8 +143,13 @@ impl Watcher {
             if relieved.recv_timeout(left) != Err(RecvTimeoutError::Timeout) {
                 break;
             }
-            let seen = self.look();
-            if at >= deadline {
+            let is_last = at >= deadline;
+            let seen = self.look(if is_last {
+                Detail::Sources
+            } else {
+                Detail::Calls
+            });
+            if is_last {
                 let place = seen
                     .place
                     .map_or_else(String::new, |place| format!(", at {place}"));
@@ -174,15 +188,19 @@ impl Watcher {
 
     /// Finds out where the thread is: with the interpreter, or, if C code does not release the GIL,
     /// without it.
-    fn look(&mut self) -> Seen {
+    fn look(&mut self, detail: Detail) -> Seen {
         let (thread, answer) = match self.asked.take() {
             Some(asked) => asked,
-            None => match ask(self.thread) {
+            None => match ask(self.thread, detail) {
                 Ok(asked) => asked,
                 Err(error) => return Seen::nothing(&error),
             },
         };
         match answer_of(&answer) {
+            Ok(Some(seen)) if detail == Detail::Sources => {
+                // The thread may never end, unlike the process.
+                answer.recv_timeout(SOURCES_TIMEOUT).unwrap_or(seen)
+            }
             Ok(Some(seen)) => {
                 let _ = thread.join();
                 seen
@@ -221,19 +239,31 @@ impl Seen {
     }
 }
 
-/// Starts a thread that waits for the interpreter and finds out where `thread` is.
-fn ask(thread: PythonThread) -> std::io::Result<(JoinHandle<()>, Receiver<Seen>)> {
+/// Starts a thread that waits for the interpreter and finds out where `thread` is. It sends the
+/// calls first: whoever waits for the sources must not take that for a wait for the interpreter.
+fn ask(thread: PythonThread, detail: Detail) -> std::io::Result<(JoinHandle<()>, Receiver<Seen>)> {
     let (sender, receiver) = channel();
     let asking = std::thread::Builder::new()
         .name("scoter-start".to_owned())
         .spawn(move || {
-            let seen = Python::attach(|py| Seen {
-                place: Place::of(py, thread).ok().flatten(),
-                stacks: AllThreads::read(py, Some(thread), &[])
-                    .map(|stacks| stacks.text(py, "start"))
-                    .unwrap_or_else(|error| traceback(py, &error)),
+            Python::attach(|py| {
+                let place = Place::of(py, thread).ok().flatten();
+                let seen = |stacks| Seen { place, stacks };
+                let mut read = match AllThreads::read(py, Some(thread), &[]) {
+                    Ok(read) => read,
+                    Err(error) => {
+                        let _ = sender.send(seen(traceback(py, &error)));
+                        return;
+                    }
+                };
+                let seen = seen(read.text("start"));
+                let _ = sender.send(seen.clone());
+                if detail == Detail::Sources {
+                    read.add_sources(py);
+                    let stacks = read.text("start");
+                    let _ = sender.send(Seen { stacks, ..seen });
+                }
             });
-            let _ = sender.send(seen);
         })?;
     Ok((asking, receiver))
 }
@@ -248,6 +278,9 @@ fn reports(timeout: Duration) -> impl Iterator<Item = Duration> {
     .map(|(at, _)| at)
     .take_while(move |at| *at < timeout)
 }
+
+/// How long reading the source lines may take.
+const SOURCES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a start may take before the first report.
 const FIRST: Duration = Duration::from_secs(10);

@@ -50,16 +50,21 @@ impl<'py> AllThreads<'py> {
         })
     }
 
-    /// The stacks with their source lines, each with the most recent call last. The marked one is
-    /// labelled `whose`. The sources may be on a disk that does not answer, so do before what must
+    /// Adds the source lines. They may be on a disk that does not answer, so do before what must
     /// not wait for it.
-    pub(crate) fn text(self, py: Python<'_>, whose: &str) -> String {
+    pub(crate) fn add_sources(&mut self, py: Python<'_>) {
+        for (stack, described) in &mut self.stacks {
+            stack.add_sources(py, described);
+        }
+    }
+
+    /// The stacks, each with the most recent call last. The marked one is labelled `whose`.
+    pub(crate) fn text(&self, whose: &str) -> String {
         let mut text = String::new();
-        for (stack, mut described) in self.stacks {
+        for (stack, described) in &self.stacks {
             let whose = (Some(stack.thread()) == self.marked).then_some(whose);
-            stack.add_sources(py, &mut described);
             text.push('\n');
-            text.push_str(&of_thread(&described, whose));
+            text.push_str(&of_thread(described, whose));
         }
         if !self.idle.is_empty() {
             // Writing to a string cannot fail.

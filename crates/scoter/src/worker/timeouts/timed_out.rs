@@ -60,7 +60,10 @@ fn examine(shared: &Shared, slot: &InFlightSlot, revoked: &RevokedRequest) {
         // In the same breath: the log shows where the exception hits.
         raise(shared, slot, py, revoked);
         stacks
-            .map(|stacks| stacks.text(py, "request"))
+            .map(|mut stacks| {
+                stacks.add_sources(py);
+                stacks.text("request")
+            })
             .unwrap_or_else(|error| traceback(py, &error))
     });
     let head = &revoked.head;
