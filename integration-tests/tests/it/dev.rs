@@ -261,6 +261,16 @@ fn nothing_is_left_however_it_ends() {
     scoter.wait_until_all_are_gone();
 }
 
+/// A closing terminal sends HUP: a server that nobody sees any more would keep the port.
+#[test]
+fn closed_terminal_ends_it() {
+    let mut scoter = of(HELLO).start();
+    scoter.signal(Signal::SIGHUP);
+    let finished = scoter.wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    scoter.wait_until_all_are_gone();
+}
+
 fn connect(scoter: &Scoter) -> BufReader<TcpStream> {
     let stream = TcpStream::connect(scoter.http_address()).expect("it listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("not zero");

@@ -55,7 +55,7 @@ use crate::supervisor::upgrade::State;
 use crate::supervisor::worker::Worker;
 use crate::sys::file_limit;
 use crate::sys::random;
-use crate::sys::signals::{Signals, UnreadSignals};
+use crate::sys::signals::{Signal, Signals, UnreadSignals};
 
 /// What the master has open, and the supervisor that decides.
 #[derive(Debug)]
@@ -239,7 +239,15 @@ impl Runtime {
                 Some(event) = self.incoming.recv() => self.on_incoming(event),
                 Some(read) = self.found.recv() => self.on_read(read),
                 _ = children.recv() => self.reap(),
-                arrived = signals.next() => self.handle(Event::Signal(arrived.signal)),
+                arrived = signals.next() => {
+                    let signal = match arrived.signal {
+                        // The developer's terminal has been closed: without it nobody could
+                        // press Ctrl-C to free the port.
+                        Signal::Hup if self.dev.is_some() => Signal::Term,
+                        signal => signal,
+                    };
+                    self.handle(Event::Signal(signal));
+                }
                 Some(order) = orders.recv() => self.on_order(order),
                 _ = tick.tick() => self.on_tick(),
                 _ = load.tick(), if self.core.follows_load() => {
