@@ -18,12 +18,11 @@ impl Poll {
     pub(super) fn look(&mut self, list: &WatchList) -> Option<PathBuf> {
         let mut now = Self::default();
         for (place, depth) in list.places() {
-            let folders = match depth {
-                Depth::One => vec![place],
-                Depth::All => folders_in(&place),
-            };
-            for folder in folders {
-                now.collect(&folder, list);
+            match depth {
+                Depth::One => now.collect(place, list),
+                Depth::All => folders_in(place)
+                    .iter()
+                    .for_each(|folder| now.collect(folder, list)),
             }
         }
         let differs = |(path, state): &(&PathBuf, _)| self.0.get(*path) != Some(*state);

@@ -148,18 +148,14 @@ impl Watched {
             Source::Files(poll) => return poll.look(&self.list),
         };
         let mut appeared = None;
-        for (path, depth) in self.list.places() {
-            if self
-                .places
-                .get(&path)
-                .is_some_and(|watched| *watched >= depth)
-                || !path.is_dir()
-            {
+        for (path, &depth) in self.list.places() {
+            let watched = self.places.get(path);
+            if watched.is_some_and(|watched| *watched >= depth) || !path.is_dir() {
                 continue;
             }
             let folders = match depth {
-                Depth::One => vec![path],
-                Depth::All => folders_in(&path),
+                Depth::One => vec![path.clone()],
+                Depth::All => folders_in(path),
             };
             for folder in folders {
                 match watcher.watch(&folder, RecursiveMode::NonRecursive) {
@@ -182,7 +178,11 @@ impl Watched {
     /// Adds imported files. Returns one that was saved after the import had begun and before it was
     /// watched.
     fn add(&mut self, files: &[PathBuf]) -> Option<PathBuf> {
-        let new: Vec<_> = files.iter().filter(|file| self.list.add(file)).collect();
+        // inotify(7) reports changes of a link where the file is that it leads to.
+        let links = files.iter().filter(|file| file.is_symlink());
+        let targets: Vec<_> = links.flat_map(|link| link.canonicalize()).collect();
+        let files = files.iter().chain(&targets);
+        let new: Vec<_> = files.filter(|file| self.list.add(file)).collect();
         let mut changed = new.into_iter().filter(|file| is_newer(file, self.since));
         let changed = changed.next().cloned();
         match &mut self.source {
@@ -250,7 +250,8 @@ impl Watched {
 
     /// A directory to be watched that is there again.
     fn reappeared(&mut self, paths: &[PathBuf]) -> Option<PathBuf> {
-        let is_missing = |path: &PathBuf| !self.places.contains_key(path);
+        let is_missing =
+            |path: &PathBuf| !self.places.contains_key(path) && self.list.leads_to_place(path);
         match paths.iter().any(is_missing) {
             true => self.watch(),
             false => None,
@@ -372,6 +373,87 @@ mod tests {
             assert_eq!(next(&mut events), at("scoter.toml"), "polls: {polls}");
             assert!(events.try_recv().is_err());
         }
+    }
+
+    #[test]
+    fn imported_file_is_watched_in_a_directory_that_is_not_entered() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".generated/models.py");
+        fs::create_dir(file.parent().unwrap()).unwrap();
+        let mut list = WatchList::new(folder.path(), None, folder.path().join("scoter.toml"));
+        list.add_asked_for(folder.path());
+        let (sender, mut events) = mpsc::channel(8);
+        let watch = Watch::begin(list, false, sender).unwrap();
+        fs::write(&file, "1").unwrap();
+        watch.add(&[file.to_str().unwrap().to_owned()]);
+        assert_eq!(next(&mut events), file);
+        fs::write(&file, "2").unwrap();
+        assert_eq!(next(&mut events), file);
+    }
+
+    #[test]
+    fn link_is_followed_to_the_file_that_it_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().canonicalize().unwrap().join(name);
+        for name in ["app", "shared"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        let link = at("app/settings.py");
+        std::os::unix::fs::symlink(at("shared/one.py"), &link).unwrap();
+        let list = WatchList::new(&at("app"), None, at("app/scoter.toml"));
+        let (sender, mut events) = mpsc::channel(8);
+        let watch = Watch::begin(list, false, sender).unwrap();
+        for name in ["shared/one.py", "shared/two.py"] {
+            fs::write(at(name), "1").unwrap();
+        }
+        let imported = || watch.add(&[link.to_str().unwrap().to_owned()]);
+        imported();
+        assert!(next(&mut events).ends_with("settings.py"));
+        fs::write(at("shared/one.py"), "2").unwrap();
+        assert_eq!(next(&mut events), at("shared/one.py"));
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(at("shared/two.py"), &link).unwrap();
+        assert_eq!(next(&mut events), link);
+        // The worker of the next generation reports it again.
+        imported();
+        fs::write(at("shared/two.py"), "2").unwrap();
+        assert_eq!(next(&mut events), at("shared/two.py"));
+    }
+
+    /// An application's own log and database are often beside its code.
+    #[test]
+    fn files_that_do_not_matter_cost_little_in_a_large_project() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("app.py"), "1").unwrap();
+        let mut list = WatchList::new(folder.path(), Some(&at("app.py")), at("scoter.toml"));
+        for module in 0..20_000 {
+            list.add(&at(&format!("part{}/{module}.py", module / 10)));
+        }
+        let (sender, messages) = sync_channel(1);
+        let source = Source::of_system(&sender).unwrap();
+        let mut watched = Watched {
+            list,
+            source,
+            places: BTreeMap::new(),
+            since: SystemTime::now(),
+        };
+        drop(messages);
+        watched.watch();
+        let log = notify::Event::new(EventKind::Any).add_path(at("debug.log"));
+        let start = thread_time();
+        for _ in 0..1_000 {
+            assert_eq!(watched.changed(&log), None);
+        }
+        let took = thread_time() - start;
+        assert!(took < Duration::from_millis(500), "{took:?}");
+    }
+
+    /// Processor time, which other processes have no part in.
+    fn thread_time() -> Duration {
+        let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        let nanoseconds = text.split(' ').next().unwrap().parse().unwrap();
+        Duration::from_nanos(nanoseconds)
     }
 
     #[test]

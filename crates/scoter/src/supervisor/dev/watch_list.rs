@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::ops::Bound;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -18,6 +19,9 @@ pub(super) struct WatchList {
     /// `--watch`.
     asked_for: Vec<AskedFor>,
     is_broken: bool,
+    /// The directories to be watched for the above. Kept, because each change of any file asks for
+    /// them.
+    places: BTreeMap<PathBuf, Depth>,
 }
 
 /// A path of `--watch`.
@@ -42,7 +46,9 @@ impl WatchList {
     /// configuration.
     pub(super) fn new(here: &Path, application: Option<&Path>, configuration: PathBuf) -> Self {
         let mut list = Self::default();
+        list.add_place(configuration.parent().unwrap_or(&configuration), Depth::One);
         list.files.insert(configuration);
+        list.add_place(here, Depth::One);
         list.folders.insert(here.to_owned());
         if let Some(file) = application {
             list.add(file);
@@ -53,14 +59,27 @@ impl WatchList {
     /// Adds an imported file. Returns whether it is new.
     pub(super) fn add(&mut self, file: &Path) -> bool {
         if let Some(folder) = file.parent() {
-            self.folders.insert(folder.to_owned());
+            if self.folders.insert(folder.to_owned()) {
+                self.add_place(folder, Depth::One);
+            }
         }
         self.files.insert(file.to_owned())
     }
 
     /// Adds a path of `--watch`, which must be absolute: a file, a directory or a pattern.
     pub(super) fn add_asked_for(&mut self, path: &Path) {
-        self.asked_for.push(AskedFor::of(path));
+        let asked_for = AskedFor::of(path);
+        match &asked_for {
+            AskedFor::File(file) => self.add_place(file.parent().unwrap_or(file), Depth::One),
+            AskedFor::Folder(folder) => self.add_place(folder, Depth::All),
+            AskedFor::Pattern(_, base, depth) => self.add_place(base, *depth),
+        }
+        self.asked_for.push(asked_for);
+    }
+
+    fn add_place(&mut self, path: &Path, depth: Depth) {
+        let place = self.places.entry(path.to_owned()).or_insert(depth);
+        *place = depth.max(*place);
     }
 
     /// The code does not load, or does again.
@@ -69,35 +88,18 @@ impl WatchList {
     }
 
     /// The directories to be watched.
-    pub(super) fn places(&self) -> BTreeMap<PathBuf, Depth> {
-        let mut places = BTreeMap::new();
-        let mut add = |path: &Path, depth: Depth| {
-            let place = places.entry(path.to_owned()).or_insert(depth);
-            *place = depth.max(*place);
-        };
-        for folder in &self.folders {
-            add(folder, Depth::One);
-        }
-        for file in &self.files {
-            add(file.parent().unwrap_or(file), Depth::One);
-        }
-        for asked_for in &self.asked_for {
-            match asked_for {
-                AskedFor::File(file) => add(file.parent().unwrap_or(file), Depth::One),
-                AskedFor::Folder(folder) => add(folder, Depth::All),
-                AskedFor::Pattern(_, base, depth) => add(base, *depth),
-            }
-        }
-        let whole: Vec<PathBuf> = places
-            .iter()
-            .filter(|(_, depth)| **depth == Depth::All)
-            .map(|(path, _)| path.clone())
-            .collect();
-        places.retain(|path, _| {
-            let is_within = |whole: &PathBuf| path != whole && path.starts_with(whole);
-            !whole.iter().any(is_within)
-        });
-        places
+    pub(super) fn places(&self) -> &BTreeMap<PathBuf, Depth> {
+        &self.places
+    }
+
+    /// Whether this is a directory to be watched, or one that they are in.
+    pub(super) fn leads_to_place(&self, path: &Path) -> bool {
+        // Those in a directory come right after it.
+        let mut from = self
+            .places
+            .range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        from.next()
+            .is_some_and(|(place, _)| place.starts_with(path))
     }
 
     /// Whether a change of this file matters.
@@ -310,12 +312,20 @@ mod tests {
     }
 
     #[test]
-    fn directories_within_one_that_is_watched_whole_are_not_watched_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut list = WatchList::new(folder.path(), None, folder.path().join("scoter.toml"));
-        list.add(&folder.path().join("shop/views.py"));
-        list.add_asked_for(folder.path());
-        let places: Vec<_> = list.places().into_iter().collect();
-        assert_eq!(places, [(folder.path().to_owned(), Depth::All)]);
+    fn only_directories_on_the_way_to_watched_ones_lead_there() {
+        let mut list = list();
+        list.add(Path::new("/srv/shop/api/views.py"));
+        list.add(Path::new("/srv/shop-old/views.py"));
+        for (path, expected) in [
+            ("/srv/shop/api", true),
+            ("/srv/shop", true),
+            ("/srv/shop-old", true),
+            ("/srv/sho", false),
+            ("/srv/shop/api/views.py", false),
+            ("/srv/shop/debug.log", false),
+            ("/srv/zoo", false),
+        ] {
+            assert_eq!(list.leads_to_place(Path::new(path)), expected, "{path}");
+        }
     }
 }
