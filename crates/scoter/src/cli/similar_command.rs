@@ -16,7 +16,9 @@ impl fmt::Display for Meant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command(command) => write!(f, "scoter {command}"),
-            Self::Serve => f.write_str("scoter APP, which starts a server"),
+            Self::Serve => f.write_str(
+                "scoter APP, which starts a server, or scoter dev, which serves a developer",
+            ),
         }
     }
 }
@@ -90,7 +92,10 @@ mod tests {
             ("threads", Some("scoter stacks")),
             ("topp", Some("scoter top")),
             ("shutdown", Some("scoter stop")),
-            ("start", Some("scoter APP, which starts a server")),
+            (
+                "runserver",
+                Some("scoter APP, which starts a server, or scoter dev, which serves a developer"),
+            ),
             // After an option they are not commands.
             ("reload", Some("scoter reload")),
             ("app", None),

@@ -64,12 +64,21 @@ pub(in crate::config) fn with_tip(mut error: clap::Error) -> clap::Error {
     let name = unknown.trim_start_matches('-');
     let name = name.split('=').next().unwrap_or_default().to_owned();
     let is_option = TABLE.iter().any(|opt| opt.name == name && !is_offered(opt));
-    if error.kind() == ErrorKind::UnknownArgument && is_option {
-        let tip = match &*name {
-            "bind" => "scoter dev listens for HTTP: --http 127.0.0.1:8000".to_owned(),
-            "reload-on-touch" => "scoter dev reloads by itself; --watch PATH adds files".to_owned(),
-            name => format!("--{name} is for production: scoter dev serves its user alone"),
-        };
+    let tip = match &*name {
+        // flask, manage.py, gunicorn and uWSGI.
+        "bind" | "b" | "host" | "port" | "p" | "http-socket" => {
+            Some("scoter dev listens for HTTP: --http 127.0.0.1:8000".to_owned())
+        }
+        "reload" | "reload-on-touch" | "reload-dir" | "reload-extra-file" | "extra-files"
+        | "py-autoreload" | "debug" | "debugger" => Some(
+            "scoter dev reloads and shows tracebacks by itself; --watch PATH adds files".to_owned(),
+        ),
+        name if is_option => Some(format!(
+            "--{name} is for production: scoter dev serves its user alone"
+        )),
+        _ => None,
+    };
+    if let (ErrorKind::UnknownArgument, Some(tip)) = (error.kind(), tip) {
         error.remove(ContextKind::SuggestedArg);
         let tips = ContextValue::StyledStrs(vec![tip.into()]);
         error.insert(ContextKind::Suggested, tips);

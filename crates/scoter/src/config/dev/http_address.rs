@@ -43,10 +43,12 @@ impl FromStr for HttpAddress {
         let address = match host {
             "" | "localhost" => LOCALHOST,
             // A name could lead anywhere, and elsewhere tomorrow.
-            host => host.parse().map_err(|_| match is_name(host) {
-                true => HttpAddressError::NotLoopback,
-                false => HttpAddressError::Malformed,
-            })?,
+            host => host
+                .parse()
+                .map_err(|_| match is_name(host) && !is_digits(host) {
+                    true => HttpAddressError::NotLoopback,
+                    false => HttpAddressError::Malformed,
+                })?,
         };
         if !address.is_loopback() {
             return Err(HttpAddressError::NotLoopback);
@@ -90,8 +92,11 @@ fn split(text: &str) -> Option<(&str, u16)> {
 }
 
 fn number(text: &str) -> Option<u16> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number)
+    text.parse().ok().filter(|_| is_digits(text))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_name(host: &str) -> bool {
@@ -153,6 +158,7 @@ mod tests {
             "127.0.0.1:",
             "127.0.0.1:http",
             "127.0.0.1:99999",
+            "99999",
             "127.0.0.1:+80",
             "[::1",
             "[::1]80",

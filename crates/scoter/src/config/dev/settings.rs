@@ -183,8 +183,14 @@ mod tests {
             ),
             (
                 "--reload-on-touch=x",
-                "tip: scoter dev reloads by itself; --watch PATH",
+                "tip: scoter dev reloads and shows tracebacks by itself; --watch PATH",
             ),
+            ("--reload", "tip: scoter dev reloads and shows"),
+            ("--debug", "tip: scoter dev reloads and shows"),
+            ("--port=5000", "tip: scoter dev listens for HTTP: --http"),
+            ("--host=0.0.0.0", "tip: scoter dev listens for HTTP: --http"),
+            ("-p", "tip: scoter dev listens for HTTP: --http"),
+            ("-b", "tip: scoter dev listens for HTTP: --http"),
             ("--user=www-data", "tip: --user is for production"),
             ("--http=0.0.0.0:80", "listens on loopback addresses only"),
             ("--htpp=1", "'--http'"),
@@ -192,6 +198,10 @@ mod tests {
             let error = settings("", &["app", argument]).unwrap_err();
             assert!(error.contains(tip), "{error}");
             assert!(error.contains("scoter dev"), "{error}");
+            assert!(
+                !error.contains("a similar argument") || argument == "--htpp=1",
+                "{error}"
+            );
         }
     }
 

@@ -56,14 +56,19 @@ fn has_open(process: &Path, socket: &Path) -> bool {
 fn command(process: &Path) -> Option<String> {
     let words = fs::read(process.join("cmdline")).ok()?;
     let words = String::from_utf8_lossy(&words);
-    let words: String = words.trim_end_matches('\0').replace('\0', " ");
-    Some(
-        words
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_COMMAND)
-            .collect(),
-    )
+    Some(shown(words.trim_end_matches('\0')))
+}
+
+/// Words as they tell most in a line: programs without the directories that they are in.
+fn shown(words: &str) -> String {
+    let is_harmless = |c: &char| !c.is_control();
+    let words = words.split('\0').map(|word| match word.rsplit_once('/') {
+        Some((folder, name)) if folder.is_empty() || folder.starts_with('/') => name,
+        _ => word,
+    });
+    let words: Vec<_> = words.collect();
+    let line = words.join(" ");
+    line.chars().filter(is_harmless).take(MAX_COMMAND).collect()
 }
 
 /// TCP_LISTEN in the kernel's include/net/tcp_states.h.
@@ -75,6 +80,25 @@ const MAX_COMMAND: usize = 60;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn command_is_shown_without_the_directories_of_programs() {
+        for (words, expected) in [
+            (
+                "/home/a/projects/long/name/shop/.venv/bin/python\0/home/a/projects/long/name/shop/.venv/\
+                 bin/scoter\0dev\0app:app",
+                "python scoter dev app:app",
+            ),
+            (
+                "nginx: master process /usr/sbin/nginx",
+                "nginx: master process /usr/sbin/nginx",
+            ),
+            ("./serve\0--at\0a/b", "./serve --at a/b"),
+            ("a\x1b[2J", "a[2J"),
+        ] {
+            assert_eq!(shown(words), expected);
+        }
+    }
 
     #[test]
     fn only_sockets_that_listen_on_the_port_are_found() {
