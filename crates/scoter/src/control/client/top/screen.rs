@@ -1,7 +1,7 @@
 //! The terminal of `scoter top`: the alternate screen, keys without Return, and signals.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::{read, retry_on_intr};
@@ -184,9 +184,14 @@ async fn pressed(keys: Option<&AsyncFd<OwnedFd>>) -> io::Result<Vec<u8>> {
         let mut guard = keys.readable().await?;
         let mut bytes = [0; 64];
         let count = retry_on_intr(|| read(keys.get_ref(), &mut bytes))?;
-        guard.clear_ready();
-        if count > 0 {
-            return Ok(bytes[..count].to_vec());
+        match count {
+            // A terminal that has been closed is readable for ever.
+            0 if guard.ready().is_read_closed() => return Err(ErrorKind::UnexpectedEof.into()),
+            0 => guard.clear_ready(),
+            _ => {
+                guard.clear_ready();
+                return Ok(bytes[..count].to_vec());
+            }
         }
     }
 }
@@ -206,6 +211,19 @@ mod tests {
     use nix::pty::openpty;
 
     use super::*;
+
+    #[tokio::test]
+    async fn keys_end_with_the_terminal() {
+        let pty = openpty(None, None).unwrap();
+        let [input, output] = [(); 2].map(|()| pty.slave.try_clone().unwrap());
+        let keys = readable(pty.slave).unwrap();
+        let _screen = Screen::enter_on(Some(input), output).unwrap();
+        let mut terminal = File::from(pty.master);
+        terminal.write_all(b"c").unwrap();
+        assert_eq!(pressed(Some(&keys)).await.unwrap(), b"c");
+        drop(terminal);
+        assert!(pressed(Some(&keys)).await.is_err());
+    }
 
     #[test]
     fn panic_leaves_the_terminal_as_it_was() {
