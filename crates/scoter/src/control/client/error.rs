@@ -21,12 +21,13 @@ pub(super) enum ClientError {
     #[error(
         "no running server{} was found\nhint: a server is found by its control socket, which is next \
          to its first Unix socket, or where --control says, and then needs a name that ends in \
-         .control; with --no-master there is none{}",
-        of(wanted.as_deref()), sudo(*of_others)
+         .control; with --no-master there is none{}{}",
+        of(wanted.as_deref()), sudo(*of_others), more(*not_asked)
     )]
     NoServer {
         wanted: Option<String>,
         of_others: usize,
+        not_asked: usize,
     },
     /// Other servers run.
     #[error("no server {wanted} is running; these are:\n{}", list.trim_end())]
@@ -154,6 +155,16 @@ impl ClientError {
 
 fn of(wanted: Option<&str>) -> String {
     wanted.map_or_else(String::new, |wanted| format!(" {wanted}"))
+}
+
+fn more(not_asked: usize) -> String {
+    match not_asked {
+        0 => String::new(),
+        _ => format!(
+            "; {not_asked} more sockets were not asked, as others did not answer in time: name the \
+             server's with --control"
+        ),
+    }
 }
 
 fn sudo(of_others: usize) -> String {

@@ -48,6 +48,7 @@ pub(super) fn choose(
         return Err(ClientError::NoServer {
             wanted: wanted(selector),
             of_others: found.of_others,
+            not_asked: found.not_asked,
         });
     }
     match (&*matches, without_name) {
@@ -91,10 +92,10 @@ fn wanted(selector: &ServerSelector) -> Option<String> {
 fn listing(found: &Discovery) -> String {
     let mut text = list(&found.servers);
     text.push_str("\nscoter status NAME shows one of them; NAME may be a process ID.\n");
-    if found.too_many > 0 {
+    if found.not_asked > 0 {
         text.push_str(&format!(
             "There are {} more sockets with the name of a control socket, which were not asked.\n",
-            found.too_many
+            found.not_asked
         ));
     }
     text
@@ -311,7 +312,7 @@ shop  4242  www-data  1.0.0    running, ready  unix:/run/app.sock
     #[test]
     fn several_servers_are_listed() {
         let mut found = found(vec![server(Some("shop"), 1), server(None, 2)]);
-        found.too_many = 3;
+        found.not_asked = 3;
         match choose(&ServerSelector::Any, WithoutName::List, &found) {
             Ok(Choice::List(text)) => {
                 assert!(text.starts_with("NAME"), "{text}");
@@ -319,6 +320,19 @@ shop  4242  www-data  1.0.0    running, ready  unix:/run/app.sock
                 assert!(text.contains("3 more sockets"), "{text}");
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sockets_that_were_not_asked_are_mentioned_where_no_server_is_found() {
+        for (not_asked, expected) in [(0, false), (7, true)] {
+            let found = Discovery {
+                not_asked,
+                ..Discovery::default()
+            };
+            let error = choose(&named("shop"), WithoutName::List, &found).unwrap_err();
+            let mentions = error.to_string().contains("7 more sockets were not asked");
+            assert_eq!(mentions, expected, "{error}");
         }
     }
 

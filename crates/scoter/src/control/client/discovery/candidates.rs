@@ -11,14 +11,12 @@ pub(super) struct Candidate {
     pub(super) owner: Uid,
 }
 
-/// The candidates that are asked, and how many are not.
+/// The candidates that are asked, in this order, and how many are not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Selection {
     pub(super) asked: Vec<PathBuf>,
     /// Sockets of users that the caller does not trust.
     pub(super) of_others: usize,
-    /// Sockets beyond [`MAX_ASKED`].
-    pub(super) too_many: usize,
 }
 
 /// Selects the sockets of the user `me` and of root, in this order. Root asks everybody's, last of
@@ -28,15 +26,12 @@ pub(super) fn select(mut candidates: Vec<Candidate>, me: Uid) -> Selection {
     candidates.retain(|candidate| is_trusted(candidate.owner, me));
     let of_others = all - candidates.len();
     candidates.sort_by_key(|candidate| (candidate.owner != me, !candidate.owner.is_root()));
-    let too_many = candidates.len().saturating_sub(MAX_ASKED);
-    candidates.truncate(MAX_ASKED);
     Selection {
         asked: candidates
             .into_iter()
             .map(|candidate| candidate.path)
             .collect(),
         of_others,
-        too_many,
     }
 }
 
@@ -45,9 +40,6 @@ pub(super) fn select(mut candidates: Vec<Candidate>, me: Uid) -> Selection {
 pub(super) fn is_trusted(user: Uid, me: Uid) -> bool {
     me.is_root() || user.is_root() || user == me
 }
-
-/// Each is asked by a thread of its own.
-const MAX_ASKED: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -90,8 +82,7 @@ mod tests {
         let crowd = (0..1_000).map(|number| candidate(&format!("/a{number}"), 1_000));
         let all = crowd.chain([candidate("/z", 0)]).collect();
         let selection = select(all, Uid::from_raw(0));
-        assert_eq!(selection.asked.len(), MAX_ASKED);
+        assert_eq!(selection.asked.len(), 1_001);
         assert_eq!(selection.asked[0], PathBuf::from("/z"));
-        assert_eq!(selection.too_many, 1_001 - MAX_ASKED);
     }
 }

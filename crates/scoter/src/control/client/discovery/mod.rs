@@ -8,12 +8,13 @@
 mod candidates;
 mod unix_sockets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,8 +37,8 @@ pub(super) struct Discovery {
     pub(super) servers: Vec<FoundServer>,
     /// Control sockets that only other users may ask.
     pub(super) of_others: usize,
-    /// Sockets that were not asked because there are so many.
-    pub(super) too_many: usize,
+    /// Sockets that were not asked because so many others did not answer in time.
+    pub(super) not_asked: usize,
 }
 
 /// A running server.
@@ -74,17 +75,28 @@ pub(super) fn find() -> io::Result<Discovery> {
 fn find_among(paths: BTreeSet<PathBuf>, me: Uid) -> io::Result<Discovery> {
     let selection = select(received(look_up(paths)?, LOOK_UP_TIMEOUT), me);
     let (sender, answers) = channel();
-    for path in selection.asked {
-        let sender = sender.clone();
-        spawn(move || drop(sender.send(ask(&path, me))))?;
+    let threads = selection.asked.len().min(MAX_THREADS);
+    let waiting = Arc::new(Mutex::new(VecDeque::from(selection.asked)));
+    for _ in 0..threads {
+        let (sender, waiting) = (sender.clone(), Arc::clone(&waiting));
+        spawn(move || {
+            let next = || lock(&waiting).pop_front();
+            while let Some(path) = next() {
+                if sender.send(ask(&path, me)).is_err() {
+                    break;
+                }
+            }
+        })?;
     }
     drop(sender);
     let mut discovery = Discovery {
         servers: Vec::new(),
         of_others: selection.of_others,
-        too_many: selection.too_many,
+        not_asked: 0,
     };
-    for behind in received(answers, ASK_TIMEOUT + MARGIN) {
+    let answers = received(answers, ASK_TIMEOUT + MARGIN);
+    discovery.not_asked = lock(&waiting).drain(..).count();
+    for behind in answers {
         match behind {
             Behind::Server(server) => discovery.servers.push(*server),
             Behind::Other => discovery.of_others += 1,
@@ -121,6 +133,10 @@ fn received<T>(receiver: Receiver<T>, time: Duration) -> Vec<T> {
         all.push(one);
     }
     all
+}
+
+fn lock(waiting: &Mutex<VecDeque<PathBuf>>) -> MutexGuard<'_, VecDeque<PathBuf>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -194,6 +210,9 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 /// What threads may take besides.
 const MARGIN: Duration = Duration::from_secs(1);
 
+/// How many servers are asked at a time.
+const MAX_THREADS: usize = 64;
+
 /// In bytes. Tens of servers are asked at a time; a worker takes up some 2,000 bytes.
 const MAX_ANSWER: usize = 8 * 1_024 * 1_024;
 
@@ -233,6 +252,27 @@ mod tests {
         assert_eq!(found.path, server);
         assert_eq!(found.pid, i32::try_from(std::process::id()).unwrap());
         assert_eq!(found.user, None);
+    }
+
+    #[tokio::test]
+    async fn server_is_found_behind_any_number_of_others() {
+        let fixture = Fixture::new(|order| {
+            if let Order::Status(reply) = order {
+                reply.send(busy_status()).unwrap();
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let mut paths = BTreeSet::from([fixture.client.path().to_owned()]);
+        for number in 0..3 * MAX_THREADS {
+            // In front of the server's in the order of paths.
+            let path = PathBuf::from(format!("{}/{number}.control", folder.path().display()));
+            drop(UnixListener::bind(&path).unwrap());
+            paths.insert(path);
+        }
+        let found = tokio::task::spawn_blocking(move || find_among(paths, geteuid()));
+        let found = found.await.unwrap().unwrap();
+        assert_eq!(statuses(&found), [Some(&busy_status())]);
+        assert_eq!(found.not_asked, 0);
     }
 
     #[test]
