@@ -27,6 +27,18 @@ fn repeated_headers_and_cookies_are_joined(connections: Connections) {
     }
 }
 
+#[through_nginx(gateway, dev)]
+fn hundreds_of_headers_reach_the_application(connections: Connections) {
+    let site = Site::serving("echo", connections);
+    let headers: String = (0..300).map(|n| format!("X-N{n}: v{n}\r\n")).collect();
+    let request =
+        format!("GET / HTTP/1.1\r\nHost: example.com\r\n{headers}Connection: close\r\n\r\n");
+    let reply = site.raw(request.as_bytes());
+    for expected in [r#""HTTP_X_N0": "v0""#, r#""HTTP_X_N299": "v299""#] {
+        assert!(reply.contains(expected), "{expected} in {reply}");
+    }
+}
+
 #[test]
 fn repeated_header_vars_are_joined_in_order() {
     let scoter = Scoter::serving("echo").start();

@@ -237,7 +237,8 @@ impl Gateway {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limit)
-            .max_header_size(self.max_head);
+            .max_header_size(self.max_head)
+            .max_headers(MAX_HEADERS);
         let service = service_fn(|request| {
             let (gateway, connection) = (Arc::clone(&self), connection.clone());
             let under_way = activity.begin();
@@ -324,5 +325,9 @@ pub(super) fn lacks_descriptors(error: &io::Error) -> bool {
 
 /// More than a backlog holds: Linux limits it to `net.core.somaxconn`, 4 096 by default.
 const MAX_BACKLOG: usize = 8_192;
+
+/// With the variables of the front end about the 1,000 that servers accept by default
+/// (scoter's `--max-vars`). A request with more is answered 431.
+const MAX_HEADERS: usize = 950;
 
 const PAUSE: Duration = Duration::from_millis(100);
