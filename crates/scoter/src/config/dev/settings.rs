@@ -76,8 +76,9 @@ fn of_development(name: &str, text: OsString) -> Setting {
 /// What is another value by default.
 const DEFAULTS: [(&str, &str); 3] = [
     ("workers", "1"),
-    // Ctrl-C and reloads do not wait for a request that is held in a debugger.
-    ("graceful-timeout", "1s"),
+    // Neither a request that is held in a debugger nor an endless stream keeps Ctrl-C waiting for
+    // long, and a reload cuts no request that is only slow.
+    ("graceful-timeout", "5s"),
     ("access-log-format", "terminal"),
 ];
 
