@@ -135,8 +135,7 @@ options! {
         error_log: maybe PathBuf, "FILE", restart,
             "Append messages, and all that is printed to stderr, to this file instead";
         slow_request: off Span, "TIME", reload,
-            "Log a warning for requests whose duration, as in the access log, is at least this, with \
-             their stack while they run";
+            "Log a warning for requests that take this long, while they run and when they end";
         log_level: one LogLevel = "info", "LEVEL", reload,
             "Least severe level logged to stderr: trace, debug, info, warn or error";
         log_format: one LogFormat = "text", "FORMAT", reload,
