@@ -178,8 +178,11 @@ fn loop_is_left_and_its_thread_serves_again() {
         !events.iter().any(|event| event.contains("swallowed")),
         "{events:?}"
     );
-    let log = scoter.stderr();
-    assert_eq!(log.matches("request timed out").count(), 3, "{log}");
+    // Logged after the exception has been raised, as the source lines may not come soon.
+    let log = until("all three are logged", || {
+        let log = scoter.stderr();
+        (log.matches("request timed out").count() == 3).then_some(log)
+    });
     assert!(log.contains("while True:"), "{log}");
     // The exception is no second error, and a stack does not fill the log.
     assert_eq!(log.matches("ERROR").count(), 3, "{log}");
