@@ -23,6 +23,8 @@ mod suggestion;
 mod table;
 mod target;
 mod units;
+#[allow(dead_code, unused_imports)]
+mod uwsgi;
 mod values;
 
 pub(crate) use dev::{DevArguments, HttpAddress, SOCKET, private_folder};

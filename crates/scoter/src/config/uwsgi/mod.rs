@@ -1,0 +1,10 @@
+//! uWSGI's configuration as a source of settings.
+//!
+//! Its files, its environment variables and its command line become a list of [`Directive`]s, and these
+//! become a [`Translation`]: settings of ours, and notes about what has no counterpart here.
+
+mod directive;
+mod translation;
+
+pub(crate) use directive::{Directive, Place};
+pub(crate) use translation::{Note, Translation};
