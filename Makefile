@@ -29,6 +29,7 @@ help:
 	@echo '             (ROUNDS=5 sets the rounds; ONLY=hello,nginx selects groups)'
 	@echo 'make nginx-module  build nginx-conf/keepalive for the installed nginx, to target/nginx-module'
 	@echo '             (NGINX_SOURCE=... is the source of an nginx that is not Debian'\''s)'
+	@echo 'make uwsgi   build uWSGI itself in target/uwsgi: the tests compare what both servers do'
 	@echo 'make fuzz    run every fuzz target for SECONDS_EACH=60 (nightly Rust, cargo-fuzz)'
 	@echo 'make clean   remove all build output'
 
@@ -47,7 +48,7 @@ demo: build nginx applications
 	@.venv/bin/python integration-tests/demo.py $(if $(filter-out 0,$(ONCE)),--once)
 
 .PHONY: test
-test: lint nginx nginx-module chromium applications prometheus
+test: lint nginx nginx-module chromium applications prometheus uwsgi
 	cargo test --package uwsgi-codec --no-default-features
 	cargo test --package uwsgi-codec --all-features
 	cargo test --package uwsgi-http --all-features
@@ -161,6 +162,13 @@ chromium:
 .PHONY: prometheus
 prometheus:
 	@command -v promtool >/dev/null || tools/apt-install prometheus
+
+# uWSGI itself, built for the Python of .venv. tools/venv makes the folder again for another Python.
+.PHONY: uwsgi
+uwsgi: venv libpython
+	@mkdir -p target/uwsgi && cd target/uwsgi && ../../tools/venv "$$(realpath ../../.venv/bin/python)"
+	@[ -x target/uwsgi/.venv/bin/uwsgi ] || \
+		target/uwsgi/.venv/bin/pip install --quiet --no-binary uwsgi 'uWSGI>=2.0.31,<2.1'
 
 .PHONY: peers
 peers: venv libpython

@@ -27,6 +27,7 @@
 //! - [`Manager`] and [`Activation`]: what systemd is to a service, to the letter;
 //! - [`Package`]: copies of the server, for other users and other releases;
 //! - [`tool`]: the commands of `uwsgi-tools`;
+//! - [`real_uwsgi`]: uWSGI itself, where a test compares what both servers do;
 //! - [`Gate`] and [`Scoter::wait_for_event`]: how a test and an application take turns without a clock.
 //!
 //! The server is taken from the environment variable `SCOTER`, else from `.venv/bin/scoter`; nginx from
@@ -46,6 +47,7 @@ mod manager;
 mod nginx;
 mod package;
 mod process;
+mod real_uwsgi;
 mod reply;
 mod running;
 mod scoter;
@@ -68,6 +70,7 @@ pub use crate::manager::{Manager, Notice};
 pub use crate::nginx::{Nginx, NginxBuilder};
 pub use crate::package::Package;
 pub use crate::process::{Finished, Process};
+pub use crate::real_uwsgi::real_uwsgi;
 pub use crate::reply::Reply;
 pub use crate::running::Running;
 pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, executable, python, says_ready};
