@@ -40,4 +40,6 @@ pub(crate) use sources::command::{HelpLevel, client_command, dev_command, server
 pub(crate) use table::Options;
 pub(crate) use target::{Source, Target};
 pub(crate) use units::Percent;
+#[allow(unused_imports)]
+pub(crate) use uwsgi::{Directive, Place};
 pub(crate) use values::{BufferBody, LogApplication, MaxRss, Workers};

@@ -17,7 +17,7 @@ impl Settings {
             env!("CARGO_PKG_VERSION")
         );
         let mut section = "";
-        for setting in &self.0 {
+        for setting in &self.all {
             if setting.opt.section != section {
                 section = setting.opt.section;
                 let _ = writeln!(text, "\n# {section}");

@@ -6,11 +6,18 @@ use std::path::Path;
 use super::error::{Problem, Written};
 use super::opt::Opt;
 use super::origin::Origin;
+use super::uwsgi::Directive;
 
 /// The texts of every option, each from the source with the highest precedence: the command line,
 /// then the environment, then the file, then the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Settings(pub(in crate::config) Vec<Setting>);
+pub(crate) struct Settings {
+    /// One for each row of the table, in its order.
+    pub(in crate::config) all: Vec<Setting>,
+    /// uWSGI's directives, in the order in which uWSGI applies them. `None` if nothing of uWSGI's was
+    /// read.
+    pub(in crate::config) directives: Option<Vec<Directive>>,
+}
 
 /// The texts of one option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +31,19 @@ pub(crate) struct Setting {
 impl Settings {
     /// The option with this name.
     pub(crate) fn get(&self, name: &str) -> &Setting {
-        let setting = self.0.iter().find(|setting| setting.opt.name == name);
+        let setting = self.all.iter().find(|setting| setting.opt.name == name);
         setting.expect("names come from the table, and every row has a setting")
+    }
+
+    /// The directives of uWSGI's configuration, if the server was started from one.
+    #[allow(dead_code)]
+    pub(crate) fn directives(&self) -> Option<&[Directive]> {
+        self.directives.as_deref()
     }
 
     /// The configuration file that sets any of the options, as the operator named it.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.0.iter().find_map(|setting| match &setting.origin {
+        self.all.iter().find_map(|setting| match &setting.origin {
             Origin::File(place) => Some(&*place.file),
             Origin::Default | Origin::Environment | Origin::CommandLine => None,
         })
@@ -39,7 +52,7 @@ impl Settings {
     /// The options whose values differ. Those with [`Change::Restart`](super::Change::Restart) take
     /// effect at a restart.
     pub(crate) fn changed(old: &Self, new: &Self) -> Vec<&'static Opt> {
-        let pairs = old.0.iter().zip(&new.0);
+        let pairs = old.all.iter().zip(&new.all);
         pairs
             .filter(|(old, new)| old.texts != new.texts)
             .map(|(_, new)| new.opt)

@@ -9,6 +9,7 @@ use crate::config::origin::Origin;
 use crate::config::os_text::OsText;
 use crate::config::settings::{Setting, Settings};
 use crate::config::table::TABLE;
+use crate::config::uwsgi::Directive;
 
 /// The text is not what [`Settings::to_json`] writes.
 #[derive(Debug, Error)]
@@ -18,12 +19,15 @@ pub(crate) struct NotSettings;
 impl Settings {
     /// One line of JSON, from which [`Settings::from_json`] restores the settings.
     pub(crate) fn to_json(&self) -> String {
-        let entries = self.0.iter().map(|setting| Entry {
+        let entries = self.all.iter().map(|setting| Entry {
             name: setting.opt.name.to_owned(),
             texts: setting.texts.iter().map(|text| OsText::of(text)).collect(),
             origin: setting.origin.clone(),
         });
-        let json = serde_json::to_string(&entries.collect::<Vec<_>>());
+        let json = serde_json::to_string(&Message {
+            options: entries.collect(),
+            directives: self.directives.clone(),
+        });
         json.expect("strings and numbers, with strings as keys")
     }
 
@@ -33,7 +37,8 @@ impl Settings {
     ///
     /// [`NotSettings`] for anything else.
     pub(crate) fn from_json(json: &str) -> Result<Self, NotSettings> {
-        let entries: Vec<Entry> = serde_json::from_str(json).map_err(|_| NotSettings)?;
+        let message: Message = serde_json::from_str(json).map_err(|_| NotSettings)?;
+        let entries = message.options;
         if entries.len() != TABLE.len() {
             return Err(NotSettings);
         }
@@ -44,8 +49,17 @@ impl Settings {
                 origin: entry.origin,
             })
         });
-        settings.collect::<Option<_>>().map(Self).ok_or(NotSettings)
+        Ok(Self {
+            all: settings.collect::<Option<_>>().ok_or(NotSettings)?,
+            directives: message.directives,
+        })
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    options: Vec<Entry>,
+    directives: Option<Vec<Directive>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +75,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::uwsgi::Place;
 
     #[test]
     fn settings_survive_a_round_trip() {
@@ -70,10 +85,19 @@ mod tests {
         let variables = [("SCOTER_WORKERS", "4")];
         let mut sent = Settings::of(&arguments, &variables, folder.path()).unwrap();
         let chdir = sent
-            .0
+            .all
             .iter_mut()
             .find(|setting| setting.opt.name == "chdir");
-        chdir.unwrap().texts = vec![OsString::from_vec(b"/caf\xe9".to_vec())];
+        let odd = OsString::from_vec(b"/caf\xe9".to_vec());
+        chdir.unwrap().texts = vec![odd.clone()];
+        sent.directives = Some(vec![Directive {
+            key: "master".to_owned(),
+            value: None,
+            place: Place::File {
+                file: odd.into(),
+                line: 2,
+            },
+        }]);
         let json = sent.to_json();
         assert!(!json.contains('\n'));
         assert_eq!(Settings::from_json(&json).unwrap(), sent);

@@ -13,7 +13,10 @@ impl Settings {
         layers: impl IntoIterator<Item = Vec<Setting>>,
         here: &Path,
     ) -> Self {
-        let mut settings = Self(TABLE.iter().map(Setting::default_of).collect());
+        let mut settings = Self {
+            all: TABLE.iter().map(Setting::default_of).collect(),
+            directives: None,
+        };
         for layer in layers {
             settings.overlay(layer);
         }
@@ -24,7 +27,7 @@ impl Settings {
     fn overlay(&mut self, layer: Vec<Setting>) {
         for given in layer {
             let ours = self
-                .0
+                .all
                 .iter_mut()
                 .find(|ours| ours.opt.name == given.opt.name);
             if let Some(ours) = ours {
@@ -38,7 +41,7 @@ impl Settings {
     fn relocate(&mut self, here: &Path) {
         let chdir = self.get("chdir").texts.first();
         let there = chdir.map_or_else(|| here.to_owned(), |chdir| here.join(chdir));
-        for setting in &mut self.0 {
+        for setting in &mut self.all {
             let folder = match setting.opt.name {
                 "app" | "pythonpath" => &there,
                 _ => here,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::os_text::path;
+
 /// One option of uWSGI with its value, in which placeholders are already replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Directive {
@@ -19,7 +21,11 @@ pub(crate) struct Directive {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Place {
     /// A line of a file, counted from 1.
-    File { file: PathBuf, line: usize },
+    File {
+        #[serde(with = "path")]
+        file: PathBuf,
+        line: usize,
+    },
     /// The variable with this name, such as `UWSGI_PROCESSES`.
     Variable(String),
     /// An argument.
