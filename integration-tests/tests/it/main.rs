@@ -98,6 +98,7 @@ mod unresponsive;
 mod upgrade;
 mod uwsgi_curl;
 mod uwsgi_dump;
+mod uwsgi_module;
 mod validate;
 mod warm_up;
 mod working_directory;

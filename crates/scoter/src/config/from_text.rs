@@ -9,7 +9,9 @@ use ipnet::IpNet;
 
 use super::target::Target;
 use super::units::{Percent, Size, Span};
-use super::values::{BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, Workers};
+use super::values::{
+    BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, UwsgiOpt, Workers,
+};
 use crate::control::{ControlLocation, MetricsAddress};
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
@@ -50,6 +52,7 @@ from_str!(
     SkipRule,
     Span,
     UriPath,
+    UwsgiOpt,
     Workers
 );
 

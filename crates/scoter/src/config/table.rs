@@ -11,7 +11,9 @@ use super::read::{Reader, within};
 use super::settings::Settings;
 use super::target::Target;
 use super::units::{Percent, Size, Span};
-use super::values::{BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, Workers};
+use super::values::{
+    BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, UwsgiOpt, Workers,
+};
 use crate::control::{ControlLocation, MetricsAddress};
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
@@ -44,6 +46,10 @@ options! {
             "Import the application once before forking workers, instead of in each worker";
         warm_up: off UriPath, "PATH", reload,
             "Path that must answer a GET with a status below 500 before a worker is ready";
+        uwsgi_module: flag bool, "", reload,
+            "Give the application the modules uwsgi and uwsgidecorators";
+        uwsgi_opt: many UwsgiOpt, "KEY[=VALUE]", reload,
+            "Entry of uwsgi.opt, with --uwsgi-module (repeatable)";
     }
     "Processes" {
         workers: one Workers = "auto", "N", reload,
@@ -327,7 +333,7 @@ mod tests {
     #[test]
     fn every_option_says_what_it_accepts() {
         let takes_anything = |opt: &Opt| match opt.name {
-            "app" | "access-log" | "control" => true,
+            "app" | "access-log" | "control" | "uwsgi-opt" => true,
             _ => matches!(opt.value_name, "DIR" | "FILE" | "GROUP" | "USER"),
         };
         for opt in TABLE.iter().filter(|opt| !takes_anything(opt)) {

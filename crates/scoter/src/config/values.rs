@@ -47,6 +47,32 @@ impl FromStr for LogApplication {
     }
 }
 
+/// An entry of `uwsgi.opt`, uWSGI's options as its module shows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UwsgiOpt {
+    pub(crate) key: String,
+    /// `None` for a key alone.
+    pub(crate) value: Option<String>,
+}
+
+impl FromStr for UwsgiOpt {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) => (key, Some(value.to_owned())),
+            None => (text, None),
+        };
+        if key.is_empty() {
+            return Err("expected KEY or KEY=VALUE");
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            value,
+        })
+    }
+}
+
 /// How many workers there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workers {

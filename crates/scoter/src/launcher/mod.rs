@@ -18,6 +18,7 @@ use nix::sys::signal::SigSet;
 use pyo3::prelude::*;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Pid, getppid};
 use rustix::stdio::{dup2_stdin, stdin};
 
 use fork_loop::Launcher;
@@ -37,6 +38,7 @@ use crate::python::faulthandler::describe_crashes_in;
 use crate::python::fork_hooks::{watch_forks, watch_hooks_of_forks};
 use crate::python::search_path;
 use crate::python::start_watch::{StartWatch, too_late};
+use crate::python::uwsgi_module;
 use crate::start::StartError;
 use crate::sys::descriptors::{fill_standard_streams, move_up};
 use crate::sys::disposition::survive;
@@ -76,6 +78,7 @@ fn take_channel() -> io::Result<Channel> {
 /// is gone.
 fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failure> {
     set_process_name(None, "launcher");
+    uwsgi_module::set_master(getppid().map_or(0, Pid::as_raw_pid));
     watch_forks(py).map_err(Failure::python(py))?;
     fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
         ACTED_ON.into_iter().for_each(survive);

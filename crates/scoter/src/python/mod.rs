@@ -22,3 +22,4 @@ pub(crate) mod stacks;
 pub(crate) mod start_watch;
 pub(crate) mod starting_thread;
 pub(crate) mod traceback;
+pub(crate) mod uwsgi_module;

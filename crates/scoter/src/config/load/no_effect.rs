@@ -67,6 +67,11 @@ impl Settings {
                 "no body is larger than --body-buffer, because --max-body is not",
             ),
             (
+                "uwsgi-opt",
+                !options.uwsgi_module,
+                "--uwsgi-module, whose uwsgi.opt it is for, is off",
+            ),
+            (
                 "metrics-allow",
                 !matches!(&options.metrics, Some(MetricsAddress(Address::Tcp(_)))),
                 "--metrics names no TCP address",
@@ -164,6 +169,7 @@ mod tests {
                 &["--access-log=off", "--access-log-format=json"],
                 "--access-log-format json",
             ),
+            (&["--uwsgi-opt=a=1"], "--uwsgi-opt a=1"),
             (&["--log-application=all"], "--log-application all"),
             (
                 &["--access-log=off", "--access-log-skip=path:/health"],

@@ -4,7 +4,7 @@ mod environments;
 mod interface;
 mod source;
 pub(crate) mod static_files;
-mod uwsgi_module;
+mod uwsgi_advice;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use crate::config::{Options, Source, Target};
 use crate::python::child_exit;
 use crate::python::limit_hint::limit_hint;
 use crate::python::traceback::traceback;
+use crate::python::uwsgi_module;
 use crate::sys::working_directory::working_directory;
 use interface::{Interface, Misfit, judge};
 
@@ -168,6 +169,8 @@ impl Loaded {
             prepend_to_path(py, &directory)
                 .map_err(|error| ApplicationError::Python(explained(py, &error)))?;
         }
+        uwsgi_module::install(py, options)
+            .map_err(|error| ApplicationError::Python(explained(py, &error)))?;
         let kind = if options.factory {
             Kind::Factory
         } else {

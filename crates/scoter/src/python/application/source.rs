@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{LoadError, environments, prepend_to_path, uwsgi_module};
+use super::{LoadError, environments, prepend_to_path, uwsgi_advice};
 use crate::config::{Source, UWSGI_CONFIGURATION};
 use crate::python::causes::causes;
 use crate::python::child_exit;
@@ -183,7 +183,7 @@ fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> L
     } else {
         let missing = missing_module(py, error);
         let advice = missing.and_then(|module| {
-            uwsgi_module::advice(&module).or_else(|| environments::advice(py, &module).ok())
+            uwsgi_advice::advice(&module).or_else(|| environments::advice(py, &module).ok())
         });
         advice.unwrap_or_else(|| limit_hint(py, error))
     };

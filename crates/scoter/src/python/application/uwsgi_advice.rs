@@ -11,9 +11,9 @@ pub(super) fn advice(module: &str) -> Option<String> {
         .map(|(theirs, ours)| format!("{ours} for {theirs}"))
         .collect();
     Some(format!(
-        "\nhint: the module {package} exists only inside uWSGI. scoter has {}. Timers, spooler, \
-         mules, caches and RPC need a service of their own. An application for both servers \
-         imports {package} within try and except ImportError",
+        "\nhint: the module {package} exists only inside uWSGI. --uwsgi-module gives the \
+         application one, without spooler, mules, caches and RPC: docs/uwsgi-module.md says what \
+         it has. An application for scoter alone has {}",
         replaced.join(", ")
     ))
 }
