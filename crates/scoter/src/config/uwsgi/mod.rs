@@ -1,9 +1,11 @@
 //! uWSGI's configuration as a source of settings.
 //!
 //! Its files, its environment variables and its command line become a list of [`Directive`]s, and these
-//! become a [`Translation`]: settings of ours, and notes about what has no counterpart here.
+//! become a [`Translation`]: settings of ours, and notes about what has no counterpart here. What becomes
+//! of each option is in one table, [`options`].
 
 mod directive;
+mod options;
 mod translation;
 
 pub(crate) use directive::{Directive, Place};
