@@ -20,6 +20,7 @@
 //!   HTTP also runs as `page_is_served::gateway`, with the gateway of uwsgi-http in its place;
 //! - [`Client`]: an HTTP client for nginx's Unix socket, whole replies or piece by piece;
 //! - [`Browser`]: a real one, headless Chromium, for pages that people look at;
+//! - [`Collector`]: where applications send spans and errors, in place of OpenTelemetry's collector and Sentry;
 //! - [`Crowd`]: many of those clients, busy while something happens to the server;
 //! - [`Peer`]: a front end that speaks uwsgi to scoter by hand, as well or as badly as a test likes;
 //! - [`Upstream`]: a server that speaks uwsgi to nginx, every byte of whose answers a test writes;
@@ -35,6 +36,7 @@
 
 mod activation;
 mod browser;
+mod collector;
 mod connections;
 mod control;
 mod crowd;
@@ -60,6 +62,7 @@ mod wait;
 
 pub use crate::activation::Activation;
 pub use crate::browser::{Browser, ColorScheme};
+pub use crate::collector::Collector;
 pub use crate::connections::Connections;
 pub use crate::control::Worker;
 pub use crate::crowd::Crowd;

@@ -1,9 +1,10 @@
-//! The documents are true: their code blocks are lines of the files that other tests run, README.md's table of
-//! options is that of `scoter --help`, OPERATING.md has every field of the status and every metric, and its probe works.
+//! The documents are true: their code blocks are lines of the files that other tests run, their links lead somewhere,
+//! README.md's table of options is that of `scoter --help`, OPERATING.md has every field of the status and every metric,
+//! and its probe works.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use integration_tests::{Scoter, python, until};
@@ -11,22 +12,96 @@ use serde_json::Value;
 
 #[test]
 fn marked_blocks_are_lines_of_the_files_they_name() {
-    for document in ["README.md", "OPERATING.md"] {
-        let text = read(document);
-        let blocks = marked_blocks(&text);
-        assert!(
-            !blocks.is_empty(),
-            "{document} marks no block with <!-- file: … -->"
-        );
-        for (file, block) in blocks {
+    let mut found = 0;
+    for document in documents() {
+        let text = read(&document);
+        for (file, block) in marked_blocks(&text) {
             let source = read(file);
             assert!(
-                contains(&code(&source), &block),
+                contains(&code(&source), &block) || contains(&all_but_empty(&source), &block),
                 "{file} does not have these lines of {document}:\n{}",
                 block.join("\n")
             );
+            found += 1;
         }
     }
+    assert!(found > 0, "no document marks a block with <!-- file: … -->");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for document in documents() {
+        let text = read(&document);
+        let folder = Path::new(&document).parent().expect("a file");
+        for link in links(&text) {
+            if link.starts_with("http:") || link.starts_with("https:") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => Path::new(&document).to_owned(),
+                _ => folder.join(file),
+            };
+            let path = root().join(&target);
+            assert!(path.exists(), "{document}: there is no {file} ({link})");
+            if !heading.is_empty() {
+                let headings = headings(&read(target.to_str().expect("UTF-8")));
+                assert!(
+                    headings.contains(heading),
+                    "{document}: {link} has no such heading"
+                );
+            }
+        }
+    }
+}
+
+/// The documents for users.
+fn documents() -> Vec<String> {
+    let pages = fs::read_dir(root().join("docs")).expect("it is there");
+    let pages = pages.filter_map(|page| page.ok()?.file_name().into_string().ok());
+    let pages = pages.filter(|page| page.ends_with(".md"));
+    let pages = pages.map(|page| format!("docs/{page}"));
+    ["README.md", "OPERATING.md", "CONTRIBUTING.md"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(pages)
+        .collect()
+}
+
+/// The targets of the links outside of code blocks.
+fn links(markdown: &str) -> Vec<&str> {
+    outside_of_code(markdown)
+        .flat_map(|line| line.split("](").skip(1))
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target)
+        .collect()
+}
+
+/// The names by which GitHub knows the headings.
+fn headings(markdown: &str) -> BTreeSet<String> {
+    outside_of_code(markdown)
+        .filter_map(|line| {
+            line.trim_start_matches('#')
+                .strip_prefix(' ')
+                .filter(|_| line.starts_with('#'))
+        })
+        .map(|heading| {
+            let heading = heading.trim().to_lowercase();
+            let kept = heading
+                .chars()
+                .filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+fn outside_of_code(markdown: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    markdown.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_fence && !is_code
+    })
 }
 
 #[test]
@@ -186,8 +261,12 @@ fn add_fields(value: &Value, path: &str, fields: &mut BTreeSet<String>) {
     }
 }
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn read(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let path = root().join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
@@ -217,6 +296,16 @@ fn marked_blocks(markdown: &str) -> Vec<(&str, Vec<&str>)> {
 fn code(source: &str) -> Vec<&str> {
     let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     source.lines().map(str::trim_end).filter(is_code).collect()
+}
+
+/// Returns the lines of a file, comments included.
+fn all_but_empty(source: &str) -> Vec<&str> {
+    let is_empty = |line: &&str| line.trim().is_empty();
+    source
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !is_empty(line))
+        .collect()
 }
 
 /// Tells whether `block` is a run of `code`, all of it indented by as much as its first line.
