@@ -174,13 +174,17 @@ pub(crate) enum Problem {
 pub(crate) struct Written(String);
 
 impl Written {
-    /// One of the texts of an option.
-    pub(super) fn new(opt: &Opt, text: &str, origin: &Origin) -> Self {
+    /// The text of an option with this index.
+    pub(super) fn new(opt: &Opt, index: usize, text: &str, origin: &Origin) -> Self {
         Self(match origin {
             Origin::CommandLine | Origin::Default if opt.name == APP => format!("APP {text}"),
             Origin::CommandLine | Origin::Default => format!("--{} {text}", opt.name),
             Origin::Environment => format!("{}={text}", opt.variable()),
             Origin::File(place) => format!("{place}: {} = {text:?}", opt.name),
+            Origin::Uwsgi(_) => match origin.directive(index) {
+                Some(directive) => directive.to_string(),
+                None => format!("{} = {text:?}, as uWSGI has it", opt.name),
+            },
         })
     }
 }

@@ -8,6 +8,7 @@
 
 mod demand;
 mod dev;
+mod directive;
 mod error;
 mod from_text;
 mod load;
@@ -41,5 +42,4 @@ pub(crate) use table::Options;
 pub(crate) use target::{Source, Target};
 pub(crate) use units::Percent;
 #[allow(unused_imports)]
-pub(crate) use uwsgi::{Directive, Place};
 pub(crate) use values::{BufferBody, LogApplication, MaxRss, Workers};

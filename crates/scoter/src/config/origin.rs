@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::directive::Directive;
 use super::os_text::path;
 
 /// The source of an option's value.
@@ -13,12 +14,25 @@ use super::os_text::path;
 pub(crate) enum Origin {
     /// No source sets it.
     Default,
+    /// uWSGI's configuration: a directive for each value, or one for all of them. None if uWSGI itself
+    /// has this value unless told otherwise.
+    Uwsgi(Vec<Directive>),
     /// `scoter.toml`, or the file that `--config` names.
     File(Place),
     /// The variable `SCOTER_NAME`.
     Environment,
     /// An argument.
     CommandLine,
+}
+
+impl Origin {
+    /// uWSGI's directive that the value with this index comes from.
+    pub(super) fn directive(&self, index: usize) -> Option<&Directive> {
+        match self {
+            Self::Uwsgi(directives) => directives.get(index).or_else(|| directives.last()),
+            Self::Default | Self::File(_) | Self::Environment | Self::CommandLine => None,
+        }
+    }
 }
 
 /// A position in a file.

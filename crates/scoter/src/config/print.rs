@@ -85,6 +85,13 @@ impl fmt::Display for Source<'_> {
             Origin::Default => f.write_str("default"),
             Origin::CommandLine => f.write_str("command line"),
             Origin::Environment => f.write_str(&self.0.opt.variable()),
+            Origin::Uwsgi(directives) => {
+                let places: Vec<_> = directives.iter().map(|it| it.place.to_string()).collect();
+                match places.is_empty() {
+                    true => f.write_str("uWSGI's default"),
+                    false => write!(f, "{}", places.join(", ").escape_debug()),
+                }
+            }
             // A file name may contain a line break.
             Origin::File(place) => write!(f, "{}", place.to_string().escape_debug()),
         }
@@ -97,6 +104,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::directive::Directive;
 
     #[test]
     fn printed_settings_read_back_the_same() {
@@ -154,5 +162,52 @@ mod tests {
                 "{line} in {printed}"
             );
         }
+    }
+
+    #[test]
+    fn lines_name_the_directives_of_uwsgi() {
+        let directive = |line| Directive {
+            key: "socket".to_owned(),
+            value: None,
+            place: crate::config::directive::Place::File {
+                file: "uwsgi.ini".into(),
+                line,
+            },
+        };
+        let mut settings = Settings::of(&["app"], &[], Path::new("/srv")).unwrap();
+        for setting in &mut settings.all {
+            setting.origin = match setting.opt.name {
+                "threads" => Origin::Uwsgi(Vec::new()),
+                "bind" => Origin::Uwsgi(vec![directive(2), directive(5)]),
+                _ => continue,
+            };
+        }
+        let printed = settings.print();
+        assert!(
+            printed.contains("# uwsgi.ini:2, uwsgi.ini:5\n"),
+            "{printed}"
+        );
+        assert!(printed.contains("# uWSGI's default\n"), "{printed}");
+    }
+
+    #[test]
+    fn mistakes_name_the_directive_of_the_wrong_value() {
+        let directive = |value: &str, line| Directive {
+            key: "socket".to_owned(),
+            value: Some(value.to_owned()),
+            place: crate::config::directive::Place::File {
+                file: "uwsgi.ini".into(),
+                line,
+            },
+        };
+        let mut settings = Settings::of(&["app"], &[], Path::new("/srv")).unwrap();
+        let bind = settings.all.iter_mut().find(|it| it.opt.name == "bind");
+        let bind = bind.unwrap();
+        bind.texts = vec!["unix:/a".into(), "b".into()];
+        bind.origin = Origin::Uwsgi(vec![directive("/a", 2), directive("b", 5)]);
+        assert_eq!(
+            settings.options().unwrap_err().to_string(),
+            "uwsgi.ini:5: socket = b: expected unix:/path, unix:@name, host:port or fd://N"
+        );
     }
 }

@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         let setting = self.settings.get(name);
         match setting.texts.first() {
             None => Some(None),
-            Some(text) => self.read(setting, text, check).map(Some),
+            Some(text) => self.read(setting, 0, text, check).map(Some),
         }
     }
 
@@ -83,12 +83,19 @@ impl<'a> Reader<'a> {
         let values: Vec<_> = setting
             .texts
             .iter()
-            .map(|text| self.read(setting, text, check))
+            .enumerate()
+            .map(|(index, text)| self.read(setting, index, text, check))
             .collect();
         values.into_iter().collect()
     }
 
-    fn read<T: FromText>(&mut self, setting: &Setting, text: &OsStr, check: Check<T>) -> Option<T> {
+    fn read<T: FromText>(
+        &mut self,
+        setting: &Setting,
+        index: usize,
+        text: &OsStr,
+        check: Check<T>,
+    ) -> Option<T> {
         let value = check(T::from_text(text));
         value
             .map_err(|mut reason| {
@@ -96,7 +103,8 @@ impl<'a> Reader<'a> {
                     reason.push_str(", or ");
                     reason.push_str(OFF);
                 }
-                let written = Written::new(setting.opt, &text.to_string_lossy(), &setting.origin);
+                let written =
+                    Written::new(setting.opt, index, &text.to_string_lossy(), &setting.origin);
                 self.problems.push(Problem::Value { written, reason });
             })
             .ok()

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::directive::Directive;
 use super::error::{Problem, Written};
 use super::opt::Opt;
 use super::origin::Origin;
-use super::uwsgi::Directive;
 
 /// The texts of every option, each from the source with the highest precedence: the command line,
 /// then the environment, then the file, then the table.
@@ -45,6 +45,7 @@ impl Settings {
     pub(crate) fn file(&self) -> Option<&Path> {
         self.all.iter().find_map(|setting| match &setting.origin {
             Origin::File(place) => Some(&*place.file),
+            Origin::Uwsgi(directives) => directives.iter().find_map(|it| it.place.file()),
             Origin::Default | Origin::Environment | Origin::CommandLine => None,
         })
     }
@@ -68,7 +69,7 @@ impl Setting {
     /// Reports `reason` as the mistake in its first text.
     pub(in crate::config) fn problem(&self, reason: String) -> Problem {
         let text = self.texts.first().map(|text| text.to_string_lossy());
-        let written = Written::new(self.opt, &text.unwrap_or_default(), &self.origin);
+        let written = Written::new(self.opt, 0, &text.unwrap_or_default(), &self.origin);
         Problem::Value { written, reason }
     }
 

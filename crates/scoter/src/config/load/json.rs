@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::config::directive::Directive;
 use crate::config::origin::Origin;
 use crate::config::os_text::OsText;
 use crate::config::settings::{Setting, Settings};
 use crate::config::table::TABLE;
-use crate::config::uwsgi::Directive;
 
 /// The text is not what [`Settings::to_json`] writes.
 #[derive(Debug, Error)]
@@ -75,7 +75,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::uwsgi::Place;
+    use crate::config::directive::Place;
 
     #[test]
     fn settings_survive_a_round_trip() {

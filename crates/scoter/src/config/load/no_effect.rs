@@ -113,6 +113,7 @@ impl Settings {
         let text = setting.texts.first().filter(|text| *text != OFF)?;
         Some(Written::new(
             setting.opt,
+            0,
             &text.to_string_lossy(),
             &setting.origin,
         ))

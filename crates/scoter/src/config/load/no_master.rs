@@ -33,7 +33,7 @@ pub(in crate::config) fn refuse_what_needs_it(settings: &Settings) -> Result<(),
         .filter_map(|setting| Some((setting, setting.texts.first()?)))
         .filter(|(setting, text)| *text != OFF && !(setting.opt.name == "workers" && *text == "1"))
         .map(|(setting, text)| Problem::NeedsMaster {
-            written: Written::new(setting.opt, &text.to_string_lossy(), &setting.origin),
+            written: Written::new(setting.opt, 0, &text.to_string_lossy(), &setting.origin),
         })
         .collect();
     if problems.is_empty() {

@@ -4,9 +4,10 @@
 //! become a [`Translation`]: settings of ours, and notes about what has no counterpart here. What becomes
 //! of each option is in one table, [`options`].
 
-mod directive;
 mod options;
 mod translation;
 
-pub(crate) use directive::{Directive, Place};
+use super::directive;
+pub(crate) use super::directive::{Directive, Place};
+
 pub(crate) use translation::{Note, Translation};

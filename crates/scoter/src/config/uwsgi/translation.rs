@@ -4,16 +4,20 @@ use super::directive::Directive;
 use crate::config::settings::Setting;
 
 /// Settings of ours that take the place of uWSGI's directives, and what is to be said about the rest.
+///
+/// Relative paths are meant from where uWSGI would be started; `app` and `pythonpath` from `chdir`.
 #[derive(Debug, Default)]
 pub(crate) struct Translation {
+    /// At most one for each option.
     pub(crate) settings: Vec<Setting>,
     pub(crate) notes: Vec<Note>,
 }
 
-/// What is to be said about a directive.
+/// What is to be said about directives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// The directives that it is about, in their order.
+    /// The directives that it is about, in their order. None if it is about what uWSGI does unless told
+    /// otherwise.
     pub(crate) directives: Vec<Directive>,
     pub(crate) kind: Kind,
     /// What to know, or to do.
@@ -27,8 +31,8 @@ pub(crate) enum Kind {
     NothingToDo,
     /// An option of ours takes its place, with a difference.
     Mapped,
-    /// Something other than the server does that, with these lines.
-    Elsewhere(Snippet),
+    /// Something other than the server does that: with these lines, if they are known.
+    Elsewhere(Option<Snippet>),
     /// There is no substitute: behaviour is lost.
     Lost,
     /// uWSGI has no such option and ignores the line; this one was probably meant.
@@ -45,11 +49,12 @@ pub(crate) struct Snippet {
 }
 
 /// The programs to which behaviour moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Program {
+    /// Locations, in a block `server`.
     Nginx,
     /// Lines of the service's unit, in its section `[Service]`.
     Unit,
-    /// A service unit and its timer.
-    Timer,
+    /// A unit of its own, whose file has this name.
+    OwnUnit(String),
 }
