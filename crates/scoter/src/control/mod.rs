@@ -20,7 +20,7 @@ pub(crate) use metrics_address::MetricsAddress;
 pub(crate) use protocol::{
     Call, Exposition, KeptConnections, ListenerStatus, Order, Percentiles, Phase, ReloadError,
     ReloadStatus, Reloaded, Responses, Scaled, SlotPhase, SlotStatus, Stacks, Status, ThreadStack,
-    ThreadStacks, Totals, WorkerPhase, WorkerStacks, WorkerStatus, millis,
+    ThreadStacks, Totals, WorkerPhase, WorkerStacks, WorkerStatus,
 };
 pub(crate) use selector::ServerSelector;
 pub(crate) use server::{

@@ -20,6 +20,7 @@ use tracing::warn;
 use crate::ipc::scoreboard::now;
 use crate::net::Family;
 use crate::sys::descriptors::{move_up, watch_for_ever};
+use crate::sys::durations::nanos;
 use crate::sys::fatal;
 use crate::sys::fork::{self, Own};
 
@@ -79,7 +80,7 @@ fn instant(nanoseconds: u64) -> Instant {
 }
 
 fn nanoseconds(instant: Instant) -> u64 {
-    let ago = u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let ago = nanos(instant.elapsed());
     now().saturating_sub(ago)
 }
 

@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::backlog::Backlog;
 use super::listener::Listener;
+use crate::sys::durations::millis;
 
 /// Decides when a queue is worth a line in the log: one when an overload begins, one if it gets
 /// worse, and one when it is over.
@@ -148,7 +149,7 @@ impl QueueNotice {
                  what runs"
             ),
             Self::Over { lasted, longest } => {
-                let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+                let lasted_ms = millis(lasted);
                 info!(%address, lasted_ms, longest, "the overload is over: few connections wait");
             }
         }

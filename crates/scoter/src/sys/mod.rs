@@ -3,6 +3,7 @@
 pub(crate) mod async_fd;
 pub(crate) mod descriptors;
 pub(crate) mod disposition;
+pub(crate) mod durations;
 pub(crate) mod fatal;
 pub(crate) mod file_limit;
 pub(crate) mod fork;

@@ -29,6 +29,7 @@ use crate::python::signal_handlers;
 use crate::python::signal_wakeups::SignalWakeups;
 use crate::python::start_watch::{StartWatch, Step, too_late};
 use crate::start::StartError;
+use crate::sys::durations::millis;
 use crate::sys::fatal;
 use crate::sys::file_limit;
 use crate::sys::process::{exit_now, wait_for_the_end};
@@ -280,7 +281,7 @@ impl Worker<'_> {
     }
 
     fn announce(&self, loaded: &Loaded, import_time: Duration) {
-        let import_ms = u64::try_from(import_time.as_millis()).unwrap_or(u64::MAX);
+        let import_ms = millis(import_time);
         if let MasterLink::None = self.shared.master {
             info!(name = loaded.name, import_ms, "application loaded");
             info!(threads = self.options.threads, "ready");

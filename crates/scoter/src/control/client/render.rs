@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::control::human::{short, size};
 use crate::control::{
-    KeptConnections, ListenerStatus, ReloadStatus, SlotStatus, Status, WorkerStatus, millis,
+    KeptConnections, ListenerStatus, ReloadStatus, SlotStatus, Status, WorkerStatus,
 };
+use crate::sys::durations::millis;
 
 /// Renders the output of `scoter status`.
 pub(crate) fn render(status: &Status) -> String {

@@ -10,8 +10,9 @@ use super::text::{Text, count, grouped};
 use crate::control::human::{precise, short, size};
 use crate::control::protocol::{
     KeptConnections, Percentiles, Phase, ReloadStatus, SlotPhase, SlotStatus, Status, Totals,
-    WorkerPhase, WorkerStatus, millis,
+    WorkerPhase, WorkerStatus,
 };
+use crate::sys::durations::millis;
 
 /// What the server is called.
 pub(super) fn name(status: &Status) -> &str {

@@ -12,5 +12,5 @@ pub(super) use routes::{Route, Scope};
 pub(crate) use stacks::{Call, Stacks, ThreadStack, ThreadStacks, WorkerStacks};
 pub(crate) use status::{
     KeptConnections, ListenerStatus, Percentiles, Phase, ReloadStatus, Responses, SlotPhase,
-    SlotStatus, Status, Totals, WorkerPhase, WorkerStatus, millis,
+    SlotStatus, Status, Totals, WorkerPhase, WorkerStatus,
 };

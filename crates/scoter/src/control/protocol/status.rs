@@ -6,12 +6,12 @@
 //! of another version.
 
 use std::fmt;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ipc::scoreboard::{self, Counts, Distribution, Snapshot, StatusClass};
+use crate::sys::durations::millis;
 
 /// The server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -355,17 +355,14 @@ impl fmt::Display for SlotPhase {
     }
 }
 
-/// A duration in milliseconds, as used in the JSON.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 fn to_the_millisecond<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{at:.3}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;

@@ -13,6 +13,7 @@ use super::counters::Counters;
 use super::now;
 use super::seqlock::SeqLock;
 use crate::request_head::{Param, RequestHead};
+use crate::sys::durations::nanos;
 
 /// One slot.
 #[derive(Debug)]
@@ -237,10 +238,6 @@ impl From<u32> for Phase {
 /// Adds to a counter that has a single writer.
 fn add(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 const WORD: usize = size_of::<u64>();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::writer::Writer;
+use crate::sys::durations::nanos;
 
 /// A histogram in shared memory.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(crate) struct Distribution {
 
 impl Histogram {
     pub(super) fn note(&self, value: Duration, writer: Writer) {
-        let nanos = u64::try_from(value.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(value);
         writer.add(&self.counts[bucket(nanos)], 1);
         writer.add(&self.sum, nanos);
     }
@@ -111,10 +112,6 @@ fn bucket(nanos: u64) -> usize {
         index += 1;
     }
     index
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Upper bounds in nanoseconds, from 0.1 ms to 60 s, six in a decade. An upgrade passes counts on,

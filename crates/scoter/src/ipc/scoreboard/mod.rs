@@ -23,6 +23,7 @@ use nix::time::{ClockId, clock_gettime};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::sys::durations::nanos;
 use crate::sys::fork::Own;
 
 pub(crate) use cell::{Cell, Label, Phase, Snapshot};
@@ -74,7 +75,7 @@ pub(crate) struct Totals {
 pub(crate) fn now() -> u64 {
     // Fails only for a clock that does not exist, and this one always does (clock_gettime(2)).
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
-    time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    time.map_or(0, nanos)
 }
 
 impl Scoreboard {

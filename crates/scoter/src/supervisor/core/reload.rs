@@ -12,6 +12,7 @@ use super::origin::Origin;
 use super::worker::{Phase, Worker};
 use super::worker_count::WorkerCount;
 use crate::control::{ReloadError, Reloaded};
+use crate::sys::durations::millis;
 
 impl Supervisor {
     /// Begins a reload: reads the configuration, to replace the serving generation with a new one.
@@ -320,7 +321,7 @@ impl Supervisor {
             let reloaded = Reloaded {
                 generation,
                 workers: self.worker_count.wanted(),
-                took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                took_ms: millis(took),
                 needs_restart: rollout.needs_restart,
             };
             self.answer(order, Answer::Reload(Ok(reloaded)));

@@ -8,11 +8,12 @@ use nix::unistd::Pid;
 
 use super::Runtime;
 use crate::control::{
-    KeptConnections, ListenerStatus, Responses, SlotStatus, Status, Totals, WorkerStatus, millis,
+    KeptConnections, ListenerStatus, Responses, SlotStatus, Status, Totals, WorkerStatus,
 };
 use crate::ipc::scoreboard::Counts;
 use crate::supervisor::core::WorkerView;
 use crate::supervisor::worker::Worker;
+use crate::sys::durations::millis;
 
 impl Runtime {
     pub(super) fn status(&self) -> Status {

@@ -15,6 +15,7 @@ use wsgi_environ::{
 use crate::log::{self, Entry};
 use crate::python::traceback::traceback;
 use crate::request_head::RequestHead;
+use crate::sys::durations::millis;
 use crate::sys::fatal;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::one_thread;
@@ -165,7 +166,6 @@ pub(crate) fn connection_lost(head: Option<&RequestHead>) {
 /// Logs a response that took `--slow-request` or longer.
 pub(crate) fn slow(entry: &Entry, elapsed: Duration) {
     let head = &entry.head;
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     warn!(
         method = head.method_text(),
         uri = head.uri_text(),

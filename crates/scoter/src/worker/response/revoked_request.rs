@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::request_head::RequestHead;
+use crate::sys::durations::millis;
 use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
 
@@ -24,6 +25,6 @@ pub(crate) struct RevokedRequest {
 
 impl RevokedRequest {
     pub(crate) fn age_ms(&self) -> u64 {
-        u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX)
+        millis(self.age)
     }
 }

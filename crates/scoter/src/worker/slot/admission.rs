@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
+use crate::sys::durations::millis;
 use crate::worker::request::intake::Request;
 use crate::worker::response::refusal::{Refusal, Refused};
 use crate::worker::slot::Slot;
@@ -98,7 +99,7 @@ impl Admission {
     /// Counts a request that has waited for this long, and is refused.
     pub(crate) fn note_late(&self, waited: Duration) {
         self.late.fetch_add(1, Relaxed);
-        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        let waited_ms = millis(waited);
         self.longest_ms.fetch_max(waited_ms, Relaxed);
     }
 

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::examination::{Wanted, examine};
-use crate::control::{ThreadStack, ThreadStacks, millis};
+use crate::control::{ThreadStack, ThreadStacks};
 use crate::log::say;
 use crate::python::stacks::of_thread;
 use crate::request_head::RequestHead;
+use crate::sys::durations::millis;
 use crate::worker::Shared;
 
 /// A request that has just become slow.
