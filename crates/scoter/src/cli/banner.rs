@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use tracing::info;
 
 use crate::config::Options;
+use crate::control::Service;
 use crate::start::Opened;
 
 /// Introduces the server: version, name, Python, addresses.
@@ -29,8 +30,12 @@ pub(crate) fn announce(py: Python<'_>, options: &Options, opened: &Opened) {
     if let Some(more @ 1..) = listeners.len().checked_sub(MAX_ANNOUNCED) {
         info!(more, "listening on more addresses");
     }
-    if let Some(metrics) = &opened.metrics {
-        info!(address = %metrics.address(), "serving metrics");
+    for reader in &opened.readers {
+        let address = reader.address();
+        match reader.service() {
+            Service::Metrics => info!(%address, "serving metrics"),
+            Service::UwsgiStats(_) => info!(%address, "serving uWSGI's statistics"),
+        }
     }
 }
 

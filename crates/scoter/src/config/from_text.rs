@@ -12,7 +12,7 @@ use super::units::{Percent, Size, Span};
 use super::values::{
     BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, UwsgiOpt, Workers,
 };
-use crate::control::{ControlLocation, MetricsAddress};
+use crate::control::{ControlLocation, MetricsAddress, UwsgiStatsAddress};
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
 
@@ -184,6 +184,24 @@ impl FromText for MetricsAddress {
 
     fn relocated(text: &OsStr, folder: &Path) -> OsString {
         Address::relocated(text, folder)
+    }
+}
+
+impl FromText for UwsgiStatsAddress {
+    fn from_text(text: &OsStr) -> Result<Self, String> {
+        utf8(text)?.parse()
+    }
+
+    fn relocated(text: &OsStr, folder: &Path) -> OsString {
+        let address = text.to_str().and_then(|text| text.strip_prefix(Self::HTTP));
+        match address {
+            None => Address::relocated(text, folder),
+            Some(address) => {
+                let mut relocated = OsString::from(Self::HTTP);
+                relocated.push(Address::relocated(OsStr::new(address), folder));
+                relocated
+            }
+        }
     }
 }
 

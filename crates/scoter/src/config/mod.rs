@@ -18,6 +18,7 @@ mod os_text;
 mod other_servers;
 mod print;
 mod read;
+mod readers;
 mod settings;
 mod sources;
 mod suggestion;

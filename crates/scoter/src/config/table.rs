@@ -14,7 +14,7 @@ use super::units::{Percent, Size, Span};
 use super::values::{
     BufferBody, LogApplication, MaxRss, Mode, ServerName, UriPath, UwsgiOpt, Workers,
 };
-use crate::control::{ControlLocation, MetricsAddress};
+use crate::control::{ControlLocation, MetricsAddress, UwsgiStatsAddress};
 use crate::log::{AccessLogFormat, AccessLogTo, LogFormat, LogLevel, SampleRate, SkipRule};
 use crate::net::Address;
 
@@ -73,7 +73,9 @@ options! {
         metrics: off MetricsAddress, "ADDRESS", restart,
             "Serve metrics and status for reading, over HTTP, on host:port or unix:/path";
         metrics_allow: many IpNet, "CIDR", restart,
-            "Network allowed to read --metrics over TCP, besides this machine (repeatable)";
+            "Network allowed to read --metrics and --uwsgi-stats over TCP, besides this machine (repeatable)";
+        uwsgi_stats: off UwsgiStatsAddress, "ADDRESS", restart,
+            "Serve uWSGI's stats JSON on host:port or unix:/path; with http:// before it, over HTTP";
         name: maybe ServerName, "NAME", reload,
             "Name in scoter status and ps, by which commands find the server";
     }

@@ -13,6 +13,7 @@ mod page;
 mod protocol;
 mod selector;
 mod server;
+mod uwsgi_stats;
 
 pub(crate) use client::{ClientCommand, run};
 pub(crate) use location::ControlLocation;
@@ -24,5 +25,6 @@ pub(crate) use protocol::{
 };
 pub(crate) use selector::ServerSelector;
 pub(crate) use server::{
-    ControlError, ControlListener, MetricsError, MetricsListener, serve, serve_readers,
+    ControlError, ControlListener, ReaderError, ReaderListener, Service, serve, serve_readers,
 };
+pub(crate) use uwsgi_stats::{Figures, Memory, Place, Transport, UwsgiStatsAddress, Work};

@@ -44,6 +44,9 @@ pub(crate) struct Configuration {
     /// That of the socket of `--metrics`.
     #[serde(default)]
     pub(crate) metrics: Option<SocketFile>,
+    /// That of the socket of `--uwsgi-stats`.
+    #[serde(default)]
+    pub(crate) uwsgi_stats: Option<SocketFile>,
     /// `sys.path` of the Python that started the server.
     pub(crate) path: SearchPath,
     /// The soft limit on open files that the server was started with.
@@ -248,6 +251,7 @@ mod tests {
             listeners: Vec::new(),
             control: None,
             metrics: None,
+            uwsgi_stats: None,
             path: SearchPath::default(),
             file_limit: None,
             has_changed_directory: false,

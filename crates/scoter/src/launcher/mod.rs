@@ -125,6 +125,7 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
             .control
             .into_iter()
             .chain(configuration.metrics)
+            .chain(configuration.uwsgi_stats)
             .collect(),
         queue,
         held,

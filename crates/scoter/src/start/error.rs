@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::identity::IdentityError;
 use super::reach::OutOfReach;
-use crate::control::{ControlError, MetricsError};
+use crate::control::{ControlError, ReaderError};
 use crate::log::FileError;
 use crate::net::BindError;
 use crate::sys::file_limit::TooLow;
@@ -48,9 +48,9 @@ pub(crate) enum StartError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The socket of `--metrics`.
+    /// The socket of `--metrics` or `--uwsgi-stats`.
     #[error(transparent)]
-    Metrics(#[from] MetricsError),
+    Reader(#[from] ReaderError),
     /// `--user` and `--group`.
     #[error(transparent)]
     Identity(#[from] IdentityError),

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use tracing::warn;
 
 use crate::config::{Options, Settings};
-use crate::control::{ControlListener, MetricsListener};
+use crate::control::{ControlListener, ReaderListener};
 use crate::log;
 use crate::net::Listener;
 use crate::program::Program;
@@ -29,7 +29,8 @@ use identity::{Identity, Variables};
 pub(crate) struct Opened {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) control: Option<ControlListener>,
-    pub(crate) metrics: Option<MetricsListener>,
+    /// The sockets of `--metrics` and `--uwsgi-stats`.
+    pub(crate) readers: Vec<ReaderListener>,
     /// The environment variables of `--user`.
     pub(crate) variables: Variables,
 }
@@ -110,8 +111,8 @@ impl Opened {
     fn warn_of_what_stays(&self, user: &str) {
         let listeners = self.listeners.iter().filter_map(Listener::file);
         let control = self.control.as_ref().and_then(ControlListener::file);
-        let metrics = self.metrics.as_ref().and_then(MetricsListener::file);
-        let files = listeners.chain(control).chain(metrics);
+        let readers = self.readers.iter().filter_map(ReaderListener::file);
+        let files = listeners.chain(control).chain(readers);
         let stay = files.filter(|file| !file.is_removable());
         let folders: BTreeSet<_> = stay.filter_map(|file| file.path().parent()).collect();
         for folder in folders {
@@ -131,8 +132,6 @@ impl Opened {
         if let Some(control) = &self.control {
             control.close();
         }
-        if let Some(metrics) = &self.metrics {
-            metrics.close();
-        }
+        self.readers.iter().for_each(ReaderListener::close);
     }
 }

@@ -10,7 +10,7 @@ use super::Opened;
 use super::error::StartError;
 use super::identity::Identity;
 use crate::config::Options;
-use crate::control::{ControlListener, ControlLocation, MetricsListener};
+use crate::control::{ControlListener, ControlLocation, ReaderListener};
 use crate::net::{self, Address, AllowList, BindError, Listener, MAX_PATH, Permissions};
 
 /// Opens all sockets, or none.
@@ -25,7 +25,7 @@ pub(super) fn open(options: &Options, identity: &Identity) -> Result<Opened, Sta
     let mut opened = Opened {
         listeners: Vec::new(),
         control: None,
-        metrics: None,
+        readers: Vec::new(),
         variables: Vec::new(),
     };
     match fill(&mut opened, options, &settings, user) {
@@ -59,8 +59,10 @@ pub(super) fn check(options: &Options, identity: &Identity) -> Result<(), StartE
     if options.bind.is_empty() && activated().is_empty() {
         return Err(StartError::NoAddress);
     }
-    if let Some(metrics) = options.metrics.as_ref().filter(|_| !options.no_master) {
-        MetricsListener::check(&metrics.0, &metrics_settings(options, &settings))?;
+    if !options.no_master {
+        for (service, address) in options.readers() {
+            ReaderListener::check(service, address, &reader_settings(options, &settings))?;
+        }
     }
     let control = options.control.path(&options.bind);
     match control.filter(|path| !options.no_master && !is_too_long(options, path)) {
@@ -79,26 +81,26 @@ fn settings(options: &Options, identity: &Identity) -> Result<net::Settings, Sta
     })
 }
 
-/// The same for the socket of `--metrics`, but for who may connect and how many wait.
-fn metrics_settings(options: &Options, settings: &net::Settings) -> net::Settings {
+/// The same for the sockets of `--metrics` and `--uwsgi-stats`, but for who may connect and how many wait.
+fn reader_settings(options: &Options, settings: &net::Settings) -> net::Settings {
     net::Settings {
         permissions: settings.permissions,
-        backlog: METRICS_BACKLOG,
+        backlog: READER_BACKLOG,
         allow: AllowList::new(options.metrics_allow.clone()),
     }
 }
 
 /// Of two sockets with one address the second would find the first one in its way.
 fn refuse_repeated(options: &Options) -> Result<(), StartError> {
-    let metrics = options.metrics.as_ref().map(|metrics| &metrics.0);
-    let addresses: Vec<_> = options.bind.iter().chain(metrics).collect();
+    let readers = || options.readers().map(|(_, address)| address);
+    let addresses: Vec<_> = options.bind.iter().chain(readers()).collect();
     for (index, address) in addresses.iter().enumerate() {
         if addresses[..index].contains(address) && !address.is_any_port() {
             return Err(StartError::Repeated(address.to_string()));
         }
     }
     let control = options.control.path(&options.bind).map(Address::Unix);
-    if let Some(address) = metrics.filter(|metrics| control.as_ref() == Some(*metrics)) {
+    if let Some(address) = readers().find(|address| control.as_ref() == Some(*address)) {
         return Err(StartError::Repeated(address.to_string()));
     }
     let ControlLocation::At(control) = &options.control else {
@@ -136,9 +138,10 @@ fn fill(
     if options.no_master {
         return Ok(());
     }
-    if let Some(metrics) = &options.metrics {
-        let settings = metrics_settings(options, settings);
-        opened.metrics = Some(MetricsListener::bind(&metrics.0, &settings)?);
+    for (service, address) in options.readers() {
+        let settings = reader_settings(options, settings);
+        let listener = ReaderListener::bind(service, address, &settings)?;
+        opened.readers.push(listener);
     }
     match options.control.path(&options.bind) {
         Some(path) if is_too_long(options, &path) => {
@@ -183,4 +186,4 @@ fn activated() -> Vec<i32> {
 }
 
 /// Readers that may wait to be accepted: the master has time for them at once.
-const METRICS_BACKLOG: u32 = 64;
+const READER_BACKLOG: u32 = 64;

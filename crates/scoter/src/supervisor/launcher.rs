@@ -5,12 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use tracing::debug;
 
 use super::configuration::Loaded;
 use super::core::{Event, NewWorker};
 use super::link::{Events, Link};
+use crate::control::{ReaderListener, Service};
 use crate::ipc::channel::Channel;
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::crash_report::CrashReport;
@@ -33,7 +35,7 @@ pub(super) struct Launcher {
 pub(super) struct Sockets<'a> {
     pub(super) listeners: &'a [Listener],
     pub(super) control: Option<&'a SocketFile>,
-    pub(super) metrics: Option<&'a SocketFile>,
+    pub(super) readers: &'a [Arc<ReaderListener>],
     pub(super) queue: Option<&'a ConnectionQueue>,
     /// Where a connection of each listener may be held.
     pub(super) held: &'a [ConnectionQueue],
@@ -74,11 +76,16 @@ impl Launcher {
         })?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         debug!(pid, "launcher started");
+        let file_of = |is_it: fn(Service) -> bool| {
+            let reader = sockets.readers.iter().find(|it| is_it(it.service()));
+            reader.and_then(|reader| reader.file()).cloned()
+        };
         let configuration = Configuration {
             settings: generation.settings.to_json(),
             listeners: sockets.listeners.iter().map(Listener::describe).collect(),
             control: sockets.control.cloned(),
-            metrics: sockets.metrics.cloned(),
+            metrics: file_of(|service| service == Service::Metrics),
+            uwsgi_stats: file_of(|service| matches!(service, Service::UwsgiStats(_))),
             path: program.search_path().clone(),
             file_limit: Some(file_limit::before()),
             has_changed_directory: generation.directory.is_some(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::core::Process;
+use crate::control::Memory;
 use crate::sys::process_stat::ProcessStat;
 
 /// Whether a process exists.
@@ -24,12 +25,20 @@ pub(super) fn cpu(pid: Pid) -> Option<Duration> {
     ProcessStat::of(pid).ok()?.cpu
 }
 
-/// The resident memory of a process in bytes: the second number of `/proc/PID/statm`, in
-/// pages (proc(5)).
+/// The resident memory of a process in bytes.
 pub(super) fn rss(pid: Pid) -> Option<u64> {
+    Some(memory(pid)?.resident)
+}
+
+/// The memory of a process: the first two numbers of `/proc/PID/statm`, in pages (proc(5)).
+pub(super) fn memory(pid: Pid) -> Option<Memory> {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
+    let mut pages = text.split(' ').map(|pages| pages.parse::<u64>().ok());
+    let mut next = || Some(pages.next()?? * rustix::param::page_size() as u64);
+    Some(Memory {
+        virtual_size: next()?,
+        resident: next()?,
+    })
 }
 
 /// The memory of the machine in bytes.

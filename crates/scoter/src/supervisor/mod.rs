@@ -18,6 +18,7 @@ mod systemd;
 mod touch;
 mod upgrade;
 mod worker;
+mod worker_numbers;
 
 use std::ffi::OsString;
 use std::io;

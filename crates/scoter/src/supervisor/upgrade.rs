@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use super::configuration::Loaded;
 use super::core;
 use super::directory::Directory;
+use super::worker_numbers::WorkerNumbers;
 use crate::config::{Options, Settings};
-use crate::control::{ControlListener, MetricsListener, ReloadStatus, Totals};
+use crate::control::{ControlListener, ReaderListener, ReloadStatus, Service, Totals, Transport};
 use crate::ipc::scoreboard::Counts;
 use crate::metrics::Reloads;
 use crate::net::{AllowList, BindError, Description, Listener};
@@ -49,6 +50,11 @@ pub(crate) struct State {
     pub(super) control: Option<(RawFd, PathBuf)>,
     #[serde(default)]
     pub(super) metrics: Option<(RawFd, Description)>,
+    #[serde(default)]
+    pub(super) uwsgi_stats: Option<(RawFd, Description, Transport)>,
+    /// What the workers of each number have been through.
+    #[serde(default)]
+    pub(super) numbers: WorkerNumbers,
     /// Both ends of the queue of connections.
     #[serde(default)]
     pub(super) queue: Option<[RawFd; 2]>,
@@ -130,17 +136,20 @@ impl State {
             Some((number, path)) => Some(ControlListener::from_fd(own(number)?, &path)?),
             None => None,
         };
-        let metrics = match self.metrics.take() {
-            Some((number, description)) => {
-                let allow = AllowList::new(options.metrics_allow.clone());
-                Some(MetricsListener::adopt(own(number)?, description, allow)?)
-            }
-            None => None,
-        };
+        let metrics = self.metrics.take();
+        let metrics = metrics.map(|(number, it)| (Service::Metrics, number, it));
+        let stats = self.uwsgi_stats.take();
+        let stats = stats.map(|(number, it, how)| (Service::UwsgiStats(how), number, it));
+        let mut readers = Vec::new();
+        for (service, number, description) in metrics.into_iter().chain(stats) {
+            let allow = AllowList::new(options.metrics_allow.clone());
+            let reader = ReaderListener::adopt(service, own(number)?, description, allow)?;
+            readers.push(reader);
+        }
         Ok(Opened {
             listeners,
             control,
-            metrics,
+            readers,
             variables: Vec::new(),
         })
     }

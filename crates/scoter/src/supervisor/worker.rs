@@ -12,11 +12,11 @@ use tracing::{debug, warn};
 use super::core::{Activity, Event, NewWorker};
 use super::launcher::Launcher;
 use super::link::{Events, Link};
-use crate::control::Totals;
+use crate::control::{Totals, Work};
 use crate::ipc::channel::Channel;
 use crate::ipc::crash_report::CrashReport;
 use crate::ipc::messages::{LeaveReason, ToWorker};
-use crate::ipc::scoreboard::{Cell, Phase, Scoreboard, Snapshot, now};
+use crate::ipc::scoreboard::{Cell, Counts, Phase, Scoreboard, Snapshot, now};
 use crate::sys::fork::Own;
 
 /// What the master shares with a worker.
@@ -46,6 +46,9 @@ pub(super) struct Meter {
     pub(super) busy_ratio: f64,
     /// CPU time per second; may exceed 1 with several threads.
     pub(super) cpu_ratio: Option<f64>,
+    work: Work,
+    /// How long the requests took that had finished most recently then.
+    average: Duration,
 }
 
 impl Worker {
@@ -192,8 +195,29 @@ impl Worker {
         kept.out_of_step += board.out_of_step.load(Ordering::Relaxed);
     }
 
+    /// What it has done, as uWSGI counts it.
+    pub(super) fn work(&self) -> Work {
+        let mut counts = Counts::default();
+        counts.add(&self.board);
+        let totals = self.board.totals();
+        let finished = |cell: &Cell| {
+            let is_busy = cell.phase() != Phase::Idle;
+            cell.requests().saturating_sub(is_busy.into())
+        };
+        Work {
+            requests: self.board.cells().iter().map(finished).sum(),
+            exceptions: totals.exceptions.load(Ordering::Relaxed),
+            timeouts: totals.timeouts.load(Ordering::Relaxed),
+            busy: counts.busy,
+            response_bytes: counts.response_bytes,
+        }
+    }
+
     /// Compares the scoreboard, and the CPU time of the process if known, with the last measurement.
     pub(super) fn measure(&mut self, cpu: Option<Duration>, now: Instant) {
+        let work = self.work();
+        self.meter.average = self.meter.average(&work);
+        self.meter.work = work;
         let (mut requests, mut busy) = (0, Duration::ZERO);
         for cell in self.board.cells() {
             let cell = cell.read();
@@ -216,6 +240,18 @@ impl Worker {
         // A process that has just ended has its last measurement.
         meter.cpu = cpu.or(meter.cpu);
         meter.read = Some(now);
+    }
+}
+
+impl Meter {
+    /// How long requests take at present: the mean of those that have finished since the last measurement,
+    /// or else of those before.
+    pub(super) fn average(&self, now: &Work) -> Duration {
+        let finished = now.requests.saturating_sub(self.work.requests);
+        match u32::try_from(finished) {
+            Ok(finished @ 1..) => now.busy.saturating_sub(self.work.busy) / finished,
+            _ => self.average,
+        }
     }
 }
 

@@ -16,6 +16,12 @@ impl Shared {
         totals.peers_gone.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a request in which the application raised an exception.
+    pub(super) fn count_exception(&self) {
+        let totals = self.board.totals();
+        totals.exceptions.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a connection that was not served.
     pub(super) fn count(&self, refusal: &Refusal, connection: &Connection) {
         if connection.served() > 0 && refusal.is_no_request() {

@@ -9,7 +9,6 @@ use crate::config::origin::Origin;
 use crate::config::settings::Settings;
 use crate::config::table::Options;
 use crate::config::values::BufferBody;
-use crate::control::MetricsAddress;
 use crate::log::{AccessLogTo, LogFormat};
 use crate::net::Address;
 use crate::request_head::MAX_START_AGE;
@@ -73,8 +72,8 @@ impl Settings {
             ),
             (
                 "metrics-allow",
-                !matches!(&options.metrics, Some(MetricsAddress(Address::Tcp(_)))),
-                "--metrics names no TCP address",
+                !options.readers().any(|(_, address)| matches!(address, Address::Tcp(_))),
+                "neither --metrics nor --uwsgi-stats names a TCP address",
             ),
             (
                 "access-log-format",
@@ -161,6 +160,10 @@ mod tests {
             ),
             (&["--metrics-allow=::1"], "--metrics-allow ::1"),
             (
+                &["--uwsgi-stats=unix:/s", "--metrics-allow=::1"],
+                "--metrics-allow ::1",
+            ),
+            (
                 &["--metrics=unix:/m", "--metrics-allow=::1"],
                 "--metrics-allow ::1",
             ),
@@ -208,6 +211,7 @@ mod tests {
             &["--buffer-body=auto", "--max-body=1M"],
             &["--access-log=off", "--access-log-format=combined"],
             &["--access-log=off", "--access-log-sample=off"],
+            &["--uwsgi-stats=http://127.0.0.1:0", "--metrics-allow=::1"],
             &["--log-application=off"],
             &["--log-format=json", "--log-application=stderr"],
             &["--access-log-skip=path:/health", "--access-log-sample=10%"],

@@ -6,7 +6,7 @@ use crate::config::origin::Origin;
 use crate::config::settings::Settings;
 
 /// Options that need the master process.
-const NEED_IT: [&str; 13] = [
+const NEED_IT: [&str; 14] = [
     "preload",
     "workers",
     "pid-file",
@@ -14,6 +14,7 @@ const NEED_IT: [&str; 13] = [
     "control",
     "metrics",
     "metrics-allow",
+    "uwsgi-stats",
     "start-timeout",
     "drain-delay",
     "max-requests",
@@ -69,6 +70,7 @@ mod tests {
             ("--control=/a", false),
             ("--metrics=off", true),
             ("--metrics=127.0.0.1:0", false),
+            ("--uwsgi-stats=127.0.0.1:0", false),
         ] {
             let arguments = ["app", "--no-master", argument];
             let settings = Settings::of(&arguments, &[], Path::new("/")).unwrap();

@@ -19,6 +19,8 @@ pub(crate) enum Order {
         exposition: Exposition,
         reply: Sender<String>,
     },
+    /// Write the statistics that uWSGI has, as JSON; answered immediately.
+    UwsgiStats(Sender<String>),
     /// Report where the threads of all workers are, or of those with this number. The error is a
     /// message for the user.
     Stacks {

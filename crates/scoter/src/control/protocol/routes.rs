@@ -9,6 +9,8 @@ pub(in crate::control) enum Route {
     Page,
     Status,
     Metrics,
+    /// The statistics that uWSGI has.
+    UwsgiStats,
     Ready,
     Health,
     /// Of all workers, or of those with this number.
@@ -27,6 +29,8 @@ pub(in crate::control) enum Scope {
     All,
     /// Those that tell no more than metrics and status.
     Read,
+    /// One, at every path: that for uWSGI's statistics.
+    UwsgiStats,
 }
 
 /// Why a request is invalid.
@@ -53,6 +57,8 @@ impl Route {
     ) -> Result<Self, BadRequest> {
         let routes = scope.routes();
         let (expected, route) = match path {
+            // uWSGI does not read the request, so its readers ask for any path.
+            _ if scope == Scope::UwsgiStats => (Method::GET, Self::UwsgiStats),
             "/" => (Method::GET, Self::Page),
             "/status" => (Method::GET, Self::Status),
             "/metrics" => (Method::GET, Self::Metrics),
@@ -84,6 +90,7 @@ impl Route {
             });
         }
         match (route, query) {
+            (Self::UwsgiStats, _) => Ok(route),
             (route, None | Some("")) => Ok(route),
             (Self::Reload { .. }, Some("upgrade=1")) => Ok(Self::Reload { upgrade: true }),
             (_, Some(query)) => Err(BadRequest::bad(format!(
@@ -95,7 +102,12 @@ impl Route {
     /// Whether it tells no more than metrics and status, and changes nothing.
     fn is_for_readers(self) -> bool {
         match self {
-            Self::Page | Self::Status | Self::Metrics | Self::Ready | Self::Health => true,
+            Self::Page
+            | Self::Status
+            | Self::Metrics
+            | Self::UwsgiStats
+            | Self::Ready
+            | Self::Health => true,
             Self::Stacks(_) | Self::Reload { .. } | Self::Stop | Self::Scale(_) => false,
         }
     }
@@ -107,6 +119,7 @@ impl Scope {
         match self {
             Self::All => ALL_ROUTES,
             Self::Read => READ_ROUTES,
+            Self::UwsgiStats => STATS_ROUTES,
         }
     }
 }
@@ -161,6 +174,9 @@ routes:
 }
 
 const READ_ROUTES: &str = read_routes!();
+
+const STATS_ROUTES: &str =
+    "routes:\n  GET  any path            what uWSGI's stats server has, as JSON\n";
 
 const ALL_ROUTES: &str = concat!(
     read_routes!(),

@@ -295,6 +295,11 @@ impl SlotStatus {
     pub(crate) fn is_busy(&self) -> bool {
         self.phase != SlotPhase::Idle
     }
+
+    /// Requests that the application has finished.
+    pub(crate) fn finished(&self) -> u64 {
+        self.requests.saturating_sub(self.is_busy().into())
+    }
 }
 
 impl From<scoreboard::Phase> for SlotPhase {

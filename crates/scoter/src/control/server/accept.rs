@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::Uid;
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,10 +14,13 @@ use super::ControlListener;
 use super::access::Access;
 use super::connections::Connections;
 use super::http::serve_connection;
-use super::metrics_listener::{Accepted, MetricsListener};
+use super::reader_listener::{ReaderListener, Service};
 use super::rejected::Rejected;
+use super::socket::{Accepted, Peer, RegisteredSocket};
+use super::stats::send_stats;
 use crate::control::Order;
 use crate::control::protocol::Scope;
+use crate::control::uwsgi_stats::Transport;
 
 /// Serves the control socket until `token` is cancelled. Requests received by then are still
 /// answered, for up to [`SHUTDOWN_TIMEOUT`]. The socket's file is left alone.
@@ -32,86 +34,93 @@ pub(crate) async fn serve(
     token: CancellationToken,
 ) -> io::Result<()> {
     let socket = listener.register()?;
-    let mut connections = Connections::default();
     let mut rejected = Rejected::default();
-    loop {
-        tokio::select! {
-            () = token.cancelled() => break,
-            Some(()) = connections.ended() => {}
-            accepted = socket.accept() => {
-                let Ok((stream, _)) = accepted else {
-                    // No descriptor is available; the connection waits in the kernel.
-                    sleep(ACCEPT_RETRY_DELAY).await;
-                    continue;
-                };
-                let peer = peer_uid(&stream);
-                let is_admitted = peer.is_some_and(|peer| listener.admitted().includes(peer));
-                if !is_admitted && rejected.is_new(peer) {
-                    let uid = peer.map(Uid::as_raw);
-                    warn!(uid, "control: refused a user without permission");
-                }
-                let access = match is_admitted {
-                    true => Access::Granted(Scope::All, orders.clone()),
-                    false => Access::Denied,
-                };
-                let user = peer.filter(|_| is_admitted);
-                if !connections.add(user, |seen| serve_connection(stream, access, seen)) {
-                    // A client that reconnects continually must not keep the master busy.
-                    sleep(REJECTION_DELAY).await;
-                }
-            }
+    let begin = |accepted: Accepted, connections: &mut Connections| {
+        let Accepted { stream, peer } = accepted;
+        let user = match peer {
+            Peer::User(user) => user,
+            Peer::Host(_) => None,
+        };
+        let admitted = user.filter(|user| listener.admitted().includes(*user));
+        if admitted.is_none() && rejected.is_new(user) {
+            let uid = user.map(Uid::as_raw);
+            warn!(uid, "control: refused a user without permission");
         }
-    }
-    finish(connections).await;
+        let access = match admitted {
+            Some(_) => Access::Granted(Scope::All, orders.clone()),
+            None => Access::Denied,
+        };
+        connections.add(admitted, |seen| serve_connection(stream, access, seen))
+    };
+    accept(&socket, &token, begin).await;
     Ok(())
 }
 
-/// Serves the socket of `--metrics` in the same way to those who may read. They share one limit, because
-/// who they are is not known.
+/// Serves the socket of `--metrics` or `--uwsgi-stats` in the same way to those who may read. They share
+/// one limit, because who they are is not known.
 ///
 /// # Errors
 ///
 /// When the socket cannot be registered with the runtime.
 pub(crate) async fn serve_readers(
-    listener: Arc<MetricsListener>,
+    listener: Arc<ReaderListener>,
     orders: mpsc::Sender<Order>,
     token: CancellationToken,
 ) -> io::Result<()> {
     let socket = listener.register()?;
-    let mut connections = Connections::default();
+    let service = listener.service();
     let mut rejected = Rejected::default();
+    let begin = |accepted: Accepted, connections: &mut Connections| {
+        let Accepted { stream, peer } = accepted;
+        if let Peer::Host(peer) = peer {
+            if !listener.admits(peer) {
+                if rejected.is_new(peer) {
+                    warn!(%peer, "{service}: refused a peer that no --metrics-allow network contains");
+                }
+                return false;
+            }
+        }
+        let orders = orders.clone();
+        let scope = match service {
+            Service::Metrics => Scope::Read,
+            Service::UwsgiStats(Transport::Http) => Scope::UwsgiStats,
+            // Whoever has connected has asked. At the limit the slowest reader is in the way of others,
+            // so it counts as one that has sent nothing yet.
+            Service::UwsgiStats(Transport::Plain) => {
+                return connections.add(None, |_| send_stats(stream, orders));
+            }
+        };
+        let access = Access::Granted(scope, orders);
+        connections.add(None, |seen| serve_connection(stream, access, seen))
+    };
+    accept(&socket, &token, begin).await;
+    Ok(())
+}
+
+/// Accepts connections, and has `begin` serve each. It returns whether the peer was admitted and below
+/// its limit; one that was not and connects continually must not keep the master busy.
+async fn accept(
+    socket: &RegisteredSocket,
+    token: &CancellationToken,
+    mut begin: impl FnMut(Accepted, &mut Connections) -> bool,
+) {
+    let mut connections = Connections::default();
     loop {
         let accepted = tokio::select! {
             () = token.cancelled() => break,
             Some(()) = connections.ended() => continue,
             accepted = socket.accept() => accepted,
         };
-        let access = Access::Granted(Scope::Read, orders.clone());
-        let is_below_limit = match accepted {
-            Ok(Accepted::Unix(stream)) => {
-                connections.add(None, |seen| serve_connection(stream, access, seen))
-            }
-            Ok(Accepted::Tcp(stream, peer)) if listener.admits(peer) => {
-                connections.add(None, |seen| serve_connection(stream, access, seen))
-            }
-            Ok(Accepted::Tcp(_, peer)) => {
-                if rejected.is_new(peer.ip()) {
-                    let peer = peer.ip();
-                    warn!(%peer, "metrics: refused a peer that no --metrics-allow network contains");
-                }
-                false
-            }
-            Err(_) => {
-                sleep(ACCEPT_RETRY_DELAY).await;
-                continue;
-            }
+        let Ok(accepted) = accepted else {
+            // No descriptor is available; the connection waits in the kernel.
+            sleep(ACCEPT_RETRY_DELAY).await;
+            continue;
         };
-        if !is_below_limit {
+        if !begin(accepted, &mut connections) {
             sleep(REJECTION_DELAY).await;
         }
     }
     finish(connections).await;
-    Ok(())
 }
 
 /// Waits for the last responses.
@@ -122,23 +131,19 @@ async fn finish(mut connections: Connections) {
     .await;
 }
 
-fn peer_uid(stream: &UnixStream) -> Option<Uid> {
-    let credentials = stream.peer_cred().ok()?;
-    Some(Uid::from_raw(credentials.uid()))
-}
-
 /// How long the shutdown waits for responses.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Pause before another accept(2) when no descriptor was available.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Pause after a connection beyond its user's limit.
+/// Pause after a peer that was not admitted, or beyond its limit.
 const REJECTION_DELAY: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
+    use tokio::net::UnixStream;
 
     use super::super::connections::MAX_PER_USER;
     use super::super::fixture::{Fixture, receive, some_status};

@@ -2,17 +2,16 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, geteuid};
 use rustix::io::ioctl_fionbio;
 use rustix::net::listen;
 use thiserror::Error;
-use tokio::net::UnixListener;
 use tracing::warn;
 
-use crate::net::{Permissions, SocketFile, UnixError, bind_path, check_path};
+use super::socket::RegisteredSocket;
+use crate::net::{Family, Permissions, SocketFile, UnixError, bind_path, check_path};
 
 /// A bound control socket. Its file stays until [`ControlListener::close`]: a server that is
 /// replaced leaves it to its successor.
@@ -127,8 +126,8 @@ impl ControlListener {
     }
 
     /// Registers the socket with the current runtime.
-    pub(super) fn register(&self) -> io::Result<UnixListener> {
-        UnixListener::from_std(StdListener::from(self.fd.try_clone()?))
+    pub(super) fn register(&self) -> io::Result<RegisteredSocket> {
+        RegisteredSocket::new(self.fd.try_clone()?, Family::Unix)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Answers a request: sends the order to the master, and responds with its result.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -11,9 +9,9 @@ use hyper::header::{
 };
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::mpsc;
 
+use super::ask::{ask, within_timeout};
 use crate::control::page::{self, Page};
 use crate::control::protocol::{Route, Scope};
 use crate::control::{Exposition, Order, Phase, ReloadError, Status};
@@ -44,6 +42,9 @@ pub(super) async fn respond(
     let answered = match route {
         Route::Page => status(orders).await.map(|status| page(&status)),
         Route::Metrics => metrics(request, orders).await,
+        Route::UwsgiStats => within_timeout(ask(orders, Order::UwsgiStats))
+            .await
+            .map(|json| respond_with(StatusCode::OK, JSON, json)),
         Route::Status => status(orders).await.map(|status| json(&status)),
         Route::Ready => status(orders).await.map(|status| match status.ready {
             true => text(StatusCode::OK, "ready\n"),
@@ -114,23 +115,9 @@ async fn status(orders: &mpsc::Sender<Order>) -> Option<Status> {
     within_timeout(ask(orders, Order::Status)).await
 }
 
-async fn within_timeout<T>(asked: impl Future<Output = Option<T>>) -> Option<T> {
-    timeout(ANSWER_TIMEOUT, asked).await.ok().flatten()
-}
-
-/// Gives an order and waits for its result; `None` if the master is ending.
-async fn ask<T>(
-    orders: &mpsc::Sender<Order>,
-    order: impl FnOnce(oneshot::Sender<T>) -> Order,
-) -> Option<T> {
-    let (reply, answer) = oneshot::channel();
-    orders.send(order(reply)).await.ok()?;
-    answer.await.ok()
-}
-
 fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_string(value) {
-        Ok(json) => respond_with(StatusCode::OK, "application/json", json + "\n"),
+        Ok(json) => respond_with(StatusCode::OK, JSON, json + "\n"),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
@@ -175,13 +162,13 @@ fn lines(mut text: String) -> String {
     text
 }
 
+/// The type of JSON, to the letter: an exporter compares it.
+const JSON: &str = "application/json";
+
 /// Identifies scoter to the client.
 pub(super) const SERVER_NAME: &str = concat!("scoter/", env!("CARGO_PKG_VERSION"));
 
 pub(super) const FORBIDDEN: &str = "only root and the user that scoter runs as may send commands\n";
-
-/// How long the master may take for an order that it answers immediately.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

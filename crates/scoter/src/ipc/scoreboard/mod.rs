@@ -55,6 +55,8 @@ pub(crate) struct Totals {
     pub(crate) peers_gone: AtomicU64,
     /// Requests that exceeded `--request-timeout`.
     pub(crate) timeouts: AtomicU64,
+    /// Requests in which the application raised an exception.
+    pub(crate) exceptions: AtomicU64,
     /// Connections that are kept and wait for their next request now.
     pub(crate) kept: AtomicU64,
     /// Requests on connections that had served one before.
@@ -163,7 +165,7 @@ impl Scoreboard {
 }
 
 /// Differs in each release that lays the memory out differently.
-const LAYOUT: u64 = u64::from_le_bytes(*b"scoter\x00\x01");
+const LAYOUT: u64 = u64::from_le_bytes(*b"scoter\x00\x02");
 
 fn byte_length(slots: usize) -> usize {
     size_of::<Totals>() + slots * size_of::<Cell>()

@@ -9,6 +9,7 @@ mod stacks;
 mod status;
 mod unserved;
 mod upgrade;
+mod uwsgi_stats;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -31,7 +32,7 @@ use tracing::warn;
 use orders::Reply;
 
 use crate::config::{Change, Options, Settings};
-use crate::control::{self, ControlListener, MetricsListener, ReloadStatus, Totals};
+use crate::control::{self, ControlListener, ReaderListener, ReloadStatus, Totals};
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::scoreboard::Counts;
 use crate::metrics::Reloads;
@@ -53,6 +54,7 @@ use crate::supervisor::systemd::Systemd;
 use crate::supervisor::touch::Watch;
 use crate::supervisor::upgrade::State;
 use crate::supervisor::worker::Worker;
+use crate::supervisor::worker_numbers::WorkerNumbers;
 use crate::sys::file_limit;
 use crate::sys::random;
 use crate::sys::signals::{Signal, Signals, UnreadSignals};
@@ -71,7 +73,8 @@ pub(super) struct Runtime {
     /// One for each listener.
     queue_watches: Vec<QueueWatch>,
     control: Option<Arc<ControlListener>>,
-    metrics_listener: Option<Arc<MetricsListener>>,
+    /// Those of `--metrics` and `--uwsgi-stats`.
+    reader_listeners: Vec<Arc<ReaderListener>>,
     /// Where workers of all generations leave connections to each other.
     queue: Option<ConnectionQueue>,
     /// Where they hold a connection of each listener, once a generation has had a `--queue-timeout`.
@@ -96,6 +99,7 @@ pub(super) struct Runtime {
     gone_counts: Counts,
     /// Their CPU time, by their number.
     gone_cpu: BTreeMap<u32, Duration>,
+    numbers: WorkerNumbers,
     recent: Recent,
     last_reload: Option<ReloadStatus>,
     reloads: Reloads,
@@ -142,7 +146,7 @@ impl Runtime {
                 .collect(),
             listeners: opened.listeners,
             control: opened.control.map(Arc::new),
-            metrics_listener: opened.metrics.map(Arc::new),
+            reader_listeners: opened.readers.into_iter().map(Arc::new).collect(),
             queue: None,
             held: Vec::new(),
             touched: Watch::begin(&first.options.reload_on_touch, &events),
@@ -160,6 +164,7 @@ impl Runtime {
             gone: Totals::default(),
             gone_counts: Counts::default(),
             gone_cpu: BTreeMap::new(),
+            numbers: WorkerNumbers::default(),
             reloads: Reloads::default(),
             recent: Recent::default(),
             last_reload: None,
@@ -194,13 +199,14 @@ impl Runtime {
                 closing.clone(),
             ))
         });
-        let readers = self.metrics_listener.as_ref().map(|listener| {
+        let readers = self.reader_listeners.iter().map(|listener| {
             tokio::spawn(control::serve_readers(
                 Arc::clone(listener),
                 sender.clone(),
                 closing.clone(),
             ))
         });
+        let servers: Vec<_> = server.into_iter().chain(readers).collect();
         // An upgrade leaves signals blocked, so that none is lost in between.
         let _ = SigSet::all().thread_unblock();
         self.queue = Some(ConnectionQueue::new()?);
@@ -272,7 +278,7 @@ impl Runtime {
         drop(orders);
         self.orders.clear();
         closing.cancel();
-        for server in [server, readers].into_iter().flatten() {
+        for server in servers {
             let _ = tokio::time::timeout(LAST_ANSWERS, server).await;
         }
         Ok(code)
@@ -283,8 +289,8 @@ impl Runtime {
         if let Some(control) = &self.control {
             control.close();
         }
-        if let Some(metrics) = &self.metrics_listener {
-            metrics.close();
+        for reader in &self.reader_listeners {
+            reader.close();
         }
         self.listeners.iter().for_each(Listener::close_to_newcomers);
     }

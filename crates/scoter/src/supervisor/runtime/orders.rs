@@ -21,6 +21,7 @@ impl Runtime {
             Ordered::Metrics { exposition, reply } => {
                 return drop(reply.send(self.metrics(exposition)));
             }
+            Ordered::UwsgiStats(reply) => return drop(reply.send(self.uwsgi_stats())),
             Ordered::Stacks { worker, reply } => return self.report_stacks(worker, reply),
             Ordered::Reload { upgrade, reply } => {
                 let order = if upgrade {

@@ -55,6 +55,7 @@ impl Runtime {
                     self.gone_counts.add(&worker.board);
                     let cpu = worker.meter.cpu.unwrap_or_default();
                     *self.gone_cpu.entry(worker.id).or_default() += cpu;
+                    self.numbers.end(worker.id, worker.work());
                 }
                 drop(self.launchers.remove(&serial));
             }
@@ -161,11 +162,10 @@ impl Runtime {
             }
         }
         let control = self.control.as_ref();
-        let metrics = self.metrics_listener.as_ref();
         let sockets = Sockets {
             listeners: &self.listeners,
             control: control.and_then(|control| control.file()),
-            metrics: metrics.and_then(|metrics| metrics.file()),
+            readers: &self.reader_listeners,
             queue: self.queue.as_ref(),
             held: &self.held,
         };
@@ -193,6 +193,7 @@ impl Runtime {
         };
         match Worker::fork(launcher, new, self.events.clone()) {
             Ok(worker) => {
+                self.numbers.begin(worker.id, Timestamp::now());
                 self.workers.insert(serial, worker);
                 None
             }

@@ -11,6 +11,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use tracing::info;
 
 use super::Runtime;
+use crate::control::Service;
 use crate::ipc::channel::Channel;
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::supervisor::configuration::Loaded;
@@ -56,6 +57,7 @@ impl Runtime {
 
     fn state(&self) -> State {
         let raw = |fd: BorrowedFd<'_>| fd.as_raw_fd();
+        let readers = self.reader_listeners.iter();
         State {
             supervisor: self.core.state(Instant::now()),
             started_at: self.started_at,
@@ -73,10 +75,15 @@ impl Runtime {
                 .control
                 .as_ref()
                 .map(|control| (raw(control.as_fd()), control.path().to_owned())),
-            metrics: self
-                .metrics_listener
-                .as_ref()
-                .map(|metrics| (raw(metrics.as_fd()), metrics.describe())),
+            metrics: readers.clone().find_map(|reader| match reader.service() {
+                Service::Metrics => Some((raw(reader.as_fd()), reader.describe())),
+                Service::UwsgiStats(_) => None,
+            }),
+            uwsgi_stats: readers.clone().find_map(|reader| match reader.service() {
+                Service::UwsgiStats(how) => Some((raw(reader.as_fd()), reader.describe(), how)),
+                Service::Metrics => None,
+            }),
+            numbers: self.numbers.clone(),
             queue: self.queue.as_ref().map(|queue| queue.ends().map(raw)),
             held_connections: self.held.iter().map(|held| held.ends().map(raw)).collect(),
             path: self.program.search_path().clone(),
@@ -116,7 +123,7 @@ impl Runtime {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let listeners = self.listeners.iter().map(AsFd::as_fd);
         let control = self.control.iter().map(AsFd::as_fd);
-        let metrics = self.metrics_listener.iter().map(AsFd::as_fd);
+        let readers = self.reader_listeners.iter().map(|reader| reader.as_fd());
         let generations = self.generations.values();
         let directories = generations.filter_map(|loaded| loaded.directory.as_ref());
         let queues = self.queue.iter().chain(&self.held);
@@ -125,7 +132,7 @@ impl Runtime {
         let boards = workers.clone().map(|worker| worker.board.as_fd());
         listeners
             .chain(control)
-            .chain(metrics)
+            .chain(readers)
             .chain(directories.map(AsFd::as_fd))
             .chain(queues.flat_map(ConnectionQueue::ends))
             .chain(launchers)
@@ -144,6 +151,7 @@ impl Runtime {
         self.gone = state.gone;
         self.gone_counts = state.counts;
         self.gone_cpu = state.cpu;
+        self.numbers = state.numbers;
         self.reloads = state.reloads;
         self.program.keep_search_path(state.path);
         self.last_reload = state.last_reload;

@@ -223,8 +223,8 @@ const WORKER: u64 = 39;
 /// Descriptors of a master that depend neither on its workers nor on its sockets: tokio's, two
 /// launchers, their directories, the control socket with some connections, and those that the start
 /// of a process takes. At rest 24 have been seen, with one launcher. And the queue between workers,
-/// and the socket of `--metrics`, twice.
-const MASTER: u64 = 44;
+/// and the sockets of `--metrics` and `--uwsgi-stats`, twice each.
+const MASTER: u64 = 46;
 
 /// Descriptors of a master for each worker: its channel, its scoreboard, the report of its crash.
 const PER_WORKER: u64 = 3;

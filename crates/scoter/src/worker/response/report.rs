@@ -90,6 +90,14 @@ pub(crate) fn put_into_words(
         .collect()
 }
 
+/// Whether the application raised an exception, other than because its client had left.
+pub(crate) fn has_exception(failures: &[ApplicationFailure]) -> bool {
+    failures.iter().any(|failure| {
+        let is_exception = matches!(failure.cause, FailureCause::Exception { .. });
+        is_exception && failure.origin == FailureOrigin::Application
+    })
+}
+
 /// Logs how a request ended and what went wrong in it, each thing once.
 ///
 /// Other threads of Python go on meanwhile: standard error may be slow.

@@ -81,6 +81,9 @@ impl Slot {
             if let Ok(Completed { failures, .. }) = &mut responded {
                 if !failures.is_empty() {
                     let timing = Timing::from(connection.owner().revoked());
+                    if timing == Timing::InTime && report::has_exception(failures) {
+                        self.shared.count_exception();
+                    }
                     troubles = report::put_into_words(py, failures, timing);
                 }
             }

@@ -149,7 +149,7 @@ fn limit_is_enough_for_what_is_in_use_and_for_what_is_needed() {
         (1, None, 55),
         (4, None, 61),
         (4, Some(1), 61),
-        (4, Some(8), 84),
+        (4, Some(8), 86),
         (100, Some(8), 253),
     ] {
         let demand = demand(threads, workers);
@@ -167,17 +167,17 @@ fn limit_is_enough_for_what_is_in_use_and_for_what_is_needed() {
 fn message_names_the_process_that_needs_most_and_what_it_needs_them_for() {
     for (threads, workers, expected) in [
         (
-            1,
+            2,
             Some(1),
             "the open file limit is 20: 3 inherited descriptors are in use, and a worker needs \
-             55 more for 1 thread and 1 socket\nhint: raise the limit to at least 58 \
+             57 more for 2 threads and 1 socket\nhint: raise the limit to at least 60 \
              (LimitNOFILE= in the systemd unit, or ulimit -n), or lower --threads",
         ),
         (4, None, "the server needs 61 more for 4 threads"),
         (
             4,
             Some(8),
-            "the master needs 84 more for 8 workers and 1 socket",
+            "the master needs 86 more for 8 workers and 1 socket",
         ),
         (4, Some(8), "or lower --workers"),
     ] {
