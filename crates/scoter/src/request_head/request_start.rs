@@ -7,17 +7,19 @@ use std::time::Duration;
 /// Apache's mod_headers), distinguished by their magnitude.
 pub(super) fn time_since_epoch(text: &[u8]) -> Option<Duration> {
     let text = text.strip_prefix(b"t=").unwrap_or(text);
-    let mut parts = text.splitn(2, |&byte| byte == b'.');
-    let whole = digits(parts.next()?)?;
-    let fraction = parts.next().unwrap_or(b"0");
+    let (whole, rest) = digits(text)?;
+    let fraction = match rest {
+        [] => &b"0"[..],
+        [b'.', fraction @ ..] => fraction,
+        _ => return None,
+    };
     if whole < SECONDS_END {
         // Nine decimals are nanoseconds.
         let decimals = &fraction[..fraction.len().min(9)];
-        let scale = 10u64.pow(9 - u32::try_from(decimals.len()).ok()?);
-        let nanos = digits(decimals)? * scale;
+        let nanos = all_digits(decimals)? * u64::from(NANOS[decimals.len()]);
         return Some(Duration::new(whole, u32::try_from(nanos).ok()?));
     }
-    digits(fraction)?;
+    all_digits(fraction)?;
     if whole < MILLIS_END {
         Some(Duration::from_millis(whole))
     } else {
@@ -25,15 +27,41 @@ pub(super) fn time_since_epoch(text: &[u8]) -> Option<Duration> {
     }
 }
 
-fn digits(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > MAX_DIGITS {
-        return None;
+/// The number in front, and what follows it.
+fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0;
+    let mut length = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        if length == MAX_DIGITS {
+            return None;
+        }
+        number = number * 10 + u64::from(digit);
+        length += 1;
     }
-    text.iter().try_fold(0, |number: u64, byte| {
-        byte.is_ascii_digit()
-            .then(|| number * 10 + u64::from(byte - b'0'))
-    })
+    (length > 0).then(|| (number, &text[length..]))
 }
+
+fn all_digits(text: &[u8]) -> Option<u64> {
+    digits(text).and_then(|(number, rest)| rest.is_empty().then_some(number))
+}
+
+/// How many nanoseconds the last of so many decimals stands for.
+const NANOS: [u32; 10] = [
+    1_000_000_000,
+    100_000_000,
+    10_000_000,
+    1_000_000,
+    100_000,
+    10_000,
+    1_000,
+    100,
+    10,
+    1,
+];
 
 /// The year 5138 in seconds is March 1973 in milliseconds, and so on.
 const SECONDS_END: u64 = 100_000_000_000;
