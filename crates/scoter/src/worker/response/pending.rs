@@ -183,31 +183,54 @@ impl PendingResponse {
 
     /// Sends what can be sent at once. What cannot goes to the reactor.
     pub(crate) fn start(self, shared: &Shared) -> Sent {
-        self.begin(shared, Finder::Slot)
+        Self::start_in_place(&mut Some(self), shared)
+    }
+
+    /// The same, and leaves nothing in `place`. A response is large: most are sent without being moved.
+    pub(crate) fn start_in_place(place: &mut Option<Self>, shared: &Shared) -> Sent {
+        Self::begin(place, shared, Finder::Slot)
     }
 
     /// The same for a task of the reactor, which waits for nobody.
     pub(crate) fn start_in_task(self, shared: &Shared) {
-        if let Some(connection) = self.begin(shared, Finder::Task).signalled {
+        if let Some(connection) = Self::begin(&mut Some(self), shared, Finder::Task).signalled {
             shared.look_after(connection);
         }
     }
 
-    fn begin(mut self, shared: &Shared, finder: Finder) -> Sent {
+    fn begin(place: &mut Option<Self>, shared: &Shared, finder: Finder) -> Sent {
+        if place
+            .as_mut()
+            .is_some_and(|response| response.send_at_once(shared, finder) == Progress::Done)
+        {
+            return Self::end_here(place, shared, finder);
+        }
+        match place.take() {
+            Some(response) => response.hand_over(shared, finder),
+            None => Sent::default(),
+        }
+    }
+
+    /// Sends what can be sent at once. Returns whether the connection can end.
+    fn send_at_once(&mut self, shared: &Shared, finder: Finder) -> Progress {
         match self.buffer.send(&self.connection) {
             Ok(Progress::Done) if self.ending == ConnectionEnd::Drain => {
                 self.connection.shutdown_write();
                 self.buffer.let_go();
+                Progress::Blocked
             }
-            Ok(Progress::Done) => return self.end_here(shared, finder),
-            Ok(Progress::Blocked) => {}
+            Ok(progress) => progress,
             Err(error) => {
                 if let Some(incident) = self.lose(error, shared) {
                     finder.say(incident);
                 }
-                return self.end_here(shared, finder);
+                Progress::Done
             }
         }
+    }
+
+    /// Leaves the rest to the reactor.
+    fn hand_over(mut self, shared: &Shared, finder: Finder) -> Sent {
         self.buffer.settle();
         if !self.buffer.count_in(&shared.response_memory) {
             return self.finish_here(shared, finder);
@@ -232,7 +255,7 @@ impl PendingResponse {
             }
             self.drain(&shared, &permit).await;
         }
-        let (sent, slow) = self.end(&shared, Finder::Task);
+        let (sent, slow) = Self::end(&mut Some(self), &shared, Finder::Task);
         if let Some(connection) = sent.signalled {
             shared.look_after(connection);
         }
@@ -375,7 +398,7 @@ impl PendingResponse {
                 let Ok(1..) = arrived() else { break };
             }
         }
-        self.end_here(shared, finder)
+        Self::end_here(&mut Some(self), shared, finder)
     }
 
     fn send_waiting(&mut self, shared: &Shared, finder: Finder) -> Result<(), SendError> {
@@ -451,19 +474,35 @@ impl PendingResponse {
         is_slow.then(|| Box::new(Incident::Slow(entry, elapsed)))
     }
 
-    fn end_here(self, shared: &Shared, finder: Finder) -> Sent {
-        let (sent, slow) = self.end(shared, finder);
+    fn end_here(place: &mut Option<Self>, shared: &Shared, finder: Finder) -> Sent {
+        let (sent, slow) = Self::end(place, shared, finder);
         if let Some(incident) = slow {
             finder.say(incident);
         }
         sent
     }
 
-    fn end(mut self, shared: &Shared, finder: Finder) -> (Sent, Option<Box<Incident>>) {
-        let slow = self.record(shared, finder);
-        match self.ending {
-            ConnectionEnd::Abort => self.connection.abort(),
-            ConnectionEnd::Shutdown => self.connection.shutdown_write(),
+    fn end(
+        place: &mut Option<Self>,
+        shared: &Shared,
+        finder: Finder,
+    ) -> (Sent, Option<Box<Incident>>) {
+        let slow = place
+            .as_mut()
+            .and_then(|response| response.record(shared, finder));
+        let Some(Self {
+            connection,
+            buffer,
+            ending,
+            input_busy,
+            ..
+        }) = place.take()
+        else {
+            return (Sent::default(), slow);
+        };
+        match ending {
+            ConnectionEnd::Abort => connection.abort(),
+            ConnectionEnd::Shutdown => connection.shutdown_write(),
             ConnectionEnd::Close
             | ConnectionEnd::Drain
             | ConnectionEnd::Keep
@@ -471,14 +510,14 @@ impl PendingResponse {
         }
         // The body of a request whose connection is kept has arrived: whoever still reads it does
         // not read from the connection.
-        if self.input_busy && self.ending != ConnectionEnd::Keep {
-            self.connection.interrupt();
+        if input_busy && ending != ConnectionEnd::Keep {
+            connection.interrupt();
         }
-        let signalled = match self.ending {
-            ConnectionEnd::Keep => shared.kept.keep(self.connection),
+        let signalled = match ending {
+            ConnectionEnd::Keep => shared.kept.keep(connection),
             _ => None,
         };
-        let head_buffer = self.buffer.into_buffer();
+        let head_buffer = buffer.into_buffer();
         let sent = Sent {
             head_buffer,
             signalled,

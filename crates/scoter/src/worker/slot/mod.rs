@@ -135,7 +135,7 @@ impl Slot {
         self.shared.monitor.slots()[self.index].set_thread(PythonThread::current(py));
         let mut response = None;
         loop {
-            match py.detach(|| self.send_and_wait(response.take())) {
+            match py.detach(|| self.send_and_wait(&mut response)) {
                 Next::Serve(request) => {
                     response = self.serve(py, *request);
                     // Of what `serve` drops and logs something may be code, too.
@@ -160,11 +160,13 @@ impl Slot {
     }
 
     /// Sends the last response and receives the next request, without the GIL.
-    fn send_and_wait(&mut self, response: Option<PendingResponse>) -> Next {
-        if let Some(response) = response {
-            self.frees_memory = response.bytes_of_python() >= MIN_BYTES_TO_FREE;
+    fn send_and_wait(&mut self, response: &mut Option<PendingResponse>) -> Next {
+        if let Some(pending) = response {
+            self.frees_memory = pending.bytes_of_python() >= MIN_BYTES_TO_FREE;
             let shared = &self.shared;
-            let sent = survive(|| response.start(shared));
+            let sent = survive(|| PendingResponse::start_in_place(response, shared));
+            // What a panic has left.
+            *response = None;
             self.signalled = sent.signalled;
             self.head_buffer = sent.head_buffer;
             self.head_buffer.clear();
