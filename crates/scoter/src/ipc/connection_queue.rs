@@ -17,10 +17,9 @@ use rustix::net::{
 };
 use tracing::warn;
 
-use crate::ipc::scoreboard::now;
 use crate::net::Family;
+use crate::sys::clock::{instant_of, nanos_at, now};
 use crate::sys::descriptors::{move_up, watch_for_ever};
-use crate::sys::durations::nanos;
 use crate::sys::fatal;
 use crate::sys::fork::{self, Own};
 
@@ -58,30 +57,18 @@ impl Wait {
     /// Of a connection that was accepted, and a request that has waited, since these times.
     pub(crate) fn new(accepted: Instant, since: Instant) -> Self {
         Self {
-            accepted: nanoseconds(accepted),
-            since: nanoseconds(since),
+            accepted: nanos_at(accepted),
+            since: nanos_at(since),
         }
     }
 
     pub(crate) fn accepted(self) -> Instant {
-        instant(self.accepted)
+        instant_of(self.accepted)
     }
 
     pub(crate) fn since(self) -> Instant {
-        instant(self.since)
+        instant_of(self.since)
     }
-}
-
-/// The point in time that [`now`] has said. Both clocks are the monotonic one.
-fn instant(nanoseconds: u64) -> Instant {
-    let ago = Duration::from_nanos(now().saturating_sub(nanoseconds));
-    let here = Instant::now();
-    here.checked_sub(ago).unwrap_or(here)
-}
-
-fn nanoseconds(instant: Instant) -> u64 {
-    let ago = nanos(instant.elapsed());
-    now().saturating_sub(ago)
 }
 
 impl ConnectionQueue {

@@ -16,7 +16,8 @@ use crate::control::{Totals, Work};
 use crate::ipc::channel::Channel;
 use crate::ipc::crash_report::CrashReport;
 use crate::ipc::messages::{LeaveReason, ToWorker};
-use crate::ipc::scoreboard::{Cell, Counts, Phase, Scoreboard, Snapshot, now};
+use crate::ipc::scoreboard::{Cell, Counts, Phase, Scoreboard, Snapshot};
+use crate::sys::clock::now;
 use crate::sys::fork::Own;
 
 /// What the master shares with a worker.

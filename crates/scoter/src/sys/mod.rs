@@ -1,6 +1,7 @@
 //! Parts of the operating system that the standard library does not offer.
 
 pub(crate) mod async_fd;
+pub(crate) mod clock;
 pub(crate) mod descriptors;
 pub(crate) mod disposition;
 pub(crate) mod durations;

@@ -10,10 +10,9 @@ use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 use super::counters::Counters;
-use super::now;
 use super::seqlock::SeqLock;
 use crate::request_head::{Param, RequestHead};
-use crate::sys::durations::nanos;
+use crate::sys::clock::now;
 
 /// One slot.
 #[derive(Debug)]
@@ -76,16 +75,19 @@ pub(crate) struct Snapshot {
 }
 
 impl Cell {
-    /// Records that the application starts a request, which has waited for `queued`, if
-    /// that is known. Only the slot itself may call this.
-    pub(crate) fn begin(&self, label: Label<'_>, queued: Option<Duration>) {
+    /// Records that the application starts a request, which has waited since `queued_since`, by the
+    /// clock of [`now`], if that is known. Returns for how long. Only the slot itself may call this.
+    pub(crate) fn begin(&self, label: Label<'_>, queued_since: Option<u64>) -> Option<Duration> {
+        let now = now();
+        let queued = queued_since.map(|since| now.saturating_sub(since));
         self.lock.write(|| {
             self.write_label(label);
-            self.started.store(now(), Relaxed);
+            self.started.store(now, Relaxed);
             add(&self.requests, 1);
-            add(&self.queued, queued.map_or(0, nanos));
+            add(&self.queued, queued.unwrap_or_default());
         });
         self.phase.store(Phase::Running as u32, Release);
+        queued.map(Duration::from_nanos)
     }
 
     /// Records that the application has finished with this status. Returns how long it ran.

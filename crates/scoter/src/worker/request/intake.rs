@@ -24,9 +24,11 @@ pub(crate) struct Request {
     pub(crate) overrun: bool,
     /// When it was complete, and began to wait for a slot.
     pub(crate) since: Instant,
-    /// When the front end passed it on, if it says so; the time that its body took to arrive is
-    /// left out. Known once the request is admitted.
-    pub(crate) queued_since: Option<Instant>,
+    /// When the front end passed it on, if it says so, by the clock of [`clock::now`]; the time
+    /// that its body took to arrive is left out. Known once the request is admitted.
+    ///
+    /// [`clock::now`]: crate::sys::clock::now
+    pub(crate) queued_since: Option<u64>,
     /// Held while the request waits in the ready queue, so that the queue is bounded.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use crate::sys::durations::millis;
+use crate::sys::clock::nanos_at;
+use crate::sys::durations::{millis, nanos};
 use crate::worker::request::intake::Request;
 use crate::worker::response::refusal::{Refusal, Refused};
 use crate::worker::slot::Slot;
@@ -127,7 +128,8 @@ impl Slot {
                 if shared.admission.note_clock(waited.is_some()) {
                     shared.report_missing_clock();
                 }
-                request.queued_since = waited.and_then(|waited| now.checked_sub(waited));
+                request.queued_since =
+                    waited.map(|waited| nanos_at(now).saturating_sub(nanos(waited)));
             }
             Decision::PeerGone => {
                 shared.peer_gone();

@@ -49,8 +49,7 @@ impl Slot {
             }
             return None;
         }
-        let queued = queued_since.map(|since| since.elapsed());
-        self.cell().begin(Label::of(&head), queued);
+        let queued = self.cell().begin(Label::of(&head), queued_since);
         if self.shared.stop.ending().is_some() {
             if self.shared.stop.forbids_requests() {
                 py.detach(|| -> () { wait_for_the_end() });

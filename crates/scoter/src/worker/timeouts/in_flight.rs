@@ -10,6 +10,7 @@ use crate::ipc::scoreboard::{Cell, Phase};
 use crate::python::child_exit;
 use crate::python::request_timeout::PythonThread;
 use crate::request_head::RequestHead;
+use crate::sys::clock::now;
 use crate::worker::connection::Connection;
 use crate::worker::request::intake::Request;
 use crate::worker::response::report;
@@ -37,7 +38,7 @@ struct InFlight {
     connection: Arc<Connection>,
     head: Arc<RequestHead>,
     /// When it began to wait for a slot, if that is known.
-    queued_since: Option<Instant>,
+    queued_since: Option<u64>,
     /// Whether it has been found to be slow.
     is_slow: bool,
     timed_out: Option<TimedOut>,
@@ -292,7 +293,10 @@ impl InFlight {
             connection: Arc::clone(&self.connection),
             head: Arc::clone(&self.head),
             age: age.unwrap_or_default(),
-            queued: age.and_then(|age| Some(self.queued_since?.elapsed().saturating_sub(age))),
+            queued: age.and_then(|age| {
+                let since_then = now().saturating_sub(self.queued_since?);
+                Some(Duration::from_nanos(since_then).saturating_sub(age))
+            }),
             part: self.connection.owner().revoke(),
             examined: self.timed_out.as_ref().is_some_and(|t| t.examined),
         }

@@ -9,12 +9,12 @@ use pyo3::prelude::*;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use crate::ipc::scoreboard::now;
 use crate::log::{AccessLog, say};
 use crate::net::{Help, Listener, QueueWatch};
 use crate::python::request_timeout::PythonThread;
 use crate::python::stacks::LastResort;
 use crate::python::traceback::traceback;
+use crate::sys::clock::now;
 use crate::sys::fatal;
 use crate::sys::running_time::RunningTime;
 use crate::worker::stacks::slow::SlowRequests;
