@@ -80,7 +80,7 @@ impl LateRequests<'_> {
         let shared = self.shared;
         let is_late = |request: &_| shared.admission.is_late(request, Instant::now());
         while let Some(request) = shared.ready.take_if(is_late) {
-            let waited = shared.admission.waited(&request, Instant::now());
+            let waited = request.waited_at_least(Instant::now());
             self.answer(request.connection, request.head, waited);
             tokio::task::yield_now().await;
         }

@@ -48,7 +48,12 @@ impl Request {
         Some(age.saturating_sub(arriving).max(here))
     }
 
-    /// How much of that this process knows by itself.
+    /// The same, or as much of it as is known.
+    pub(crate) fn waited_at_least(&self, now: Instant) -> Duration {
+        self.waited(now).unwrap_or_else(|| self.waited_here(now))
+    }
+
+    /// How much of it this process knows by itself.
     pub(crate) fn waited_here(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }

@@ -88,13 +88,7 @@ impl Admission {
     /// Whether a request has waited for too long.
     pub(crate) fn is_late(&self, request: &Request, now: Instant) -> bool {
         self.queue_timeout
-            .is_some_and(|longest| self.waited(request, now) > longest)
-    }
-
-    /// How long a request has waited, at least.
-    pub(crate) fn waited(&self, request: &Request, now: Instant) -> Duration {
-        let known = request.waited(now);
-        known.unwrap_or_else(|| request.waited_here(now))
+            .is_some_and(|longest| request.waited_at_least(now) > longest)
     }
 
     /// Counts a request that has waited for this long, and is refused.
