@@ -12,7 +12,8 @@ use crate::config::os_text::path;
 pub(crate) struct Directive {
     /// The option's name, as it was written: without `--`, and long even if it was given as a letter.
     pub(crate) key: String,
-    /// The value. `None` for a name alone, such as `vacuum` on a line of its own.
+    /// The value. A name alone in a file has an empty one, as uWSGI has it; it is `None` only for an
+    /// argument that is alone, such as `--vacuum`.
     pub(crate) value: Option<String>,
     pub(crate) place: Place,
 }

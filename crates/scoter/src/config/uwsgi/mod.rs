@@ -4,10 +4,12 @@
 //! become a [`Translation`]: settings of ours, and notes about what has no counterpart here. What becomes
 //! of each option is in one table, [`options`].
 
+mod language;
 mod options;
 mod translation;
 
 use super::directive;
 pub(crate) use super::directive::{Directive, Place};
 
+pub(crate) use language::{Input, LanguageError, LocalSystem, Reading, System, Warning, read};
 pub(crate) use translation::{Note, Translation};
