@@ -6,10 +6,12 @@
 
 mod language;
 mod options;
+mod translate;
 mod translation;
 
 use super::directive;
 pub(crate) use super::directive::{Directive, Place};
 
 pub(crate) use language::{Input, LanguageError, LocalSystem, Reading, System, Warning, read};
+pub(crate) use translate::{Context, Starter, translate};
 pub(crate) use translation::{Note, Translation};
