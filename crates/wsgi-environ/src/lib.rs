@@ -99,6 +99,7 @@ mod fd;
 mod file_wrapper;
 mod head;
 mod input;
+mod mounts;
 mod object_cache;
 mod outcome;
 mod persistence;
@@ -124,6 +125,7 @@ pub use crate::environ::{
 pub use crate::errors::Errors;
 pub use crate::file_wrapper::FileWrapper;
 pub use crate::input::{Body, Input, InputEnd, InputFailure};
+pub use crate::mounts::{MountPoints, Mounted, RequestPath};
 pub use crate::object_cache::ObjectCache;
 pub use crate::persistence::Persistence;
 pub use crate::plain_response::write_plain_response;

@@ -2,8 +2,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::ScriptName;
-use super::path::paths;
+use super::path::{PathHandling, paths};
 use super::role::Role;
 use super::scheme::SchemeVars;
 use crate::text::from_latin1;
@@ -31,12 +30,10 @@ impl<'a> DerivedEntries<'a> {
     pub(super) fn set_paths(
         &self,
         environ: &Bound<'_, PyDict>,
-        handling: ScriptName,
+        handling: PathHandling,
     ) -> PyResult<()> {
-        let py = environ.py();
         let (script_name, path_info) = paths(self.script_name, self.path_info, handling);
-        environ.set_item(intern!(py, "SCRIPT_NAME"), from_latin1(py, script_name)?)?;
-        environ.set_item(intern!(py, "PATH_INFO"), from_latin1(py, path_info)?)
+        set_paths(environ, script_name, path_info)
     }
 
     /// Sets `wsgi.url_scheme`.
@@ -45,4 +42,15 @@ impl<'a> DerivedEntries<'a> {
         let scheme = PyString::intern(py, self.scheme.scheme().as_str());
         environ.set_item(intern!(py, "wsgi.url_scheme"), scheme)
     }
+}
+
+/// Sets `SCRIPT_NAME` and `PATH_INFO` to these values.
+pub(super) fn set_paths(
+    environ: &Bound<'_, PyDict>,
+    script_name: &[u8],
+    path_info: &[u8],
+) -> PyResult<()> {
+    let py = environ.py();
+    environ.set_item(intern!(py, "SCRIPT_NAME"), from_latin1(py, script_name)?)?;
+    environ.set_item(intern!(py, "PATH_INFO"), from_latin1(py, path_info)?)
 }

@@ -16,8 +16,9 @@ use pyo3::types::PyDict;
 use uwsgi_codec::{PacketBuilder, VarsRef};
 
 use self::constants::{Constants, request_id_name};
-use self::derived_entries::DerivedEntries;
+use self::derived_entries::{DerivedEntries, set_paths};
 use self::interned_names::InternedNames;
+use self::path::PathHandling;
 use self::repeated_vars::RepeatedVars;
 use self::role::Role;
 use self::template::{Template, TemplateCache, TemplateVar};
@@ -55,13 +56,21 @@ pub enum ForwardedProto {
 
 /// What to do with `SCRIPT_NAME`. Default: nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ScriptName {
+pub enum ScriptName<'a> {
     /// It and `PATH_INFO` are passed on as sent: modifier1 0.
     #[default]
     AsSent,
     /// It is removed from the front of `PATH_INFO` if it is a prefix of whole
     /// segments: modifier1 30.
     Strip,
+    /// It and `PATH_INFO` have these values, whatever was sent: those of
+    /// [`Mounted`](crate::Mounted).
+    Given {
+        /// `SCRIPT_NAME`
+        script_name: &'a [u8],
+        /// `PATH_INFO`
+        path_info: &'a [u8],
+    },
 }
 
 /// Where the ID of a request (`scoter.request_id`) comes from.
@@ -112,7 +121,7 @@ impl EnvironBuilder {
         &mut self,
         py: Python<'py>,
         vars: VarsRef<'_>,
-        script_name: ScriptName,
+        script_name: ScriptName<'_>,
         request_id: RequestId<'_>,
         input: &Bound<'py, Input>,
     ) -> PyResult<Bound<'py, PyDict>> {
@@ -127,6 +136,13 @@ impl EnvironBuilder {
             None => self.build_anew(py, vars, script_name)?,
         };
         environ.set_item(intern!(py, "wsgi.input"), input)?;
+        if let ScriptName::Given {
+            script_name,
+            path_info,
+        } = script_name
+        {
+            set_paths(&environ, script_name, path_info)?;
+        }
         if let RequestId::Made(id) = request_id {
             environ.set_item(request_id_name(py), id)?;
         }
@@ -150,7 +166,7 @@ impl EnvironBuilder {
         &mut self,
         py: Python<'py>,
         pairs: impl IntoIterator<Item = (K, V)>,
-        script_name: ScriptName,
+        script_name: ScriptName<'_>,
         request_id: RequestId<'_>,
         input: &Bound<'py, Input>,
     ) -> Result<Bound<'py, PyDict>, BuildError>
@@ -177,7 +193,7 @@ impl EnvironBuilder {
         &mut self,
         py: Python<'py>,
         vars: VarsRef<'_>,
-        script_name: ScriptName,
+        script_name: ScriptName<'_>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.constants.base(py)?;
         let mut derived = DerivedEntries::default();
@@ -216,7 +232,9 @@ impl EnvironBuilder {
         }
         repeated_vars.settle(vars, &environ, &mut template_vars)?;
         derived.set_scheme(&environ)?;
-        derived.set_paths(&environ, script_name)?;
+        if let Some(handling) = PathHandling::of(script_name) {
+            derived.set_paths(&environ, handling)?;
+        }
         self.constants.set_defaults(&environ)?;
 
         if let Some(template_vars) = template_vars {

@@ -1,5 +1,23 @@
 use super::ScriptName;
 
+/// How the two variables of a path become entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathHandling {
+    AsSent,
+    Strip,
+}
+
+impl PathHandling {
+    /// `None` if the entries are not made of the variables.
+    pub(super) fn of(script_name: ScriptName<'_>) -> Option<Self> {
+        match script_name {
+            ScriptName::AsSent => Some(Self::AsSent),
+            ScriptName::Strip => Some(Self::Strip),
+            ScriptName::Given { .. } => None,
+        }
+    }
+}
+
 /// Returns `SCRIPT_NAME` and `PATH_INFO` for the application.
 ///
 /// One of them is not empty: PEP 3333 allows either to be so, but a URL has at
@@ -7,11 +25,11 @@ use super::ScriptName;
 pub(super) fn paths<'a>(
     script_name: &'a [u8],
     path_info: &'a [u8],
-    handling: ScriptName,
+    handling: PathHandling,
 ) -> (&'a [u8], &'a [u8]) {
     let (script_name, path_info) = match handling {
-        ScriptName::AsSent => (script_name, path_info),
-        ScriptName::Strip => strip(script_name, path_info),
+        PathHandling::AsSent => (script_name, path_info),
+        PathHandling::Strip => strip(script_name, path_info),
     };
     if script_name.is_empty() && path_info.is_empty() {
         (b"", b"/")

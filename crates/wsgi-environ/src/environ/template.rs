@@ -8,6 +8,7 @@ use uwsgi_codec::VarsRef;
 use super::ScriptName;
 use super::constants::Constants;
 use super::derived_entries::DerivedEntries;
+use super::path::PathHandling;
 use super::role::Role;
 
 /// A template for each of the last few requests with different variables.
@@ -22,9 +23,10 @@ impl TemplateCache {
     pub(super) fn find(
         &mut self,
         vars: VarsRef<'_>,
-        script_name: ScriptName,
+        script_name: ScriptName<'_>,
     ) -> Option<&mut Template> {
-        let fits = |template: &mut Template| template.fits(vars, script_name);
+        let handling = PathHandling::of(script_name);
+        let fits = |template: &mut Template| template.fits(vars, handling);
         // Checked before the names are hashed, because clients often repeat requests.
         if !self.templates.first_mut().is_some_and(fits) {
             let sum = sum_of_keys(vars);
@@ -56,7 +58,8 @@ impl TemplateCache {
 /// compared with the block that the dict was made of.
 #[derive(Debug)]
 pub(super) struct Template {
-    script_name: ScriptName,
+    /// `None` if the entries of the path are not made of the variables.
+    path_handling: Option<PathHandling>,
     sum: u64,
     /// The variables that the dict was made of.
     block: Vec<u8>,
@@ -89,13 +92,13 @@ struct Change {
 
 impl Template {
     pub(super) fn new(
-        script_name: ScriptName,
+        script_name: ScriptName<'_>,
         vars: VarsRef<'_>,
         template_vars: Vec<TemplateVar>,
         dict: Py<PyDict>,
     ) -> Self {
         Self {
-            script_name,
+            path_handling: PathHandling::of(script_name),
             sum: sum_of_keys(vars),
             block: vars.as_bytes().to_vec(),
             vars: template_vars,
@@ -106,8 +109,8 @@ impl Template {
     }
 
     /// Returns whether a packet has these variables in this order, and records which values differ.
-    fn fits(&mut self, vars: VarsRef<'_>, script_name: ScriptName) -> bool {
-        if self.vars.len() != vars.len() || self.script_name != script_name {
+    fn fits(&mut self, vars: VarsRef<'_>, path_handling: Option<PathHandling>) -> bool {
+        if self.vars.len() != vars.len() || self.path_handling != path_handling {
             return false;
         }
         mem::swap(&mut self.changes, &mut self.expected);
@@ -208,7 +211,9 @@ impl Template {
                     paths_changed = true;
                     continue;
                 }
-                Role::PathInfo if value.is_empty() || self.script_name != ScriptName::AsSent => {
+                Role::PathInfo
+                    if value.is_empty() || self.path_handling != Some(PathHandling::AsSent) =>
+                {
                     paths_changed = true;
                     continue;
                 }
@@ -226,8 +231,8 @@ impl Template {
             if scheme_changed {
                 derived.set_scheme(dict)?;
             }
-            if paths_changed {
-                derived.set_paths(dict, self.script_name)?;
+            if let (true, Some(handling)) = (paths_changed, self.path_handling) {
+                derived.set_paths(dict, handling)?;
             }
         }
         let environ = dict.copy()?;

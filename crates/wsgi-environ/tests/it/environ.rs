@@ -38,14 +38,14 @@ impl<'py> Slot<'py> {
         self.build_packet(&packet(vars), ScriptName::AsSent)
     }
 
-    fn build_packet(&mut self, packet: &Packet, script_name: ScriptName) -> Bound<'py, PyDict> {
+    fn build_packet(&mut self, packet: &Packet, script_name: ScriptName<'_>) -> Bound<'py, PyDict> {
         self.build_with(packet, script_name, RequestId::Sent)
     }
 
     fn build_with(
         &mut self,
         packet: &Packet,
-        script_name: ScriptName,
+        script_name: ScriptName<'_>,
         id: RequestId<'_>,
     ) -> Bound<'py, PyDict> {
         let input = Input::new(self.py, Body::empty()).unwrap();
@@ -551,6 +551,32 @@ fn modifier_30_strips_whole_segments() {
                 assert_eq!(text(&environ, "PATH_INFO").unwrap(), path_info);
                 assert_eq!(text(&environ, "SCRIPT_NAME").unwrap(), script_name);
             }
+        }
+    });
+}
+
+#[test]
+fn given_paths_take_the_place_of_what_was_sent() {
+    Python::attach(|py| {
+        let mut slot = Slot::new(py);
+        let sent = packet(&[("SCRIPT_NAME", "/sent"), ("PATH_INFO", "/sent/a")]);
+        let absent = packet(&[("REQUEST_METHOD", "GET")]);
+        for (script_name, path_info) in
+            [("/m", "/a"), ("/m", ""), ("/caf\u{e9}", "/"), ("/m", "/a")]
+        {
+            for packet in [&sent, &absent] {
+                let given = ScriptName::Given {
+                    script_name: script_name.as_bytes(),
+                    path_info: path_info.as_bytes(),
+                };
+                let environ = slot.build_packet(packet, given);
+                let latin1 = |text: &str| text.bytes().map(char::from).collect::<String>();
+                assert_eq!(text(&environ, "SCRIPT_NAME"), Some(latin1(script_name)));
+                assert_eq!(text(&environ, "PATH_INFO"), Some(latin1(path_info)));
+            }
+            let environ = slot.build_packet(&sent, ScriptName::AsSent);
+            assert_eq!(text(&environ, "SCRIPT_NAME").unwrap(), "/sent");
+            assert_eq!(text(&environ, "PATH_INFO").unwrap(), "/sent/a");
         }
     });
 }

@@ -212,7 +212,7 @@ impl Transport for Peer {
 /// One request, a GET of `/` over HTTP without a body unless told otherwise.
 pub(crate) struct Request {
     vars: Vec<(&'static str, &'static str)>,
-    script_name: ScriptName,
+    script_name: ScriptName<'static>,
     body: Option<Body>,
     persistence: Persistence,
     peer: Arc<Peer>,

@@ -121,7 +121,7 @@ proptest! {
 
 /// Variables of few names and values, so that packets are often alike and names
 /// are often repeated.
-fn packets() -> impl Strategy<Value = Vec<(Vec<(String, String)>, ScriptName)>> {
+fn packets() -> impl Strategy<Value = Vec<(Vec<(String, String)>, ScriptName<'static>)>> {
     let key = prop::sample::select(vec![
         "REQUEST_METHOD",
         "SCRIPT_NAME",
@@ -161,7 +161,16 @@ fn packets() -> impl Strategy<Value = Vec<(Vec<(String, String)>, ScriptName)>> 
         "https, http",
     ]);
     let var = (key, value).prop_map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let handling = prop_oneof![Just(ScriptName::AsSent), Just(ScriptName::Strip)];
+    let given = |script_name, path_info| ScriptName::Given {
+        script_name,
+        path_info,
+    };
+    let handling = prop::sample::select(vec![
+        ScriptName::AsSent,
+        ScriptName::Strip,
+        given(b"/a", b"/b"),
+        given(b"/\xe9", b""),
+    ]);
     // Each packet is sent again with one value changed: that is what shapes are for.
     let packet = (
         vec(var, 0..10),
