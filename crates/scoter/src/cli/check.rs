@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::config::Options;
+use crate::config::{Environment, Options};
 use crate::failure::Failure;
 use crate::log::{self, Colours};
 use crate::python::application::Loaded;
@@ -32,13 +32,20 @@ pub(super) fn run(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
     for mistake in start.settings.without_effect(start.options) {
         let _ = writeln!(io::stderr(), "warning: {mistake}");
     }
+    let environment = match Environment::of(start.options) {
+        Ok(environment) => environment,
+        Err(error) => {
+            error.print();
+            exit_now(error.exit_code());
+        }
+    };
     let checked = check_file_limit(start.options).and_then(|()| match extent {
         Extent::Configuration => start
             .check_takeover()
             .map(|()| "the configuration is fine")
             .map_err(Failure::from),
         Extent::Everything => {
-            everything(py, start).map(|()| "configuration and application are fine")
+            everything(py, start, &environment).map(|()| "configuration and application are fine")
         }
     });
     let code = match checked {
@@ -59,9 +66,10 @@ fn check_file_limit(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn everything(py: Python<'_>, start: &Start<'_>) -> Result<(), Failure> {
+fn everything(py: Python<'_>, start: &Start<'_>, environment: &Environment) -> Result<(), Failure> {
     let variables = start.check()?;
     environment::set(py, &variables).map_err(Failure::python(py))?;
+    environment::set_for_application(py, environment).map_err(Failure::python(py))?;
     fork::watch()?;
     load(py, start.options)?;
     Ok(())

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::commands::COMMANDS;
 use super::similar_command::meant_by;
-use crate::config::{Options, Settings, Source};
+use crate::config::{Code, Options, Settings, Source, Target};
 use crate::program::Program;
 use crate::start::StartError;
 
@@ -25,7 +25,12 @@ pub(super) fn check(
     settings: &Settings,
     options: &Options,
 ) -> Result<(), StartError> {
-    let (Source::Module(word), None) = (&options.app.source, &options.app.callable) else {
+    let Some(Target::Code(Code {
+        source: Source::Module(word),
+        callable: None,
+        ..
+    })) = &options.app
+    else {
         return Ok(());
     };
     if !settings.get("app").is_from_command_line() {

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use tracing::{error, warn};
 
 use super::{banner, mistyped};
-use crate::config::{DevArguments, Options, Settings};
+use crate::config::{DevArguments, Environment, Options, Settings};
 use crate::failure::Failure;
 use crate::ipc::scoreboard::Scoreboard;
 use crate::log::{self, Colours};
@@ -35,6 +35,14 @@ pub(crate) fn run(
     options: Options,
     dev: Option<DevArguments>,
 ) -> u8 {
+    // Before the privileges are given up that reading its files may need.
+    let environment = match Environment::of(&options) {
+        Ok(environment) => environment,
+        Err(error) => {
+            error.print();
+            return error.exit_code();
+        }
+    };
     let demand = demand(&options);
     // First, because other limits are derived from this one.
     file_limit::raise(&demand);
@@ -51,9 +59,17 @@ pub(crate) fn run(
         .map_err(Failure::from)
         .and_then(|()| {
             if options.no_master {
-                serve_alone(py, &program, &settings, options).map(|never| match never {})
+                serve_alone(py, &program, &settings, options, &environment)
+                    .map(|never| match never {})
             } else {
-                supervise(py, program, arguments, settings, options, dev)
+                let start = Supervised {
+                    program,
+                    settings,
+                    options,
+                    environment,
+                    dev,
+                };
+                supervise(py, arguments, start)
             }
         });
     served.unwrap_or_else(|failure| {
@@ -72,14 +88,23 @@ fn check_file_limit(demand: &Demand) -> Result<(), StartError> {
     Ok(())
 }
 
-fn supervise(
-    py: Python<'_>,
+/// What a master begins with.
+struct Supervised {
     program: Program,
-    arguments: &[OsString],
     settings: Settings,
     options: Options,
+    environment: Environment,
     dev: Option<DevArguments>,
-) -> Result<u8, Failure> {
+}
+
+fn supervise(py: Python<'_>, arguments: &[OsString], start: Supervised) -> Result<u8, Failure> {
+    let Supervised {
+        program,
+        settings,
+        options,
+        environment,
+        dev,
+    } = start;
     signal_handlers::take(py).map_err(Failure::python(py))?;
     let dev = dev
         .map(|arguments| open_dev(py, arguments, &options))
@@ -109,6 +134,7 @@ fn supervise(
     }
     let arguments = arguments.to_vec();
     let beginning = Beginning {
+        environment,
         opened,
         resumed,
         python: banner::python().to_owned(),
@@ -133,6 +159,7 @@ fn serve_alone(
     program: &Program,
     settings: &Settings,
     options: Options,
+    environment: &Environment,
 ) -> Result<Infallible, Failure> {
     if let Some(name) = &options.name {
         set_server_name(&name.0);
@@ -151,6 +178,8 @@ fn serve_alone(
         );
     }
     environment::remove(py, &SUPERVISION).map_err(Failure::python(py))?;
+    environment::set_for_application(py, environment).map_err(Failure::python(py))?;
+    environment::warn_of_what_is_read_early(environment);
     let context = WorkerContext {
         board: Scoreboard::create(usize::from(options.threads))?,
         listeners: opened.listeners,

@@ -1,5 +1,6 @@
 //! Errors of the configuration.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -131,6 +132,40 @@ pub(crate) enum Problem {
         /// What is allowed.
         reason: String,
     },
+    /// A file of environment variables cannot be read.
+    #[error(
+        "cannot read the environment variables in {}: {error}{}",
+        path.display(),
+        privileges_hint(error)
+    )]
+    UnreadableVariables {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// A line of such a file is not understood.
+    #[error("{}:{line}: {reason}", file.display())]
+    Variable {
+        /// The file.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong, without the value, which may be a secret.
+        reason: String,
+    },
+    /// An entry of a table that is not one of the option's.
+    #[error("{place}: {name}.{key}: {reason}")]
+    Entry {
+        /// Where its key stands.
+        place: Place,
+        /// The option.
+        name: &'static str,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// No application was named.
     #[error(
         "no APP to serve\nhint: run scoter module:callable, or set app = \"module:callable\" in \
@@ -176,6 +211,7 @@ pub(crate) struct Written(String);
 impl Written {
     /// The text of an option with this index.
     pub(super) fn new(opt: &Opt, index: usize, text: &str, origin: &Origin) -> Self {
+        let text = &*shown(opt, text);
         Self(match origin {
             Origin::CommandLine | Origin::Default if opt.name == APP => format!("APP {text}"),
             Origin::CommandLine | Origin::Default => format!("--{} {text}", opt.name),
@@ -197,6 +233,26 @@ impl fmt::Display for Written {
 
 /// The option that the command line takes without a name.
 pub(super) const APP: &str = "app";
+
+/// A text as messages show it: the value of an environment variable may be a secret.
+fn shown<'a>(opt: &Opt, text: &'a str) -> Cow<'a, str> {
+    match text.split_once('=') {
+        Some((name, _)) if opt.name == ENV => format!("{name}=\u{2026}").into(),
+        _ => text.into(),
+    }
+}
+
+/// The option whose values are not shown.
+const ENV: &str = "env";
+
+fn privileges_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "\nhint: a start reads it before it becomes --user, a reload reads it as that user"
+        }
+        _ => "",
+    }
+}
 
 fn lines(problems: &[Problem]) -> String {
     let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();

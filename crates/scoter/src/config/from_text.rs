@@ -208,7 +208,7 @@ impl FromText for UwsgiStatsAddress {
 impl FromText for Target {
     fn from_text(text: &OsStr) -> Result<Self, String> {
         match utf8(text)? {
-            "" => Err("expected module:callable or path/to/file.py".to_owned()),
+            "" => Err("expected module:callable, path/to/file.py or config:file.ini".to_owned()),
             text => text.parse().map_err(|never| match never {}),
         }
     }

@@ -9,9 +9,11 @@
 mod demand;
 mod dev;
 mod directive;
+mod environment;
 mod error;
 mod from_text;
 mod load;
+mod mount;
 mod opt;
 mod origin;
 mod os_text;
@@ -30,6 +32,7 @@ mod uwsgi;
 mod values;
 
 pub(crate) use dev::{DevArguments, HttpAddress, SOCKET, private_folder};
+pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;
 pub(crate) use load::server_selector::server_selector;
 pub(crate) use opt::Change;
@@ -40,7 +43,7 @@ pub(crate) use settings::Settings;
 pub(crate) use sources::arguments::{Action, Arguments};
 pub(crate) use sources::command::{HelpLevel, client_command, dev_command, server_command};
 pub(crate) use table::Options;
-pub(crate) use target::{Source, Target};
+pub(crate) use target::{Code, Deployment, Source, Target};
 pub(crate) use units::Percent;
 #[allow(unused_imports)]
 pub(crate) use values::{BufferBody, LogApplication, MaxRss, Workers};

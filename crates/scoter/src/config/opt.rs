@@ -34,8 +34,6 @@ impl Eq for Opt {}
 /// How many values an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arity {
-    /// One, which must be given.
-    Required,
     /// One, with this default.
     One(&'static str),
     /// One or, unless given, `off`.
@@ -44,6 +42,8 @@ pub(crate) enum Arity {
     Maybe,
     /// Any number.
     Many,
+    /// Any number of `NAME=VALUE`. In the file, a table.
+    Pairs,
     /// `true` or, unless given, `false`.
     Flag,
 }
@@ -64,7 +64,7 @@ impl Opt {
             Arity::One(default) => vec![default.into()],
             Arity::Off => vec![OFF.into()],
             Arity::Flag => vec!["false".into()],
-            Arity::Required | Arity::Maybe | Arity::Many => Vec::new(),
+            Arity::Maybe | Arity::Many | Arity::Pairs => Vec::new(),
         }
     }
 
@@ -99,8 +99,8 @@ pub(super) const fn dashed<const LENGTH: usize>(field: &str) -> [u8; LENGTH] {
 /// and `Options::read`, which turns texts into values.
 ///
 /// A row is `field: arity Type [range] = "default", "VALUE NAME", change, "help";`. The
-/// arity says what the field is: `required Type`, `one Type` (with a default), `off` and
-/// `maybe` an `Option<Type>`, `many` a `Vec<Type>`, `flag` a `bool`.
+/// arity says what the field is: `one Type` (with a default), `off` and `maybe` an `Option<Type>`,
+/// `many` and `pairs` a `Vec<Type>`, `flag` a `bool`.
 macro_rules! options {
     ($(
         $section:literal {
@@ -161,19 +161,19 @@ macro_rules! options {
             }
         }
     };
-    (@arity required) => { Arity::Required };
     (@arity one $default:literal) => { Arity::One($default) };
     (@arity off) => { Arity::Off };
     (@arity maybe) => { Arity::Maybe };
     (@arity many) => { Arity::Many };
+    (@arity pairs) => { Arity::Pairs };
     (@arity flag) => { Arity::Flag };
     (@change reload) => { Change::Reload };
     (@change restart) => { Change::Restart };
-    (@type required $type:ty) => { $type };
     (@type one $type:ty) => { $type };
     (@type off $type:ty) => { Option<$type> };
     (@type maybe $type:ty) => { Option<$type> };
     (@type many $type:ty) => { Vec<$type> };
+    (@type pairs $type:ty) => { Vec<$type> };
     (@type flag $type:ty) => { $type };
     (@check $type:ty) => { |read| read };
     (@check $type:ty, $range:expr) => { |read| within(&($range), read) };

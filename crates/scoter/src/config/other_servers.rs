@@ -69,9 +69,7 @@ pub(super) const LONG: &[Row] = &[
         "use a template unit of systemd, with an instance for each server",
     ),
     ("enable-threads", None, ANYWAY),
-    ("env", None, ENV),
-    ("env-file", None, ENV),
-    ("env-files", None, ENV),
+    ("env-files", Some("env-file"), ""),
     ("error-logfile", Some("error-log"), ""),
     ("errorlog", Some("error-log"), ""),
     ("evil-reload-on-rss", Some("max-rss"), BYTES),
@@ -111,6 +109,8 @@ pub(super) const LONG: &[Row] = &[
     ("ignore-sigpipe", None, ANYWAY),
     ("ignore-write-errors", None, ANYWAY),
     ("ini", None, UWSGI_CONFIGURATION),
+    ("ini-paste", Some("app"), PASTE),
+    ("ini-paste-logged", Some("app"), PASTE),
     ("interface", None, "leave it out: scoter serves WSGI"),
     ("json", None, UWSGI_CONFIGURATION),
     ("keepalive", Some("keep-alive-timeout"), ""),
@@ -147,7 +147,7 @@ pub(super) const LONG: &[Row] = &[
     ("logto", Some("error-log"), ""),
     ("logto2", Some("error-log"), ""),
     ("loop", None, THREADS),
-    ("manage-script-name", None, MOUNT),
+    ("manage-script-name", None, ANYWAY),
     ("master", None, MASTER),
     (
         "master-fifo",
@@ -164,18 +164,13 @@ pub(super) const LONG: &[Row] = &[
         "leave it out, and run scoter status: it shows the memory of each worker",
     ),
     ("module", Some("app"), MODULE),
-    ("mount", None, MOUNT),
     ("mule", None, SERVICE),
     ("mules", None, SERVICE),
     ("need-app", None, ANYWAY),
     ("no-access-log", Some("access-log"), "its value is off"),
     ("no-orphans", None, ANYWAY),
     ("offload-threads", None, ANYWAY),
-    (
-        "paste",
-        None,
-        "name a module that calls paste.deploy.loadapp as APP",
-    ),
+    ("paste", Some("app"), PASTE),
     ("pidfile", Some("pid-file"), ""),
     ("pidfile2", Some("pid-file"), ""),
     ("plugin", None, "leave it out: scoter needs no plugins"),
@@ -216,7 +211,7 @@ pub(super) const LONG: &[Row] = &[
         None,
         "leave it out: all workers accept from one queue",
     ),
-    ("root-path", None, MOUNT),
+    ("root-path", None, SCRIPT_NAME),
     ("route", None, "use a location of nginx"),
     ("route-if", None, "use a location of nginx"),
     ("runtime-blocking-threads", Some("threads"), ""),
@@ -250,7 +245,7 @@ pub(super) const LONG: &[Row] = &[
     ("uds", Some("bind"), "its value is unix:/path"),
     ("uid", Some("user"), ""),
     ("unique-cron", None, TIMER),
-    ("url-path-prefix", None, MOUNT),
+    ("url-path-prefix", None, SCRIPT_NAME),
     ("uwsgi-socket", Some("bind"), ADDRESS),
     ("vacuum", None, ANYWAY),
     ("venv", None, VENV),
@@ -294,7 +289,7 @@ pub(super) const SHORT: &[Row] = &[
         "--config takes a scoter.toml; configurations of other servers are not read",
     ),
     ("-d", None, DAEMON),
-    ("-e", None, ENV),
+    ("-e", Some("env"), ""),
     ("-g", Some("group"), ""),
     ("-i", None, ANYWAY),
     ("-j", None, UWSGI_CONFIGURATION),
@@ -347,8 +342,6 @@ const AUTORELOAD: &str =
 const BYTES: &str = "without a unit its value is in bytes: \"512M\"";
 const CHEAPER: &str = "its value MIN..MAX follows the load, and needs no further options";
 const DAEMON: &str = "leave it out: scoter stays in the foreground, for a service manager";
-const ENV: &str =
-    "set it in the environment that scoter is started in (Environment= in a systemd unit)";
 const GUNICORN_FORMAT: &str = "nginx's variables, such as $status, take the place of %(s)s";
 const HEADERS: &str = "limit that in nginx: large_client_header_buffers";
 const HOST_PORT: &str = "its value is host:port";
@@ -357,9 +350,10 @@ const HTTP: &str =
 const JITTER: &str = "its value is a percentage";
 const MASTER: &str = "leave it out: there is a master unless no-master is set";
 const MODULE: &str = "its value is module:callable";
-const MOUNT: &str = "set SCRIPT_NAME and PATH_INFO in nginx, as nginx-conf/site.conf does";
+const PASTE: &str = "its value is config:file.ini, or config:file.ini#name";
 const REAL_IP: &str = "addresses are nginx's business: set_real_ip_from and real_ip_header; \
                        trust-forwarded-proto is for the scheme";
+const SCRIPT_NAME: &str = "set SCRIPT_NAME and PATH_INFO in nginx, as nginx-conf/site.conf does";
 const SERVICE: &str = "give it a service of its own, beside scoter";
 const SOCKET_TIMEOUT: &str = "the time for request bodies has an option of its own, body-timeout";
 const STATIC: &str = "let nginx serve files, as nginx-conf/site.conf does";

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 
-use toml_writer::{TomlStringBuilder, WriteTomlValue};
+use toml_writer::{ToTomlKey, TomlKeyBuilder, TomlStringBuilder, WriteTomlValue};
 
 use super::opt::Arity;
 use super::origin::Origin;
@@ -22,8 +22,9 @@ impl Settings {
                 section = setting.opt.section;
                 let _ = writeln!(text, "\n# {section}");
             }
-            let assignment = Assignment(setting).to_string();
-            let _ = writeln!(text, "{assignment:ORIGINS$}  # {}", Source(setting));
+            for assignment in assignments(setting) {
+                let _ = writeln!(text, "{assignment:ORIGINS$}  # {}", Source(setting));
+            }
         }
         text
     }
@@ -31,6 +32,32 @@ impl Settings {
 
 /// The column of the origins, unless the value is too long.
 const ORIGINS: usize = 36;
+
+/// What a setting is in the file: a line, or a line for each entry of a table.
+fn assignments(setting: &Setting) -> Vec<String> {
+    let name = setting.opt.name;
+    let is_utf8 = setting.texts.iter().all(|text| text.to_str().is_some());
+    if setting.opt.arity != Arity::Pairs || !is_utf8 {
+        return vec![Assignment(setting).to_string()];
+    }
+    if setting.texts.is_empty() {
+        return vec![format!("{name} = {{}}")];
+    }
+    let mut entries: Vec<(String, String)> = Vec::new();
+    for text in &setting.texts {
+        let text = text.to_string_lossy();
+        let (key, value) = text.split_once('=').unwrap_or((&text, ""));
+        let key = TomlKeyBuilder::new(key).as_default().to_toml_key();
+        let value = Text(value.as_ref()).to_string();
+        // TOML allows each key once; of repeated variables the last counts.
+        entries.retain(|(known, _)| *known != key);
+        entries.push((key, value));
+    }
+    let lines = entries.into_iter();
+    lines
+        .map(|(key, value)| format!("{name}.{key} = {value}"))
+        .collect()
+}
 
 /// `name = value`. An option without a value is a comment.
 struct Assignment<'a>(&'a Setting);
@@ -124,6 +151,11 @@ mod tests {
             "--request-timeout=500ms",
             "--pid-file=quo\"te\\ and\ttab\nand line",
             "--access-log-format=$status # \u{e9} \u{7f}",
+            "--mount=/caf\u{e9}=shop:app",
+            "--mount=/a b/c=/srv/x.py",
+            "--env=A=1",
+            "--env=B=quo\"te = \u{e9}",
+            "--env=C=",
         ];
         for arguments in [&[][..], &["app"], &all_different] {
             let settings = Settings::of(arguments, &[], Path::new("/srv")).unwrap();
@@ -140,7 +172,7 @@ mod tests {
     fn every_line_names_the_origin_of_its_value() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("scoter.toml"), "\nchdir = '/srv'\n").unwrap();
-        let variables = [("SCOTER_WORKERS", "4")];
+        let variables = [("SCOTER_WORKERS", "4"), ("SCOTER_ENV", "A=b,B=1")];
         let settings = Settings::of(&["app", "--preload"], &variables, folder.path()).unwrap();
         let printed = settings.print();
         let lines: Vec<_> = printed
@@ -156,6 +188,9 @@ mod tests {
             "bind = [] # default: none",
             "# user = \"USER\" # default: none",
             "max-requests = \"off\" # default",
+            "env.A = \"b\" # SCOTER_ENV",
+            "env.B = 1 # SCOTER_ENV",
+            "mount = {} # default: none",
         ] {
             assert!(
                 lines.iter().any(|found| found == line),

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::ops::{Bound, RangeBounds};
 
 use super::settings::{Setting, Settings};
-use crate::config::error::{APP, Problem, Written};
+use crate::config::error::{Problem, Written};
 use crate::config::from_text::{FromText, Ranged};
 use crate::config::opt::{Arity, OFF};
 
@@ -24,19 +24,6 @@ impl<'a> Reader<'a> {
 
     pub(in crate::config) fn problems(self) -> Vec<Problem> {
         self.problems
-    }
-
-    pub(in crate::config) fn required<T: FromText>(
-        &mut self,
-        name: &str,
-        check: Check<T>,
-    ) -> Option<T> {
-        let value = self.maybe(name, check)?;
-        if value.is_none() {
-            debug_assert_eq!(name, APP);
-            self.problems.push(Problem::NoApplication);
-        }
-        value
     }
 
     pub(in crate::config) fn one<T: FromText>(&mut self, name: &str, check: Check<T>) -> Option<T> {
@@ -87,6 +74,14 @@ impl<'a> Reader<'a> {
             .map(|(index, text)| self.read(setting, index, text, check))
             .collect();
         values.into_iter().collect()
+    }
+
+    pub(in crate::config) fn pairs<T: FromText>(
+        &mut self,
+        name: &str,
+        check: Check<T>,
+    ) -> Option<Vec<T>> {
+        self.many(name, check)
     }
 
     fn read<T: FromText>(

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use super::environment::EnvVar;
 use super::error::Problem;
 use super::from_text::FromText;
+use super::mount::Mount;
 use super::opt::{Arity, Change, Opt, dashed, options};
 use super::read::{Reader, within};
 use super::settings::Settings;
@@ -34,14 +36,20 @@ options! {
             "Network allowed to connect over TCP, besides this machine (repeatable)";
     }
     "Application" {
-        app: required Target, "APP", reload,
-            "module[:callable] or path/to/file.py[:callable]; callable: application, else app";
+        app: maybe Target, "APP", reload,
+            "module[:callable], path/to/file.py[:callable] or config:file.ini[#name]; callable: application, else app";
         factory: flag bool, "", reload,
-            "Call the callable once, without arguments, to get the application";
+            "Call each callable once, without arguments, to get the application; for one: callable()";
+        mount: pairs Mount, "/PREFIX=APP", reload,
+            "Serve another application below this path (repeatable)";
         chdir: maybe PathBuf, "DIR", reload,
             "Change to this directory before importing the application";
         pythonpath: many PathBuf, "DIR", reload,
             "Prepend this directory to sys.path (repeatable)";
+        env: pairs EnvVar, "NAME=VALUE", reload,
+            "Set an environment variable before the application is imported (repeatable)";
+        env_file: many PathBuf, "FILE", reload,
+            "Set the variables of this file, a NAME=VALUE a line; --env overrides it (repeatable)";
         preload: flag bool, "", reload,
             "Import the application once before forking workers, instead of in each worker";
         warm_up: off UriPath, "PATH", reload,

@@ -172,7 +172,7 @@ fn needs(start: &Start<'_>) -> Vec<Need> {
     for path in &options.pythonpath {
         add(PYTHONPATH, path, Purpose::Enter, modules);
     }
-    if let Some(path) = options.app.file() {
+    for path in options.targets().filter_map(|(_, target)| target.file()) {
         add(APPLICATION, path, Purpose::Read, Consequence::Fatal(3));
     }
     if let AccessLogTo::File(path) = &options.access_log {
@@ -184,9 +184,12 @@ fn needs(start: &Start<'_>) -> Vec<Need> {
     if let Some(path) = &options.pid_file {
         add("--pid-file", path, Purpose::Replace, FATAL);
     }
+    let reload = Consequence::Without("a reload will be refused");
     if let Some(path) = start.settings.file() {
-        let reload = Consequence::Without("a reload will be refused");
         add("the configuration", path, Purpose::Read, reload);
+    }
+    for path in &options.env_file {
+        add("--env-file", path, Purpose::Read, reload);
     }
     needs
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::core::{Action, Plan};
 use super::directory::Directory;
-use crate::config::{Options, Settings};
+use crate::config::{Environment, Options, Settings};
 use crate::sys::scheduling::cpus;
 use crate::sys::signals::kept_from;
 
@@ -19,6 +19,8 @@ pub(super) struct Loaded {
     pub(super) directory: Option<Directory>,
     pub(super) settings: Settings,
     pub(super) options: Options,
+    /// The variables of its processes beside the master's.
+    pub(super) environment: Environment,
 }
 
 /// The result of a reader.
@@ -27,11 +29,12 @@ pub(super) type Read = Result<Option<Box<Loaded>>, String>;
 impl Loaded {
     /// A configuration for the current directory of this process, or that of `--chdir`. If that
     /// cannot be entered, the launcher will report it.
-    pub(super) fn here(settings: Settings, options: Options) -> Self {
+    pub(super) fn here(settings: Settings, options: Options, environment: Environment) -> Self {
         Self {
             directory: Directory::find(options.chdir.as_deref()).ok(),
             settings,
             options,
+            environment,
         }
     }
 
@@ -68,8 +71,11 @@ pub(super) fn read(
     let thread = thread::Builder::new().name("scoter-config".to_owned());
     let read = move || {
         let read = match action {
-            Action::Reload => Settings::read_again(&arguments)
-                .map(|(settings, options)| Some(Box::new(Loaded::here(settings, options)))),
+            Action::Reload => Settings::read_again(&arguments).and_then(|(settings, options)| {
+                let environment = Environment::of(&options)?;
+                let loaded = Loaded::here(settings, options, environment);
+                Ok(Some(Box::new(loaded)))
+            }),
             // The new release reads the configuration itself.
             Action::Upgrade => Settings::enter_directory(&arguments, &options).map(|()| None),
         };

@@ -58,6 +58,7 @@ impl Launcher {
         let (ours, theirs) = Channel::pair()?;
         let name = generation.options.name.as_ref();
         let mut command: Command = program.launcher(name.map(|name| name.0.as_str()));
+        command.envs(generation.environment.iter());
         // The channel is passed as standard input: no other descriptor survives the exec.
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
         if let Some(directory) = &generation.directory {

@@ -26,7 +26,7 @@ use std::io;
 use tokio::runtime::Builder;
 use tracing::info;
 
-use crate::config::{Options, Settings};
+use crate::config::{Environment, Options, Settings};
 use crate::program::Program;
 use crate::start::Opened;
 use crate::sys::process_name::set_process_name;
@@ -40,6 +40,8 @@ use runtime::Runtime;
 /// What a master begins with.
 #[derive(Debug)]
 pub(crate) struct Beginning {
+    /// The variables of the first generation.
+    pub(crate) environment: Environment,
     pub(crate) opened: Opened,
     /// What an earlier release has left.
     pub(crate) resumed: Option<State>,
@@ -64,13 +66,14 @@ pub(crate) fn run(
     name_master(&options);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let first = Loaded::here(settings, options);
         let Beginning {
+            environment,
             opened,
             resumed,
             python,
             dev,
         } = beginning;
+        let first = Loaded::here(settings, options, environment);
         let is_quiet = dev.is_some();
         let mut master = Runtime::new(program, arguments, first, opened, python, dev)?;
         let ended = master.run(resumed).await;

@@ -19,7 +19,7 @@ use super::configuration::Loaded;
 use super::core;
 use super::directory::Directory;
 use super::worker_numbers::WorkerNumbers;
-use crate::config::{Options, Settings};
+use crate::config::{Environment, Options, Settings};
 use crate::control::{ControlListener, ReaderListener, ReloadStatus, Service, Totals, Transport};
 use crate::ipc::scoreboard::Counts;
 use crate::metrics::Reloads;
@@ -80,6 +80,8 @@ pub(super) struct GenerationState {
     #[serde(default)]
     pub(super) held: Option<RawFd>,
     pub(super) settings: String,
+    #[serde(default)]
+    pub(super) environment: Environment,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -181,6 +183,7 @@ impl GenerationState {
             directory,
             settings,
             options,
+            environment: self.environment,
         })
     }
 }
@@ -236,6 +239,7 @@ mod tests {
                 directory: Some(here.clone()),
                 held,
                 settings: settings.to_json(),
+                environment: Environment::default(),
             };
             let directory = state.loaded(None).unwrap().directory.unwrap();
             let entered = std::fs::canonicalize(directory.entrance()).unwrap();

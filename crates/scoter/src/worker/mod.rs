@@ -7,6 +7,7 @@ mod dispositions;
 mod held;
 mod kept;
 mod master_link;
+mod mounts;
 mod one_thread;
 mod orders;
 mod process;

@@ -37,6 +37,7 @@ use crate::sys::signals;
 use crate::worker::dev::Dev;
 use crate::worker::held::HeldConnections;
 use crate::worker::kept::balance::{self, Overflow};
+use crate::worker::mounts::Mounts;
 use crate::worker::one_thread;
 use crate::worker::orders::Orders;
 use crate::worker::reactor::start as start_reactor;
@@ -188,6 +189,7 @@ impl Worker<'_> {
         let wakeups = SignalWakeups::install(py).map_err(Failure::python(py))?;
         let service = Service {
             application: loaded.application.clone_ref(py),
+            mounts: Mounts::new(py, &loaded.mounts).map(Arc::new),
             server: self.server_info(),
         };
         if let Some(path) = &self.options.warm_up {

@@ -7,15 +7,16 @@ use pyo3::prelude::*;
 use uwsgi_codec::PacketBuilder;
 use wsgi_environ::{
     Body, Completed, EnvironBuilder, Errors, Exchange, FailureCause, Input, Method, ObjectCache,
-    Persistence, RequestId, ScriptName, Transport, reason_phrase, respond,
+    Persistence, RequestId, RequestPath, ScriptName, Transport, reason_phrase, respond,
 };
 
 use crate::log;
 use crate::python::child_exit;
 use crate::python::traceback::traceback;
+use crate::worker::mounts::given;
 use crate::worker::slot::Service;
 
-/// Sends the application a GET for `path`, which is percent-encoded and may have a query.
+/// Sends the application of `path`, which is percent-encoded and may have a query, a GET for it.
 ///
 /// # Errors
 ///
@@ -44,10 +45,11 @@ pub(crate) fn warm_up(py: Python<'_>, service: &Service, path: &str) -> Result<(
 fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed> {
     let (encoded, query) = path.split_once('?').unwrap_or((path, ""));
     let port = service.server.server_port.to_string();
+    let path_info = decode(encoded);
     let vars: [(&str, &[u8]); 12] = [
         ("REQUEST_METHOD", b"GET"),
         ("REQUEST_URI", path.as_bytes()),
-        ("PATH_INFO", &decode(encoded)),
+        ("PATH_INFO", &path_info),
         ("QUERY_STRING", query.as_bytes()),
         ("SERVER_PROTOCOL", b"HTTP/1.1"),
         ("SERVER_NAME", service.server.server_name.as_bytes()),
@@ -67,9 +69,19 @@ fn request(py: Python<'_>, service: &Service, path: &str) -> PyResult<Completed>
     let mut builder = EnvironBuilder::new(py, &service.server, errors.clone().unbind())?;
     let input = Input::new(py, Body::empty())?;
     let (vars, id) = (packet.vars.as_ref(), RequestId::Made("warm-up"));
-    let environ = builder.build(py, vars, ScriptName::AsSent, id, &input)?;
+    let path = RequestPath {
+        path_info: &path_info,
+        ..RequestPath::default()
+    };
+    let mounts = service.mounts.as_ref();
+    let mounted = mounts.and_then(|mounts| mounts.find(&path));
+    let (application, script_name) = match &mounted {
+        Some((application, mounted)) => (*application, given(mounted)),
+        None => (&service.application, ScriptName::AsSent),
+    };
+    let environ = builder.build(py, vars, script_name, id, &input)?;
     Ok(respond(
-        service.application.bind(py),
+        application.bind(py),
         Exchange {
             environ,
             input,

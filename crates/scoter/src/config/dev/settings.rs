@@ -33,7 +33,8 @@ pub(in crate::config) fn layers(
     let mut layers = vec![Vec::from(defaults)];
     layers.extend(configured);
     layers.push(given);
-    if !layers.iter().flatten().any(|it| it.opt.name == APP) {
+    let is_application = |it: &Setting| matches!(it.opt.name, APP | MOUNT);
+    if !layers.iter().flatten().any(is_application) {
         let folder = directory(&layers, here);
         let Some(found) = application::find(&folder) else {
             return Err(Problem::NoApplicationHere { folder });
@@ -72,6 +73,9 @@ fn of_development(name: &str, text: OsString) -> Setting {
     setting.texts = vec![text];
     setting
 }
+
+/// Applications of certain paths.
+const MOUNT: &str = "mount";
 
 /// What is another value by default.
 const DEFAULTS: [(&str, &str); 3] = [

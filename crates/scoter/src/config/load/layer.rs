@@ -43,7 +43,7 @@ impl Settings {
         let there = chdir.map_or_else(|| here.to_owned(), |chdir| here.join(chdir));
         for setting in &mut self.all {
             let folder = match setting.opt.name {
-                "app" | "pythonpath" => &there,
+                "app" | "mount" | "pythonpath" => &there,
                 _ => here,
             };
             for text in &mut setting.texts {

@@ -1,9 +1,11 @@
 //! The values of all options.
 
 use super::no_master;
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Problem, Written};
+use crate::config::mount::Mount;
 use crate::config::settings::Settings;
 use crate::config::table::Options;
+use crate::config::target::Target;
 
 impl Settings {
     /// The typed values of all options.
@@ -13,11 +15,45 @@ impl Settings {
     /// [`ConfigError::Problems`] names every text that its option does not accept, and every
     /// contradiction.
     pub(crate) fn options(&self) -> Result<Options, ConfigError> {
-        let options = Options::read(self).map_err(ConfigError::Problems)?;
+        let mut options = Options::read(self).map_err(ConfigError::Problems)?;
+        self.arrange_mounts(&mut options)?;
         if options.no_master {
             no_master::refuse_what_needs_it(self)?;
         }
         Ok(options)
+    }
+
+    /// Makes what is mounted at `/` the application for all other paths, which it is.
+    fn arrange_mounts(&self, options: &mut Options) -> Result<(), ConfigError> {
+        let mut mounts: Vec<Mount> = Vec::new();
+        let setting = self.get("mount");
+        let mut problems = Vec::new();
+        for (index, mount) in options.mount.drain(..).enumerate() {
+            let text = &setting.texts[index];
+            let reason = if mounts.iter().any(|known| known.prefix == mount.prefix) {
+                "another application is mounted there"
+            } else if mount.prefix.is_root() && options.app.is_some() {
+                "APP is what is served there: leave out one of them"
+            } else {
+                mounts.push(mount);
+                continue;
+            };
+            problems.push(Problem::Value {
+                written: Written::new(setting.opt, index, &text.to_string_lossy(), &setting.origin),
+                reason: reason.to_owned(),
+            });
+        }
+        if let Some(root) = mounts.iter().position(|mount| mount.prefix.is_root()) {
+            options.app = Some(mounts.remove(root).app);
+        }
+        if options.app.is_none() && mounts.is_empty() && problems.is_empty() {
+            problems.push(Problem::NoApplication);
+        }
+        options.mount = mounts;
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError::Problems(problems)),
+        }
     }
 
     /// Like [`Settings::options`], but does not require an application.
@@ -35,11 +71,61 @@ impl Settings {
     }
 }
 
+impl Options {
+    /// What is served, each with its path, which is empty for the application of all other paths.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&str, &Target)> {
+        let app = self.app.iter().map(|app| ("", app));
+        let mounts = self.mount.iter();
+        app.chain(mounts.map(|mount| (mount.prefix.as_str(), &mount.app)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+
+    fn targets(arguments: &[&str]) -> Result<Vec<String>, String> {
+        let settings = Settings::of(arguments, &[], Path::new("/")).unwrap();
+        let options = settings.options().map_err(|error| error.to_string())?;
+        let texts = options.targets();
+        Ok(texts.map(|(path, app)| format!("{path}={app}")).collect())
+    }
+
+    #[test]
+    fn application_is_what_is_mounted_at_the_root() {
+        for (arguments, expected) in [
+            (
+                &["site", "--mount=/a=one", "--mount=/b/=two"][..],
+                &["=site", "/a=one", "/b=two"][..],
+            ),
+            (&["--mount=/a=one", "--mount=/=site"], &["=site", "/a=one"]),
+            (&["--mount=/a=one"], &["/a=one"]),
+        ] {
+            assert_eq!(targets(arguments).unwrap(), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn path_belongs_to_one_application() {
+        for (arguments, message) in [
+            (
+                &["--mount=/a=one", "--mount=/a/=two"][..],
+                "--mount /a/=two: another application is mounted there",
+            ),
+            (
+                &["site", "--mount=/=one"],
+                "--mount /=one: APP is what is served there: leave out one of them",
+            ),
+            (
+                &["--mount=/=one", "--mount=/=two"],
+                "--mount /=two: another application is mounted there",
+            ),
+        ] {
+            assert_eq!(targets(arguments).unwrap_err(), message);
+        }
+    }
 
     #[test]
     fn missing_application_is_an_error_only_where_it_is_needed() {

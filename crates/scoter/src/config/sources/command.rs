@@ -8,8 +8,8 @@ use crate::config::error::APP;
 use crate::config::opt::{Arity, OFF, Opt};
 use crate::config::table::TABLE;
 
-/// How much help clap's command prints. When it parses, a flag takes `=false`, and APP may be
-/// missing, since the file can set it; the help shows neither.
+/// How much help clap's command prints. When it parses, a flag takes `=false`, which the help does
+/// not show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HelpLevel {
     /// None: the command parses arguments.
@@ -59,11 +59,7 @@ pub(crate) fn dev_command(level: HelpLevel) -> Command {
         .arg(config())
         .arg(print_config(level))
         .args(help_flags)
-        .args(offered.map(|opt| {
-            let arg = arg(opt, level).hide(!is_common(opt.name));
-            // One is found where none is named.
-            arg.required(false)
-        }))
+        .args(offered.map(|opt| arg(opt, level).hide(!is_common(opt.name))))
 }
 
 /// A command for a server that was started with the same configuration.
@@ -160,9 +156,7 @@ fn arg(opt: &'static Opt, level: HelpLevel) -> Arg {
         _ => arg.value_hint(value_hint(opt)),
     };
     if opt.name == APP {
-        return arg
-            .value_name(opt.value_name)
-            .required(level != HelpLevel::None);
+        return arg.value_name(opt.value_name);
     }
     let arg = arg.long(opt.name).help_heading(opt.section);
     match opt.arity {
@@ -174,9 +168,9 @@ fn arg(opt: &'static Opt, level: HelpLevel) -> Arg {
         Arity::Flag => arg
             .action(ArgAction::SetTrue)
             .value_parser(clap::value_parser!(bool)),
-        Arity::Many => arg.action(ArgAction::Append).value_name(opt.value_name),
+        Arity::Many | Arity::Pairs => arg.action(ArgAction::Append).value_name(opt.value_name),
         // The option itself says what it accepts instead.
-        Arity::Required | Arity::One(_) | Arity::Off | Arity::Maybe => arg
+        Arity::One(_) | Arity::Off | Arity::Maybe => arg
             .action(ArgAction::Set)
             .allow_negative_numbers(true)
             .value_name(opt.value_name),
@@ -197,7 +191,7 @@ fn help(opt: &Opt) -> String {
     let default = match opt.arity {
         Arity::One(default) => default,
         Arity::Off => OFF,
-        Arity::Required | Arity::Maybe | Arity::Many | Arity::Flag => return opt.help.to_owned(),
+        Arity::Maybe | Arity::Many | Arity::Pairs | Arity::Flag => return opt.help.to_owned(),
     };
     format!("{} [default: {default}]", opt.help)
 }

@@ -60,7 +60,7 @@ fn is_not_an_option(name: &str, value: &OsStr) -> bool {
 }
 
 fn texts(opt: &Opt, value: &OsStr) -> Vec<OsString> {
-    if opt.arity != Arity::Many {
+    if !matches!(opt.arity, Arity::Many | Arity::Pairs) {
         return vec![switch(opt, value).unwrap_or(value).to_owned()];
     }
     let values = value.as_bytes().split(|byte| *byte == b',');

@@ -139,6 +139,9 @@ impl File<'_> {
             return Err(self.unknown(key, span, value.get_ref()));
         };
         let place = self.place(&value.span());
+        if opt.arity == Arity::Pairs {
+            return self.pairs(opt, place, value.get_ref());
+        }
         match self.texts(opt, value.get_ref()) {
             Ok(texts) => Ok(Setting {
                 opt,
@@ -151,6 +154,39 @@ impl File<'_> {
                 expected,
             }),
         }
+    }
+
+    /// Reads a table of names and values.
+    fn pairs(
+        &self,
+        opt: &'static Opt,
+        place: Place,
+        value: &DeValue<'_>,
+    ) -> Result<Setting, Problem> {
+        let DeValue::Table(table) = value else {
+            return Err(Problem::WrongType {
+                place,
+                name: opt.name,
+                expected: "a table, with a line for each name and value",
+            });
+        };
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let texts = entries.into_iter().map(|(key, value)| {
+            let text = pair(key.get_ref(), value.get_ref());
+            let text = text.map_err(|reason| Problem::Entry {
+                place: self.place(&key.span()),
+                name: opt.name,
+                key: key.get_ref().to_string(),
+                reason,
+            })?;
+            Ok((opt.relocate)(text.as_ref(), self.folder))
+        });
+        Ok(Setting {
+            opt,
+            texts: texts.collect::<Result<_, _>>()?,
+            origin: Origin::File(place),
+        })
     }
 
     fn unknown(&self, key: &str, span: &Range<usize>, value: &DeValue<'_>) -> Problem {
@@ -212,6 +248,25 @@ impl File<'_> {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
         }
+    }
+}
+
+/// An entry of a table, as the command line has it.
+fn pair(key: &str, value: &DeValue<'_>) -> Result<String, String> {
+    // TOML has no end of a table but the next one.
+    if TABLE.iter().any(|opt| opt.name == key) {
+        return Err(format!(
+            "{key} is an option, but here it is part of the table: move it above the table's header"
+        ));
+    }
+    if key.contains('=') {
+        return Err("there is an equals sign in the name".to_owned());
+    }
+    match value {
+        DeValue::String(value) => Ok(format!("{key}={value}")),
+        DeValue::Integer(value) => Ok(format!("{key}={value}")),
+        // Would it be `true`, `True` or `1`?
+        _ => Err("expected a string or a whole number".to_owned()),
     }
 }
 
@@ -287,6 +342,33 @@ mod tests {
             (
                 "threads = [1, 2]\n",
                 "scoter.toml:1:11: threads: expected one value: the option is not repeatable",
+            ),
+            (
+                "env = ['A=1']\n",
+                "scoter.toml:1:7: env: expected a table, with a line for each name and value",
+            ),
+            (
+                "[env]\nA = '1'\nB = true\n",
+                "scoter.toml:3:1: env.B: expected a string or a whole number",
+            ),
+            (
+                "[env]\nA = '1'\nthreads = 4\n",
+                "scoter.toml:3:1: env.threads: threads is an option, but here it is part of the \
+                 table: move it above the table's header",
+            ),
+            (
+                "[env]\n'A=B' = '1'\n",
+                "scoter.toml:2:1: env.A=B: there is an equals sign in the name",
+            ),
+            (
+                "[env]\n'1A' = 'secret'\n",
+                "scoter.toml:1:1: env = \"1A=\u{2026}\": \"1A\" is not the name of a variable: \
+                 letters, digits and _, the first of them not a digit",
+            ),
+            (
+                "[mount]\nshop = 'shop.wsgi'\n",
+                "scoter.toml:1:1: mount = \"shop=shop.wsgi\": expected a path and an APP, such as \
+                 /shop=shop.wsgi",
             ),
             (
                 "preload = 1\n",

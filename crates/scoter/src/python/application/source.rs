@@ -1,7 +1,7 @@
 //! The source of an application: a module or a file. Decides which of them a name means, and
 //! the module name of a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::prelude::*;
@@ -124,9 +124,9 @@ fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModu
     if let Some(directory) = path.parent() {
         prepend_to_path(py, directory)?;
     }
-    let name = match FileName::of(path) {
-        FileName::Module(name) if !modules.contains(&name)? => name,
-        FileName::Module(name) | FileName::Other(name) => format!("{PREFIX}{name}"),
+    let name = match free_name(&modules, path)? {
+        Name::Free(name) => name,
+        Name::Taken(module) => return Ok(module),
     };
     let util = py.import("importlib.util")?;
     let machinery = py.import("importlib.machinery")?;
@@ -151,6 +151,40 @@ fn execute_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModu
     Ok(module)
 }
 
+/// The name of a module that a file is to be.
+enum Name<'py> {
+    /// No module has it.
+    Free(String),
+    /// The file has already been imported: two applications may be in one file.
+    Taken(Bound<'py, PyModule>),
+}
+
+fn free_name<'py>(modules: &Bound<'py, PyDict>, path: &Path) -> PyResult<Name<'py>> {
+    let (first, stem) = match FileName::of(path) {
+        FileName::Module(name) => (name.clone(), name),
+        FileName::Other(name) => (format!("{PREFIX}{name}"), name),
+    };
+    let others = (1..).map(|number| match number {
+        1 => format!("{PREFIX}{stem}"),
+        number => format!("{PREFIX}{stem}_{number}"),
+    });
+    for name in std::iter::once(first).chain(others) {
+        let Some(module) = modules.get_item(&name)? else {
+            return Ok(Name::Free(name));
+        };
+        let Ok(module) = module.cast_into::<PyModule>() else {
+            continue;
+        };
+        let file = module
+            .getattr("__file__")
+            .and_then(|it| it.extract::<PathBuf>());
+        if file.is_ok_and(|file| file == path) {
+            return Ok(Name::Taken(module));
+        }
+    }
+    unreachable!("one of endless names is free")
+}
+
 /// What the name of a file means to Python.
 #[derive(Debug, PartialEq, Eq)]
 enum FileName {
@@ -173,9 +207,15 @@ impl FileName {
     }
 }
 
-/// The error for an exception during an import. Other modules can import the module as `name`.
-fn import_failed(py: Python<'_>, target: String, name: &str, error: &PyErr) -> LoadError {
-    let advice = if hides(py, name, error) {
+/// The error for an exception during an import. Other modules can import the module as `name`, which is
+/// empty if they cannot.
+pub(super) fn import_failed(
+    py: Python<'_>,
+    target: String,
+    name: &str,
+    error: &PyErr,
+) -> LoadError {
+    let advice = if !name.is_empty() && hides(py, name, error) {
         format!(
             "\nhint: it has the same name as the module {name} that it imports, and is found in \
              its place: rename it"

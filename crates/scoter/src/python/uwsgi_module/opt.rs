@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::most_workers;
-use crate::config::{Options, Source};
+use crate::config::{Options, Source, Target};
 use crate::net::Address;
 
 /// An option of uWSGI; without a value it is a flag.
@@ -35,12 +35,21 @@ pub(super) fn entries(options: &Options, has_master: bool) -> Vec<Entry> {
         value("socket", socket(address));
     }
     value("listen", options.backlog.to_string());
-    match &options.app.source {
-        Source::Module(module) => value("module", module.clone()),
-        Source::File(file) => value("wsgi-file", text(file)),
+    match &options.app {
+        Some(Target::Code(code)) => {
+            match &code.source {
+                Source::Module(module) => value("module", module.clone()),
+                Source::File(file) => value("wsgi-file", text(file)),
+            }
+            if let Some(callable) = &code.callable {
+                value("callable", callable.clone());
+            }
+        }
+        Some(Target::Deployment(deployment)) => value("paste", deployment.to_string()),
+        None => {}
     }
-    if let Some(callable) = &options.app.callable {
-        value("callable", callable.clone());
+    for mount in &options.mount {
+        value("mount", format!("{}={}", mount.prefix.as_str(), mount.app));
     }
     if let Some(path) = &options.chdir {
         value("chdir", text(path));

@@ -64,7 +64,12 @@ impl Dev {
 
     /// Says where the application is, as the first line.
     pub(crate) fn announce(&self, options: &Options) {
-        Terminal::new().started(&self.door.url(), &options.app.to_string());
+        let applications = options.targets().map(|(path, target)| match path {
+            "" => target.to_string(),
+            path => format!("{path}={target}"),
+        });
+        let applications: Vec<_> = applications.collect();
+        Terminal::new().started(&self.door.url(), &applications.join(", "));
     }
 }
 
@@ -106,7 +111,13 @@ impl Session {
     ) -> io::Result<Self> {
         let here = options.chdir.clone();
         let here = here.unwrap_or_else(|| working_directory().to_owned());
-        let mut list = WatchList::new(&here, options.app.file(), file);
+        let mut list = WatchList::new(&here, file);
+        for file in options.targets().filter_map(|(_, target)| target.file()) {
+            list.add(file);
+        }
+        for file in &options.env_file {
+            list.add(file);
+        }
         for path in &dev.arguments.watch {
             list.add_asked_for(&working_directory().join(path));
         }

@@ -64,7 +64,8 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("templates/deep")).unwrap();
         fs::write(at("app.py"), "1").unwrap();
-        let mut list = WatchList::new(folder.path(), Some(&at("app.py")), at("scoter.toml"));
+        let mut list = WatchList::new(folder.path(), at("scoter.toml"));
+        list.add(&at("app.py"));
         list.add_asked_for(&at("templates"));
         let mut poll = Poll::default();
         poll.look(&list);

@@ -351,7 +351,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let at = |name: &str| folder.path().join(name);
             fs::write(at("app.py"), "1").unwrap();
-            let list = WatchList::new(folder.path(), Some(&at("app.py")), at("scoter.toml"));
+            let mut list = WatchList::new(folder.path(), at("scoter.toml"));
+            list.add(&at("app.py"));
             let (sender, mut events) = mpsc::channel(8);
             let watch = Watch::begin(list, polls, sender).unwrap();
             // A file that is new to it and newer than its beginning has changed: from then on it
@@ -380,7 +381,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(".generated/models.py");
         fs::create_dir(file.parent().unwrap()).unwrap();
-        let mut list = WatchList::new(folder.path(), None, folder.path().join("scoter.toml"));
+        let mut list = WatchList::new(folder.path(), folder.path().join("scoter.toml"));
         list.add_asked_for(folder.path());
         let (sender, mut events) = mpsc::channel(8);
         let watch = Watch::begin(list, false, sender).unwrap();
@@ -400,7 +401,7 @@ mod tests {
         }
         let link = at("app/settings.py");
         std::os::unix::fs::symlink(at("shared/one.py"), &link).unwrap();
-        let list = WatchList::new(&at("app"), None, at("app/scoter.toml"));
+        let list = WatchList::new(&at("app"), at("app/scoter.toml"));
         let (sender, mut events) = mpsc::channel(8);
         let watch = Watch::begin(list, false, sender).unwrap();
         for name in ["shared/one.py", "shared/two.py"] {
@@ -426,7 +427,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("app.py"), "1").unwrap();
-        let mut list = WatchList::new(folder.path(), Some(&at("app.py")), at("scoter.toml"));
+        let mut list = WatchList::new(folder.path(), at("scoter.toml"));
+        list.add(&at("app.py"));
         for module in 0..20_000 {
             list.add(&at(&format!("part{}/{module}.py", module / 10)));
         }
@@ -461,7 +463,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let templates = folder.path().join("templates");
         fs::create_dir(&templates).unwrap();
-        let mut list = WatchList::new(folder.path(), None, folder.path().join("scoter.toml"));
+        let mut list = WatchList::new(folder.path(), folder.path().join("scoter.toml"));
         list.add_asked_for(&templates);
         let (sender, mut events) = mpsc::channel(8);
         let watch = Watch::begin(list, false, sender).unwrap();
@@ -486,11 +488,8 @@ mod tests {
             fs::write(&file, text).unwrap();
         };
         put("1");
-        let list = WatchList::new(
-            folder.path(),
-            Some(&file),
-            folder.path().join("scoter.toml"),
-        );
+        let mut list = WatchList::new(folder.path(), folder.path().join("scoter.toml"));
+        list.add(&file);
         let (sender, mut events) = mpsc::channel(8);
         let watch = Watch::begin(list, false, sender).unwrap();
         let other = folder.path().join("other.py");

@@ -42,21 +42,17 @@ pub(super) enum Depth {
 }
 
 impl WatchList {
-    /// Begins with the directory of the application, its file if it was named by one, and the
-    /// configuration.
-    pub(super) fn new(here: &Path, application: Option<&Path>, configuration: PathBuf) -> Self {
+    /// Begins with the directory of the application and the configuration.
+    pub(super) fn new(here: &Path, configuration: PathBuf) -> Self {
         let mut list = Self::default();
         list.add_place(configuration.parent().unwrap_or(&configuration), Depth::One);
         list.files.insert(configuration);
         list.add_place(here, Depth::One);
         list.folders.insert(here.to_owned());
-        if let Some(file) = application {
-            list.add(file);
-        }
         list
     }
 
-    /// Adds an imported file. Returns whether it is new.
+    /// Adds a file that is imported or read. Returns whether it is new.
     pub(super) fn add(&mut self, file: &Path) -> bool {
         if let Some(folder) = file.parent() {
             if self.folders.insert(folder.to_owned()) {
@@ -207,7 +203,7 @@ mod tests {
     use super::*;
 
     fn list() -> WatchList {
-        WatchList::new(Path::new("/srv"), None, "/srv/scoter.toml".into())
+        WatchList::new(Path::new("/srv"), "/srv/scoter.toml".into())
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl Runtime {
                     directory: loaded.directory.as_ref().map(|it| it.path().to_owned()),
                     held: loaded.directory.as_ref().map(|it| raw(it.as_fd())),
                     settings: loaded.settings.to_json(),
+                    environment: loaded.environment.clone(),
                 })
                 .collect(),
             launchers: self

@@ -54,15 +54,14 @@ impl Dev {
         loaded: Result<Loaded, E>,
         master: &MasterLink,
     ) -> Result<Loaded, Failure> {
-        let loaded = loaded.map_err(Into::into).and_then(|loaded| {
-            let with_files = with_static_files(loaded.application.bind(py));
-            match with_files.map_err(Failure::python(py))? {
-                Some(application) => Ok(Loaded {
-                    application: application.unbind(),
-                    ..loaded
-                }),
-                None => Ok(loaded),
+        let loaded = loaded.map_err(Into::into).and_then(|mut loaded| {
+            for application in loaded.applications() {
+                let with_files = with_static_files(application.bind(py));
+                if let Some(with_files) = with_files.map_err(Failure::python(py))? {
+                    *application = with_files.unbind();
+                }
             }
+            Ok(loaded)
         });
         self.report_imported(py, master);
         let failure = match loaded {
@@ -76,6 +75,7 @@ impl Dev {
         let page = Page::of_broken_code(problem);
         Ok(Loaded {
             application: stand_in(py, page).map_err(Failure::python(py))?,
+            mounts: Vec::new(),
             name: String::new(),
         })
     }

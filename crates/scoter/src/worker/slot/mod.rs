@@ -26,6 +26,7 @@ use crate::sys::fatal;
 use crate::sys::fork::Own;
 use crate::worker::Shared;
 use crate::worker::connection::Connection;
+use crate::worker::mounts::Mounts;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::report;
@@ -51,6 +52,7 @@ pub(crate) struct Slot {
     /// The listener that is asked first, so that a busy listener does not starve the others.
     next_listener: usize,
     application: Py<PyAny>,
+    mounts: Option<Arc<Mounts>>,
     environ: EnvironBuilder,
     errors: Py<Errors>,
     object_cache: ObjectCache,
@@ -71,6 +73,8 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) application: Py<PyAny>,
+    /// The applications of certain paths, if there are any.
+    pub(crate) mounts: Option<Arc<Mounts>>,
     pub(crate) server: ServerInfo,
 }
 
@@ -109,6 +113,7 @@ impl Slot {
             passed_unasked: Unasked::default(),
             next_listener: 0,
             application: service.application.clone_ref(py),
+            mounts: service.mounts.clone(),
             environ: EnvironBuilder::new(py, &service.server, errors.clone_ref(py))?,
             errors,
             object_cache: ObjectCache::default(),

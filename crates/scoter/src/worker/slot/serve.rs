@@ -6,10 +6,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tracing::error;
-use uwsgi_codec::modifier;
 use wsgi_environ::{
-    Body, Completed, Exchange, Input, Method, Persistence, ResponseEnd, ScriptName, Transport,
-    respond,
+    Body, Completed, Exchange, Input, Method, Persistence, ResponseEnd, Transport, respond,
 };
 
 use crate::ipc::messages::FromWorker;
@@ -23,6 +21,7 @@ use crate::worker::connection::Connection;
 use crate::worker::connection::owner::Revoked;
 use crate::worker::kept::early::EarlyTransport;
 use crate::worker::kept::offer::{Ask, Circumstances};
+use crate::worker::mounts::{given, handling, path_of};
 use crate::worker::recycling::Recycling;
 use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
@@ -156,13 +155,13 @@ impl Slot {
         body: Body,
         persistence: Persistence,
     ) -> Result<Completed, String> {
-        let (environ, input) = self
-            .arguments(py, head, body)
+        let (application, environ, input) = self
+            .call(py, head, body)
             .map_err(|error| traceback(py, &error))?;
         let dev = self.shared.dev.as_ref();
         let stand_in = dev.and_then(|dev| dev.in_place_of_application(py, head));
         Ok(respond(
-            stand_in.as_ref().unwrap_or(&self.application).bind(py),
+            stand_in.as_ref().unwrap_or(&application).bind(py),
             Exchange {
                 environ,
                 input,
@@ -220,24 +219,26 @@ impl Slot {
         }
     }
 
-    /// Returns the environ and the input in it.
-    fn arguments<'py>(
+    /// Returns the application of a request, the environ for it and the input in that.
+    fn call<'py>(
         &mut self,
         py: Python<'py>,
         head: &RequestHead,
         body: Body,
-    ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, Input>)> {
+    ) -> PyResult<(Py<PyAny>, Bound<'py, PyDict>, Bound<'py, Input>)> {
         let input = self.object_cache.input(py, body)?;
-        let script_name = match head.packet.header.modifier1 {
-            modifier::WSGI_SCRIPT_NAME => ScriptName::Strip,
-            _ => ScriptName::AsSent,
+        let path = self.mounts.as_deref().map(|mounts| (mounts, path_of(head)));
+        let mounted = path.and_then(|(mounts, path)| mounts.find(&path));
+        let (application, script_name) = match &mounted {
+            Some((application, mounted)) => (*application, given(mounted)),
+            None => (&self.application, handling(head)),
         };
         let vars = head.vars();
         let request_id = head.request_id.in_environ();
         let environ = self
             .environ
             .build(py, vars, script_name, request_id, &input)?;
-        Ok((environ, input))
+        Ok((application.clone_ref(py), environ, input))
     }
 
     pub(super) fn cell(&self) -> &Cell {

@@ -32,6 +32,7 @@ impl Bench {
         let (shared, _) = Shared::of_test(&folder.path().join("socket"), &["--threads", "1"]);
         let service = Service {
             application: py.None(),
+            mounts: None,
             server: ServerInfo {
                 multithread: false,
                 multiprocess: false,
