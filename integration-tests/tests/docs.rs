@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use integration_tests::{Scoter, python, until};
+use integration_tests::{Scoter, executable, python, until};
 use serde_json::Value;
 
 #[test]
@@ -160,6 +160,38 @@ fn metrics_table_is_what_the_server_says() {
         let text = scoter.control().get("/metrics").text();
         (metrics_of(&text) == described).then_some(())
     });
+}
+
+#[test]
+fn options_of_other_servers_are_answered_as_in_their_tables() {
+    let page = read("docs/from-gunicorn.md");
+    for table in page.split("<!-- options: ").skip(1) {
+        let (table, _) = table
+            .split_once("<!-- end of options -->")
+            .expect("its end");
+        for row in table.lines().filter(|line| line.starts_with("| `--")) {
+            let mut cells = row.trim_matches('|').split('|').map(str::trim);
+            let theirs = cells.next().expect("their options").split(", ");
+            let ours = cells.next().expect("scoter's options").split(", ");
+            let ours = ours.map(|name| name.trim_matches('`'));
+            for (name, ours) in theirs.zip(ours.chain(std::iter::repeat(""))) {
+                let name = name.trim_matches('`');
+                let mut command = Command::new(executable());
+                let answer = command.args([name, "1", "no-such-application"]).output();
+                let answer = answer.expect("make build");
+                let answer = String::from_utf8_lossy(&answer.stderr);
+                if !answer.contains(&format!("unexpected argument '{name}'")) {
+                    assert!(name[2..] == *ours || ours.is_empty(), "{row}\n{answer}");
+                    continue;
+                }
+                assert!(answer.contains("tip: "), "{row}\n{answer}");
+                assert!(
+                    ours.is_empty() || answer.contains(&format!("'--{ours}'")),
+                    "{name} is not {ours}:\n{answer}"
+                );
+            }
+        }
+    }
 }
 
 /// The type of each metric, and the names of its labels.

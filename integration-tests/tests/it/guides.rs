@@ -54,3 +54,22 @@ fn factory_of_the_guide_is_called() {
     let scoter = scoter.args(["--factory"]).start();
     assert_eq!(ask(&scoter, "/").text(), "made");
 }
+
+#[test]
+fn hooks_in_place_of_gunicorns_run() {
+    let application = "from hooks import *\nfrom hello import application\n";
+    let scoter = Scoter::serving("shop_with_hooks")
+        .with_file("hooks.py", &example("from-gunicorn/hooks.py"))
+        .with_file("shop_with_hooks.py", application);
+    let mut scoter = scoter.start();
+    let said = scoter.stop().stdout;
+    let said: Vec<_> = said.lines().collect();
+    assert_eq!(
+        said,
+        [
+            "worker 1 is forked, the application is loaded",
+            "worker 1 is about to take its first request",
+            "worker 1 has served its last request",
+        ]
+    );
+}

@@ -171,6 +171,7 @@ pub(super) const LONG: &[Row] = &[
     ("no-orphans", None, ANYWAY),
     ("offload-threads", None, ANYWAY),
     ("paste", Some("app"), PASTE),
+    ("pid", Some("pid-file"), ""),
     ("pidfile", Some("pid-file"), ""),
     ("pidfile2", Some("pid-file"), ""),
     ("plugin", None, "leave it out: scoter needs no plugins"),
@@ -235,6 +236,11 @@ pub(super) const LONG: &[Row] = &[
         Some("control"),
         "it is on by default: run scoter status",
     ),
+    (
+        "statsd-host",
+        None,
+        "let Prometheus read the address of --metrics",
+    ),
     ("strict", None, ANYWAY),
     ("task-impl", None, THREADS),
     ("thunder-lock", None, ANYWAY),
@@ -243,6 +249,7 @@ pub(super) const LONG: &[Row] = &[
     ("touch-logreopen", None, "send USR1 to the master"),
     ("touch-reload", Some("reload-on-touch"), ""),
     ("uds", Some("bind"), "its value is unix:/path"),
+    ("uds-permissions", Some("socket-mode"), ""),
     ("uid", Some("user"), ""),
     ("unique-cron", None, TIMER),
     ("url-path-prefix", None, SCRIPT_NAME),
@@ -251,6 +258,7 @@ pub(super) const LONG: &[Row] = &[
     ("venv", None, VENV),
     ("virtualenv", None, VENV),
     ("worker-class", None, THREADS),
+    ("worker-connections", None, THREADS),
     ("worker-reload-mercy", Some("graceful-timeout"), ""),
     (
         "worker-tmp-dir",
@@ -312,7 +320,7 @@ pub(super) const SHORT: &[Row] = &[
 ];
 
 /// Options that have no counterpart in scoter, but whose names resemble an option's.
-pub(super) const WITHOUT_COUNTERPART: [&str; 14] = [
+pub(super) const WITHOUT_COUNTERPART: [&str; 13] = [
     "initgroups",
     "log-master",
     "max-apps",
@@ -325,7 +333,6 @@ pub(super) const WITHOUT_COUNTERPART: [&str; 14] = [
     "socket-sndbuf",
     "thread-stacksize",
     "threads-stacksize",
-    "worker-connections",
     "worker-exec",
 ];
 
