@@ -9,6 +9,7 @@
 mod demand;
 mod dev;
 mod directive;
+mod env_var;
 mod environment;
 mod error;
 mod from_text;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::environment::EnvVar;
+use super::env_var::EnvVar;
 use super::error::Problem;
 use super::from_text::FromText;
 use super::mount::Mount;

@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::env_var::{EnvVar, is_name};
+use crate::config::env_var::{EnvVar, is_name};
 use crate::config::error::Problem;
 
 /// A file of environment variables.

@@ -1,14 +1,12 @@
 //! The environment variables of the application: `--env` and `--env-file`.
 
 mod env_file;
-mod env_var;
 
 use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use env_var::EnvVar;
-
+use super::env_var::EnvVar;
 use super::error::{ConfigError, Problem};
 use super::table::Options;
 use env_file::EnvFile;

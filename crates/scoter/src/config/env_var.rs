@@ -28,7 +28,7 @@ impl EnvVar {
     /// # Errors
     ///
     /// What is wrong with the name or the value, without the value.
-    pub(super) fn new(name: &str, value: OsString) -> Result<Self, String> {
+    pub(in crate::config) fn new(name: &str, value: OsString) -> Result<Self, String> {
         if !is_name(name) {
             return Err(format!(
                 "{name:?} is not the name of a variable: letters, digits and _, the first of them \
@@ -66,7 +66,7 @@ impl FromText for EnvVar {
 
 /// Whether it is a name by IEEE Std 1003.1, "Environment Variables", in either case. systemd accepts no
 /// other.
-pub(super) fn is_name(name: &str) -> bool {
+pub(in crate::config) fn is_name(name: &str) -> bool {
     let is_first = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
     let is_other = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     name.starts_with(is_first) && name.chars().all(is_other)
