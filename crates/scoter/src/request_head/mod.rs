@@ -7,7 +7,7 @@ mod request_id;
 mod request_start;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use uwsgi_codec::{ContentLength, ContentLengthError, DecodeError, Limits, Packet, VarsRef};
@@ -15,6 +15,7 @@ use wsgi_environ::Method;
 
 use self::index::Index;
 use self::request_start::time_since_epoch;
+use crate::sys::clock::since_epoch;
 
 pub(crate) use self::missing_clock::warn_of_missing_clock;
 pub(crate) use self::missing_vars::MissingVars;
@@ -166,8 +167,7 @@ impl RequestHead {
     /// `HTTP_X_REQUEST_START`, as nginx-conf sends it.
     pub(crate) fn front_end_age(&self) -> Option<Duration> {
         let request_start = time_since_epoch(self.param(Param::RequestStart)?)?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let age = now.ok()?.checked_sub(request_start);
+        let age = since_epoch().checked_sub(request_start);
         age.filter(|age| *age <= MAX_START_AGE)
     }
 }
@@ -203,9 +203,7 @@ mod tests {
 
     #[test]
     fn only_the_last_ten_minutes_are_believed() {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
+        let now = since_epoch();
         let age = |seconds: i64| {
             let start = now.as_secs().checked_add_signed(-seconds).unwrap();
             let text = format!("t={start}.000");

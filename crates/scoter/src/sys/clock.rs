@@ -1,4 +1,5 @@
-//! The monotonic clock as a number, which processes can leave to each other in shared memory.
+//! The monotonic clock as a number, which processes can leave to each other in shared memory, and the
+//! wall clock.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -12,6 +13,12 @@ pub(crate) fn now() -> u64 {
     // Fails only for a clock that does not exist, and this one always does (clock_gettime(2)).
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
     time.map_or(0, nanos)
+}
+
+/// The wall clock: how long ago the Unix epoch was.
+pub(crate) fn since_epoch() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME).map(Duration::from);
+    time.unwrap_or_default()
 }
 
 /// What [`now`] said at `moment`. The clock is not read.

@@ -487,19 +487,17 @@ impl PendingResponse {
         shared: &Shared,
         finder: Finder,
     ) -> (Sent, Option<Box<Incident>>) {
-        let slow = place
-            .as_mut()
-            .and_then(|response| response.record(shared, finder));
-        let Some(Self {
+        let Some(response) = place else {
+            return (Sent::default(), None);
+        };
+        let slow = response.record(shared, finder);
+        let Self {
             connection,
             buffer,
             ending,
             input_busy,
             ..
-        }) = place.take()
-        else {
-            return (Sent::default(), slow);
-        };
+        } = response;
         match ending {
             ConnectionEnd::Abort => connection.abort(),
             ConnectionEnd::Shutdown => connection.shutdown_write(),
@@ -508,16 +506,18 @@ impl PendingResponse {
             | ConnectionEnd::Keep
             | ConnectionEnd::TakenBack => {}
         }
+        let is_kept = *ending == ConnectionEnd::Keep;
         // The body of a request whose connection is kept has arrived: whoever still reads it does
         // not read from the connection.
-        if input_busy && ending != ConnectionEnd::Keep {
+        if *input_busy && !is_kept {
             connection.interrupt();
         }
-        let signalled = match ending {
-            ConnectionEnd::Keep => shared.kept.keep(connection),
-            _ => None,
+        let head_buffer = buffer.take_front();
+        let signalled = match place.take_if(|_| is_kept) {
+            Some(response) => shared.kept.keep(response.connection),
+            None => None,
         };
-        let head_buffer = buffer.into_buffer();
+        *place = None;
         let sent = Sent {
             head_buffer,
             signalled,

@@ -110,8 +110,8 @@ impl SendBuffer {
     }
 
     /// Gives the buffer of the head back for the next response.
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.front
+    pub(crate) fn take_front(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.front)
     }
 
     fn piece(&self, index: usize) -> &[u8] {
