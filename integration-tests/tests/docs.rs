@@ -378,7 +378,15 @@ fn options_of_help(help: &str) -> BTreeMap<String, Described> {
         }
     }
     // Those of every command, and those that the text beside the table is about.
-    let elsewhere = ["--help", "--version", "--config", "--print-config"];
+    let elsewhere = [
+        "--help",
+        "--version",
+        "--config",
+        "--ini",
+        "--yaml",
+        "--json",
+        "--print-config",
+    ];
     texts.retain(|(name, _)| !elsewhere.contains(&name.as_str()));
     let describe = |(name, words): (String, Vec<&str>)| {
         let text = words.join(" ");

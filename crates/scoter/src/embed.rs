@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::cli;
 use crate::launcher;
-use crate::program::{LAUNCHER, Program};
+use crate::program::{LAUNCHER, Program, by_name};
 
 /// Runs the command with the process's arguments.
 #[expect(
@@ -32,6 +32,7 @@ pub fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|first| first == LAUNCHER) {
         return ExitCode::from(Python::attach(launcher::run));
     }
+    let arguments = by_name(arguments);
     match Program::embedded(&arguments) {
         Ok(program) => ExitCode::from(Python::attach(|py| cli::run(py, program, &arguments))),
         Err(error) => {

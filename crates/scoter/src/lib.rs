@@ -39,10 +39,11 @@ mod _scoter {
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-    /// Runs the command line `arguments`, which begin with the program's name, and returns the exit
-    /// code.
+    /// Runs the command line `arguments`, which begin with the program's name or path, and returns the
+    /// exit code.
     #[pyfunction]
     fn main(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
+        let arguments = crate::program::by_name(arguments);
         let program = crate::python::program::interpreter(py, &arguments)?;
         Ok(crate::cli::run(py, program, &arguments))
     }

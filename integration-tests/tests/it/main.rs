@@ -101,6 +101,7 @@ mod unit;
 mod unread_bodies;
 mod unresponsive;
 mod upgrade;
+mod uwsgi_configuration;
 mod uwsgi_curl;
 mod uwsgi_dump;
 mod uwsgi_module;

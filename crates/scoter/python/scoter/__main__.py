@@ -7,7 +7,8 @@ def main() -> int:
     """Run the command line and return its exit code."""
     from scoter._scoter import main as run
 
-    return run(["scoter", *sys.argv[1:]])
+    # By its name it knows whether it is called in place of uWSGI.
+    return run(sys.argv)
 
 
 # Not where multiprocessing runs it again.

@@ -32,6 +32,9 @@ pub(super) fn run(py: Python<'_>, start: &Start<'_>, extent: Extent) -> ! {
     for mistake in start.settings.without_effect(start.options) {
         let _ = writeln!(io::stderr(), "warning: {mistake}");
     }
+    for remark in start.settings.uwsgi_remarks() {
+        let _ = writeln!(io::stderr(), "warning: {remark}");
+    }
     let environment = match Environment::of(start.options) {
         Ok(environment) => environment,
         Err(error) => {

@@ -3,6 +3,7 @@
 use clap_complete::Shell;
 
 use super::check::Extent;
+use super::migrate::Request;
 use crate::config::{Action, Arguments, ConfigError, DevArguments, HelpLevel, Settings};
 use crate::control::{ClientCommand, ServerSelector};
 
@@ -19,6 +20,8 @@ pub(super) enum Command {
     Dev(Settings, DevArguments),
     /// Report whether a start would succeed.
     Check(Settings, Extent),
+    /// Make a `scoter.toml` of uWSGI's configuration.
+    Migrate(Request),
     /// Print the completion of a shell.
     Completion(Shell),
     /// Print the man page of `scoter`, or of a command.

@@ -6,6 +6,7 @@ mod command;
 mod commands;
 mod generated;
 mod help;
+mod migrate;
 mod mistyped;
 mod parse;
 mod run;

@@ -38,16 +38,16 @@ fn parse_server(arguments: &[OsString]) -> Result<Command, ConfigError> {
 /// Adds a tip where arguments are invalid because the command was mistyped.
 fn with_command(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let first = arguments.get(1).and_then(|first| first.to_str());
-    if error.kind() != ErrorKind::UnknownArgument {
+    // The flag --json of commands is here an option with a value.
+    let is_of_command = [ErrorKind::UnknownArgument, ErrorKind::InvalidValue];
+    if !is_of_command.contains(&error.kind()) {
         return error;
     }
     if let Some(meant) = first.and_then(meant_by) {
         error.remove(ContextKind::SuggestedArg);
         let tip = format!("did you mean '{meant}'?");
-        error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![tip.into()]),
-        );
+        let tips = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tips);
     }
     error
 }

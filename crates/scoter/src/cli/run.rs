@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 
 use super::command::Command;
 use super::parse::parse;
-use super::{check, generated, serve};
+use super::{check, generated, migrate, serve};
 use crate::control;
-use crate::program::Program;
+use crate::program::{Program, set_prefix};
 use crate::python::signal_handlers;
 use crate::start::Start;
 use crate::sys::descriptors::fill_standard_streams;
@@ -19,11 +19,15 @@ use crate::sys::descriptors::fill_standard_streams;
 /// | code | meaning |
 /// |---|---|
 /// | 0 | stopped, or done |
-/// | 1 | a system failure, or a running server refused |
+/// | 1 | a system failure, a running server refused, or a migration loses behaviour |
 /// | 2 | wrong arguments, configuration or socket, or no server answers |
 /// | 3 | the application could not be loaded |
 pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u8 {
     fill_standard_streams();
+    let prefix = py.import("sys").and_then(|sys| sys.getattr("prefix"));
+    if let Ok(prefix) = prefix.and_then(|prefix| prefix.extract()) {
+        set_prefix(prefix);
+    }
     let done = parse(arguments).and_then(|command| match command {
         Command::Help(mut command) => Ok(said(command.print_help())),
         Command::PrintConfig(settings) => Ok(said(write!(io::stdout(), "{}", settings.print()))),
@@ -50,6 +54,7 @@ pub(crate) fn run(py: Python<'_>, program: Program, arguments: &[OsString]) -> u
             };
             check::run(py, &start, extent)
         }
+        Command::Migrate(request) => py.detach(|| migrate::run(&program, &request)),
         Command::Client(command, server) => {
             // Otherwise Python's own handler for INT would run.
             let ours = signal_handlers::take(py);

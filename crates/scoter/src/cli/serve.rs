@@ -6,7 +6,7 @@ use std::io;
 
 use nix::sys::signal::SigSet;
 use pyo3::prelude::*;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::{banner, mistyped};
 use crate::config::{DevArguments, Environment, Options, Settings};
@@ -54,6 +54,12 @@ pub(crate) fn run(
     log::init(options.log_level, options.log_format, colours);
     for mistake in settings.without_effect(&options) {
         warn!("{mistake}");
+    }
+    if let Some(uwsgi) = &settings.uwsgi {
+        info!("{}; --print-config shows the details", uwsgi.summary);
+    }
+    for remark in settings.uwsgi_remarks() {
+        warn!("{remark}");
     }
     let served = check_file_limit(&demand)
         .map_err(Failure::from)

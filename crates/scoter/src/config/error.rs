@@ -172,6 +172,18 @@ pub(crate) enum Problem {
          scoter.toml"
     )]
     NoApplication,
+    /// uWSGI would not start with its configuration either.
+    #[error("{message}")]
+    Uwsgi {
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// What uWSGI's configuration asks for would not be what clients get.
+    #[error("{reason}")]
+    NotServed {
+        /// Why, with the directive and its place.
+        reason: String,
+    },
     /// No application was named to `scoter dev`.
     #[error(
         "no APP to serve, and no manage.py, wsgi.py or app.py in {}\nhint: run scoter dev \

@@ -6,6 +6,7 @@
 //! its [`Origin`], and then parsed, so that errors can name the place where a value was
 //! written.
 
+mod commentary;
 mod demand;
 mod dev;
 mod directive;
@@ -41,10 +42,11 @@ pub(crate) use other_servers::UWSGI_CONFIGURATION;
 #[cfg(test)]
 pub(crate) use other_servers::notes;
 pub(crate) use settings::Settings;
-pub(crate) use sources::arguments::{Action, Arguments};
+pub(crate) use sources::arguments::{Action, Arguments, UWSGI};
 pub(crate) use sources::command::{HelpLevel, client_command, dev_command, server_command};
+pub(crate) use sources::uwsgi_call::UwsgiCall;
 pub(crate) use table::Options;
 pub(crate) use target::{Code, Deployment, Source, Target};
 pub(crate) use units::Percent;
-#[allow(unused_imports)]
+pub(crate) use uwsgi::{Migration, NewFile};
 pub(crate) use values::{BufferBody, LogApplication, MaxRss, Workers};

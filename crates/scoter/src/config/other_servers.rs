@@ -8,9 +8,9 @@
 /// differ, or what to do if there is no such option.
 pub(super) type Row = (&'static str, Option<&'static str>, &'static str);
 
-/// The hint for users who pass an ini file.
-pub(crate) const UWSGI_CONFIGURATION: &str = "scoter does not read uWSGI's configuration: name the application, as in scoter \
-     module:callable, and write options into scoter.toml, by their names in scoter --help";
+/// The hint for users who have uWSGI's configuration in a place where it is not read.
+pub(crate) const UWSGI_CONFIGURATION: &str = "scoter --ini FILE serves from uWSGI's configuration (--yaml, \
+     --json); scoter migrate FILE makes a scoter.toml of it";
 
 /// Long options. Where servers disagree, the more common one counts.
 pub(super) const LONG: &[Row] = &[

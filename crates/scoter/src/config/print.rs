@@ -26,6 +26,12 @@ impl Settings {
                 let _ = writeln!(text, "{assignment:ORIGINS$}  # {}", Source(setting));
             }
         }
+        if let Some(uwsgi) = &self.uwsgi {
+            let _ = writeln!(text, "\n# uWSGI's configuration");
+            for line in uwsgi.report.lines() {
+                let _ = writeln!(text, "{}", format!("# {line}").trim_end());
+            }
+        }
         text
     }
 }
@@ -34,7 +40,7 @@ impl Settings {
 const ORIGINS: usize = 36;
 
 /// What a setting is in the file: a line, or a line for each entry of a table.
-fn assignments(setting: &Setting) -> Vec<String> {
+pub(in crate::config) fn assignments(setting: &Setting) -> Vec<String> {
     let name = setting.opt.name;
     let is_utf8 = setting.texts.iter().all(|text| text.to_str().is_some());
     if setting.opt.arity != Arity::Pairs || !is_utf8 {
@@ -114,9 +120,12 @@ impl fmt::Display for Source<'_> {
             Origin::Environment => f.write_str(&self.0.opt.variable()),
             Origin::Uwsgi(directives) => {
                 let places: Vec<_> = directives.iter().map(|it| it.place.to_string()).collect();
-                match places.is_empty() {
-                    true => f.write_str("uWSGI's default"),
-                    false => write!(f, "{}", places.join(", ").escape_debug()),
+                match &places[..] {
+                    [] => f.write_str("uWSGI's default"),
+                    [first, .., last] if places.len() > MANY => {
+                        write!(f, "{}", format!("{first}, …, {last}").escape_debug())
+                    }
+                    _ => write!(f, "{}", places.join(", ").escape_debug()),
                 }
             }
             // A file name may contain a line break.
@@ -124,6 +133,9 @@ impl fmt::Display for Source<'_> {
         }
     }
 }
+
+/// So many places are not all named.
+const MANY: usize = 4;
 
 #[cfg(test)]
 mod tests {

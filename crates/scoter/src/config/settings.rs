@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::directive::Directive;
+use super::commentary::Commentary;
 use super::error::{Problem, Written};
 use super::opt::Opt;
 use super::origin::Origin;
@@ -14,9 +14,8 @@ use super::origin::Origin;
 pub(crate) struct Settings {
     /// One for each row of the table, in its order.
     pub(in crate::config) all: Vec<Setting>,
-    /// uWSGI's directives, in the order in which uWSGI applies them. `None` if nothing of uWSGI's was
-    /// read.
-    pub(in crate::config) directives: Option<Vec<Directive>>,
+    /// What is said about uWSGI's configuration, if one was read.
+    pub(crate) uwsgi: Option<Commentary>,
 }
 
 /// The texts of one option.
@@ -35,10 +34,10 @@ impl Settings {
         setting.expect("names come from the table, and every row has a setting")
     }
 
-    /// The directives of uWSGI's configuration, if the server was started from one.
-    #[allow(dead_code)]
-    pub(crate) fn directives(&self) -> Option<&[Directive]> {
-        self.directives.as_deref()
+    /// What uWSGI's configuration asks for, if one was read, and does not happen.
+    pub(crate) fn uwsgi_remarks(&self) -> impl Iterator<Item = &str> {
+        let said = self.uwsgi.iter().flat_map(|uwsgi| &uwsgi.remarks);
+        said.map(String::as_str)
     }
 
     /// The configuration file that sets any of the options, as the operator named it.

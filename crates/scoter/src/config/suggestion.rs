@@ -128,7 +128,16 @@ mod tests {
     }
 
     /// What is no option of the table, but exists, or is another server's.
-    const NOT_IN_TABLE: [&str; 5] = ["config", "help", "print-config", "-p", "-w"];
+    const NOT_IN_TABLE: [&str; 8] = [
+        "config",
+        "help",
+        "ini",
+        "json",
+        "print-config",
+        "yaml",
+        "-p",
+        "-w",
+    ];
 
     #[test]
     fn options_in_notes_are_found() {

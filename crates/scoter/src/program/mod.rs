@@ -1,13 +1,18 @@
 //! Starts this program again: as a launcher, or as a new release after an upgrade.
 
+mod name;
+mod prefix;
 mod search_path;
 
 use std::env;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub(crate) use name::by_name;
+pub(crate) use prefix::{prefix, set_prefix};
 pub(crate) use search_path::SearchPath;
 
 /// The program and the arguments that lead to its entry points.
@@ -75,19 +80,38 @@ impl Program {
 
     /// The command that the server was started with.
     pub(crate) fn restart_command(&self) -> Command {
-        let mut command = Command::new(&self.executable);
+        let mut command = self.command();
         command.args(&self.leading).args(&self.arguments);
         command
     }
 
     /// The same command, which only checks whether it would start.
     pub(crate) fn preflight(&self) -> Command {
-        let mut command = Command::new(&self.executable);
+        let mut command = self.command();
         command
             .args(&self.leading)
             .args(["check", "--configuration-only"])
             .args(&self.arguments);
         unsupervised(command)
+    }
+
+    /// The command that checks the server of a configuration file.
+    pub(crate) fn check(&self, configuration: &Path) -> Command {
+        let mut command = self.command();
+        command
+            .args(&self.leading)
+            .args(["check", "--config"])
+            .arg(configuration);
+        unsupervised(command)
+    }
+
+    /// Its file, by the name that says nothing about the arguments.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        if self.leading.is_empty() {
+            command.arg0(env!("CARGO_PKG_NAME"));
+        }
+        command
     }
 }
 

@@ -6,7 +6,7 @@ use super::Entry;
 use super::client::flag;
 use crate::cli::check::Extent;
 use crate::cli::command::Command;
-use crate::config::{Arguments, ConfigError, HelpLevel, Settings, server_command};
+use crate::config::{Arguments, ConfigError, HelpLevel, Settings, UWSGI, server_command};
 
 pub(super) const CHECK: Entry = Entry {
     name: "check",
@@ -30,6 +30,9 @@ fn define(level: HelpLevel) -> clap::Command {
 }
 
 fn parse(command: clap::Command, arguments: &[OsString]) -> Result<Command, ConfigError> {
+    if let Some((extent, given)) = of_uwsgi(arguments) {
+        return Ok(Command::Check(Settings::with(&given)?, extent));
+    }
     let (given, matches) = Arguments::parse_as(command, arguments)?;
     if let Some(action) = given.action {
         return Command::perform(action, &given, define);
@@ -42,4 +45,17 @@ fn parse(command: clap::Command, arguments: &[OsString]) -> Result<Command, Conf
     Ok(Command::Check(Settings::with(&given)?, extent))
 }
 
-const CONFIGURATION_ONLY: &str = "configuration-only";
+/// `scoter check uwsgi …`, which checks what `scoter uwsgi …` would do.
+fn of_uwsgi(arguments: &[OsString]) -> Option<(Extent, Arguments)> {
+    let (first, rest) = arguments.get(1..)?.split_first()?;
+    let is_flag = first.to_str().and_then(|it| it.strip_prefix("--")) == Some(CONFIGURATION_ONLY);
+    let (extent, words) = if is_flag {
+        (Extent::Configuration, rest)
+    } else {
+        (Extent::Everything, arguments.get(1..)?)
+    };
+    let (command, theirs) = words.split_first()?;
+    (command == UWSGI).then(|| (extent, Arguments::of_uwsgi(theirs)))
+}
+
+pub(super) const CONFIGURATION_ONLY: &str = "configuration-only";

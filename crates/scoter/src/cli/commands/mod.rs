@@ -9,12 +9,14 @@ mod client;
 mod completion;
 mod dev;
 mod man;
+mod migrate;
 mod reload;
 mod scale;
 mod stacks;
 mod status;
 mod stop;
 mod top;
+mod uwsgi;
 
 use std::ffi::OsString;
 
@@ -64,6 +66,8 @@ pub(super) const COMMANDS: &[Entry] = &[
     stop::STOP,
     scale::SCALE,
     top::TOP,
+    migrate::MIGRATE,
+    uwsgi::UWSGI,
     completion::COMPLETION,
     man::MAN,
 ];

@@ -18,13 +18,12 @@ use crate::config::table::TABLE;
 ///
 /// [`Problem::NoApplicationHere`] if no application is named, and none is found.
 pub(in crate::config) fn layers(
-    in_file: Vec<Setting>,
-    in_environment: Vec<Setting>,
+    configured: [Vec<Setting>; 3],
     given: Vec<Setting>,
     here: &Path,
 ) -> Result<Vec<Vec<Setting>>, Problem> {
     let defaults = DEFAULTS.map(|(name, text)| of_development(name, text.into()));
-    let configured = [in_file, in_environment].map(|layer| {
+    let configured = configured.map(|layer| {
         let kept = layer.into_iter().filter(|it| is_of_application(it.opt));
         kept.collect::<Vec<_>>()
     });

@@ -15,13 +15,13 @@ use crate::config::error::Problem;
 
 /// A file of environment variables.
 #[derive(Debug)]
-pub(super) struct EnvFile {
+pub(in crate::config) struct EnvFile {
     path: PathBuf,
     text: String,
 }
 
 impl EnvFile {
-    pub(super) fn read(path: &Path) -> io::Result<Self> {
+    pub(in crate::config) fn read(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
             text: fs::read_to_string(path)?,
@@ -29,7 +29,7 @@ impl EnvFile {
     }
 
     /// Its variables, in its order, and the lines that are mistakes.
-    pub(super) fn variables(&self) -> (Vec<EnvVar>, Vec<Problem>) {
+    pub(in crate::config) fn variables(&self) -> (Vec<EnvVar>, Vec<Problem>) {
         let (mut variables, mut problems) = (Vec::new(), Vec::new());
         let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
         for (index, line) in text.lines().enumerate() {

@@ -6,10 +6,11 @@ use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
+pub(in crate::config) use env_file::EnvFile;
+
 use super::env_var::EnvVar;
 use super::error::{ConfigError, Problem};
 use super::table::Options;
-use env_file::EnvFile;
 
 /// Variables with their values, each name once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::config::directive::Directive;
 use crate::config::origin::Origin;
 use crate::config::os_text::OsText;
 use crate::config::settings::{Setting, Settings};
@@ -17,17 +16,15 @@ use crate::config::table::TABLE;
 pub(crate) struct NotSettings;
 
 impl Settings {
-    /// One line of JSON, from which [`Settings::from_json`] restores the settings.
+    /// One line of JSON, from which [`Settings::from_json`] restores the settings, without what is said
+    /// of uWSGI's configuration.
     pub(crate) fn to_json(&self) -> String {
         let entries = self.all.iter().map(|setting| Entry {
             name: setting.opt.name.to_owned(),
             texts: setting.texts.iter().map(|text| OsText::of(text)).collect(),
             origin: setting.origin.clone(),
         });
-        let json = serde_json::to_string(&Message {
-            options: entries.collect(),
-            directives: self.directives.clone(),
-        });
+        let json = serde_json::to_string(&entries.collect::<Vec<_>>());
         json.expect("strings and numbers, with strings as keys")
     }
 
@@ -37,8 +34,7 @@ impl Settings {
     ///
     /// [`NotSettings`] for anything else.
     pub(crate) fn from_json(json: &str) -> Result<Self, NotSettings> {
-        let message: Message = serde_json::from_str(json).map_err(|_| NotSettings)?;
-        let entries = message.options;
+        let entries: Vec<Entry> = serde_json::from_str(json).map_err(|_| NotSettings)?;
         if entries.len() != TABLE.len() {
             return Err(NotSettings);
         }
@@ -49,17 +45,9 @@ impl Settings {
                 origin: entry.origin,
             })
         });
-        Ok(Self {
-            all: settings.collect::<Option<_>>().ok_or(NotSettings)?,
-            directives: message.directives,
-        })
+        let all = settings.collect::<Option<_>>().ok_or(NotSettings)?;
+        Ok(Self { all, uwsgi: None })
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Message {
-    options: Vec<Entry>,
-    directives: Option<Vec<Directive>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,7 +63,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::directive::Place;
 
     #[test]
     fn settings_survive_a_round_trip() {
@@ -88,16 +75,7 @@ mod tests {
             .all
             .iter_mut()
             .find(|setting| setting.opt.name == "chdir");
-        let odd = OsString::from_vec(b"/caf\xe9".to_vec());
-        chdir.unwrap().texts = vec![odd.clone()];
-        sent.directives = Some(vec![Directive {
-            key: "master".to_owned(),
-            value: None,
-            place: Place::File {
-                file: odd.into(),
-                line: 2,
-            },
-        }]);
+        chdir.unwrap().texts = vec![OsString::from_vec(b"/caf\xe9".to_vec())];
         let json = sent.to_json();
         assert!(!json.contains('\n'));
         assert_eq!(Settings::from_json(&json).unwrap(), sent);

@@ -15,7 +15,7 @@ impl Settings {
     ) -> Self {
         let mut settings = Self {
             all: TABLE.iter().map(Setting::default_of).collect(),
-            directives: None,
+            uwsgi: None,
         };
         for layer in layers {
             settings.overlay(layer);

@@ -15,8 +15,26 @@ impl Settings {
     /// [`ConfigError::Problems`] names every text that its option does not accept, and every
     /// contradiction.
     pub(crate) fn options(&self) -> Result<Options, ConfigError> {
-        let mut options = Options::read(self).map_err(ConfigError::Problems)?;
-        self.arrange_mounts(&mut options)?;
+        let refusals = self.uwsgi.iter().flat_map(|uwsgi| &uwsgi.refusals);
+        let mut problems: Vec<_> = refusals
+            .map(|reason| Problem::NotServed {
+                reason: reason.clone(),
+            })
+            .collect();
+        let read = Options::read(self).map_err(ConfigError::Problems);
+        let read = read.and_then(|mut options| {
+            self.arrange_mounts(&mut options)?;
+            Ok(options)
+        });
+        let options = match read {
+            Ok(options) if problems.is_empty() => options,
+            Ok(_) => return Err(ConfigError::Problems(problems)),
+            Err(ConfigError::Problems(others)) => {
+                problems.extend(others);
+                return Err(ConfigError::Problems(problems));
+            }
+            Err(error) => return Err(error),
+        };
         if options.no_master {
             no_master::refuse_what_needs_it(self)?;
         }
@@ -60,7 +78,9 @@ impl Settings {
     pub(crate) fn check_all_but_app(&self) -> Result<(), ConfigError> {
         match self.options() {
             Err(ConfigError::Problems(mut problems)) => {
-                problems.retain(|problem| !matches!(problem, Problem::NoApplication));
+                problems.retain(|problem| {
+                    !matches!(problem, Problem::NoApplication | Problem::NotServed { .. })
+                });
                 if problems.is_empty() {
                     return Ok(());
                 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use super::gather::InFiles;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::from_text::FromText;
 use crate::config::origin::Origin;
@@ -35,7 +36,7 @@ fn find(arguments: &Arguments, env: &ProcessEnv) -> Result<ServerSelector, Confi
     // Misspelt variables are for the server to report.
     let in_environment = environment::read(env, &mut Vec::new());
     let mut problems = Vec::new();
-    let in_file = if arguments
+    let in_files = if arguments
         .given
         .iter()
         .chain(&in_environment)
@@ -45,21 +46,26 @@ fn find(arguments: &Arguments, env: &ProcessEnv) -> Result<ServerSelector, Confi
             .iter()
             .any(|setting| setting.opt.name == BIND)
     {
-        Vec::new()
+        InFiles::default()
     } else {
-        file::read(arguments, env, &mut problems)
+        InFiles::read(arguments, env, &mut problems)
     };
     if !problems.is_empty() {
         problems.push(Problem::NotContacted);
         return Err(ConfigError::Problems(problems));
     }
-    let layers = [in_file, in_environment, arguments.given.clone()];
+    let layers = [
+        in_files.translated,
+        in_files.in_file,
+        in_environment,
+        arguments.given.clone(),
+    ];
     let settings = Settings::layered(layers, &env.directory);
     if is_silent(&settings) {
         if let Some(selector) = named(settings.get(NAME))? {
             return Ok(selector);
         }
-        if !file::is_named(arguments, env) {
+        if arguments.uwsgi.is_none() && !file::is_named(arguments, env) {
             return Ok(ServerSelector::Any);
         }
     }

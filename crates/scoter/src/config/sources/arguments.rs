@@ -8,6 +8,7 @@ use clap::{ArgMatches, Command};
 use super::command::{
     CONFIG, HELP, HelpLevel, PRINT_CONFIG, SHORT_HELP, dev_command, server_command,
 };
+use super::uwsgi_call::{FILE_OPTIONS, UwsgiCall};
 use crate::config::dev::{DEV, DevArguments, with_tip};
 use crate::config::error::APP;
 use crate::config::opt::Opt;
@@ -23,6 +24,8 @@ pub(crate) struct Arguments {
     pub(in crate::config) given: Vec<Setting>,
     /// `--config`.
     pub(in crate::config) config: Option<OsString>,
+    /// How uWSGI would be called, if its configuration is to be read.
+    pub(in crate::config) uwsgi: Option<UwsgiCall>,
     /// What is asked of `scoter dev`, if that was called.
     pub(crate) dev: Option<DevArguments>,
     /// What to do instead of serving.
@@ -47,10 +50,25 @@ impl Arguments {
     ///
     /// clap's error, which also carries the version.
     pub(crate) fn parse(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        if arguments.get(1).is_some_and(|first| first == UWSGI) {
+            return Ok(Self::of_uwsgi(&arguments[2..]));
+        }
         if arguments.get(1).is_some_and(|first| first == DEV) {
             return Self::parse_dev(dev_command(HelpLevel::None), &arguments[1..]);
         }
         Self::parse_as(server_command(HelpLevel::None), arguments).map(|(this, _)| this)
+    }
+
+    /// The arguments of `scoter uwsgi`, which are uWSGI's, but for one.
+    pub(crate) fn of_uwsgi(arguments: &[OsString]) -> Self {
+        let (ours, theirs): (Vec<_>, Vec<_>) = arguments.iter().cloned().partition(|word| {
+            word.to_str().and_then(|word| word.strip_prefix("--")) == Some(PRINT_CONFIG)
+        });
+        Self {
+            uwsgi: Some(UwsgiCall { arguments: theirs }),
+            action: (!ours.is_empty()).then_some(Action::PrintConfig),
+            ..Self::default()
+        }
     }
 
     /// Sets `--name`.
@@ -96,11 +114,30 @@ impl Arguments {
                 .filter_map(|opt| given(&mut matches, opt))
                 .collect(),
             config: matches.remove_one(CONFIG),
+            uwsgi: uwsgi_files(&mut matches),
             dev: None,
             action,
         };
         Ok((this, matches))
     }
+}
+
+/// The command that takes uWSGI's command line.
+pub(crate) const UWSGI: &str = "uwsgi";
+
+/// uWSGI's files, in the order of the arguments.
+fn uwsgi_files(matches: &mut ArgMatches) -> Option<UwsgiCall> {
+    let mut files = Vec::new();
+    for option in FILE_OPTIONS {
+        // The flag --json of some commands is another option.
+        let Ok(Some(values)) = matches.try_get_many::<OsString>(option) else {
+            continue;
+        };
+        let indices = matches.indices_of(option).into_iter().flatten();
+        files.extend(indices.zip(values.cloned().map(|file| (option, file))));
+    }
+    files.sort_by_key(|(index, _)| *index);
+    (!files.is_empty()).then(|| UwsgiCall::with_files(files.into_iter().map(|(_, file)| file)))
 }
 
 /// clap only compares spellings, and does not know the names that other servers use.
@@ -181,7 +218,11 @@ mod tests {
                 "'--buffer-body'\n  tip: its value \"all\"",
             ),
             ("--master", "tip: leave it out: there is a master"),
-            ("--ini", "tip: scoter does not read uWSGI's configuration"),
+            (
+                "-x",
+                "tip: scoter --ini FILE serves from uWSGI's configuration",
+            ),
+            ("--xml=a.xml", "tip: scoter --ini FILE serves from uWSGI's"),
             ("--interface=wsgi", "tip: leave it out: scoter serves WSGI"),
             (
                 "-b",

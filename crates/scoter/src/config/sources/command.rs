@@ -3,6 +3,7 @@
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command, ValueHint};
 
+use super::uwsgi_call::FILE_OPTIONS;
 use crate::config::dev;
 use crate::config::error::APP;
 use crate::config::opt::{Arity, OFF, Opt};
@@ -34,6 +35,7 @@ pub(crate) fn server_command(level: HelpLevel) -> Command {
         .override_usage("scoter [OPTIONS] APP\n       scoter COMMAND --help")
         .disable_help_flag(true)
         .arg(config())
+        .args(uwsgi_files(level))
         .arg(print_config(level))
         .args(help_flags)
         .args(
@@ -57,6 +59,7 @@ pub(crate) fn dev_command(level: HelpLevel) -> Command {
         .disable_help_flag(true)
         .args(dev::arguments())
         .arg(config())
+        .args(uwsgi_files(level))
         .arg(print_config(level))
         .args(help_flags)
         .args(offered.map(|opt| arg(opt, level).hide(!is_common(opt.name))))
@@ -73,13 +76,15 @@ pub(crate) fn client_command(command: Command) -> Command {
         };
         let arg = arg(opt, HelpLevel::Full).help_heading(None).help(help);
         Some(match opt.name {
-            NAME => arg.conflicts_with_all(["bind", "control", CONFIG]),
+            NAME => arg.conflicts_with_all(["bind", "control", CONFIG, INI, YAML]),
             _ => arg,
         })
     };
     command
         .max_term_width(WIDTH)
         .arg(config())
+        // Their --json is another option.
+        .args([uwsgi_file(INI), uwsgi_file(YAML)])
         .args(TABLE.iter().filter_map(known))
 }
 
@@ -91,6 +96,31 @@ fn config() -> Arg {
         .value_parser(OsStringValueParser::new())
         .help("Read options from this file [default: scoter.toml, if it exists]")
 }
+
+/// uWSGI's own options for its files.
+fn uwsgi_files(level: HelpLevel) -> impl Iterator<Item = Arg> {
+    let is_common = move |name| level != HelpLevel::Short || name == INI;
+    FILE_OPTIONS
+        .map(|name| uwsgi_file(name).hide(!is_common(name)))
+        .into_iter()
+}
+
+fn uwsgi_file(name: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("FILE")
+        .value_hint(ValueHint::FilePath)
+        .value_parser(OsStringValueParser::new())
+        .action(ArgAction::Append)
+        .help(match name {
+            INI => "Read uWSGI's configuration from this file, and UWSGI_ variables; FILE:SECTION for a section",
+            YAML => "The same, for a YAML file",
+            _ => "The same, for a JSON file",
+        })
+}
+
+const INI: &str = FILE_OPTIONS[0];
+const YAML: &str = FILE_OPTIONS[1];
 
 fn print_config(level: HelpLevel) -> Arg {
     Arg::new(PRINT_CONFIG)

@@ -68,6 +68,12 @@ pub(in crate::config) fn path(arguments: &Arguments, env: &ProcessEnv) -> PathBu
     env.directory.join(named)
 }
 
+/// The file that is read by default, if it is there.
+pub(in crate::config) fn usual(env: &ProcessEnv) -> Option<&'static str> {
+    let path = env.directory.join(USUAL);
+    path.exists().then_some(USUAL)
+}
+
 /// Whether its path does not depend on the working directory.
 pub(in crate::config) fn is_named_absolutely(arguments: &Arguments, env: &ProcessEnv) -> bool {
     named(arguments, env).is_some_and(|path| Path::new(path).is_absolute())
@@ -307,15 +313,13 @@ mod tests {
             ),
             (
                 "[uwsgi]\nthreads = 4\n",
-                "scoter.toml:1:2: unknown table \"uwsgi\"\nhint: scoter does not read uWSGI's \
-                 configuration: name the application, as in scoter module:callable, and write \
-                 options into scoter.toml, by their names in scoter --help",
+                "scoter.toml:1:2: unknown table \"uwsgi\"\nhint: scoter --ini FILE serves from \
+                 uWSGI's configuration (--yaml, --json); scoter migrate FILE makes a scoter.toml of it",
             ),
             (
                 "; mine\n[uwsgi]\nmodule = shop.wsgi ; the app\n",
-                "scoter.toml:2:2: unknown table \"uwsgi\"\nhint: scoter does not read uWSGI's \
-                 configuration: name the application, as in scoter module:callable, and write \
-                 options into scoter.toml, by their names in scoter --help",
+                "scoter.toml:2:2: unknown table \"uwsgi\"\nhint: scoter --ini FILE serves from \
+                 uWSGI's configuration (--yaml, --json); scoter migrate FILE makes a scoter.toml of it",
             ),
             (
                 "threads = 4 ; each\napp = shop.wsgi\n",

@@ -7,3 +7,4 @@ pub(super) mod file;
 mod pipe;
 pub(super) mod process_env;
 mod toml_hint;
+pub(super) mod uwsgi_call;

@@ -4,14 +4,23 @@
 //! become a [`Translation`]: settings of ours, and notes about what has no counterpart here. What becomes
 //! of each option is in one table, [`options`].
 
+mod configuration;
 mod language;
+mod migration;
+mod module_settings;
 mod options;
+mod refusal;
+mod remarks;
+mod report;
+mod tally;
 mod translate;
 mod translation;
+mod words;
 
 use super::directive;
 pub(crate) use super::directive::{Directive, Place};
 
-pub(crate) use language::{Input, LanguageError, LocalSystem, Reading, System, Warning, read};
-pub(crate) use translate::{Context, Starter, translate};
+pub(in crate::config) use configuration::{UwsgiConfiguration, take};
+pub(crate) use migration::{Migration, NewFile};
+pub(in crate::config) use refusal::{Sockets, speaks_other};
 pub(crate) use translation::{Note, Translation};

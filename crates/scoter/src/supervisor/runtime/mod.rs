@@ -352,6 +352,9 @@ impl Runtime {
             for mistake in loaded.settings.without_effect(&loaded.options) {
                 warn!("{mistake}");
             }
+            for remark in loaded.settings.uwsgi_remarks() {
+                warn!("{remark}");
+            }
             self.read = Some(loaded);
             Ok(Some(configuration))
         });

@@ -76,6 +76,15 @@ pub(crate) fn find_letter(letter: char) -> Option<(&'static TheirOption, &'stati
     all().find(|(option, _)| option.letter == Some(letter))
 }
 
+/// The title of the subject that an option belongs to.
+pub(crate) fn subject_of(name: &str) -> Option<&'static str> {
+    let subject = SUBJECTS.iter().find(|subject| {
+        let mut options = subject.families.iter().flat_map(|family| family.options);
+        options.any(|option| option.name == name)
+    });
+    subject.map(|subject| subject.title)
+}
+
 /// All options.
 pub(crate) fn all() -> impl Iterator<Item = (&'static TheirOption, &'static Family)> {
     let families = SUBJECTS.iter().flat_map(|subject| subject.families);
