@@ -270,6 +270,10 @@ fn what_clients_would_miss_is_refused() {
             &["uwsgi.ini:4: gevent = 100", "threads"],
         ),
         (
+            "[uwsgi]\nsocket = scoter.sock\nmodule = shop\nroute = ^/admin break:403\n",
+            &["uwsgi.ini:4: route = ^/admin break:403", "nginx"],
+        ),
+        (
             "[uwsgi]\nsocket = scoter.sock\npsgi = shop.pl\n",
             &["uwsgi.ini:3: psgi = shop.pl"],
         ),

@@ -23,13 +23,19 @@ impl UwsgiConfiguration {
         };
         let other_protocol = other_protocol
             .map(|directive| format!("{}: {ANOTHER_PROTOCOL}", with_place(directive)));
-        let lost = self.notes.iter().filter(|note| note.kind == Kind::Lost);
-        let lost = lost.filter_map(|note| {
+        let lost = self.notes.iter().filter_map(|note| {
+            let subjects: &[_] = match note.kind {
+                Kind::Lost => &SUBJECTS,
+                // nginx can do that, and need not do it yet.
+                Kind::Elsewhere(_) => &[ROUTING],
+                _ => return None,
+            };
             let mut directives = note.directives.iter();
-            let directive = directives.find(|it| SUBJECTS.contains(&subject(it)))?;
+            let directive =
+                directives.find(|it| subjects.contains(&subject(it)) && !is_for_log(it))?;
             let directive = with_place(directive);
             Some(format!(
-                "{directive}: there is nothing like it: {}",
+                "{directive}: scoter does not do that: {}",
                 note.text
             ))
         });
@@ -54,12 +60,16 @@ fn subject(directive: &Directive) -> &'static str {
     options::subject_of(&directive.key).unwrap_or_default()
 }
 
+/// Whether a rule for routing only decides about a line of the log.
+fn is_for_log(directive: &Directive) -> bool {
+    let value = directive.value.as_deref().unwrap_or_default();
+    value.contains("donotlog:") || value.contains(" log:")
+}
+
 /// The headings of the table under which whatever is lost is what clients see.
-const SUBJECTS: [&str; 3] = [
-    "Routing",
-    "Asynchronous loops",
-    "Plugins and other languages",
-];
+const SUBJECTS: [&str; 3] = [ROUTING, "Asynchronous loops", "Plugins and other languages"];
+
+const ROUTING: &str = "Routing";
 
 const ANOTHER_PROTOCOL: &str = "scoter speaks only the uwsgi protocol, and no socket is for that\n\
      hint: write socket = … in its place, for uwsgi_pass in nginx; for development, scoter dev APP \
@@ -127,6 +137,8 @@ mod tests {
             ("mule", Kind::Lost, Sockets::Some, false),
             // Such as route = ^/health donotlog:
             ("route", Kind::Mapped, Sockets::Some, false),
+            ("route", Kind::Elsewhere(None), Sockets::Some, true),
+            ("static-map", Kind::Elsewhere(None), Sockets::Some, false),
             ("http-socket", Kind::NothingToDo, Sockets::Some, false),
             ("http-socket", Kind::NothingToDo, Sockets::None, true),
             ("socket", Kind::Mapped, Sockets::None, false),
