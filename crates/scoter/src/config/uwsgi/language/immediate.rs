@@ -3,8 +3,8 @@
 //! What comes after them sees what they have done; placeholders in their values are not replaced, for that
 //! is done when everything has been read. All others are applied after that.
 
+use super::format::Format;
 use super::logic::{Condition, Loop, Test};
-use super::source::Format;
 
 /// What an option does that acts at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

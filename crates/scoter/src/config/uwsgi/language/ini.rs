@@ -1,7 +1,7 @@
 //! Lines of an ini file.
 
+use super::entry::{Entries, Entry};
 use super::magic::Text;
-use super::source::{Entries, Entry};
 
 /// The options in the sections with this name, in all of them.
 ///

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::entry::{Entries, Entry, utf8};
 use super::error::Mistake;
 use super::magic::Text;
-use super::source::{Entries, Entry, utf8};
 
 /// The options in the object with this name: texts, numbers, true and false, and lists of them.
 pub(super) fn entries(text: &Text, section: &str) -> Result<Entries, (usize, Mistake)> {

@@ -15,9 +15,11 @@
 mod arguments;
 mod budget;
 mod custom;
+mod entry;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod format;
 mod immediate;
 mod ini;
 mod input;
@@ -29,7 +31,6 @@ mod magic;
 mod option_names;
 mod placeholders;
 mod reading;
-mod source;
 mod system;
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,9 @@ use std::borrow::Cow;
 
 use saphyr_parser::{Event, Parser, StrInput};
 
+use super::entry::{Entries, Entry, utf8};
 use super::error::Mistake;
 use super::magic::Text;
-use super::source::{Entries, Entry, utf8};
 
 /// The options in the mapping with this name.
 pub(super) fn entries(text: &Text, section: &str) -> Result<Entries, (usize, Mistake)> {
