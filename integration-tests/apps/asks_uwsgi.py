@@ -42,4 +42,33 @@ def asks(environ, start_response):
     return plain(start_response, answer(unquote(environ["QUERY_STRING"])))
 
 
-application = by_path(asks)
+def streams(environ, start_response):
+    """Disconnects its client after a part, and waits at a gate with the rest."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"early"
+    uwsgi.disconnect()
+    event("disconnected")
+    wait_at("rest")
+    yield b"late"
+    event("finished")
+
+
+def limited(environ, start_response):
+    """Runs for as long as it is allowed to."""
+    uwsgi.set_user_harakiri(1)
+    wait_at("never")
+
+
+@uwsgidecorators.harakiri(1)
+def hasty():
+    """Ends in time."""
+
+
+def patient(environ, start_response):
+    """Runs longer than a function in it might have."""
+    hasty()
+    wait_at("patience")
+    return plain(start_response, "survived")
+
+
+application = by_path(asks, streams, limited, patient)

@@ -34,6 +34,9 @@ mod _scoter {
     use crate::python::request_timeout::RequestTimeout;
 
     #[pymodule_export]
+    use crate::python::uwsgi_module::UwsgiServer;
+
+    #[pymodule_export]
     use wsgi_environ::{Errors, FileWrapper, Input, StartResponse, Write};
 
     #[pymodule_export]

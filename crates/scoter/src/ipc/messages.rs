@@ -59,6 +59,17 @@ pub(crate) struct Configuration {
     /// What workers of `scoter dev` do besides.
     #[serde(default)]
     pub(crate) development: Option<Development>,
+    /// What the module `uwsgi` needs. With it comes the memory that workers share for it, before that
+    /// for a crash report.
+    #[serde(default)]
+    pub(crate) uwsgi: Option<UwsgiFacts>,
+}
+
+/// What the module `uwsgi` says of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UwsgiFacts {
+    /// Whether the generation is not the server's first.
+    pub(crate) is_a_reload: bool,
 }
 
 /// What workers of `scoter dev` have to know.
@@ -256,6 +267,7 @@ mod tests {
             file_limit: None,
             has_changed_directory: false,
             development: None,
+            uwsgi: None,
         };
         let memory = sent.to_memory().unwrap();
         master

@@ -5,3 +5,4 @@ pub(crate) mod connection_queue;
 pub(crate) mod crash_report;
 pub(crate) mod messages;
 pub(crate) mod scoreboard;
+pub(crate) mod uwsgi_memory;

@@ -78,7 +78,6 @@ fn take_channel() -> io::Result<Channel> {
 /// is gone.
 fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failure> {
     set_process_name(None, "launcher");
-    uwsgi_module::set_master(getppid().map_or(0, Pid::as_raw_pid));
     watch_forks(py).map_err(Failure::python(py))?;
     fork::replace(&ACTED_ON.map(|signal| signal as i32), || {
         ACTED_ON.into_iter().for_each(survive);
@@ -95,6 +94,10 @@ fn prepare(py: Python<'_>, channel: &Channel) -> Result<Option<Prepared>, Failur
     let python = Failure::python(py);
     if let Some(crash) = fds.pop() {
         describe_crashes_in(py, crash).map_err(&python)?;
+    }
+    if let Some(facts) = configuration.uwsgi {
+        let master = getppid().map_or(0, Pid::as_raw_pid);
+        uwsgi_module::prepare(fds.pop(), master, facts)?;
     }
     let ends = fds.split_off(configuration.listeners.len().min(fds.len()));
     let mut queues = queues_of(ends).into_iter();

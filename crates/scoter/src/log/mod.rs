@@ -14,8 +14,8 @@ mod streams;
 mod write_lock;
 
 pub(crate) use access::{
-    AccessLog, AccessLogFilter, AccessLogFormat, AccessLogTo, Entry, OpenError, ResponseOutcome,
-    SampleRate, SkipRule,
+    AccessLog, AccessLogFilter, AccessLogFormat, AccessLogTo, Entry, LogVars, OpenError,
+    ResponseOutcome, SampleRate, SkipRule,
 };
 pub(crate) use append::FileError;
 pub(crate) use error::{

@@ -16,7 +16,7 @@ use crate::control::{ReaderListener, Service};
 use crate::ipc::channel::Channel;
 use crate::ipc::connection_queue::ConnectionQueue;
 use crate::ipc::crash_report::CrashReport;
-use crate::ipc::messages::{Configuration, Development, ToLauncher};
+use crate::ipc::messages::{Configuration, Development, ToLauncher, UwsgiFacts};
 use crate::net::{Listener, SocketFile};
 use crate::program::Program;
 use crate::sys::file_limit;
@@ -39,6 +39,8 @@ pub(super) struct Sockets<'a> {
     pub(super) queue: Option<&'a ConnectionQueue>,
     /// Where a connection of each listener may be held.
     pub(super) held: &'a [ConnectionQueue],
+    /// What workers share for the module `uwsgi`, if they have it.
+    pub(super) uwsgi: Option<(BorrowedFd<'a>, UwsgiFacts)>,
 }
 
 impl Launcher {
@@ -91,6 +93,7 @@ impl Launcher {
             file_limit: Some(file_limit::before()),
             has_changed_directory: generation.directory.is_some(),
             development,
+            uwsgi: sockets.uwsgi.map(|(_, facts)| facts),
         };
         // From here on the launcher is dismissed if anything fails.
         let mut launcher = Self::adopt(serial, ours, events)?;
@@ -100,7 +103,9 @@ impl Launcher {
         let fds = std::iter::once(memory.as_fd()).chain(listeners);
         let queues = sockets.queue.into_iter().chain(sockets.held);
         let queues = queues.flat_map(ConnectionQueue::ends);
-        let fds: Vec<_> = fds.chain(queues).chain([crash.as_fd()]).collect();
+        let uwsgi = sockets.uwsgi.map(|(memory, _)| memory);
+        let fds = fds.chain(queues).chain(uwsgi).chain([crash.as_fd()]);
+        let fds: Vec<_> = fds.collect();
         launcher.link.send(&ToLauncher::Configure, &fds)?;
         launcher.crash = Some(crash);
         Ok((launcher, pid))

@@ -61,6 +61,9 @@ pub(crate) struct State {
     /// The same of the queues that hold a connection of each listener.
     #[serde(default)]
     pub(super) held_connections: Vec<[RawFd; 2]>,
+    /// What workers share for the module `uwsgi`.
+    #[serde(default)]
+    pub(super) uwsgi: Option<RawFd>,
     #[serde(default)]
     pub(super) path: SearchPath,
     /// The soft limit on open files that the server was started with.

@@ -20,6 +20,7 @@ mod stacks;
 mod start;
 mod stop;
 mod timeouts;
+mod uwsgi_request;
 mod warm_up;
 
 use std::io;
@@ -84,6 +85,8 @@ pub(crate) struct Shared {
     slow_request: Option<Duration>,
     /// Whether what the application logs names the request.
     names_requests: bool,
+    /// Whether the application has the module `uwsgi`.
+    has_uwsgi_module: bool,
     missing_vars_known: AtomicBool,
     is_accepting: AtomicBool,
     graceful_timeout: Duration,
@@ -137,8 +140,11 @@ impl Shared {
         let (reactor, handoffs) = Reactor::new(options.max_pending as usize, places.waiting, slots);
         let limits = kept::Limits::of(options, places.kept);
         let kept = KeptConnections::new(limits, queues.passed, Arc::clone(&board));
-        let timeouts = options.request_timeout.map(|request| Timeouts {
-            request: request.0,
+        let request_timeout = options.request_timeout.map(|timeout| timeout.0);
+        // With the module an application may set one itself.
+        let timeout = request_timeout.or_else(|| options.uwsgi_module.then_some(Duration::MAX));
+        let timeouts = timeout.map(|request| Timeouts {
+            request,
             grace: options.request_grace.0,
         });
         let recycling = options.max_requests.map(|number| {
@@ -157,6 +163,7 @@ impl Shared {
             start: Start::default(),
             slow_request: options.slow_request.map(|time| time.0),
             names_requests: options.log_format == LogFormat::Json,
+            has_uwsgi_module: options.uwsgi_module,
             missing_vars_known: AtomicBool::new(false),
             is_accepting: AtomicBool::new(true),
             graceful_timeout: options.graceful_timeout.0,

@@ -28,6 +28,7 @@ use crate::python::hooks::{Event, run_hooks};
 use crate::python::signal_handlers;
 use crate::python::signal_wakeups::SignalWakeups;
 use crate::python::start_watch::{StartWatch, Step, too_late};
+use crate::python::uwsgi_module;
 use crate::start::StartError;
 use crate::sys::durations::millis;
 use crate::sys::fatal;
@@ -113,6 +114,13 @@ pub(crate) fn serve(py: Python<'_>, context: WorkerContext) -> Result<Infallible
         let orders = Orders::of(&shared.master, master_files, options.error_log.clone())?;
         signals::unblock();
         tokio::spawn(Dispositions::current().keep());
+        if options.uwsgi_module {
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                shared.stop.begun().await;
+                uwsgi_module::begin_end();
+            });
+        }
         // A request on a kept connection that no slot sees is not seen to be late.
         if multiprocess || options.queue_timeout.is_some() {
             let overflow = Overflow::new(&shared.kept)?;
@@ -179,6 +187,9 @@ impl Worker<'_> {
         };
         let import_time = started.elapsed();
         watch.enter(Step::Hooks);
+        if self.options.uwsgi_module {
+            uwsgi_module::begin_worker();
+        }
         run_hooks(py, Event::PostFork)?;
         run_hooks(py, Event::WorkerStart)?;
         dispositions.restore();
@@ -302,6 +313,9 @@ impl Worker<'_> {
             self.shared.close_to_newcomers();
         }
         self.shared.access_log.close();
+        if self.options.uwsgi_module {
+            uwsgi_module::end_worker();
+        }
     }
 }
 

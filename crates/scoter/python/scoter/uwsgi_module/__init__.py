@@ -11,6 +11,7 @@ from os import sysconf
 from typing import Optional, Union
 
 from scoter import hooks
+from scoter._scoter import UwsgiServer
 
 __all__ = ["install"]
 
@@ -23,11 +24,13 @@ Value = Union[bytes, bool, list[bytes]]
 
 def install(
     *,
+    server: UwsgiServer,
     opt: Iterable[Entry],
     given: Iterable[Entry],
     numproc: int,
     cores: int,
     masterpid: int,
+    is_a_reload: bool,
 ) -> None:
     """Put the modules where an import finds them.
 
@@ -40,6 +43,8 @@ def install(
     uwsgi.cores = cores
     uwsgi.has_threads = 1
     uwsgi._masterpid = masterpid
+    uwsgi.is_a_reload = is_a_reload
+    uwsgi._connect(server)
     uwsgi.started_on = _started_on(masterpid or "self")
     sys.modules["uwsgi"] = uwsgi
     sys.modules["uwsgidecorators"] = uwsgidecorators

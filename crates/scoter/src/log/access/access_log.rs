@@ -192,6 +192,7 @@ mod tests {
             accepted: Instant::now(),
             queued: None,
             slot: Some(0),
+            said: None,
         }
     }
 

@@ -10,7 +10,7 @@ mod target;
 mod writer;
 
 pub(crate) use access_log::AccessLog;
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, LogVars};
 pub(crate) use filter::{AccessLogFilter, ResponseOutcome, SampleRate, SkipRule};
 pub(crate) use format::AccessLogFormat;
 pub(crate) use target::{AccessLogTo, OpenError};

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::future::pending;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +80,8 @@ pub(super) struct Runtime {
     queue: Option<ConnectionQueue>,
     /// Where they hold a connection of each listener, once a generation has had a `--queue-timeout`.
     held: Vec<ConnectionQueue>,
+    /// What workers share for the module `uwsgi`, once a generation has had it.
+    uwsgi: Option<OwnedFd>,
     /// The configuration read last, until a generation is started with it.
     read: Option<Loaded>,
     generations: HashMap<u32, Loaded>,
@@ -149,6 +152,7 @@ impl Runtime {
             reader_listeners: opened.readers.into_iter().map(Arc::new).collect(),
             queue: None,
             held: Vec::new(),
+            uwsgi: None,
             touched: Watch::begin(&first.options.reload_on_touch, &events),
             read: Some(first),
             generations: HashMap::new(),

@@ -9,6 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use super::Runtime;
 use crate::control::ReloadStatus;
 use crate::ipc::connection_queue::ConnectionQueue;
+use crate::ipc::messages::UwsgiFacts;
+use crate::ipc::uwsgi_memory::UwsgiMemory;
 use crate::log::{self, Colours};
 use crate::net::Listener;
 use crate::supervisor::configuration::{self};
@@ -161,6 +163,16 @@ impl Runtime {
                 Err(error) => return Event::LauncherNotStarted(serial, error.to_string()),
             }
         }
+        if loaded.options.uwsgi_module && self.uwsgi.is_none() {
+            match UwsgiMemory::create() {
+                Ok(memory) => self.uwsgi = Some(memory),
+                Err(error) => return Event::LauncherNotStarted(serial, error.to_string()),
+            }
+        }
+        let uwsgi = self.uwsgi.as_ref().filter(|_| loaded.options.uwsgi_module);
+        let facts = UwsgiFacts {
+            is_a_reload: generation > 1,
+        };
         let control = self.control.as_ref();
         let sockets = Sockets {
             listeners: &self.listeners,
@@ -168,6 +180,7 @@ impl Runtime {
             readers: &self.reader_listeners,
             queue: self.queue.as_ref(),
             held: &self.held,
+            uwsgi: uwsgi.map(|memory| (memory.as_fd(), facts)),
         };
         let development = self.dev.as_ref().map(Session::development);
         let events = self.events.clone();

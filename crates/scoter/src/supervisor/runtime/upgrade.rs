@@ -14,6 +14,7 @@ use super::Runtime;
 use crate::control::Service;
 use crate::ipc::channel::Channel;
 use crate::ipc::connection_queue::ConnectionQueue;
+use crate::ipc::uwsgi_memory::UwsgiMemory;
 use crate::supervisor::configuration::Loaded;
 use crate::supervisor::launcher::Launcher;
 use crate::supervisor::upgrade::{GenerationState, LauncherState, State, WorkerState, exec_with};
@@ -86,6 +87,7 @@ impl Runtime {
             numbers: self.numbers.clone(),
             queue: self.queue.as_ref().map(|queue| queue.ends().map(raw)),
             held_connections: self.held.iter().map(|held| held.ends().map(raw)).collect(),
+            uwsgi: self.uwsgi.as_ref().map(|memory| raw(memory.as_fd())),
             path: self.program.search_path().clone(),
             file_limit: Some(file_limit::before()),
             generations: self
@@ -136,6 +138,7 @@ impl Runtime {
             .chain(readers)
             .chain(directories.map(AsFd::as_fd))
             .chain(queues.flat_map(ConnectionQueue::ends))
+            .chain(self.uwsgi.iter().map(AsFd::as_fd))
             .chain(launchers)
             .chain(workers.map(AsFd::as_fd))
             .chain(boards)
@@ -165,6 +168,9 @@ impl Runtime {
         }
         let held: io::Result<_> = state.held_connections.into_iter().map(adopt).collect();
         self.held = held?;
+        // A release with another layout makes its own.
+        let uwsgi = state.uwsgi.map(own).transpose()?;
+        self.uwsgi = uwsgi.filter(|memory| UwsgiMemory::attach(memory).is_ok());
         let ours = self.read.take();
         for generation in state.generations {
             let number = generation.number;

@@ -140,6 +140,7 @@ impl PendingResponse {
             accepted: revoked.connection.accepted(),
             queued: revoked.queued,
             slot: Some(revoked.slot),
+            said: None,
         });
         response
     }
@@ -165,6 +166,7 @@ impl PendingResponse {
                     _ => None,
                 },
                 slot: None,
+                said: None,
             });
         }
         response.ending = match refusal {
@@ -692,6 +694,7 @@ mod tests {
             accepted: std::time::Instant::now() - Duration::from_secs(1),
             queued: None,
             slot: Some(0),
+            said: None,
         };
         let short = || {
             SendBuffer::from(ResponseTail {

@@ -22,6 +22,7 @@ use wsgi_environ::{EnvironBuilder, Errors, ObjectCache, ServerInfo};
 
 use crate::python::child_exit;
 use crate::python::request_timeout::PythonThread;
+use crate::python::uwsgi_module;
 use crate::sys::fatal;
 use crate::sys::fork::Own;
 use crate::worker::Shared;
@@ -145,6 +146,9 @@ impl Slot {
                     response = self.serve(py, *request);
                     // Of what `serve` drops and logs something may be code, too.
                     child_exit::returned(py, None);
+                    if self.shared.has_uwsgi_module {
+                        self.run_after_request_hook(py, &mut response);
+                    }
                 }
                 Next::CheckSignals => {
                     if let Err(error) = child_exit::checked(py, py.check_signals()) {
@@ -164,8 +168,18 @@ impl Slot {
         }
     }
 
-    /// Sends the last response and receives the next request, without the GIL.
-    fn send_and_wait(&mut self, response: &mut Option<PendingResponse>) -> Next {
+    /// Runs the hook of the module `uwsgi`, once the response has been sent.
+    fn run_after_request_hook(&mut self, py: Python<'_>, response: &mut Option<PendingResponse>) {
+        if uwsgi_module::has_after_request_hook(py) {
+            py.detach(|| self.send(response));
+            uwsgi_module::run_after_request_hook(py);
+            child_exit::returned(py, None);
+        }
+        uwsgi_module::set_current(None);
+    }
+
+    /// Sends the last response.
+    fn send(&mut self, response: &mut Option<PendingResponse>) {
         if let Some(pending) = response {
             self.frees_memory = pending.bytes_of_python() >= MIN_BYTES_TO_FREE;
             let shared = &self.shared;
@@ -176,6 +190,11 @@ impl Slot {
             self.head_buffer = sent.head_buffer;
             self.head_buffer.clear();
         }
+    }
+
+    /// Sends the last response and receives the next request, without the GIL.
+    fn send_and_wait(&mut self, response: &mut Option<PendingResponse>) -> Next {
+        self.send(response);
         loop {
             match self.next() {
                 Next::Serve(request) => {

@@ -27,6 +27,7 @@ use crate::worker::request::intake::Request;
 use crate::worker::response::pending::PendingResponse;
 use crate::worker::response::report::{self, Timing};
 use crate::worker::slot::Slot;
+use crate::worker::uwsgi_request::UwsgiRequest;
 
 impl Slot {
     /// Runs the application. A panic ends the request, not the slot.
@@ -65,6 +66,10 @@ impl Slot {
         }
         let names_requests = self.shared.names_requests;
         let running = names_requests.then(|| RequestInThread::begin(&head));
+        let uwsgi = self
+            .shared
+            .has_uwsgi_module
+            .then(|| UwsgiRequest::begin(&self.shared, &connection, self.index));
         let mut troubles = Vec::new();
         let served = catch_unwind(AssertUnwindSafe(|| {
             let may_be_kept = connection.served() > 0 || head.has(Param::KeepConn);
@@ -72,7 +77,12 @@ impl Slot {
                 true => self.offer(&head, &connection, &body, overrun),
                 false => Persistence::Close,
             };
-            let mut responded = self.respond(py, &head, &connection, body, persistence);
+            let transport = self.transport(&connection, persistence);
+            let transport = match &uwsgi {
+                Some(uwsgi) => uwsgi.transport(transport),
+                None => transport,
+            };
+            let mut responded = self.respond(py, &head, transport, body, persistence);
             if let (Some(dev), Ok(completed)) = (&self.shared.dev, &mut responded) {
                 dev.after_request(py, &head, completed, &self.shared.master);
             }
@@ -102,7 +112,7 @@ impl Slot {
         self.passed_unasked.end(time);
 
         let revoked = connection.owner().revoked();
-        let completed = match served {
+        let mut completed = match served {
             Ok(Ok(completed)) => completed,
             Ok(Err(traceback)) => {
                 report::environ_failed(py, &traceback);
@@ -115,6 +125,7 @@ impl Slot {
             }
         };
         let timing = Timing::from(revoked);
+        let said = uwsgi.and_then(|uwsgi| uwsgi.finish(&mut completed));
         report::completed(py, &head, &troubles, &completed, timing);
         if revoked == Some(Revoked::Whole) {
             // The reactor has answered and ends the connection.
@@ -138,6 +149,7 @@ impl Slot {
             accepted: connection.accepted(),
             queued,
             slot: Some(self.index),
+            said,
         };
         // The next response may need the room.
         self.shared.response_memory.free_unneeded(py);
@@ -151,7 +163,7 @@ impl Slot {
         &mut self,
         py: Python<'_>,
         head: &RequestHead,
-        connection: &Arc<Connection>,
+        transport: Arc<dyn Transport>,
         body: Body,
         persistence: Persistence,
     ) -> Result<Completed, String> {
@@ -166,7 +178,7 @@ impl Slot {
                 environ,
                 input,
                 errors: self.errors.bind(py).clone(),
-                transport: self.transport(connection, persistence),
+                transport,
                 method: head.kind(),
                 persistence,
                 on_return: child_exit::returned,

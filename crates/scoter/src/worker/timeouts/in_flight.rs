@@ -30,6 +30,9 @@ pub(crate) struct InFlightSlot {
     thread: AtomicU64,
     /// Whether the slot serves no more.
     ended: AtomicBool,
+    /// The age at which the request times out because its application says so, in nanoseconds;
+    /// [`NO_LIMIT`] if it says nothing.
+    limit: AtomicU64,
 }
 
 /// The request that a slot serves.
@@ -73,6 +76,7 @@ impl InFlightSlot {
             request: Mutex::default(),
             thread: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            limit: AtomicU64::new(NO_LIMIT),
         }
     }
 
@@ -96,6 +100,7 @@ impl InFlightSlot {
 
     /// Notes the request that the slot is about to serve.
     pub(crate) fn begin(&self, request: &Request) {
+        self.limit.store(NO_LIMIT, Ordering::Relaxed);
         *self.lock() = Some(InFlight {
             connection: Arc::clone(&request.connection),
             head: Arc::clone(&request.head),
@@ -145,15 +150,27 @@ impl InFlightSlot {
         })
     }
 
+    /// Has the request time out at an age, if that is earlier than `--request-timeout`.
+    pub(crate) fn limit(&self, age: Option<Duration>) {
+        let nanos = age.and_then(|age| u64::try_from(age.as_nanos()).ok());
+        let limit = nanos.unwrap_or(NO_LIMIT);
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
     /// Revokes the response of a request that has run for as long as `timeout`.
     pub(crate) fn time_out(&self, cell: &Cell, timeout: Duration) -> Option<RevokedRequest> {
         if cell.phase() != Phase::Running {
             return None;
         }
-        cell.age().filter(|age| *age >= timeout)?;
+        let timeout_now = || {
+            let limit = Duration::from_nanos(self.limit.load(Ordering::Relaxed));
+            timeout.min(limit)
+        };
+        cell.age().filter(|age| *age >= timeout_now())?;
         let mut in_flight = self.lock();
         let in_flight = in_flight.as_mut()?;
         // Now that it cannot end, it is still the one and not its successor.
+        let timeout = timeout_now();
         let age = cell.age().filter(|age| *age >= timeout)?;
         cell.time_out();
         in_flight.timed_out = Some(TimedOut {
@@ -302,6 +319,9 @@ impl InFlight {
         }
     }
 }
+
+/// The limit of a request whose application sets none.
+const NO_LIMIT: u64 = u64::MAX;
 
 /// How often an exception is cancelled at most, while handlers of signals fail.
 const MAX_ATTEMPTS: usize = 3;

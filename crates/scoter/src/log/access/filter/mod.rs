@@ -64,6 +64,9 @@ impl AccessLogFilter {
         if self.rules.is_empty() && self.sample.is_none() {
             return Verdict::Write;
         }
+        if entry.said.as_ref().is_some_and(|said| said.is_wanted) {
+            return Verdict::Write;
+        }
         self.decide(&Facts::of(entry, outcome))
     }
 

@@ -21,6 +21,7 @@ where
         accepted: Instant::now(),
         queued: Some(Duration::from_micros(1_500)),
         slot: Some(3),
+        said: None,
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `trace_id`, `span_id` | string | from a valid `traceparent` |
 //! | `worker` | number | the worker's number, if there are workers |
 //! | `pid`, `slot` | number | the process, and its thread from 0 |
+//! | `logvars` | object | what the application has said with `uwsgi.set_logvar`, names and texts |
 //! | `sample_rate` | number | of a success with `--access-log-sample`: it stands for `1 / sample_rate` of them |
 //!
 //! Absent and empty values are left out. Each invalid UTF-8 sequence becomes U+FFFD, so that
@@ -27,6 +28,7 @@ use serde::{Serialize, Serializer};
 use super::trace::TraceContext;
 use super::{Record, millis};
 use crate::log::access::clock::Moment;
+use crate::log::access::entry::LogVars;
 use crate::log::access::filter::SampleRate;
 use crate::request_head::{Param, RequestHead};
 
@@ -55,6 +57,7 @@ pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
         worker: record.process.worker,
         pid: record.process.pid,
         slot: record.entry.slot,
+        logvars: record.entry.said.as_deref().and_then(said),
         sample_rate: record.sample.map(SampleRate::ratio),
     };
     // Neither writing to a vector nor these types can fail.
@@ -96,7 +99,24 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     slot: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    logvars: Option<Vars<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sample_rate: Option<f64>,
+}
+
+/// What the application has said, if it is anything.
+pub(super) fn said(said: &LogVars) -> Option<Vars<'_>> {
+    let vars = said.all();
+    (!vars.is_empty()).then_some(Vars(vars))
+}
+
+/// An object of names and texts.
+pub(super) struct Vars<'a>(&'a [(Vec<u8>, Vec<u8>)]);
+
+impl Serialize for Vars<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (Text(name), Text(value))))
+    }
 }
 
 fn uri(head: &RequestHead) -> Option<Cow<'_, str>> {

@@ -24,6 +24,7 @@
 //! | `scoter.request_id` | string | the request ID |
 //! | `scoter.queue.duration` | number | seconds that the request waited for the application to start |
 //! | `scoter.worker`, `scoter.slot` | number | where it ran |
+//! | `scoter.logvars` | object | what the application has said with `uwsgi.set_logvar`, names and texts |
 //! | `scoter.sample_rate` | number | of a success with `--access-log-sample` |
 //!
 //! Absent and empty values are left out. Each invalid UTF-8 sequence becomes U+FFFD.
@@ -35,7 +36,7 @@ use serde::Serialize;
 use wsgi_environ::url_scheme;
 
 use super::Record;
-use super::json::{Rfc3339, Text};
+use super::json::{Rfc3339, Text, Vars, said};
 use super::trace::TraceContext;
 use crate::log::access::filter::SampleRate;
 use crate::request_head::{Param, RequestHead};
@@ -85,6 +86,7 @@ pub(super) fn write(line: &mut Vec<u8>, record: &Record<'_>) {
         queue_duration: entry.queued.map(seconds),
         worker: record.process.worker,
         slot: entry.slot,
+        logvars: entry.said.as_deref().and_then(said),
         sample_rate: record.sample.map(SampleRate::ratio),
     };
     // Neither writing to a vector nor these types can fail.
@@ -169,6 +171,8 @@ struct Line<'a> {
     worker: Option<u32>,
     #[serde(rename = "scoter.slot", skip_serializing_if = "Option::is_none")]
     slot: Option<usize>,
+    #[serde(rename = "scoter.logvars", skip_serializing_if = "Option::is_none")]
+    logvars: Option<Vars<'a>>,
     #[serde(rename = "scoter.sample_rate", skip_serializing_if = "Option::is_none")]
     sample_rate: Option<f64>,
 }

@@ -24,6 +24,7 @@ use variable::{Known, Variable};
 /// | `$http_NAME` | a request header, as nginx names it: `$http_x_forwarded_for` |
 /// | `$remote_addr`, `$server_name`, … | another variable of nginx's `uwsgi_params`, in lower case |
 /// | `$var_NAME` | any `uwsgi_param`, whatever its case |
+/// | `$logvar_NAME` | what the application has said with `uwsgi.set_logvar`, in the case of its name |
 ///
 /// Absent and empty values are written as `-`. In values, `"`, `\`, control characters and all
 /// non-ASCII bytes are written as `\xXX`, as nginx does.
@@ -40,6 +41,8 @@ enum Piece {
     Known(Known),
     /// The request variable with this index in the names.
     Var(usize),
+    /// What the application says under this name.
+    LogVar(String),
 }
 
 /// An error in a template and its position; columns count characters from 1.
@@ -143,6 +146,7 @@ impl Template {
         let piece = match Variable::of(name) {
             Some(Variable::Known(known)) => Piece::Known(known),
             Some(Variable::Var(name)) => Piece::Var(self.index_of(name)?),
+            Some(Variable::LogVar(name)) => Piece::LogVar(name.to_owned()),
             None => {
                 let name = name.to_owned();
                 return Err(TemplateError::Unknown { column, name });

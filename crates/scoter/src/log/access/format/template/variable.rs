@@ -5,6 +5,8 @@ pub(super) enum Variable<'a> {
     Known(Known),
     /// The request variable with this name, regardless of case.
     Var(&'a str),
+    /// What the application says under this name.
+    LogVar(&'a str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,9 @@ impl<'a> Variable<'a> {
             let is_part = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
             !name.is_empty() && name.bytes().all(is_part)
         };
+        if let Some(own) = name.strip_prefix("logvar_").filter(|own| !own.is_empty()) {
+            return Some(Self::LogVar(own));
+        }
         match (name.strip_prefix("http_"), name.strip_prefix("var_")) {
             (Some(header), _) if is_header(header) => Some(Self::Var(name)),
             (_, Some(own)) if !own.is_empty() => Some(Self::Var(own)),

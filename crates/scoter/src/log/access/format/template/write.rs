@@ -27,6 +27,11 @@ impl Template {
                     let value = values[*index].as_ref().map(|found| &*found.value);
                     escape(line, value.filter(|value| !value.is_empty()));
                 }
+                Piece::LogVar(name) => {
+                    let said = record.entry.said.as_ref();
+                    let value = said.and_then(|said| said.get(name.as_bytes()));
+                    escape(line, value.filter(|value| !value.is_empty()));
+                }
                 Piece::Known(known) => write_known(line, *known, record),
             }
         }
