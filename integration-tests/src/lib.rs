@@ -28,6 +28,7 @@
 //! - [`Manager`] and [`Activation`]: what systemd is to a service, to the letter;
 //! - [`Package`]: copies of the server, for other users and other releases;
 //! - [`tool`]: the commands of `uwsgi-tools`;
+//! - [`Terminal`]: a terminal in which a program runs;
 //! - [`real_uwsgi`]: uWSGI itself, where a test compares what both servers do;
 //! - [`Gate`] and [`Scoter::wait_for_event`]: how a test and an application take turns without a clock.
 //!
@@ -55,6 +56,7 @@ mod running;
 mod scoter;
 mod site;
 mod skip;
+mod terminal;
 mod tools;
 mod upstream;
 mod uwsgi;
@@ -79,6 +81,7 @@ pub use crate::running::Running;
 pub use crate::scoter::{Scoter, ScoterBuilder, apps_folder, executable, python, says_ready};
 pub use crate::site::Site;
 pub use crate::skip::skip;
+pub use crate::terminal::Terminal;
 pub use crate::tools::tool;
 pub use crate::upstream::{After, Asked, Upstream};
 pub use crate::uwsgi::{Ending, Peer, exchange, get, keeping, passed_on, post, request, with};

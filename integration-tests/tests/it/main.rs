@@ -105,6 +105,7 @@ mod uwsgi_configuration;
 mod uwsgi_curl;
 mod uwsgi_dump;
 mod uwsgi_module;
+mod uwsgi_stats;
 mod validate;
 mod warm_up;
 mod working_directory;
