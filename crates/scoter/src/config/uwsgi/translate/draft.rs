@@ -46,6 +46,11 @@ impl<'a> Draft<'a> {
         self.take_where(|key| key == name)
     }
 
+    /// Takes one that was looked at.
+    pub(super) fn remove(&mut self, directive: &Directive) {
+        self.pending.retain(|it| !std::ptr::eq(*it, directive));
+    }
+
     /// Takes the directives that no option of uWSGI reads.
     pub(super) fn take_unknown(&mut self) -> Vec<&'a Directive> {
         self.take_where(|key| find(key).is_none())
@@ -138,9 +143,8 @@ impl<'a> Draft<'a> {
     /// Gives one of our options values.
     pub(super) fn set_all(&mut self, name: &str, texts: Vec<OsString>, from: &[&Directive]) {
         let opt = TABLE.iter().find(|opt| opt.name == name);
-        let Some(opt) = opt else {
-            return;
-        };
+        let opt =
+            opt.expect("the names are those of options: tests translate every option of uWSGI");
         let origin = Origin::Uwsgi(from.iter().map(|it| (*it).clone()).collect());
         let settings = &mut self.translation.settings;
         settings.retain(|setting| setting.opt != opt);

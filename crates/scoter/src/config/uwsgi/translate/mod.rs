@@ -5,9 +5,13 @@
 
 mod application;
 mod by_table;
+mod calendar;
 mod draft;
 mod environment;
+mod log_format;
+mod logging;
 mod misspelt;
+mod other_programs;
 mod processes;
 mod read;
 mod recycling;
@@ -48,6 +52,8 @@ pub(crate) enum Starter {
 pub(crate) fn translate(directives: &[Directive], context: &Context<'_>) -> Translation {
     let mut draft = Draft::new(directives);
     misspelt::translate(&mut draft, context);
+    // First: it looks at the user and the directory, which others take.
+    other_programs::translate(&mut draft);
     sockets::translate(&mut draft, context);
     application::translate(&mut draft, context);
     environment::translate(&mut draft, context);
@@ -55,6 +61,7 @@ pub(crate) fn translate(directives: &[Directive], context: &Context<'_>) -> Tran
     recycling::translate(&mut draft);
     requests::translate(&mut draft);
     statistics::translate(&mut draft);
+    logging::translate(&mut draft);
     by_table::translate(&mut draft);
     draft.finish()
 }

@@ -9,6 +9,8 @@ use crate::config::origin::Origin;
 use crate::config::uwsgi::translation::{Kind, Note, Translation};
 
 mod application;
+mod logging;
+mod other_programs;
 mod processes;
 mod sockets;
 
@@ -124,8 +126,7 @@ fn every_option_is_translated() {
                 .iter()
                 .any(|it| it.origin.directive(0).is_some())
                 || translation.notes.iter().any(|it| !it.directives.is_empty());
-            let is_missing = ["env", "mount", "worker-mount"].contains(&option.name);
-            if !(is_read || is_there || is_missing) {
+            if !(is_read || is_there) {
                 forgotten.push(line);
             }
         }
