@@ -199,7 +199,7 @@ for that",
         ],
     ),
     family(
-        nothing("run scoter dump: it shows the stacks of all threads"),
+        nothing("run scoter stacks: it shows where all threads are"),
         &[text("py-tracebacker")],
     ),
     family(

@@ -162,7 +162,7 @@ or Jetty, in a location of nginx",
         mapped(
             &[],
             ByCode,
-            "install scoter with PyPy's pip is not possible: it needs CPython",
+            "scoter needs CPython",
         ),
         &[
             text("pypy-lib"),

@@ -11,6 +11,8 @@ mod clustering;
 mod commands;
 mod concurrency;
 mod configuration;
+#[cfg(test)]
+mod document;
 mod emperor;
 mod family;
 mod fate;

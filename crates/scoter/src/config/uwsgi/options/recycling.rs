@@ -119,7 +119,7 @@ touched",
         ],
     ),
     family(
-        nothing("a new release of scoter takes over without a restart: scoter upgrade"),
+        nothing("a new release of scoter takes over without a restart: scoter reload --upgrade"),
         &[
             text("binary-path"),
             text("privileged-binary-patch"),

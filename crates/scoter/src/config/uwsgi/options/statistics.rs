@@ -105,7 +105,7 @@ pub(super) const FAMILIES: &[Family] = &[
     family(
         elsewhere(
             Monitoring,
-            "uwsgi-ping and scoter status --ready say whether the server answers",
+            "uwsgi-curl --ping and scoter status --ready say whether the server answers",
         ),
         &[flag("nagios"), text("ping"), int("ping-timeout")],
     ),
