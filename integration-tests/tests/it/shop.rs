@@ -10,11 +10,13 @@ pub(crate) const LOADING: [&[&str]; 2] = [&[], &["--preload"]];
 
 /// Prepares the shop in one of its frameworks.
 pub(crate) fn serving(shop: &str) -> ScoterBuilder {
-    let scoter = Scoter::serving(shop);
+    // Not on the path of other tests, which have modules of the same names.
+    let guides = apps_folder().join("guides");
+    let scoter = Scoter::serving(shop).args(["--pythonpath".as_ref(), guides.as_os_str()]);
     let database = scoter.folder().join("shop.sqlite3");
     let url = format!("sqlite:///{}", database.display());
     let metrics = scoter.folder().join("metrics");
-    let settings = fs::read_to_string(apps_folder().join("shop/production.ini"));
+    let settings = fs::read_to_string(guides.join("shop/production.ini"));
     scoter
         .with_file("production.ini", &settings.expect("a file of ours"))
         .env("DATABASE_URL", url)

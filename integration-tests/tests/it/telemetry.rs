@@ -19,8 +19,11 @@ const SHOPS: [(&str, &str); 3] = [
 /// The value of a metric, the sum over its labels; nothing if it is not there.
 #[track_caller]
 fn metric(scoter: &Scoter, name: &str) -> Option<f64> {
-    let reply = ask(scoter, "/metrics");
-    assert_eq!(reply.status, 200, "{}", reply.text());
+    // prometheus_client fails where it meets a file that a worker is just making: Prometheus scrapes again, too.
+    let reply = until("the metrics can be read", || {
+        let reply = ask(scoter, "/metrics");
+        (reply.status == 200).then_some(reply)
+    });
     let text = reply.text();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let samples = samples.filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
