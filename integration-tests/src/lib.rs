@@ -84,6 +84,8 @@ pub use crate::skip::skip;
 pub use crate::terminal::Terminal;
 pub use crate::tools::tool;
 pub use crate::upstream::{After, Asked, Upstream};
-pub use crate::uwsgi::{Ending, Peer, exchange, get, keeping, passed_on, post, request, with};
+pub use crate::uwsgi::{
+    Ending, Peer, ending_of, exchange, get, keeping, passed_on, post, request, with,
+};
 pub use crate::wait::{DEADLINE, elapse, until};
 pub use integration_tests_macros::through_nginx;

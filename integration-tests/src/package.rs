@@ -61,6 +61,11 @@ impl Package {
         candidates.into_iter().find(is_within_reach)
     }
 
+    /// Returns the Python that runs it.
+    pub fn python(&self) -> &Path {
+        &self.python
+    }
+
     /// Returns the same, with its Python called by a link that is made at `link`.
     pub fn through_link(&self, link: &Path) -> Self {
         symlink(&self.python, link).expect("the test's own folder");
@@ -140,13 +145,12 @@ impl Package {
 
     /// Writes a script that starts it, as the installation has one.
     pub fn write_script(&self, path: &Path) {
-        let words = self.command();
-        let words = words
-            .iter()
-            .map(|word| format!("'{}'", word.to_string_lossy()));
-        let words = words.collect::<Vec<_>>().join(" ");
-        fs::write(path, format!("#!/bin/sh\nexec {words} \"$@\"\n"))
-            .expect("the test's own folder");
+        let (folder, python) = (self.folder.display(), self.python.display());
+        let script = format!(
+            "#!/bin/sh\nexport PYTHONPATH='{folder}'\"${{PYTHONPATH:+:$PYTHONPATH}}\"\n\
+             exec '{python}' -m {NAME} \"$@\"\n"
+        );
+        fs::write(path, script).expect("the test's own folder");
         fs::set_permissions(path, Permissions::from_mode(0o755)).expect("just made");
     }
 

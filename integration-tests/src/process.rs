@@ -123,7 +123,8 @@ impl Process {
     /// Kills it and everything that it started, all at once.
     pub fn kill_family(&mut self) {
         Running::kill_all(self.pid(), || self.family());
-        // Fails only where it has been waited for.
+        // Both fail only where it has been waited for. uWSGI writes its name over its environment, and is no family then.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 

@@ -264,6 +264,17 @@ pub fn exchange(mut stream: impl Read + Write, packet: &PacketBuilder) -> Reply 
     ending(&mut stream).reply()
 }
 
+/// Sends bytes over a stream of any kind, and returns how the server ended the connection.
+///
+/// # Panics
+///
+/// When the server does not take them, or does not end it within [`DEADLINE`].
+#[track_caller]
+pub fn ending_of(mut stream: impl Read + Write, bytes: &[u8]) -> Ending {
+    stream.write_all(bytes).expect("the server reads");
+    ending(&mut stream)
+}
+
 #[track_caller]
 fn ending(stream: &mut impl Read) -> Ending {
     let mut bytes = Vec::new();

@@ -104,6 +104,7 @@ mod upgrade;
 mod uwsgi_configuration;
 mod uwsgi_curl;
 mod uwsgi_dump;
+mod uwsgi_files;
 mod uwsgi_module;
 mod uwsgi_stats;
 mod validate;

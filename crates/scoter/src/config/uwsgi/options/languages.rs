@@ -159,11 +159,7 @@ or Jetty, in a location of nginx",
         ],
     ),
     family(
-        mapped(
-            &[],
-            ByCode,
-            "scoter needs CPython",
-        ),
+        mapped(&[], ByCode, "scoter needs CPython"),
         &[
             text("pypy-lib"),
             text("pypy-setup"),

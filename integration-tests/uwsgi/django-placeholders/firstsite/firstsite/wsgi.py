@@ -1,0 +1,1 @@
+from seen import application  # noqa: F401

@@ -1,0 +1,5 @@
+from seen import application
+
+
+def create_app():
+    return application

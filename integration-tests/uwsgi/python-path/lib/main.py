@@ -1,0 +1,1 @@
+from lib_only import application  # noqa: F401
