@@ -29,7 +29,6 @@ mod suggestion;
 mod table;
 mod target;
 mod units;
-#[allow(dead_code, unused_imports)]
 mod uwsgi;
 mod values;
 

@@ -18,9 +18,7 @@ mod translation;
 mod words;
 
 use super::directive;
-pub(crate) use super::directive::{Directive, Place};
 
 pub(in crate::config) use configuration::{UwsgiConfiguration, take};
 pub(crate) use migration::{Migration, NewFile};
 pub(in crate::config) use refusal::{Sockets, speaks_other};
-pub(crate) use translation::{Note, Translation};

@@ -44,7 +44,7 @@ const OPT: &str = "uwsgi-opt";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::uwsgi::Place;
+    use crate::config::directive::Place;
 
     #[test]
     fn entries_are_those_of_uwsgi() {

@@ -97,7 +97,7 @@ const OTHER_SOCKETS: [&str; 15] = [
 mod tests {
     use super::super::translation::Note;
     use super::*;
-    use crate::config::uwsgi::Place;
+    use crate::config::directive::Place;
 
     fn refused(key: &str, kind: Kind, sockets: Sockets) -> bool {
         let directive = Directive {

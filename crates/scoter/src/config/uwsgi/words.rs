@@ -96,7 +96,7 @@ pub(super) const WIDTH: usize = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::uwsgi::Place;
+    use crate::config::directive::Place;
 
     #[test]
     fn words_fill_lines() {

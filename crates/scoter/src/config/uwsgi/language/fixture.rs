@@ -31,12 +31,6 @@ impl Machine {
         self
     }
 
-    pub(super) fn link(mut self, path: &str, target: &str) -> Self {
-        self.links
-            .insert(absolute(path.as_ref()), absolute(target.as_ref()));
-        self
-    }
-
     pub(super) fn read(
         &self,
         arguments: &[&str],

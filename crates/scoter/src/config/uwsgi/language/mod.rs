@@ -40,7 +40,7 @@ mod yaml;
 pub(crate) use error::LanguageError;
 pub(crate) use input::Input;
 pub(crate) use local::LocalSystem;
-pub(crate) use reading::{Reading, Warning};
+pub(crate) use reading::Reading;
 pub(crate) use system::System;
 
 /// Reads what uWSGI would read.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::*;
+use crate::config::directive::{Directive, Place};
 use crate::config::origin::Origin;
 use crate::config::settings::Setting;
 use crate::config::table::TABLE;
 use crate::config::uwsgi::translation::{Note, Program, Snippet};
-use crate::config::uwsgi::{Directive, Place};
 
 fn directive(line: usize, text: &str) -> Directive {
     let (key, value) = match text.split_once(" = ") {

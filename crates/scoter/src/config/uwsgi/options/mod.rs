@@ -31,7 +31,7 @@ mod static_files;
 mod statistics;
 
 pub(crate) use family::{Argument, Family, TheirOption, Value};
-pub(crate) use fate::{Conversion, Fate, Where};
+pub(crate) use fate::{Conversion, Fate};
 
 /// Families about one matter.
 #[derive(Debug)]
@@ -98,7 +98,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::table::TABLE;
 
     #[test]
     fn each_option_is_there_once() {

@@ -168,14 +168,3 @@ fn pid_file(draft: &mut Draft<'_>) {
     };
     draft.set("pid-file", path, &[last]);
 }
-
-/// Used by the units of what runs beside the server.
-pub(super) fn owner(draft: &Draft<'_>) -> Vec<(&'static str, String)> {
-    [("User", "user"), ("Group", "group")]
-        .into_iter()
-        .filter_map(|(key, option)| {
-            let text = draft.get(option)?.first()?;
-            Some((key, text.to_string_lossy().into_owned()))
-        })
-        .collect()
-}
