@@ -7,6 +7,8 @@ pub(crate) struct Commentary {
     pub(crate) summary: String,
     /// What the configuration asks for and does not happen, for the log.
     pub(crate) remarks: Vec<String>,
+    /// What to say if there is no application.
+    pub(crate) without_application: String,
     /// Why a server must not be started with them.
     pub(crate) refusals: Vec<String>,
     /// What becomes of everything, grouped by what there is to do.

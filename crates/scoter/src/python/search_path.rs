@@ -1,5 +1,6 @@
 //! `sys.path`, read from the Python that starts the server and set in those that it starts.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
@@ -7,7 +8,7 @@ use pyo3::types::{PyList, PyString};
 
 use crate::program::SearchPath;
 
-/// Removes the directory of the command `scoter`, which has no modules, so that every command finds
+/// Removes the directory of the command, which has no modules, so that every command finds
 /// the same modules in every process.
 ///
 /// # Errors
@@ -16,7 +17,8 @@ use crate::program::SearchPath;
 pub(crate) fn leave_out_command(py: Python<'_>) -> PyResult<()> {
     let arguments = py.import("sys")?.getattr("argv")?;
     let script: Option<PathBuf> = arguments.get_item(0).and_then(|it| it.extract()).ok();
-    let script = script.filter(|path| path.file_name().is_some_and(|name| name == COMMAND));
+    let is_command = |name: &OsStr| COMMANDS.iter().any(|command| name == *command);
+    let script = script.filter(|path| path.file_name().is_some_and(is_command));
     // Python resolves links to the script.
     let script = script.and_then(|path| path.canonicalize().ok());
     if let Some(folder) = script.as_deref().and_then(Path::parent) {
@@ -67,5 +69,5 @@ fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     Ok(py.import("sys")?.getattr("path")?.cast_into()?)
 }
 
-/// The name of the script that the package installs.
-const COMMAND: &str = "scoter";
+/// The name of the script that the package installs, and that of a link in the place of uWSGI.
+const COMMANDS: [&str; 2] = ["scoter", "uwsgi"];

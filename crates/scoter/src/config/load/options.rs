@@ -65,12 +65,22 @@ impl Settings {
             options.app = Some(mounts.remove(root).app);
         }
         if options.app.is_none() && mounts.is_empty() && problems.is_empty() {
-            problems.push(Problem::NoApplication);
+            problems.push(self.no_application());
         }
         options.mount = mounts;
         match problems.is_empty() {
             true => Ok(()),
             false => Err(ConfigError::Problems(problems)),
+        }
+    }
+
+    /// Says that there is nothing to serve, in the words of the configuration that ought to name it.
+    fn no_application(&self) -> Problem {
+        match &self.uwsgi {
+            None => Problem::NoApplication,
+            Some(uwsgi) => Problem::NotServed {
+                reason: uwsgi.without_application.clone(),
+            },
         }
     }
 

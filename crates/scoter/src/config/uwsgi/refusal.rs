@@ -2,8 +2,8 @@
 //!
 //! Most of what has no counterpart is only reported: who starts a server wants it to serve. A start is
 //! refused if clients would not get what the configuration asks for: if nothing speaks to nginx, if
-//! the application is in another language or needs another engine than threads, or if rules for
-//! routing, which may decide who gets in, would not apply.
+//! the application is in another language or needs another engine than threads, if the files of an
+//! emperor would not be read, or if rules for routing, which may decide who gets in, would not apply.
 
 use super::configuration::UwsgiConfiguration;
 use super::directive::Directive;
@@ -26,8 +26,8 @@ impl UwsgiConfiguration {
         let lost = self.notes.iter().filter_map(|note| {
             let subjects: &[_] = match note.kind {
                 Kind::Lost => &SUBJECTS,
-                // nginx can do that, and need not do it yet.
-                Kind::Elsewhere(_) => &[ROUTING],
+                // nginx can do that, and systemd, and need not do it yet.
+                Kind::Elsewhere(_) => &[ROUTING, EMPEROR],
                 _ => return None,
             };
             let mut directives = note.directives.iter();
@@ -70,6 +70,8 @@ fn is_for_log(directive: &Directive) -> bool {
 const SUBJECTS: [&str; 3] = [ROUTING, "Asynchronous loops", "Plugins and other languages"];
 
 const ROUTING: &str = "Routing";
+
+const EMPEROR: &str = "Emperor";
 
 const ANOTHER_PROTOCOL: &str = "scoter speaks only the uwsgi protocol, and no socket is for that\n\
      hint: write socket = … in its place, for uwsgi_pass in nginx; for development, scoter dev APP \
@@ -119,7 +121,7 @@ mod tests {
 
     #[test]
     fn subjects_are_headings_of_the_table() {
-        for title in SUBJECTS {
+        for title in SUBJECTS.into_iter().chain([EMPEROR]) {
             let mut subjects = options::SUBJECTS.iter();
             assert!(subjects.any(|subject| subject.title == title), "{title}");
         }
@@ -138,6 +140,7 @@ mod tests {
             // Such as route = ^/health donotlog:
             ("route", Kind::Mapped, Sockets::Some, false),
             ("route", Kind::Elsewhere(None), Sockets::Some, true),
+            ("emperor", Kind::Elsewhere(None), Sockets::Some, true),
             ("static-map", Kind::Elsewhere(None), Sockets::Some, false),
             ("http-socket", Kind::NothingToDo, Sockets::Some, false),
             ("http-socket", Kind::NothingToDo, Sockets::None, true),

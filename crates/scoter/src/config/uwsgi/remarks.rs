@@ -12,6 +12,7 @@ impl UwsgiConfiguration {
     pub(in crate::config) fn commentary(&self, sockets: Sockets) -> Commentary {
         Commentary {
             summary: format!("{}: {}", source(self), Tally::of(self)),
+            without_application: format!("{} {NO_APPLICATION}", source(self)),
             remarks: self.remarks(),
             refusals: self.refusals(sockets),
             report: self.report(),
@@ -41,3 +42,6 @@ fn remark(note: &Note) -> Option<String> {
     };
     Some(format!("{place}{what}{}", advice(note)))
 }
+
+const NO_APPLICATION: &str = "names no application in its section [uwsgi]\nhint: write \
+    module = package.module:callable, or wsgi-file = path/to/file.py";
