@@ -7,10 +7,8 @@ The query string may ask for more: `status=404` for another status line, `header
 import json
 import os
 import resource
-import signal
 import sys
 import sysconfig
-import threading
 
 IMPORTED_BY = os.getpid()
 
@@ -36,18 +34,14 @@ def of_request(environ):
 
 def of_process():
     folder = os.environ["APP_FOLDER"]
-    standard = tuple(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
     main = sys.modules.get("__main__")
-    modules = {
-        name: getattr(module, "__file__", None) or ""
-        for name, module in list(sys.modules.items())
-        if (getattr(module, "__file__", None) or "").startswith((folder, "."))
-    }
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    modules = {os.path.abspath(file): name for name, file in files.items() if file}
+    modules = {file: name for file, name in modules.items() if file.startswith(folder + "/") and "/venv/" not in file}
     return {
         "sys.argv": sys.argv,
         "sys.executable": os.path.basename(sys.executable or ""),
-        "sys.path": [entry for entry in sys.path if not os.path.realpath(entry).startswith(standard)],
-        "sys.prefix": sys.prefix,
+        "sys.path": import_path(),
         "sys.flags.optimize": sys.flags.optimize,
         "os.getcwd()": os.getcwd(),
         "os.getuid()": os.getuid(),
@@ -56,12 +50,9 @@ def of_process():
         "os.umask()": "%03o" % umask(),
         "os.nice()": os.nice(0),
         "os.environ": dict(os.environ),
-        "modules": modules,
+        "__name__ of": modules,
         "__main__": os.path.basename(getattr(main, "__file__", None) or ""),
         "imported": "by this process" if IMPORTED_BY == os.getpid() else "before the fork",
-        "thread": "main" if threading.current_thread() is threading.main_thread() else "other",
-        "SIGTERM": handler(signal.SIGTERM),
-        "SIGINT": handler(signal.SIGINT),
         "RLIMIT_AS": resource.getrlimit(resource.RLIMIT_AS)[0],
     }
 
@@ -72,9 +63,13 @@ def umask():
     return mask
 
 
-def handler(number):
-    found = signal.getsignal(number)
-    return found.name if isinstance(found, signal.Handlers) else str(found and kind(found))
+def import_path():
+    """The folders that modules come from, without those of Python's library and of the servers themselves."""
+    libraries = [os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+    path = [os.path.abspath(entry) for entry in sys.path]
+    path = [entry for entry in path if not os.path.realpath(entry).startswith(tuple(libraries))]
+    servers = (".zip", "/dist-packages", "/scoter/python")
+    return list(dict.fromkeys(entry for entry in path if not entry.endswith(servers)))
 
 
 def plain(value):

@@ -25,8 +25,10 @@ pub(super) struct Case {
     /// What uWSGI does, and scoter.
     pub(super) under_uwsgi: Outcome,
     pub(super) under_scoter: Outcome,
-    /// What the log of scoter says, too.
+    /// What the log of scoter says, too, and `scoter migrate`.
     pub(super) says: Vec<String>,
+    /// The exit code of `scoter migrate`.
+    pub(super) migrate: i32,
     /// Whether it takes root.
     pub(super) root: bool,
 }
@@ -97,6 +99,7 @@ impl Case {
             under_uwsgi: Outcome::of(take("uwsgi")),
             under_scoter: Outcome::of(take("scoter")),
             says: take("says").map_or_else(Vec::new, texts_of),
+            migrate: take("migrate").map_or(0, number_of),
             root: take("root").is_some(),
             name,
         };
@@ -119,7 +122,8 @@ impl Case {
         fs::create_dir(deployment.path("gates")).expect("just made");
         deployment.copy(&cases().join(&self.name), &deployment.path("app"));
         fs::create_dir(deployment.path("lib")).expect("just made");
-        fs::copy(cases().join("seen.py"), deployment.path("lib/seen.py")).expect("just made");
+        fs::copy(cases().join("seen.py"), deployment.path("lib/seen.py"))
+            .expect("part of the checkout");
         let venv = python()
             .parent()
             .and_then(Path::parent)
@@ -160,6 +164,10 @@ pub(super) struct Deployment {
 }
 
 impl Deployment {
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(super) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -173,7 +181,7 @@ impl Deployment {
     /// Replaces the paths that files of the case name by those of this copy, and their ports by free ones.
     pub(super) fn localize(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (named, here) in PLACES {
+        for (named, here) in &PLACES[..2] {
             text = text.replace(named, &self.path(here).to_string_lossy());
         }
         for port in PORTS {
@@ -186,7 +194,8 @@ impl Deployment {
     pub(super) fn generalize(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (named, here) in PLACES {
-            text = text.replace(&*self.path(here).to_string_lossy(), named);
+            let here = self.path(here);
+            text = text.replace(here.to_string_lossy().trim_end_matches('/'), named);
         }
         text
     }
@@ -217,6 +226,11 @@ fn text_of(value: Value) -> String {
     }
 }
 
+fn number_of(value: Value) -> i32 {
+    let number = value.as_integer().and_then(|number| number.try_into().ok());
+    number.unwrap_or_else(|| panic!("no number: {value:?}"))
+}
+
 fn texts_of(value: Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.into_iter().map(text_of).collect(),
@@ -229,11 +243,7 @@ pub(super) fn cases() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/uwsgi"))
 }
 
-const PLACES: [(&str, &str); 3] = [
-    ("/srv/app", "app"),
-    ("/run/app", "run"),
-    ("/srv/lib", "lib"),
-];
+const PLACES: [(&str, &str); 3] = [("/srv/app", "app"), ("/run/app", "run"), ("/srv", "")];
 
 /// Ports of files; uWSGI takes 0 for any that is free, too.
 const PORTS: [&str; 4] = [":3031", ":8000", ":8080", ":9191"];

@@ -5,13 +5,12 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use integration_tests::{Ending, Process, Reply, ending_of, post, request, until, with};
-use nix::sys::signal::Signal;
+use integration_tests::{Ending, Finished, Process, Reply, ending_of, post, request, until, with};
+use nix::sys::signal::{Signal, killpg};
 use serde_json::Value;
 
 use super::case::{Case, Deployment, Outcome};
@@ -32,25 +31,9 @@ pub(super) fn observe(
     case: &Case,
     deployment: &Deployment,
     name: &'static str,
-    mut command: Command,
+    command: Command,
 ) -> Result<Observed, String> {
-    command
-        .current_dir(deployment.path("app").join(&case.directory))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONPATH", deployment.path("lib"))
-        .env("APP_FOLDER", deployment.path("app"));
-    if let Some(home) = deployment.python_home() {
-        command.env("PYTHONHOME", home);
-    }
-    for (key, value) in &case.environment {
-        command.env(key, deployment.localize(value));
-    }
-    let mut process = Process::spawn(
-        name,
-        &mut command,
-        &deployment.path(""),
-        "build it first: make build uwsgi",
-    );
+    let mut process = spawn(case, deployment, name, command);
     let log = || {
         let files = ["app/uwsgi.log", "run/uwsgi.log"].map(|it| deployment.path(it));
         files
@@ -81,17 +64,48 @@ pub(super) fn observe(
             requests.push(ask(case, deployment, &log, asked));
         }
     }
-    // uWSGI's own processes end with it; those whose name it has set nobody else would find.
-    process.signal(Signal::SIGINT);
-    let deadline = Instant::now() + STOP_TIMEOUT;
-    while process.exit_status().is_none() && Instant::now() < deadline {
-        thread::sleep(POLL);
-    }
-    if process.exit_status().is_none() {
-        process.signal(Signal::SIGKILL);
-    }
-    process.wait();
+    // uWSGI's processes do not always end when they are told to while they start, and under a name of their own they
+    // are not found.
+    killpg(process.pid(), Signal::SIGKILL).expect("the process leads its group");
     Ok(Observed { log, requests })
+}
+
+/// Runs a command with the same environment, to its end.
+pub(super) fn run(
+    case: &Case,
+    deployment: &Deployment,
+    name: &'static str,
+    command: Command,
+) -> Finished {
+    spawn(case, deployment, name, command).wait()
+}
+
+fn spawn(
+    case: &Case,
+    deployment: &Deployment,
+    name: &'static str,
+    mut command: Command,
+) -> Process {
+    command
+        .process_group(0)
+        .current_dir(deployment.path("app").join(&case.directory))
+        // Python makes this of the locale C, in the environment of whatever it starts.
+        .env("LC_CTYPE", "C.UTF-8")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPATH", deployment.path("lib"))
+        .env("APP_FOLDER", deployment.path("app"));
+    if let Some(home) = deployment.python_home() {
+        command.env("PYTHONHOME", home);
+    }
+    for (key, value) in &case.environment {
+        command.env(key, deployment.localize(value));
+    }
+    Process::spawn(
+        name,
+        &mut command,
+        deployment.folder(),
+        "build it first: make build uwsgi",
+    )
 }
 
 fn ask(case: &Case, deployment: &Deployment, log: &str, asked: &str) -> BTreeMap<String, String> {
@@ -188,16 +202,7 @@ fn see_part(name: &str, value: &Value, seen: &mut BTreeMap<String, String>) {
         Value::Object(entries) => {
             for (key, value) in entries {
                 // What the harness itself sets.
-                if ![
-                    "TEST_FOLDER",
-                    "TMPDIR",
-                    "PATH",
-                    "PWD",
-                    "PYTHONHOME",
-                    "PYTHONPATH",
-                ]
-                .contains(&key.as_str())
-                {
+                if !OF_THE_TEST.contains(&key.as_str()) {
                     seen.insert(format!("{name}[\"{key}\"]"), text_of(value));
                 }
             }
@@ -228,8 +233,14 @@ fn tcp_address(log: &str) -> Option<SocketAddr> {
         .find(|address| address.port() != 0)
 }
 
-/// uWSGI sometimes misses the end of a worker, and waits for it for ever.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(10);
+/// Variables that the test itself sets, or a shell that starts the server.
+const OF_THE_TEST: [&str; 6] = [
+    "TEST_FOLDER",
+    "TMPDIR",
+    "PATH",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PWD",
+];
 
 const BODY: &[u8] = b"name=value&other=caf%C3%A9";
