@@ -139,9 +139,14 @@ mod tests {
             ("mule", Kind::Lost, Sockets::Some, false),
             // Such as route = ^/health donotlog:
             ("route", Kind::Mapped, Sockets::Some, false),
-            ("route", Kind::Elsewhere(None), Sockets::Some, true),
-            ("emperor", Kind::Elsewhere(None), Sockets::Some, true),
-            ("static-map", Kind::Elsewhere(None), Sockets::Some, false),
+            ("route", Kind::Elsewhere(Vec::new()), Sockets::Some, true),
+            ("emperor", Kind::Elsewhere(Vec::new()), Sockets::Some, true),
+            (
+                "static-map",
+                Kind::Elsewhere(Vec::new()),
+                Sockets::Some,
+                false,
+            ),
             ("http-socket", Kind::NothingToDo, Sockets::Some, false),
             ("http-socket", Kind::NothingToDo, Sockets::None, true),
             ("socket", Kind::Mapped, Sockets::None, false),

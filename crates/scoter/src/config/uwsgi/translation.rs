@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     /// An option of ours takes its place, with a difference.
     Mapped,
     /// Something other than the server does that: with these lines, if they are known.
-    Elsewhere(Option<Snippet>),
+    Elsewhere(Vec<Snippet>),
     /// There is no substitute: behaviour is lost.
     Lost,
     /// uWSGI has no such option and ignores the line; this one was probably meant.

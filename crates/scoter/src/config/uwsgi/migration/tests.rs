@@ -68,10 +68,10 @@ fn migration() -> Migration {
         static_map,
         master,
     ] = &directives;
-    let nginx = Kind::Elsewhere(Some(Snippet {
+    let nginx = Kind::Elsewhere(vec![Snippet {
         program: Program::Nginx,
         lines: "location /static {\n    alias /srv/static;\n}".to_owned(),
-    }));
+    }]);
     let notes = vec![
         note(
             &[vacuum, master],

@@ -188,7 +188,17 @@ impl<'a> Draft<'a> {
         text: impl Into<String>,
         snippet: Option<Snippet>,
     ) {
-        self.note(Kind::Elsewhere(snippet), about, text);
+        self.note(Kind::Elsewhere(snippet.into_iter().collect()), about, text);
+    }
+
+    /// The same with lines for several files.
+    pub(super) fn elsewhere_in_files(
+        &mut self,
+        about: &[&Directive],
+        text: impl Into<String>,
+        snippets: Vec<Snippet>,
+    ) {
+        self.note(Kind::Elsewhere(snippets), about, text);
     }
 
     pub(super) fn lost(&mut self, about: &[&Directive], text: impl Into<String>) {

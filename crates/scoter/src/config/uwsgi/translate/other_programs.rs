@@ -90,10 +90,12 @@ fn timers(draft: &mut Draft<'_>) {
             let text = format!(
                 "a timer of systemd runs it, on each machine: systemctl enable --now cron-{number}.timer"
             );
-            for (ending, lines) in [("service", service), ("timer", timer)] {
-                let program = Program::OwnUnit(format!("cron-{number}.{ending}"));
-                draft.elsewhere(&[directive], &*text, Some(Snippet { program, lines }));
-            }
+            let files = [("service", service), ("timer", timer)];
+            let snippets = files.map(|(ending, lines)| Snippet {
+                program: Program::OwnUnit(format!("cron-{number}.{ending}")),
+                lines,
+            });
+            draft.elsewhere_in_files(&[directive], text, snippets.into());
         }
     }
 }

@@ -52,8 +52,8 @@ fn environment_that_scoter_runs_in() {
     for (home, expected) in [
         ("/srv/venv", Kind::NothingToDo),
         ("/srv/venv/", Kind::NothingToDo),
-        ("/other", Kind::Elsewhere(None)),
-        ("venv", Kind::Elsewhere(None)),
+        ("/other", Kind::Elsewhere(Vec::new())),
+        ("venv", Kind::Elsewhere(Vec::new())),
     ] {
         assert_eq!(kind_of(&format!("home = {home}")), Some(expected), "{home}");
     }

@@ -76,7 +76,10 @@ fn messages_and_requests_share_a_file() {
         ["access-log = /var/log/r.log", "error-log = /var/log/a.log"]
     );
     assert_eq!(kind_of("logto = 192.0.2.1:1717"), Some(Kind::Lost));
-    assert_eq!(kind_of("logger = syslog:shop"), Some(Kind::Elsewhere(None)));
+    assert_eq!(
+        kind_of("logger = syslog:shop"),
+        Some(Kind::Elsewhere(Vec::new()))
+    );
 }
 
 #[test]

@@ -6,16 +6,17 @@ fn snippets(lines: &str) -> Vec<(String, String)> {
     let translation = translated(lines);
     let notes = translation.notes.into_iter();
     notes
-        .filter_map(|note| match note.kind {
-            Kind::Elsewhere(Some(Snippet { program, lines })) => Some((
-                match program {
-                    Program::Nginx => "nginx".to_owned(),
-                    Program::Unit => "unit".to_owned(),
-                    Program::OwnUnit(name) => name,
-                },
-                lines,
-            )),
-            _ => None,
+        .flat_map(|note| match note.kind {
+            Kind::Elsewhere(snippets) => snippets,
+            _ => Vec::new(),
+        })
+        .map(|Snippet { program, lines }| {
+            let file = match program {
+                Program::Nginx => "nginx".to_owned(),
+                Program::Unit => "unit".to_owned(),
+                Program::OwnUnit(name) => name,
+            };
+            (file, lines)
         })
         .collect()
 }

@@ -114,7 +114,7 @@ fn http_alone_needs_nginx() {
             "{lines}"
         );
         let snippet = translation.notes.iter().find_map(|note| match &note.kind {
-            Kind::Elsewhere(Some(snippet)) => Some(&snippet.lines),
+            Kind::Elsewhere(snippets) => snippets.first().map(|snippet| &snippet.lines),
             _ => None,
         });
         let snippet = snippet.expect(lines);
@@ -128,6 +128,6 @@ fn http_beside_a_socket_is_left_out() {
     assert_eq!(settings(&translation), ["bind = unix:/a"]);
     let notes = notes(&translation);
     assert_eq!(notes.len(), 1);
-    assert_eq!(notes[0].kind, Kind::Elsewhere(None));
+    assert_eq!(notes[0].kind, Kind::Elsewhere(Vec::new()));
     assert_eq!(notes[0].directives.len(), 2);
 }
