@@ -76,6 +76,8 @@ fn missing_module_hint(name: &str) -> String {
     if is_configuration(Path::new(name)) {
         return UWSGI_CONFIGURATION.to_owned();
     }
+    // `run.py:app` with a callable appended: uWSGI's `wsgi-file` takes none.
+    let name = &name.replacen(".py:", ".", 1);
     let file = format!("{}.py", name.replace('.', "/"));
     match name.rsplit_once('.') {
         // `app.main` for `app/main.py` is right; `main.application` should have a colon.

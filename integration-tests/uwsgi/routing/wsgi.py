@@ -1,0 +1,3 @@
+from seen import application
+
+app = application
