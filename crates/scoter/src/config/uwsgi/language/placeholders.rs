@@ -36,9 +36,11 @@ pub(super) fn replace(
             State::Inside { begin, .. } if byte == b')' => {
                 let name = &value[begin..at - 1];
                 budget.work(std::mem::take(&mut scanned))?;
-                if !name.is_empty()
-                    && let Some(text) = replacement(name)?
-                {
+                let text = match name {
+                    "" => None,
+                    name => replacement(name)?,
+                };
+                if let Some(text) = text {
                     budget.work(value.len() + text.len())?;
                     if text.len() > at - (begin - 2) {
                         budget.text(text.len() - (at - (begin - 2)))?;
